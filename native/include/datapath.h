@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The contract of a datapath: one way to receive and send bursts of UDP datagrams.
+ *
+ * Implemented by datapath/<name>.c, chosen at link time: one program per datapath and service, and
+ * nothing indirect in the loop. serve.c is the only caller.
+ *
+ * Call order: open, then any number of turns, then close. A turn is
+ *
+ *     rx_burst  ->  { lend -> service_handle_burst -> tx_burst } while more  ->  release
+ *
+ * Errors: open returns NULL, or one sentence for the user (what, where, what to do). After that
+ * nothing fails: what could not be received or sent is a count in stats.
+ *
+ * Ownership: the buffers behind requests[] are the service's from rx_burst until release; a
+ * datapath may lend the request's own buffer as its room. Spares are lent per tx_burst: they come
+ * back, sent or not, when tx_burst returns.
+ *
+ * Blocking: only rx_burst may block, at most DATAPATH_WAIT_NS, and only where config.poll is false
+ * and nothing is waiting. tx_burst never blocks for longer than the kernel takes to queue.
+ */
+#ifndef NEARMETAL_DATAPATH_H
+#define NEARMETAL_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service.h"
+
+#define DATAPATH_WAIT_NS 100000000u
+
+struct datapath_config {
+    struct source listen; /* address (all zero or ::ffff:0.0.0.0: wildcard) and port (0: any) */
+    unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
+    bool poll;            /* never sleep */
+};
+
+struct datapath_stats {
+    uint64_t nb_syscalls;   /* made in turns; 0 where there are none */
+    uint64_t nb_rx_errors;  /* receive calls that failed for another reason than "nothing there" */
+    uint64_t nb_tx_errors;  /* send calls that failed */
+    uint64_t nb_empty_rx;   /* turns that found nothing */
+};
+
+struct datapath;
+
+/* "sock", "mmsg", ...: the same word as the file, the spec row and the result row. */
+extern const char datapath_name[];
+
+const char *datapath_open(struct datapath **datapath, const struct datapath_config *config);
+
+/* The address that open bound, with the port it got. */
+struct source datapath_listen(const struct datapath *datapath);
+
+/* Fill requests[0..returned); 0 when nothing came within the wait, or a signal arrived. */
+unsigned datapath_rx_burst(struct datapath *datapath, struct request *requests, unsigned nb);
+
+/* Set replies[0..returned).spare, returned >= 1. */
+unsigned datapath_lend(struct datapath *datapath, struct reply *replies, unsigned nb);
+
+/* Send; sent[i] says whether reply i left. */
+void datapath_tx_burst(struct datapath *datapath, const struct reply *replies, unsigned nb,
+                       bool *sent);
+
+/* The turn is over: the buffers behind the last rx_burst are the datapath's again. */
+void datapath_release(struct datapath *datapath);
+
+void datapath_stats(const struct datapath *datapath, struct datapath_stats *stats);
+
+void datapath_close(struct datapath *datapath);
+
+#endif

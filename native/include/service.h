@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The contract of a service: a burst of requests in, a burst of replies out.
+ *
+ * Implemented by service/kv.c and service/echo.c, chosen at link time. A service touches no
+ * socket, no frame and no clock; it allocates nothing after service_open and uses no libc beyond
+ * what a freestanding build has (memcpy, memmove, memset, memcmp).
+ *
+ * Errors: service_open returns NULL, or one sentence for the user. Nothing else can fail: every
+ * request ends with `drop` set, DROP_NONE meaning that at least one reply was written.
+ *
+ * Ownership: requests, their bytes and their rooms belong to the datapath. They are the service's
+ * from the call until the call that returns with *more false; replies[] and the spare rooms are
+ * the service's only during each call.
+ *
+ * One thread calls one service. Nothing here blocks.
+ */
+#ifndef NEARMETAL_SERVICE_H
+#define NEARMETAL_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "drop.h"
+
+/* Most bytes of one reply datagram, memcached's frame header included (memcached's own limit). */
+#define SERVICE_DATAGRAM_BYTES 1400u
+/* Most requests of one burst. */
+#define SERVICE_BURST_MAX 64u
+/* Most datagrams of one reply. */
+#define SERVICE_REPLY_DATAGRAMS_MAX 64u
+/* Smallest memory a service may be given, in bytes. */
+#define SERVICE_MEMORY_BYTES_MIN (1u << 20)
+
+struct source {
+    uint8_t addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
+    uint16_t port;    /* host order */
+};
+
+struct request {
+    const uint8_t *data; /* UDP payload */
+    uint32_t len;        /* bytes */
+    struct source source;
+    uint8_t *room;         /* where the first reply goes; may be == data, which is then lost */
+    uint32_t room_bytes;   /* >= SERVICE_DATAGRAM_BYTES, and >= len where room == data */
+    enum drop_reason drop; /* out (a datapath may preset it: then the service skips the request) */
+};
+
+struct reply {
+    uint8_t *spare;   /* in: SERVICE_DATAGRAM_BYTES of room, for a reply that is not the first */
+    uint8_t *data;    /* out: the request's room, or spare */
+    uint32_t len;     /* out: bytes */
+    uint32_t request; /* out: index of the request it answers */
+};
+
+/* One network of an admission list: the first prefix_bits of addr count. */
+struct cidr {
+    uint8_t addr[16];     /* as in struct source: 127.0.0.0/8 is ::ffff:127.0.0.0/104 */
+    uint32_t prefix_bits; /* 0..128 */
+};
+
+struct cidr_list {
+    const struct cidr *networks;
+    uint32_t nb_networks; /* 0: nobody */
+};
+
+struct service_config {
+    void *memory;          /* 64-byte aligned, zeroed; all the memory the service ever has */
+    uint64_t memory_bytes; /* >= SERVICE_MEMORY_BYTES_MIN */
+    uint8_t seed[16];      /* random: keys the hash against flooding */
+    uint64_t now_ns;       /* as in service_handle_burst */
+    uint32_t pid;          /* shown by `stats` */
+    struct cidr_list allow;   /* sources that are answered at all */
+    struct cidr_list admin;   /* sources that may use stats, flush_all, verbosity */
+    struct cidr_list trusted; /* sources whose replies may exceed 3 x their request */
+};
+
+struct service; /* lives at the start of config.memory; echo needs only that */
+
+/* "kv", "echo": the word printed in counters and results. */
+extern const char service_name[];
+
+const char *service_open(struct service **service, const struct service_config *config);
+
+/*
+ * Handle a burst.
+ *
+ * now_ns: Unix time in nanoseconds, never going back; refreshed by serve.c, not on every call.
+ * requests[0..nb_requests): nb_requests <= SERVICE_BURST_MAX.
+ * replies[0..nb_replies): slots with a spare each; nb_replies >= 1.
+ *
+ * Returns the number of slots filled, in order of requests. When they do not suffice, *more is
+ * set: send what was returned, then call again with the same requests array, nb_requests = 0 and
+ * fresh slots, until *more is false. `drop` of each request is valid from then on.
+ *
+ * A room that is also the request's data is written only after that request was read for the last
+ * time, so a datapath may lend each request's own buffer.
+ */
+unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
+                              unsigned nb_requests, struct reply *replies, unsigned nb_replies,
+                              bool *more);
+
+/* Counters for the final line and the metrics; all zero for echo. */
+struct service_counters {
+    uint64_t nb_items;   /* items held now */
+    uint64_t live_bytes; /* keys and values held now */
+    uint64_t nb_evicted; /* items dropped to make room, since start */
+    uint64_t nb_expired; /* items found expired, since start */
+    uint64_t nb_get, nb_get_hits, nb_set;
+};
+
+void service_counters(const struct service *service, struct service_counters *counters);
+
+#endif

@@ -1,0 +1,19 @@
+"""What can go wrong in the user's world. Programmer errors assert instead."""
+
+from __future__ import annotations
+
+
+class NearmetalError(Exception):
+    """Something failed. The message is one line: what, where, what to do."""
+
+    exit_code = 1
+
+
+class BadInputError(NearmetalError):
+    """A spec, flag or file is wrong."""
+
+    exit_code = 2
+
+
+class CannotRunError(NearmetalError):
+    """A rung cannot run on this machine: it keeps its row, with this reason."""

@@ -1,0 +1,95 @@
+"""Samples: what one trial counted. samples.jsonl is the truth; every figure is computed from it.
+
+A line a trial, append-only, counts first, versioned. Units are in the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SAMPLE_VERSION = 1
+
+
+class Frozen(BaseModel):
+    """Base of every value that flows between stages: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(Frozen):
+    """Of the measured time (design: sent = answered + wrong + lost)."""
+
+    duration_ns: int
+    sent: int
+    answered: int  # right answers only
+    wrong: int  # stale and unexpected_miss included
+    stale: int
+    unexpected_miss: int
+    lost: int  # late included
+    late: int
+    duplicate: int
+    unmatched: int  # replies whose id was never sent or already rests
+    gets: int
+    sets: int
+    window_limited: int
+
+
+class CoreTime(Frozen):
+    """CPU time of one core during the measured time, from /proc/stat, in seconds."""
+
+    cpu: int
+    user_s: float
+    system_s: float
+    softirq_s: float
+    irq_s: float
+    steal_s: float
+    idle_s: float  # idle + iowait
+
+
+class Resources(Frozen):
+    image_bytes: int | None = None  # program with its shared libraries
+    rss_bytes: int | None = None  # whole process, after the measured time
+    store_budget_bytes: int | None = None
+    start_ms: float | None = None  # exec to the first right answer
+    syscalls_per_million: float | None = None  # per million replies
+
+
+class Sample(Frozen):
+    """One trial of one rung and service."""
+
+    version: int = SAMPLE_VERSION
+    rung: str
+    service: Literal["kv", "echo"]
+    round: int  # from 0
+    status: Literal["ok", "failed"]
+    reason: str = ""
+    started_utc: str  # ISO 8601
+    counts: Counts | None = None  # None only where the trial failed before measuring
+    latency: list[tuple[int, int]] = []  # [value_ns, count], HDR buckets of right answers
+    evicted: int | None = None
+    sut_core: CoreTime | None = None
+    tg_core: CoreTime | None = None
+    busy_cycles_per_reply: float | None = None
+    busy_share: float | None = None
+    tg_cycles: dict[str, int] = {}
+    tsc_hz: int | None = None
+    resources: Resources = Resources()
+
+
+def append(path: Path, sample: Sample) -> None:
+    """Append one line and flush it: a killed run keeps every finished trial."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(sample.model_dump_json() + "\n")
+        file.flush()
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """Every whole line of samples.jsonl; a last line cut off by a kill is passed over."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield Sample.model_validate_json(line)
