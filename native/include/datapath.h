@@ -36,10 +36,10 @@ struct datapath_config {
 };
 
 struct datapath_stats {
-    uint64_t nb_syscalls;   /* made in turns; 0 where there are none */
-    uint64_t nb_rx_errors;  /* receive calls that failed for another reason than "nothing there" */
-    uint64_t nb_tx_errors;  /* send calls that failed */
-    uint64_t nb_empty_rx;   /* turns that found nothing */
+    uint64_t nb_syscalls;  /* made in turns; 0 where there are none */
+    uint64_t nb_rx_errors; /* receive calls that failed for another reason than "nothing there" */
+    uint64_t nb_tx_errors; /* send calls that failed */
+    uint64_t nb_empty_rx;  /* turns that found nothing */
 };
 
 struct datapath;

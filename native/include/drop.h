@@ -10,15 +10,15 @@
 
 /* X(constant, name in the counters) */
 #define DROP_REASONS(X)                                                                            \
-    X(DROP_NONE, "answered")     /* it was answered                                            */ \
-    X(DROP_QUIET, "quiet")       /* done, and silence was asked for: noreply, quit             */ \
-    X(DROP_SHORT, "short")       /* 8 bytes or fewer: nothing behind the frame header          */ \
-    X(DROP_SOURCE, "source")     /* source outside --allow                                     */ \
-    X(DROP_TOTAL, "total")       /* says it is part of a request of several datagrams          */ \
-    X(DROP_BINARY, "binary")     /* memcached's binary protocol (0x80): not spoken yet         */ \
-    X(DROP_AMPLIFY, "amplify")   /* even the shortest error would exceed 3 x the request       */ \
-    X(DROP_TRUNCATED, "truncated") /* longer than the datapath's buffer: the tail is lost      */ \
-    X(DROP_TX, "tx")             /* answered, but the datapath could not send                  */
+    X(DROP_NONE, "answered")   /* it was answered                                            */    \
+    X(DROP_QUIET, "quiet")     /* done, and silence was asked for: noreply, quit             */    \
+    X(DROP_SHORT, "short")     /* 8 bytes or fewer: nothing behind the frame header          */    \
+    X(DROP_SOURCE, "source")   /* source outside --allow                                     */    \
+    X(DROP_TOTAL, "total")     /* says it is part of a request of several datagrams          */    \
+    X(DROP_BINARY, "binary")   /* memcached's binary protocol (0x80): not spoken yet         */    \
+    X(DROP_AMPLIFY, "amplify") /* even the shortest error would exceed 3 x the request       */    \
+    X(DROP_TRUNCATED, "truncated") /* longer than the datapath's buffer: the tail is lost      */  \
+    X(DROP_TX, "tx")               /* answered, but the datapath could not send                  */
 
 enum drop_reason {
 #define X(constant, name) constant,

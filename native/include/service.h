@@ -65,11 +65,11 @@ struct cidr_list {
 };
 
 struct service_config {
-    void *memory;          /* 64-byte aligned, zeroed; all the memory the service ever has */
-    uint64_t memory_bytes; /* >= SERVICE_MEMORY_BYTES_MIN */
-    uint8_t seed[16];      /* random: keys the hash against flooding */
-    uint64_t now_ns;       /* as in service_handle_burst */
-    uint32_t pid;          /* shown by `stats` */
+    void *memory;             /* 64-byte aligned, zeroed; all the memory the service ever has */
+    uint64_t memory_bytes;    /* >= SERVICE_MEMORY_BYTES_MIN */
+    uint8_t seed[16];         /* random: keys the hash against flooding */
+    uint64_t now_ns;          /* as in service_handle_burst */
+    uint32_t pid;             /* shown by `stats` */
     struct cidr_list allow;   /* sources that are answered at all */
     struct cidr_list admin;   /* sources that may use stats, flush_all, verbosity */
     struct cidr_list trusted; /* sources whose replies may exceed 3 x their request */

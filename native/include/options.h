@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line of a DUT (docs/programs.md), checked whole before anything starts. */
+#ifndef NEARMETAL_OPTIONS_H
+#define NEARMETAL_OPTIONS_H
+
+#include "datapath.h"
+#include "service.h"
+
+#define OPTIONS_NETWORKS_MAX 16u
+
+struct networks {
+    struct cidr networks[OPTIONS_NETWORKS_MAX];
+    unsigned nb_networks;
+};
+
+struct options {
+    struct datapath_config datapath;
+    uint64_t memory_bytes;
+    struct networks allow, admin, trusted;
+    uint8_t seed[16];
+    unsigned every_s; /* a `counters` line each so many seconds; 0: none */
+};
+
+/* NULL, or one sentence: what is wrong, where, what to do. */
+const char *options_parse(struct options *options, int argc, char **argv);
+
+/* Write "1.2.3.4:5" or "[::1]:5" to text[0..64). */
+void source_format(const struct source *source, char *text);
+
+#endif

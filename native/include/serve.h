@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The loop between datapath and service. Counting, the drop rule and the stop flag live here and
+ * nowhere else.
+ */
+#ifndef NEARMETAL_SERVE_H
+#define NEARMETAL_SERVE_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "datapath.h"
+#include "service.h"
+
+/* Requests are conserved: nb_received = sum of nb_by_reason. */
+struct serve_counters {
+    uint64_t nb_received;                   /* requests */
+    uint64_t nb_replies;                    /* datagrams that left */
+    uint64_t nb_by_reason[NB_DROP_REASONS]; /* requests; [DROP_NONE] are the answered ones */
+};
+
+struct serve {
+    struct service *service;
+    struct datapath *datapath;
+    unsigned batch;                    /* most requests of one turn */
+    const volatile sig_atomic_t *stop; /* set from outside: the present turn is the last */
+    struct serve_counters counters;
+};
+
+/* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. */
+uint64_t serve_now_ns(void);
+
+/* Take turns until *stop, or until serve_now_ns() >= until_ns (a wait may make it
+ * DATAPATH_WAIT_NS later). */
+void serve_until(struct serve *serve, uint64_t until_ns);
+
+/* Answer what is queued: turns until one comes back empty, at most max_turns. */
+void serve_drain(struct serve *serve, unsigned max_turns);
+
+#endif

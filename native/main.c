@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The program of a rung: one datapath and one service, joined by the linker.
+ *
+ * Options, memory, open, ready line, turns, drain, final line. What it prints is written up in
+ * docs/programs.md.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "serve.h"
+
+/* A drain ends after this many turns even when requests keep coming. */
+#define DRAIN_TURNS_MAX 4096u
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    stop = 1;
+}
+
+/* No SA_RESTART: a receive that waits must come back. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+static const char *open_service(struct service **service, const struct options *options)
+{
+    void *memory = mmap(NULL, options->memory_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return "the machine has not that much memory; give a smaller --memory";
+    /* 2 MiB pages: the index is read at random (fewer TLB misses); refusal is no failure. */
+    (void)madvise(memory, options->memory_bytes, MADV_HUGEPAGE);
+
+    struct service_config config = {
+        .memory = memory,
+        .memory_bytes = options->memory_bytes,
+        .now_ns = serve_now_ns(),
+        .pid = (uint32_t)getpid(),
+        .allow = {options->allow.networks, options->allow.nb_networks},
+        .admin = {options->admin.networks, options->admin.nb_networks},
+        .trusted = {options->trusted.networks, options->trusted.nb_networks},
+    };
+    memcpy(config.seed, options->seed, sizeof(config.seed));
+    return service_open(service, &config);
+}
+
+static void print_ready(const struct datapath *datapath, const struct options *options)
+{
+    struct source listen = datapath_listen(datapath);
+    char text[64];
+
+    source_format(&listen, text);
+    printf("{\"event\":\"ready\",\"datapath\":\"%s\",\"service\":\"%s\",\"listen\":\"%s\","
+           "\"pid\":%d,\"store_budget_bytes\":%" PRIu64 "}\n",
+           datapath_name, service_name, text, getpid(), options->memory_bytes);
+    fflush(stdout);
+}
+
+static void print_counters(const char *event, const struct serve *serve)
+{
+    static const char *const names[NB_DROP_REASONS] = {
+#define X(constant, name) [constant] = name,
+        DROP_REASONS(X)
+#undef X
+    };
+    struct datapath_stats stats;
+    struct service_counters kv;
+
+    datapath_stats(serve->datapath, &stats);
+    service_counters(serve->service, &kv);
+    printf("{\"event\":\"%s\",\"received\":%" PRIu64 ",\"replies\":%" PRIu64 ",\"drops\":{", event,
+           serve->counters.nb_received, serve->counters.nb_replies);
+    for (unsigned i = 0; i < NB_DROP_REASONS; i++)
+        printf("%s\"%s\":%" PRIu64, i ? "," : "", names[i], serve->counters.nb_by_reason[i]);
+    printf("},\"syscalls\":%" PRIu64 ",\"rx_errors\":%" PRIu64 ",\"tx_errors\":%" PRIu64
+           ",\"empty_rx\":%" PRIu64,
+           stats.nb_syscalls, stats.nb_rx_errors, stats.nb_tx_errors, stats.nb_empty_rx);
+    printf(",\"items\":%" PRIu64 ",\"live_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64
+           ",\"expired\":%" PRIu64 ",\"get\":%" PRIu64 ",\"get_hits\":%" PRIu64 ",\"set\":%" PRIu64
+           "}\n",
+           kv.nb_items, kv.live_bytes, kv.nb_evicted, kv.nb_expired, kv.nb_get, kv.nb_get_hits,
+           kv.nb_set);
+    fflush(stdout);
+}
+
+static void serve_until_stopped(struct serve *serve, unsigned every_s)
+{
+    uint64_t period_ns = every_s * 1000000000ull;
+
+    while (!stop) {
+        serve_until(serve, every_s ? serve_now_ns() + period_ns : UINT64_MAX);
+        if (every_s && !stop)
+            print_counters("counters", serve);
+    }
+}
+
+static int fail(int exit_code, const char *error)
+{
+    fprintf(stderr, "nm-%s-%s: %s\n", datapath_name, service_name, error);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct serve serve = {.stop = &stop};
+    const char *error;
+
+    if ((error = options_parse(&options, argc, argv)) != NULL)
+        return fail(2, error);
+    catch_signals();
+    if ((error = open_service(&serve.service, &options)) != NULL)
+        return fail(2, error);
+    if ((error = datapath_open(&serve.datapath, &options.datapath)) != NULL)
+        return fail(1, error);
+    serve.batch = options.datapath.batch;
+    print_ready(serve.datapath, &options);
+
+    serve_until_stopped(&serve, options.every_s);
+    serve_drain(&serve, DRAIN_TURNS_MAX);
+    print_counters("final", &serve);
+    datapath_close(serve.datapath);
+    return 0;
+}
