@@ -1,39 +1,58 @@
-"""Stage 1: a spec file says what to measure. Checked whole before anything starts."""
+"""Stage 1: a spec file says what to measure. Checked whole before anything starts.
+
+A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
+{ rung = "host-py", services = ["kv"], rounds = 1 }. What is left out has the defaults below. The
+resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is
+written to the run's folder.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from nearmetal.errors import BadInputError
+from nearmetal.rungs import RUNGS, Rung, Service, find
 from nearmetal.samples import Frozen
 
-Service = Literal["kv", "echo"]
+__all__ = ["RUNGS", "Rung", "Service", "Spec", "SpecRung", "Workload", "load", "memory_bytes"]
+
+_MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
 
 
 class Workload(Frozen):
     """What is asked. `standard` is design 4b's."""
 
     name: str = "standard"
-    keys: int = Field(1_000_000, ge=1)
+    keys: int = Field(1_000_000, ge=1, le=100_000_000)
     key_bytes: int = Field(16, ge=12, le=250)
     value_bytes: int = Field(32, ge=16, le=60_000)
     get: float = Field(0.95, ge=0, le=1)
     set: float = Field(0.05, ge=0, le=1)
     miss: float = Field(0.0, ge=0, le=1)  # GETs of keys that were never stored
-    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform
+    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; in a file: "uniform"
     flows: int = Field(16, ge=1, le=1024)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _uniform(cls, data: Any) -> Any:
+        """TOML has no null, so a file says zipf = "uniform"."""
+        if isinstance(data, dict) and data.get("zipf") == "uniform":
+            return {**data, "zipf": None}
+        return data
 
-class Rung(Frozen):
-    """A row of the table: place + datapath + knobs. Data, not code."""
-
-    name: str  # host-mmsg; or a reference row: memcached, limit-veth
-    place: Literal["host", "reference"]
-    datapath: str | None  # None for reference rows
-    batch: int | None = None  # knob of mmsg
-    wire: Literal["veth", "vhost-user"] = "veth"
-    services: tuple[Service, ...] = ("kv", "echo")
+    @model_validator(mode="after")
+    def _whole(self) -> Workload:
+        if not math.isclose(self.get + self.set + self.miss, 1.0, abs_tol=1e-9):
+            raise ValueError(
+                f"get + set + miss must be 1 (got {self.get:g} + {self.set:g} + {self.miss:g})"
+            )
+        return self
 
 
 class SpecRung(Frozen):
@@ -56,3 +75,174 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     rungs: tuple[SpecRung, ...]
+
+
+class _Row(Frozen):
+    """A row as the file has it."""
+
+    rung: str
+    services: tuple[Service, ...] | None = Field(None, min_length=1)
+    rounds: int | None = Field(None, ge=1)
+
+
+class _File(Frozen):
+    """A spec file before its rows are looked up."""
+
+    name: str | None = None
+    workload: Workload = Workload()
+    window: int = Field(128, ge=1, le=65_536)
+    rounds: int = Field(3, ge=1)
+    warmup_s: float = Field(1.0, ge=0)
+    measured_s: float = Field(3.0, gt=0)
+    memory_bytes: int | None = Field(None, ge=1 << 20)
+    seed: int = Field(1, ge=0)
+    rungs: tuple[_Row | str, ...] = Field(min_length=1)
+
+
+def load(path: Path, only: str | None = None) -> Spec:
+    """Read, check and resolve a spec file; `only` is --rungs: these rows instead of the file's."""
+    data = _read(path)
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise BadInputError(f"{path}: {_first(error)}") from None
+    try:
+        rows = _rows(file)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: rungs: {error}") from None
+    if only is not None:
+        rows = _select(only, rows, file.rounds)
+    fields = {name: getattr(file, name) for name in _File.model_fields if name != "rungs"}
+    spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
+    _check_memory(path, spec)
+    return spec
+
+
+def memory_bytes(spec: Spec, rung: str) -> int:
+    """What the server of a rung gets: twice the memory its key space needs."""
+    if spec.memory_bytes is not None:
+        return spec.memory_bytes
+    return max(_MEMORY_FLOOR_BYTES, 2 * _needed_bytes(spec.workload, rung))
+
+
+def _needed_bytes(workload: Workload, rung: str) -> int:
+    """The key space in a server's own form (docs/service.md; memcached's doc/storage.txt)."""
+    if rung == "memcached":  # header with cas, terminators, up to 25 % slab waste
+        item = (workload.key_bytes + workload.value_bytes + 64) * 5 // 4
+        return workload.keys * item
+    item = (workload.key_bytes + workload.value_bytes + 16 + 7) // 8 * 8
+    return workload.keys * item * 10 // 9  # a tenth of the memory is the index
+
+
+def _check_memory(path: Path, spec: Spec) -> None:
+    if spec.memory_bytes is None:
+        return
+    needed = max(_needed_bytes(spec.workload, row.rung.name) for row in spec.rungs)
+    if spec.memory_bytes < needed:
+        raise BadInputError(
+            f"{path}: memory_bytes: too small: the key space needs {needed} (got"
+            f" {spec.memory_bytes}); raise it, or leave it out to get twice what is needed"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot read the spec: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{path}: not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: not TOML: {error}") from None
+
+
+def _rows(file: _File) -> tuple[SpecRung, ...]:
+    rows: list[SpecRung] = []
+    for entry in file.rungs:
+        if isinstance(entry, str):
+            rows.append(_resolve(entry, file.rounds))
+            continue
+        row = _resolve(entry.rung, entry.rounds or file.rounds)
+        for service in entry.services or ():
+            _check_service(row.rung, service)
+        rows.append(row.model_copy(update={"services": entry.services or row.services}))
+    names = [row.rung.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"{name} is named twice; give one row both services")
+    return tuple(rows)
+
+
+def _resolve(text: str, rounds: int) -> SpecRung:
+    """`rung` or `rung:service`."""
+    name, colon, service = text.strip().partition(":")
+    rung = find(name)
+    if not colon:
+        return SpecRung(rung=rung, services=rung.services, rounds=rounds)
+    _check_service(rung, service)
+    return SpecRung.model_validate({"rung": rung, "services": (service,), "rounds": rounds})
+
+
+def _check_service(rung: Rung, service: str) -> None:
+    if service not in rung.services:
+        raise BadInputError(
+            f"{rung.name} has no service {service!r} (it has: {', '.join(rung.services)})"
+        )
+
+
+def _select(only: str, rows: tuple[SpecRung, ...], rounds: int) -> tuple[SpecRung, ...]:
+    """--rungs: a rung of the spec keeps its services and rounds; another gets the defaults."""
+    chosen: dict[str, SpecRung] = {}
+    try:
+        for text in filter(None, (part.strip() for part in only.split(","))):
+            row = _resolve(text, rounds)
+            known = next((old for old in rows if old.rung.name == row.rung.name), None)
+            if known is not None:
+                services = row.services if ":" in text else known.services
+                row = known.model_copy(update={"services": services})
+            before = chosen.get(row.rung.name)
+            if before is not None:
+                services = tuple(dict.fromkeys(before.services + row.services))
+                row = row.model_copy(update={"services": services})
+            chosen[row.rung.name] = row
+    except BadInputError as error:
+        raise BadInputError(f"--rungs: {error}") from None
+    if not chosen:
+        raise BadInputError("--rungs: names no rung; try --rungs host-sock,host-mmsg:echo")
+    return tuple(chosen.values())
+
+
+def _first(error: ValidationError) -> str:
+    """Pydantic's first complaint as `key: what (got value)`."""
+    problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
+    problem = problems[0]
+    parts = [part for part in problem["loc"] if part != "_Row"]
+    key = ".".join(str(part) for part in parts) or "workload"
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(parts)}"
+    if kind == "missing":
+        return f'{key}: missing; name the rows, as rungs = ["host-sock"]'
+    if kind == "value_error":
+        return f"{key}: {context['error']}"
+    words = problem["msg"].removeprefix("Input ").replace("should", "must")
+    for long, short in (("greater than or equal to", ">="), ("less than or equal to", "<=")):
+        words = words.replace(long, short)
+    return f"{key}: {words} (got {_shown(problem['input'])})"
+
+
+def _nearest(parts: list[Any]) -> str:
+    """The known key nearest to an unknown one, or all of them."""
+    owner: type[BaseModel] = _File
+    if len(parts) > 1:
+        owner = Workload if parts[0] == "workload" else _Row
+    known = list(owner.model_fields)
+    near = difflib.get_close_matches(str(parts[-1]), known, 1)
+    return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+

@@ -1,0 +1,42 @@
+"""The rungs: rows of data. A new technique is a datapath file and a row here."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Literal
+
+from nearmetal.errors import BadInputError
+from nearmetal.samples import Frozen
+
+Service = Literal["kv", "echo"]
+
+
+class Rung(Frozen):
+    """A row of the table: place + datapath + knobs. Data, not code."""
+
+    name: str  # host-mmsg; or a reference row: memcached, limit-veth
+    place: Literal["host", "reference"]
+    datapath: str | None  # None for reference rows
+    batch: int | None = None  # knob of mmsg
+    wire: Literal["veth", "vhost-user"] = "veth"
+    services: tuple[Service, ...] = ("kv", "echo")
+
+
+RUNGS: tuple[Rung, ...] = (
+    Rung(name="memcached", place="reference", datapath=None, services=("kv",)),
+    Rung(name="host-py", place="host", datapath="py"),
+    Rung(name="host-sock", place="host", datapath="sock"),
+    Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32),
+    Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
+)
+
+
+def find(name: str) -> Rung:
+    """The rung of that name."""
+    for rung in RUNGS:
+        if rung.name == name:
+            return rung
+    known = [rung.name for rung in RUNGS]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise BadInputError(f"unknown rung {name!r}{hint} (known: {', '.join(known)})")
