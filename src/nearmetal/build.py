@@ -1,0 +1,262 @@
+"""Stage 2: the native programs, built by meson, and what is known about each.
+
+What was built, with which compiler and from which commit, is `Build`; it is written to the run's
+folder as build.json. A program that cannot be had here is in `missing`, with the reason in words:
+its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.paths import build_dir, source_root
+from nearmetal.samples import Frozen
+from nearmetal.setup import files
+
+Variant = Literal["normal", "sanitize", "fuzz"]
+
+_VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "normal": ({}, []),
+    "sanitize": (
+        {},
+        [
+            "-Dbuildtype=debugoptimized",
+            "-Db_lto=false",
+            "-Db_sanitize=address,undefined",
+            "-Dtest_programs=true",
+        ],
+    ),
+    "fuzz": (
+        {"CC": "clang"},
+        ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
+    ),
+}
+
+
+class Program(Frozen):
+    """Something that can be started."""
+
+    path: str
+    image_bytes: int  # with its shared libraries
+    sha256: str
+    library_path: str | None = None  # to be set as LD_LIBRARY_PATH; files we fetched have one
+
+
+class Build(Frozen):
+    """What this run starts (build.json)."""
+
+    version: int = 1
+    compiler: str
+    flags: str
+    isa: str
+    commit: str | None  # None: not a git clone
+    dirty: bool
+    folder: str
+    programs: dict[str, Program]
+    missing: dict[str, str] = {}  # program -> why it is not there
+
+
+def build(
+    wanted: Iterable[str] | None = None,
+    *,
+    variant: Variant = "normal",
+    progress: Callable[[str], None] = lambda _: None,
+) -> Build:
+    """Build what is wanted (None: everything) and say what is there."""
+    folder = build_dir(variant)
+    meson = _meson()
+    progress("configuring")
+    _configure(meson, folder, variant)
+    targets = _targets(meson, folder)
+    wanted = list(targets) + ["memcached", "python"] if wanted is None else list(wanted)
+    progress("compiling")
+    native = [name for name in wanted if name in targets]
+    _compile(meson, folder, native if variant == "normal" else [])
+    return _describe(meson, folder, targets, wanted)
+
+
+def program_of(rung: str, datapath: str | None, service: str) -> str:
+    """The name in Build.programs of what a rung starts."""
+    if datapath == "py":
+        return "python"
+    if datapath is not None:
+        return f"nm-{datapath}-{service}"
+    return {"memcached": "memcached", "limit-veth": "nm-null-veth"}[rung]
+
+
+def why_not(program: str) -> str | None:
+    """Why a program cannot be had on this machine, found without building; None: it can."""
+    if program == "python":
+        return None
+    if program == "memcached":
+        return files.why_not("memcached")
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        return "no C compiler (package gcc)"
+    if program == "nm-null-veth":
+        if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
+            return "no compiler for BPF (package gcc-bpf)"
+        if not _has_pkg("libbpf"):
+            return "no libbpf headers (package libbpf-dev)"
+    return None
+
+
+def _has_pkg(name: str) -> bool:
+    tool = shutil.which("pkg-config")
+    return tool is not None and subprocess.run([tool, "--exists", name], check=False).returncode == 0
+
+
+def _meson() -> list[str]:
+    """Meson from the venv we run in; ninja is found beside it."""
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        raise NearmetalError("no C compiler: install gcc and libc6-dev, or let ./nearmetal do so")
+    try:
+        import mesonbuild  # noqa: F401
+    except ImportError:
+        raise NearmetalError("meson is missing: start with ./nearmetal, which sets it up") from None
+    return [sys.executable, "-m", "mesonbuild.mesonmain"]
+
+
+def _environment(extra: dict[str, str]) -> dict[str, str]:
+    venv = str(Path(sys.executable).parent)
+    return {**os.environ, **extra, "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
+
+
+def _configure(meson: list[str], folder: Path, variant: Variant) -> None:
+    """Set the folder up once; ninja itself notices a changed meson.build."""
+    environment, options = _VARIANTS[variant]
+    stamp = folder / "nearmetal-setup"
+    key = "\n".join([sys.executable, *options, *sorted(_optional())])
+    if stamp.exists() and stamp.read_text() == key:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run([*meson, "setup", *options, str(folder), str(source_root())], environment, "configure")
+    stamp.write_text(key)
+
+
+def _optional() -> list[str]:
+    """What meson looks for and may do without: a change must configure anew."""
+    tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
+    return tools + (["libbpf"] if _has_pkg("libbpf") else [])
+
+
+def _targets(meson: list[str], folder: Path) -> dict[str, Path]:
+    """Every executable that meson knows, by name."""
+    text = _run([*meson, "introspect", "--targets", str(folder)], {}, "read the build")
+    found: dict[str, Path] = {}
+    for target in json.loads(text):
+        if target["type"] == "executable":
+            found[target["name"]] = Path(target["filename"][0])
+    return found
+
+
+def _compile(meson: list[str], folder: Path, names: list[str]) -> None:
+    _run([*meson, "compile", "-C", str(folder), *names], {}, "build")
+
+
+def _run(command: list[str], environment: dict[str, str], what: str) -> str:
+    """Run a build tool; where it fails, show what the compiler said and not the rest."""
+    done = subprocess.run(
+        command, env=_environment(environment), capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return done.stdout
+    lines = (done.stdout + done.stderr).splitlines()
+    telling = [
+        number
+        for number, line in enumerate(lines)
+        if re.search(r"\b(error|ERROR|undefined reference|FAILED)\b", line)
+    ]
+    start = telling[0] if telling else max(0, len(lines) - 20)
+    print("\n".join(lines[start : start + 40]), file=sys.stderr)
+    raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
+
+
+def _describe(
+    meson: list[str], folder: Path, targets: dict[str, Path], wanted: Iterable[str]
+) -> Build:
+    programs: dict[str, Program] = {}
+    missing: dict[str, str] = {}
+    for name in wanted:
+        try:
+            programs[name] = _program(name, targets)
+        except CannotRunError as error:
+            missing[name] = str(error)
+    compiler = _introspect(meson, folder, "--compilers")["host"]["c"]
+    options = {option["name"]: option["value"] for option in _introspect(meson, folder, "--buildoptions")}
+    return Build(
+        compiler=compiler["full_version"],
+        flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",
+        isa=_isa(),
+        commit=_git("rev-parse", "HEAD"),
+        dirty=bool(_git("status", "--porcelain")),
+        folder=str(folder),
+        programs=programs,
+        missing=missing,
+    )
+
+
+def _program(name: str, targets: dict[str, Path]) -> Program:
+    if name == "python":
+        return describe_program(Path(sys.executable).resolve())
+    if name in targets:
+        return describe_program(targets[name])
+    if name.startswith("nm-"):
+        raise CannotRunError(why_not(name) or f"{name} is not in this build")
+    path, library_path = files.provide(name)
+    return describe_program(path, library_path)
+
+
+def describe_program(path: Path, library_path: str | None = None) -> Program:
+    """Size with its shared libraries, and hash."""
+    total = path.stat().st_size
+    for library in _libraries(path, library_path):
+        total += library.stat().st_size
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Program(path=str(path), image_bytes=total, sha256=digest, library_path=library_path)
+
+
+def _libraries(path: Path, library_path: str | None) -> set[Path]:
+    environment = dict(os.environ)
+    if library_path:
+        environment["LD_LIBRARY_PATH"] = library_path
+    done = subprocess.run(
+        ["ldd", str(path)], env=environment, capture_output=True, text=True, check=False
+    )
+    found = re.findall(r"(?:=> |^\s+)(/\S.*?) \(0x", done.stdout, re.MULTILINE)
+    return {Path(name).resolve() for name in found}
+
+
+def _introspect(meson: list[str], folder: Path, what: str) -> Any:
+    return json.loads(_run([*meson, "introspect", what, str(folder)], {}, "read the build"))
+
+
+def _isa() -> str:
+    """The ISA level, from the one place that states it."""
+    text = (source_root() / "meson.build").read_text(encoding="utf-8")
+    found = re.search(r"^isa = '([^']+)'", text, re.MULTILINE)
+    assert found is not None, "meson.build names the ISA level"
+    return found.group(1)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source_root()), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,81 @@
+"""Facts about the machine a result came from (machine.json). Read-only; unknown is null."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from nearmetal.samples import Frozen
+
+_MITIGATIONS = Path("/sys/devices/system/cpu/vulnerabilities")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+class Machine(Frozen):
+    """What must match, or be said, when two results are compared."""
+
+    version: int = 1
+    cpu: str | None
+    cores: int  # that we may run on
+    threads_per_core: int | None
+    memory_bytes: int
+    kernel: str
+    command_line: str | None  # isolcpus, mitigations= and their like
+    mitigations: dict[str, str]
+    hypervisor: bool | None  # are we a guest?
+    governor: str | None
+    distribution: str | None
+    python: str
+
+
+def facts() -> Machine:
+    """Ask the kernel."""
+    cpu = _cpuinfo()
+    return Machine(
+        cpu=cpu.get("model name"),
+        cores=len(os.sched_getaffinity(0)),
+        threads_per_core=_threads_per_core(),
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=platform.release(),
+        command_line=_read(Path("/proc/cmdline")),
+        mitigations=_mitigations(),
+        hypervisor="hypervisor" in cpu["flags"].split() if "flags" in cpu else None,
+        governor=_read(_GOVERNOR),
+        distribution=_distribution(),
+        python=platform.python_version(),
+    )
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor of /proc/cpuinfo."""
+    first = (_read(Path("/proc/cpuinfo")) or "").split("\n\n", 1)[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _threads_per_core() -> int | None:
+    physical, logical = psutil.cpu_count(logical=False), psutil.cpu_count()
+    return logical // physical if physical and logical else None
+
+
+def _mitigations() -> dict[str, str]:
+    if not _MITIGATIONS.is_dir():
+        return {}
+    return {file.name: _read(file) or "" for file in sorted(_MITIGATIONS.iterdir())}
+
+
+def _distribution() -> str | None:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,6 @@
+"""Set-up: what must be on the machine before a command can run.
+
+setup.sh   system packages and the venv, in sh, because Python may not be there yet
+extras.py  the Python packages of a command, standard library only
+files.py   programs that come as files (memcached), without being installed
+"""

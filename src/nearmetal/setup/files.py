@@ -1,0 +1,137 @@
+"""Programs that come as files: the distribution's own package, unpacked, never installed.
+
+memcached's package would start a service; so its files are fetched with a package-manager state
+of our own, under the machine's own sources and keys, checked against the hash in the package
+index, and unpacked into the cache. Works for an ordinary user too. Where the machine has the
+program already, that one is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+from nearmetal.errors import CannotRunError
+from nearmetal.paths import cache_dir
+
+_PACKAGES = {"memcached": "memcached", "memcaslap": "libmemcached-tools"}
+_LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
+def why_not(program: str) -> str | None:
+    """Why a program cannot be had here; None: it is there, or can be fetched."""
+    if shutil.which(program) or _stamp(program).exists() or shutil.which("apt-get"):
+        return None
+    return f"{program} is not installed, and there is no apt-get to fetch it with"
+
+
+def provide(program: str) -> tuple[Path, str | None]:
+    """Its path, and the LD_LIBRARY_PATH it needs; fetched when it is not there."""
+    found = shutil.which(program)
+    if found is not None:
+        return Path(found).resolve(), None
+    stamp = _stamp(program)
+    if not stamp.exists():
+        reason = why_not(program)
+        if reason is not None:
+            raise CannotRunError(reason)
+        _fetch(program, stamp)
+    folder = stamp.parent
+    return folder / "usr" / "bin" / program, str(folder / _LIBRARIES)
+
+
+def _stamp(program: str) -> Path:
+    return cache_dir() / "files" / program / "nearmetal.json"
+
+
+def _fetch(program: str, stamp: Path) -> None:
+    """Fetch and unpack; the machine's package lists first, then fresh ones of our own."""
+    private = cache_dir() / "apt"
+    config = _write_config(private)
+    reason = ""
+    for lists in (Path("/var/lib/apt/lists"), private / "state" / "lists"):
+        try:
+            if lists.is_relative_to(private):
+                _apt(config, lists, "apt-get", "-q", "update")
+            packages = _unpack(program, config, lists, private, stamp.parent)
+        except CannotRunError as error:
+            reason = str(error)
+            continue
+        stamp.write_text(json.dumps({"packages": packages}) + "\n", encoding="utf-8")
+        return
+    raise CannotRunError(f"{program} is not installed and could not be fetched: {reason}")
+
+
+def _write_config(private: Path) -> Path:
+    """State of our own, and none of the machine's hooks; sources and keys stay the machine's."""
+    for folder in ("state/lists/partial", "cache/archives/partial"):
+        (private / folder).mkdir(parents=True, exist_ok=True)
+    config = private / "apt.conf"
+    config.write_text(
+        f'Dir::State "{private}/state";\n'
+        'Dir::State::status "/var/lib/dpkg/status";\n'
+        f'Dir::Cache "{private}/cache";\n'
+        'Debug::NoLocking "1";\n'
+        'APT::Sandbox::User "root";\n'  # the cache is ours alone: _apt could not write to it
+        'APT::Install-Recommends "0";\n'
+        "#clear APT::Update::Post-Invoke;\n"
+        "#clear APT::Update::Post-Invoke-Success;\n",
+        encoding="utf-8",
+    )
+    return config
+
+
+def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path) -> list[str]:
+    """The package and every library it needs that the machine has not, side by side."""
+    text = _apt(config, lists, "apt-get", "-y", "--print-uris", "install", _PACKAGES[program])
+    names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
+    if not names:
+        raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    packages = []
+    for name in names:
+        package, version = unquote(name).split("_")[:2]
+        packages.append(f"{package}={version}")
+        debs = private / "debs"
+        shutil.rmtree(debs, ignore_errors=True)
+        debs.mkdir()
+        _apt(config, lists, "apt-get", "-q", "download", packages[-1], folder=debs)
+        (deb,) = debs.glob("*.deb")
+        _check_hash(deb, _apt(config, lists, "apt-cache", "show", packages[-1]))
+        _run(["dpkg-deb", "-x", str(deb), str(target)], target)
+    if not (target / "usr" / "bin" / program).exists():
+        raise CannotRunError(f"package {_PACKAGES[program]} holds no {program}")
+    return packages
+
+
+def _check_hash(deb: Path, shown: str) -> None:
+    digest = hashlib.sha256(deb.read_bytes()).hexdigest()
+    if digest not in re.findall(r"^SHA256: ([0-9a-f]{64})$", shown, re.MULTILINE):
+        raise CannotRunError(f"{deb.name} does not have the hash that the package index names")
+
+
+def _apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Path("/")) -> str:
+    command = [tool, "-c", str(config), "-o", f"Dir::State::lists={lists}", *arguments]
+    return _run(command, folder)
+
+
+def _run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        raise CannotRunError(words[0] if words else f"{command[0]} failed")
+    return done.stdout
