@@ -1,0 +1,220 @@
+"""What is made or changed on the machine, written down before the act, and undone from there.
+
+One small JSON record a file, synced to the disk before the act, removed after the undo. The same
+undo runs at the end of a `with` and from `clean` after a kill, so both are one path. An undo may
+meet a thing half made or already gone: it is done when the thing is not there.
+
+Kinds of record (what / old / inside):
+    netns    file that holds a network namespace
+    link     network interface / - / file of its namespace
+    process  children of the owner (found by the marker in their environment)
+    value    sysfs or sysctl file / what it held before
+    mount    mount point
+    path     file or directory of ours
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from pyroute2 import IPRoute, NetNS
+from pyroute2.netlink.exceptions import NetlinkError
+
+from nearmetal.errors import NearmetalError
+from nearmetal.lab import owner as owners
+from nearmetal.lab.owner import Owner
+from nearmetal.samples import Frozen
+
+Kind = Literal["netns", "link", "process", "value", "mount", "path"]
+
+_MNT_DETACH = 2  # umount2(2)
+_GONE_WAIT_S = 5.0
+
+
+class Record(Frozen):
+    """One thing made or changed."""
+
+    kind: Kind
+    what: str
+    old: str | None = None
+    inside: str | None = None
+    owner: Owner
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The records of one owner live in directory/PID-STARTED/, numbered in the order of the acts."""
+
+    directory: Path
+    owner: Owner
+
+    @contextmanager
+    def holds(
+        self, kind: Kind, what: str, *, old: str | None = None, inside: str | None = None
+    ) -> Iterator[None]:
+        """Write the record; the body acts; undo at the end, however the body ends."""
+        record = Record(kind=kind, what=what, old=old, inside=inside, owner=self.owner)
+        file = _write(_folder(self.directory, self.owner), record)
+        try:
+            yield
+        finally:
+            undo(record)
+            file.unlink()
+            with contextlib.suppress(OSError):  # not empty yet: other records are still held
+                file.parent.rmdir()
+
+
+def open_journal(directory: Path | None = None) -> Journal:
+    """The journal of this process."""
+    return Journal((directory or owners.state_directory()) / "journal", owners.current())
+
+
+@contextmanager
+def changed(journal: Journal, file: Path, value: str) -> Iterator[None]:
+    """Hold a sysfs or sysctl file at another value."""
+    old = file.read_text(encoding="ascii").strip()
+    with journal.holds("value", str(file), old=old):
+        file.write_text(value, encoding="ascii")
+        yield
+
+
+def clean(directory: Path | None = None) -> list[str]:
+    """Undo what dead owners left behind. Returns what was undone, a line each."""
+    journal = (directory or owners.state_directory()) / "journal"
+    done = []
+    for pid, marker in owners.children():
+        if not owners.alive(marker):
+            _kill([pid])
+            done.append(f"process {pid} (of {marker.pid})")
+    for folder in sorted(journal.iterdir()) if journal.is_dir() else []:
+        done += _clean_owner(folder)
+    return done
+
+
+def undo(record: Record) -> None:
+    """Bring one thing back to what it was. Doing it twice is the same as once."""
+    try:
+        _UNDO[record.kind](record)
+    except (OSError, NetlinkError) as error:
+        raise NearmetalError(f"cannot undo {record.kind} {record.what}: {error}") from error
+
+
+def _clean_owner(folder: Path) -> list[str]:
+    done = []
+    for file in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            record = Record.model_validate_json(file.read_text(encoding="utf-8"))
+        except ValidationError:  # killed while writing it: so nothing was done yet
+            file.unlink()
+            continue
+        if owners.alive(record.owner):
+            return done
+        undo(record)
+        file.unlink()
+        done.append(f"{record.kind} {record.what} (of {record.owner.pid})")
+    with contextlib.suppress(OSError):  # a live owner is about to write its first record
+        folder.rmdir()
+    return done
+
+
+def _folder(directory: Path, owner: Owner) -> Path:
+    return directory / f"{owner.pid}-{owner.started_ticks}"
+
+
+def _write(folder: Path, record: Record) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    last = max((int(file.stem) for file in folder.glob("*.json")), default=0)
+    file = folder / f"{last + 1:06}.json"
+    with file.open("x", encoding="utf-8") as out:
+        out.write(record.model_dump_json())
+        out.flush()
+        os.fsync(out.fileno())
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)  # the name too, not only the bytes
+    finally:
+        os.close(handle)
+    return file
+
+
+def _undo_link(record: Record) -> None:
+    if record.inside is not None and not _is_mount(Path(record.inside)):
+        return  # the namespace took it along
+    with NetNS(record.inside, flags=0) if record.inside else IPRoute() as route:
+        for index in route.link_lookup(ifname=record.what):
+            route.link("del", index=index)
+
+
+def _undo_netns(record: Record) -> None:
+    _undo_mount(record)
+    Path(record.what).unlink(missing_ok=True)
+
+
+def _undo_mount(record: Record) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    while _is_mount(Path(record.what)):  # each turn takes one mount away
+        if libc.umount2(os.fsencode(record.what), _MNT_DETACH) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), record.what)
+
+
+def _undo_process(record: Record) -> None:
+    _kill([pid for pid, _ in owners.children(record.owner)])
+
+
+def _undo_value(record: Record) -> None:
+    assert record.old is not None
+    with contextlib.suppress(FileNotFoundError):  # its device went away, and the value with it
+        Path(record.what).write_text(record.old, encoding="ascii")
+
+
+def _undo_path(record: Record) -> None:
+    path = Path(record.what)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+_UNDO: dict[Kind, Callable[[Record], None]] = {
+    "netns": _undo_netns,
+    "link": _undo_link,
+    "process": _undo_process,
+    "value": _undo_value,
+    "mount": _undo_mount,
+    "path": _undo_path,
+}
+
+
+def _is_mount(path: Path) -> bool:
+    """Also true for a mounted file, such as that of a namespace, which os.path.ismount misses."""
+    with Path("/proc/self/mountinfo").open(encoding="utf-8") as mounts:
+        return any(line.split()[4] == str(path) for line in mounts)
+
+
+def _kill(pids: list[int]) -> None:
+    """Kill and wait until each is gone; the descriptor makes sure it is the same process."""
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if owners.marked_by(pid) is not None:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], _GONE_WAIT_S)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)

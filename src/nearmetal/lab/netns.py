@@ -1,0 +1,163 @@
+"""Two network namespaces joined by a veth pair: a wire of our own, seen by nobody else.
+
+The pair is created inside the namespaces, so it never shows among the machine's own links, and it
+goes when they go. Neighbours are static and IPv6 is off: no packet is on the wire that the trial
+did not put there. Links have no queue (noqueue), as veth has by default.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetNS
+
+from nearmetal.errors import NearmetalError
+from nearmetal.lab import owner as owners
+from nearmetal.lab.journal import Journal
+
+# RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
+_BENCHMARK_RANGE = ipaddress.ip_network("198.18.0.0/15")
+_CLONE_NEWNET = 0x40000000  # setns(2)
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of the wire."""
+
+    netns: Path  # file that holds the namespace
+    iface: str
+    addr: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Wire:
+    sut: End
+    tg: End
+    subnet: str
+
+
+@contextmanager
+def veth(journal: Journal) -> Iterator[Wire]:
+    """Bring the pair up; taken down in reverse."""
+    subnet = free_subnet()
+    names = [f"nm-{os.getpid()}-{side}" for side in ("sut", "tg")]
+    sut, tg = (
+        End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
+        for number, name in enumerate(names, 1)
+    )
+    with ExitStack() as stack:
+        for end in (sut, tg):
+            stack.enter_context(_namespace(journal, end.netns))
+        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
+        _join(sut, tg)
+        _configure(sut, tg, subnet.prefixlen)
+        _configure(tg, sut, subnet.prefixlen)
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Wire(sut, tg, str(subnet))
+
+
+def free_subnet() -> ipaddress.IPv4Network:
+    """The first /24 of the benchmarking range that the machine neither has nor routes."""
+    with IPRoute() as route:
+        taken = [f"{a.get('address')}/{a['prefixlen']}" for a in route.get_addr(socket.AF_INET)]
+        for entry in route.get_routes(socket.AF_INET):
+            if entry.get("dst"):
+                taken.append(f"{entry.get('dst')}/{entry['dst_len']}")
+    networks = [ipaddress.IPv4Network(text, strict=False) for text in taken]
+    for subnet in _BENCHMARK_RANGE.subnets(new_prefix=24):
+        assert isinstance(subnet, ipaddress.IPv4Network)
+        if not any(subnet.overlaps(network) for network in networks):
+            return subnet
+    raise NearmetalError(f"no free network for the wire: this machine routes all {_BENCHMARK_RANGE}")
+
+
+@contextmanager
+def inside(netns: Path | None) -> Iterator[None]:
+    """The calling thread in another namespace; sockets made here stay there. None: stay."""
+    if netns is None:
+        yield
+        return
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        _enter(netns)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+def run_inside(netns: Path, script: str, *arguments: str) -> str:
+    """A few lines of shell in a namespace, with a /sys that shows its links. Returns its output."""
+    # sysfs shows the links of the namespace it was mounted from, hence a mount of our own, in a
+    # mount namespace that ends with the shell.
+    script = f"set -e; mount -t sysfs sysfs /sys; {script}"
+    command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", script, "sh"]
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise NearmetalError(f"in namespace {netns.name}: {result.stderr.strip() or script}")
+    return result.stdout
+
+
+def _directory() -> Path:
+    directory = owners.state_directory() / "netns"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def _namespace(journal: Journal, file: Path) -> Iterator[None]:
+    with journal.holds("netns", str(file)):
+        file.touch(mode=0o600)
+        # util-linux mounts the new namespace on the file; it lives as long as the mount.
+        command = ["unshare", f"--net={file}", "true"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise NearmetalError(f"cannot make a network namespace: {result.stderr.strip()}")
+        script = "for each in all default; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done"
+        if Path("/proc/sys/net/ipv6").is_dir():
+            run_inside(file, script)
+        yield
+
+
+def _join(sut: End, tg: End) -> None:
+    with NetNS(str(sut.netns), flags=0) as route:
+        peer = {"ifname": tg.iface, "address": tg.mac, "net_ns_fd": str(tg.netns)}
+        route.link("add", ifname=sut.iface, kind="veth", address=sut.mac, peer=peer)
+
+
+def _configure(end: End, other: End, prefix_bits: int) -> None:
+    with NetNS(str(end.netns), flags=0) as route:
+        lo, index = (route.link_lookup(ifname=name)[0] for name in ("lo", end.iface))
+        route.link("set", index=lo, state="up")
+        route.addr("add", index=index, address=end.addr, prefixlen=prefix_bits)
+        route.link("set", index=index, state="up")
+        # Permanent: no ARP on the wire, and no wait for it in the first trial.
+        route.neigh(
+            "replace", dst=other.addr, lladdr=other.mac, ifindex=index, state="permanent"
+        )
+
+
+def _enter(netns: Path) -> None:
+    handle = os.open(netns, os.O_RDONLY)
+    try:
+        _setns(handle)
+    finally:
+        os.close(handle)
+
+
+def _setns(handle: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns comes with Python 3.12
+    if libc.setns(handle, _CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise NearmetalError(f"cannot enter a network namespace: {os.strerror(code)}")

@@ -1,0 +1,89 @@
+"""Who made a thing: a process, told apart from a later one with the same pid by its start time.
+
+Everything that outlives a process (a namespace, a changed value) and every child carries its owner,
+so that the next run can tell leftovers from the work of somebody who is still at it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: pid:started
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Owner:
+    pid: int
+    started_ticks: int  # since boot: field 22 of /proc/PID/stat
+    boot: str  # the kernel's boot id: ticks mean nothing in another boot
+
+    def __str__(self) -> str:
+        return f"{self.pid}:{self.started_ticks}"
+
+
+def current() -> Owner:
+    """This process."""
+    status = _status(os.getpid(), PROC)
+    assert status is not None, "/proc is not mounted"
+    return Owner(os.getpid(), status[1], boot_id())
+
+
+def alive(owner: Owner, proc: Path = PROC) -> bool:
+    """True while that very process runs; a zombie has ended."""
+    if owner.boot != boot_id(proc):
+        return False
+    status = _status(owner.pid, proc)
+    return status is not None and status[0] not in "ZX" and status[1] == owner.started_ticks
+
+
+def children(owner: Owner | None = None, proc: Path = PROC) -> list[tuple[int, Owner]]:
+    """Processes that carry a marker (of this owner, if given): [(pid, its owner), ...]."""
+    found = []
+    for entry in proc.iterdir():
+        if entry.name.isdigit() and (marker := marked_by(int(entry.name), proc)) is not None:
+            found.append((int(entry.name), marker))
+    return [(pid, marker) for pid, marker in found if owner is None or marker == owner]
+
+
+def marked_by(pid: int, proc: Path = PROC) -> Owner | None:
+    """The owner named in a process's environment."""
+    try:
+        environment = (proc / str(pid) / "environ").read_bytes()
+    except OSError:  # ended, or somebody else's
+        return None
+    prefix = f"{ENVIRONMENT}=".encode()
+    for entry in environment.split(b"\0"):
+        if entry.startswith(prefix):
+            owner, _, started = entry[len(prefix) :].decode(errors="replace").partition(":")
+            if owner.isdigit() and started.isdigit():
+                return Owner(int(owner), int(started), boot_id(proc))
+    return None
+
+
+def state_directory() -> Path:
+    """Where locks and journals live: gone at the next boot wherever the system offers that."""
+    if os.geteuid() == 0:
+        return Path("/run/nearmetal")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "nearmetal"
+    return Path(tempfile.gettempdir()) / f"nearmetal-{os.geteuid()}"
+
+
+def boot_id(proc: Path = PROC) -> str:
+    return (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _status(pid: int, proc: Path) -> tuple[str, int] | None:
+    """(state, start time) from proc(5), /proc/PID/stat; None when there is no such process."""
+    try:
+        text = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses may hold anything, ") " included: the last one ends it.
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[19])

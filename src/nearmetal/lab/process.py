@@ -1,0 +1,204 @@
+"""Children: started in a namespace and on a core, listened to line by line, and gone when we go.
+
+A command line is a chain of small tools, each replaced by the next, so that anybody can repeat it:
+
+    nsenter --net=FILE taskset -c 0 setpriv --pdeathsig KILL nm-sock-kv --listen ...
+
+The process id stays the same through the chain. The kernel kills the child when its parent ends,
+however that ends; a marker in the environment finds the rest (see lab/journal.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nearmetal.errors import NearmetalError
+from nearmetal.lab import owner
+
+Event = Mapping[str, Any]
+
+_TAIL_BYTES = 2000
+_LINE_BYTES_MAX = 16 << 20
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a child runs; the default is: as we do."""
+
+    netns: Path | None = None
+    cpu: int | None = None
+    user: str | None = None  # given up to, when we are root
+
+
+class ChildError(NearmetalError):
+    """A child ended or kept silent. The message carries the last of what it said on stderr."""
+
+
+def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
+    """The command line: namespace first (needs root), then the core, then rights, then ours."""
+    line: list[str] = []
+    if where.netns is not None:
+        line += ["nsenter", f"--net={where.netns}"]
+    if where.cpu is not None:
+        line += ["taskset", "-c", str(where.cpu)]
+    line += ["setpriv", "--pdeathsig", "KILL"]
+    if where.user is not None and os.geteuid() == 0:
+        # Not the program's own -u: giving up rights clears the death signal.
+        line += [f"--reuid={where.user}", f"--regid={where.user}", "--clear-groups"]
+    return line + [str(word) for word in argv]
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the marker that tells whose child it is."""
+    return os.environ | {owner.ENVIRONMENT: str(owner.current())}
+
+
+class Child:
+    """A running program that prints JSON lines."""
+
+    def __init__(self, argv: Sequence[str | Path], where: Where) -> None:
+        # The death signal follows the thread that forked, not the process.
+        assert threading.current_thread() is threading.main_thread()
+        self.name = Path(argv[0]).name
+        self.command = chain(argv, where)
+        self.started_ns = time.monotonic_ns()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._pending = b""
+        try:
+            self._popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=environment(),
+                start_new_session=True,  # Ctrl-C is for us: we stop children in order
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise ChildError(f"cannot start {self.command[0]}: {error.strerror}") from error
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def event(self, timeout_s: float) -> Event:
+        """The next JSON line; ChildError when it ends or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        while (line := self._line()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ChildError(self._reason(f"said nothing for {timeout_s:g} s"))
+            if not self._read(left):
+                self._popen.wait()
+                raise ChildError(self._reason(f"ended with {self._status()}"))
+        return _parse(self.name, line)
+
+    def expect(self, name: str, timeout_s: float) -> Event:
+        """The next line must be this event."""
+        event = self.event(timeout_s)
+        if event.get("event") != name:
+            raise ChildError(self._reason(f"said {event.get('event')!r} where {name!r} was due"))
+        return event
+
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def stop(self, grace_s: float = 3.0) -> list[Event]:
+        """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
+        stdout = self._popen.stdout
+        assert stdout is not None
+        if stdout.closed:
+            return []
+        try:
+            if self.running():
+                self._popen.terminate()
+            return self._rest(grace_s)
+        finally:
+            self._popen.kill()  # does nothing where it has ended
+            self._popen.wait()
+            stdout.close()
+            self._stderr.close()
+
+    def failed(self) -> str | None:
+        """Why it is not running any more, in words; None while it runs."""
+        return None if self.running() else self._reason(f"ended with {self._status()}")
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _rest(self, grace_s: float) -> list[Event]:
+        deadline = time.monotonic() + grace_s
+        events = []
+        while (left := deadline - time.monotonic()) > 0 and self._read(left):
+            while (line := self._line()) is not None:
+                events.append(_parse(self.name, line))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(max(0.0, deadline - time.monotonic()))
+        return events
+
+    def _read(self, timeout_s: float) -> bool:
+        """Read what is there, or wait. False at the end of the output."""
+        assert self._popen.stdout is not None
+        handle = self._popen.stdout.fileno()
+        ready, _, _ = select.select([handle], [], [], timeout_s)
+        if not ready:
+            return True
+        piece = os.read(handle, 1 << 20)
+        self._pending += piece
+        if len(self._pending) > _LINE_BYTES_MAX:
+            raise ChildError(f"{self.name} printed a line of more than {_LINE_BYTES_MAX} bytes")
+        return piece != b""
+
+    def _line(self) -> bytes | None:
+        line, newline, rest = self._pending.partition(b"\n")
+        if not newline:
+            return None
+        self._pending = rest
+        return line
+
+    def _status(self) -> str:
+        code = self._popen.returncode
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def _reason(self, what: str) -> str:
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _TAIL_BYTES))
+        tail = " ".join(self._stderr.read().decode(errors="replace").split())
+        return f"{self.name} {what}" + (f": {tail}" if tail else "")
+
+
+def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
+    """Resident memory, all of it."""
+    try:
+        status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in status.splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _parse(name: str, line: bytes) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise ChildError(f"{name} printed something else than JSON: {line[:200]!r}")
+    return event
