@@ -179,6 +179,9 @@ static const char *parse_one(struct options *options, int option, const char *va
             return fail("batch", value, "not a number from 1 to 64");
         options->datapath.batch = (unsigned)number;
         return NULL;
+    case 'g':
+        options->datapath.segment = true;
+        return NULL;
     case 'p':
         options->datapath.poll = true;
         return NULL;
@@ -196,12 +199,17 @@ static const char *parse_one(struct options *options, int option, const char *va
 
 const char *options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"listen", required_argument, NULL, 'l'},  {"memory", required_argument, NULL, 'm'},
-        {"allow", required_argument, NULL, 'a'},   {"admin", required_argument, NULL, 'A'},
-        {"trusted", required_argument, NULL, 't'}, {"batch", required_argument, NULL, 'b'},
-        {"poll", no_argument, NULL, 'p'},          {"seed", required_argument, NULL, 's'},
-        {"every", required_argument, NULL, 'e'},   {NULL, 0, NULL, 0}};
+    static const struct option table[] = {{"listen", required_argument, NULL, 'l'},
+                                          {"memory", required_argument, NULL, 'm'},
+                                          {"allow", required_argument, NULL, 'a'},
+                                          {"admin", required_argument, NULL, 'A'},
+                                          {"trusted", required_argument, NULL, 't'},
+                                          {"batch", required_argument, NULL, 'b'},
+                                          {"segment", no_argument, NULL, 'g'},
+                                          {"poll", no_argument, NULL, 'p'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"every", required_argument, NULL, 'e'},
+                                          {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.memory_bytes = MEMORY_BYTES_DEFAULT,

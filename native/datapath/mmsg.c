@@ -5,9 +5,14 @@
  * MSG_WAITFORONE waits for the first datagram and takes what else is queued. The reply is written
  * into the request's buffer and sent with the request's own name and control bytes, so nothing
  * about the peer is copied. Only the headers of slots that were used are set again.
+ *
+ * With --segment, neighbouring replies to one peer cross the network stack as one message, which
+ * the device (or the receiver) cuts up again: UDP_SEGMENT. It needs equal lengths, and pays only
+ * where a peer has several requests in one burst. On a wildcard socket each reply goes alone.
  */
 #include "datapath.h"
 
+#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,14 +20,21 @@
 
 const char datapath_name[] = "mmsg";
 
+/* The control message that says how long each segment is. */
+struct segment_control {
+    _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+};
+
 struct datapath {
     struct udp_socket udp;
     struct datapath_stats stats;
+    bool segment;     /* join replies to one peer; off for good once the kernel refused */
     unsigned nb_used; /* slots of the last receive: their headers must be set again */
     struct mmsghdr rx[SERVICE_BURST_MAX];
     struct mmsghdr tx[SERVICE_BURST_MAX];
     struct iovec rx_iov[SERVICE_BURST_MAX];
     struct iovec tx_iov[SERVICE_BURST_MAX];
+    struct segment_control segments[SERVICE_BURST_MAX];
     struct udp_peer peers[SERVICE_BURST_MAX];
     uint8_t spares[SERVICE_BURST_MAX][SERVICE_DATAGRAM_BYTES];
     uint8_t buffers[SERVICE_BURST_MAX][UDP_BUFFER_STRIDE_BYTES];
@@ -53,6 +65,7 @@ const char *datapath_open(struct datapath **datapath, const struct datapath_conf
         header->msg_control = dp->peers[i].control;
     }
     const char *error = udp_open(&dp->udp, config);
+    dp->segment = config->segment && !dp->udp.wildcard;
     dp->nb_used = SERVICE_BURST_MAX;
     datapath_release(dp);
     return error;
@@ -85,21 +98,92 @@ unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
     return nb;
 }
 
+static bool same_peer(const struct datapath *dp, uint32_t one, uint32_t other)
+{
+    return memcmp(&dp->peers[one].name, &dp->peers[other].name, sizeof(dp->peers[one].name)) == 0;
+}
+
+/* How many replies from the first on can leave as one message: one peer and one length, but that
+ * the last may be shorter (udp(7), UDP_SEGMENT). Within SERVICE_DATAGRAM_BYTES a segment fits
+ * every usual MTU; longer replies (echo) go alone, in IP fragments. */
+static unsigned run_length(const struct datapath *dp, const struct reply *replies, unsigned nb)
+{
+    unsigned run = 1;
+
+    if (!dp->segment || replies[0].len > SERVICE_DATAGRAM_BYTES)
+        return 1;
+    while (run < nb && replies[run].len <= replies[0].len && replies[run].len > 0 &&
+           same_peer(dp, replies[0].request, replies[run].request)) {
+        run++;
+        if (replies[run - 1].len < replies[0].len)
+            break;
+    }
+    return run;
+}
+
+static void fill_message(struct datapath *dp, unsigned message, const struct reply *first,
+                         struct iovec *iov, unsigned run)
+{
+    struct msghdr *header = &dp->tx[message].msg_hdr;
+
+    *header = dp->rx[first->request].msg_hdr;
+    header->msg_iov = iov;
+    header->msg_iovlen = run;
+    if (run == 1)
+        return;
+    header->msg_control = dp->segments[message].bytes;
+    header->msg_controllen = sizeof(dp->segments[message].bytes);
+    struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    uint16_t segment_bytes = (uint16_t)first->len;
+    *control = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(segment_bytes)),
+                                .cmsg_level = SOL_UDP,
+                                .cmsg_type = UDP_SEGMENT};
+    memcpy(CMSG_DATA(control), &segment_bytes, sizeof(segment_bytes));
+}
+
+/* Replies to messages; returns how many messages. */
+static unsigned fill_messages(struct datapath *dp, const struct reply *replies, unsigned nb)
+{
+    unsigned nb_messages = 0;
+
+    for (unsigned i = 0; i < nb; i++)
+        dp->tx_iov[i] = (struct iovec){replies[i].data, replies[i].len};
+    for (unsigned i = 0, run; i < nb; i += run) {
+        run = run_length(dp, &replies[i], nb - i);
+        fill_message(dp, nb_messages++, &replies[i], &dp->tx_iov[i], run);
+    }
+    return nb_messages;
+}
+
+/* Returns how many of the replies left. sendmmsg stops at a message that fails. */
+static unsigned send_replies(struct datapath *dp, const struct reply *replies, unsigned nb)
+{
+    unsigned nb_messages = fill_messages(dp, replies, nb);
+    int nb_left = sendmmsg(dp->udp.fd, dp->tx, nb_messages, 0);
+    unsigned nb_sent = 0;
+
+    dp->stats.nb_syscalls++;
+    for (int i = 0; i < nb_left; i++)
+        nb_sent += (unsigned)dp->tx[i].msg_hdr.msg_iovlen;
+    return nb_sent;
+}
+
 void datapath_tx_burst(struct datapath *dp, const struct reply *replies, unsigned nb, bool *sent)
 {
-    for (unsigned i = 0; i < nb; i++) {
-        dp->tx_iov[i] = (struct iovec){replies[i].data, replies[i].len};
-        dp->tx[i].msg_hdr = dp->rx[replies[i].request].msg_hdr;
-        dp->tx[i].msg_hdr.msg_iov = &dp->tx_iov[i];
-        sent[i] = false;
-    }
-    /* sendmmsg stops at a datagram that fails: that one is dropped, the rest goes on. */
-    for (unsigned next = 0; next < nb; next++) {
-        int left = sendmmsg(dp->udp.fd, dp->tx + next, nb - next, 0);
-        dp->stats.nb_syscalls++;
-        for (int i = 0; i < left; i++)
-            sent[next++] = true;
-        dp->stats.nb_tx_errors += next < nb;
+    for (unsigned next = 0; next < nb;) {
+        unsigned nb_sent = send_replies(dp, replies + next, nb - next);
+        memset(sent + next, true, nb_sent);
+        next += nb_sent;
+        if (next == nb)
+            return;
+        if (nb_sent > 0)
+            continue; /* errno belongs to a later call: ask again from the one that failed */
+        if (dp->tx[0].msg_hdr.msg_iovlen > 1) {
+            dp->segment = false; /* no such kernel, device or MTU: send each alone from now on */
+            continue;
+        }
+        dp->stats.nb_tx_errors++;
+        sent[next++] = false; /* that one is dropped, the rest goes on */
     }
 }
 

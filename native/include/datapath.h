@@ -32,6 +32,7 @@
 struct datapath_config {
     struct source listen; /* address (all zero or ::ffff:0.0.0.0: wildcard) and port (0: any) */
     unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
+    bool segment;         /* mmsg: replies to one peer leave as one message (UDP_SEGMENT) */
     bool poll;            /* never sleep */
 };
 
