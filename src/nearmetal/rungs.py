@@ -17,7 +17,8 @@ class Rung(Frozen):
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
     place: Literal["host", "reference"]
     datapath: str | None  # None for reference rows
-    batch: int | None = None  # knob of mmsg
+    batch: int | None = None  # knob of mmsg: --batch
+    segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
     wire: Literal["veth", "vhost-user"] = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -26,7 +27,8 @@ RUNGS: tuple[Rung, ...] = (
     Rung(name="memcached", place="reference", datapath=None, services=("kv",)),
     Rung(name="host-py", place="host", datapath="py"),
     Rung(name="host-sock", place="host", datapath="sock"),
-    Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32),
+    Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32, segment=True),
+    Rung(name="host-mmsg-plain", place="host", datapath="mmsg", batch=32),
     Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
 )
 
