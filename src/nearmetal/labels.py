@@ -1,0 +1,127 @@
+"""Labels: what a reader must know before trusting or comparing a row, in words.
+
+Each label starts with its kind ("generator-bound", "may be unstable", ...), so that a narrow table
+can show the kind alone. A threshold here is where a sentence begins, never where a row is dropped.
+"""
+
+from __future__ import annotations
+
+from nearmetal.rows import Row
+
+WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
+CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by the generator
+ROUNDS_MIN = 3
+SPREAD_MAX = 0.10  # (highest - lowest round) / median
+STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
+NULL_RESPONDER = {"veth": "limit-veth"}  # of each wire: its rate is the generator's ceiling
+
+
+def of(row: Row) -> tuple[str, ...]:
+    """Every label of a row."""
+    if row.status != "ok":
+        return ()
+    found = (
+        _ceiling(row),
+        _bound(row),
+        _unstable(row),
+        _rounds(row),
+        _lost(row),
+        _strays(row),
+        _wire(row),
+    )
+    return tuple(label for label in found if label)
+
+
+def kind(label: str) -> str:
+    """The first words of a label, for narrow tables."""
+    return label.split(":")[0].split(" because")[0]
+
+
+def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
+    """Whether the generator, not the row, set the rate. None: nothing is known to judge it by."""
+    waits = _waits(row)
+    near = None if row.rung in NULL_RESPONDER.values() else _near_ceiling(row, ceiling_per_s)
+    if any(share > WAIT_SHARE_MAX for share in waits) or near:
+        return True
+    return False if waits or near is not None else None
+
+
+def _waits(row: Row) -> list[float]:
+    """Shares of the SUT core's time in which it had nothing to do."""
+    idle = [row.idle_share.sut] if row.idle_share.sut is not None else []
+    return idle + ([1 - row.busy_share] if row.busy_share is not None else [])
+
+
+def _near_ceiling(row: Row, ceiling_per_s: float | None) -> bool | None:
+    rate = row.replies_per_s.median
+    if ceiling_per_s is None or rate is None:
+        return None
+    return rate > ceiling_per_s / CEILING_MARGIN
+
+
+def _ceiling(row: Row) -> str:
+    if row.rung in NULL_RESPONDER.values():
+        return "ceiling: the generator's most on this wire and window; no store, nothing to compare"
+    if row.generator_ceiling_per_s is None:
+        return (
+            "ceiling unknown: the null responder gave no figure in this run, so generator-bound "
+            "is judged by idle time alone"
+        )
+    return ""
+
+
+def _bound(row: Row) -> str:
+    if not row.generator_bound:
+        return ""
+    why = []
+    wait = max(_waits(row), default=0.0)
+    if wait > WAIT_SHARE_MAX:
+        why.append(f"the SUT's core had nothing to do for {wait:.0%} of the time")
+    ceiling = row.generator_ceiling_per_s
+    if row.rung not in NULL_RESPONDER.values() and ceiling and _near_ceiling(row, ceiling):
+        why.append(f"the generator's ceiling is {ceiling:,.0f}/s")
+    return "generator-bound: the rate is a floor, " + " and ".join(why)
+
+
+def _unstable(row: Row) -> str:
+    why = []
+    rates, middle = row.replies_per_s_rounds, row.replies_per_s.median
+    if row.rounds < ROUNDS_MIN:
+        why.append(
+            "only one round was run" if row.rounds == 1 else f"only {row.rounds} rounds were run"
+        )
+    if middle and (max(rates) - min(rates)) / middle > SPREAD_MAX:
+        why.append(f"rounds differ by {(max(rates) - min(rates)) / middle:.0%} of their median")
+    for name, steal in (("SUT", row.steal_share.sut), ("generator", row.steal_share.tg)):
+        if steal is not None and steal > STEAL_SHARE_MAX:
+            why.append(f"the hypervisor took {steal:.1%} of the {name}'s core")
+    if row.late:
+        why.append(f"{row.late:,} answers came after the time-out")
+    return "may be unstable because " + ", and ".join(why) if why else ""
+
+
+def _rounds(row: Row) -> str:
+    if row.rounds >= row.rounds_planned:
+        return ""
+    return f"partial: {row.rounds} of {row.rounds_planned} rounds were run"
+
+
+def _lost(row: Row) -> str:
+    if not row.lost or not row.sent:
+        return ""
+    return f"lost: {row.lost:,} of {row.sent:,} requests ({row.lost / row.sent:.2g} of all)"
+
+
+def _strays(row: Row) -> str:
+    strays = [
+        f"{count:,} {name}"
+        for name, count in (("duplicate", row.duplicate), ("unmatched", row.unmatched))
+        if count
+    ]
+    return "strays: " + " and ".join(strays) + " replies, counted apart" if strays else ""
+
+
+def _wire(row: Row) -> str:
+    if row.wire != "lo":
+        return ""
+    return "wire lo: one namespace, no pinned receive path; not comparable with veth"

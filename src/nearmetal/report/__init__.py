@@ -1,0 +1,36 @@
+"""Stage 6: the report of a run, made from the files of its folder alone.
+
+`write` may be called any number of times on the same folder. report.json and report.csv carry every
+figure, report.html is for reading, `table` for the terminal. The page needs the extra `report`
+(jinja2, matplotlib); the other three do not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nearmetal.errors import NearmetalError
+from nearmetal.report import export
+from nearmetal.report.folder import read
+from nearmetal.report.model import Report, make
+from nearmetal.report.terminal import table
+
+__all__ = ["Report", "table", "write"]
+
+
+def write(folder: Path, *, pdf: bool = False) -> Report:
+    """Write report.json, report.csv and report.html (and figures/*.pdf) into a run's folder."""
+    report = make(read(folder))
+    export.write_json(report, folder / "report.json")
+    export.write_csv(report, folder / "report.csv")
+    try:
+        from nearmetal.report import figures, page
+    except ImportError as error:
+        raise NearmetalError(
+            f"report.json and report.csv are written, report.html needs {error.name}: "
+            "install nearmetal[report]"
+        ) from error
+    page.write_html(report, folder / "report.html")
+    if pdf:
+        figures.write_pdf(report, folder / "figures")
+    return report

@@ -1,0 +1,39 @@
+"""report.json and report.csv: the same rows, nested and flat."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from nearmetal.report.model import Report
+from nearmetal.rows import Row
+
+
+def write_json(report: Report, path: Path) -> None:
+    """The whole report."""
+    path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """One line a row; nested keys joined by a dot, null as an empty field, lists as JSON."""
+    lines = [flat(row) for row in report.rows]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["run", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"run": report.run, **line} for line in lines)
+
+
+def flat(row: Row) -> dict[str, object]:
+    """A row without nesting: {"replies_per_s.median": ..., ...}."""
+    cells: dict[str, object] = {}
+    dumped = row.model_dump(mode="json")
+    # `paper` is the one object that may be null as a whole; its columns stay all the same.
+    dumped["paper"] = dumped["paper"] or {"replies_per_s": None, "source": None}
+    for name, value in dumped.items():
+        if isinstance(value, dict):
+            cells.update({f"{name}.{member}": inner for member, inner in value.items()})
+        else:
+            cells[name] = json.dumps(value) if isinstance(value, list) else value
+    return cells

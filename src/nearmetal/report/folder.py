@@ -1,0 +1,123 @@
+"""What the stages before left in a run's folder, read back into values.
+
+Only spec.json must be there: a run may end at any stage, and its report says where.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nearmetal import samples
+from nearmetal.errors import BadInputError
+from nearmetal.paths import source_root
+from nearmetal.rows import Cores, Paper
+from nearmetal.spec import Spec
+from nearmetal.stats import Setting
+
+PAPER_CSV = source_root() / "data" / "reference" / "table4.csv"
+PAPER_SOURCE = "Unikraft, EuroSys 2021, Table 4 ({source}); another machine, mostly echo"
+
+Facts = dict[str, object]
+
+
+class RunState(BaseModel):
+    """run.json: how the run went. Without it the run was killed before its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    skipped: Mapping[str, str] = {}
+    partial: bool = False
+    reason: str = ""
+    started_utc: str | None = None
+    finished_utc: str | None = None
+
+
+KILLED = RunState(partial=True, reason="the run did not come to its end (run.json is missing)")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Everything a report is made from."""
+
+    name: str
+    spec: Spec
+    state: RunState
+    topology: Facts
+    build: Facts
+    machine: Facts
+    samples: tuple[samples.Sample, ...]
+
+    def setting(self) -> Setting:
+        """What the statistics need beside the samples."""
+        top = self.topology
+        sut, tg = top.get("sut_cpu"), top.get("tg_cpu")
+        return Setting(
+            spec=self.spec,
+            wire=_text(top.get("wire")),
+            placement=_text(top.get("placement")),
+            cores=Cores(
+                sut=sut if isinstance(sut, int) else None, tg=tg if isinstance(tg, int) else None
+            ),
+            skipped=self.state.skipped,
+            partial=self.state.partial,
+            reason=self.state.reason,
+            paper=paper_rows(PAPER_CSV),
+        )
+
+
+def read(folder: Path) -> Folder:
+    """Read a run's folder; whatever is malformed is named."""
+    if not (folder / "spec.json").is_file():
+        raise BadInputError(f"{folder} is not the folder of a run: it holds no spec.json")
+    try:
+        state_file, samples_file = folder / "run.json", folder / "samples.jsonl"
+        return Folder(
+            name=folder.resolve().name,
+            spec=Spec.model_validate_json((folder / "spec.json").read_text("utf-8")),
+            state=RunState.model_validate(_facts(state_file)) if state_file.is_file() else KILLED,
+            topology=_facts(folder / "topology.json"),
+            build=_facts(folder / "build.json"),
+            machine=_facts(folder / "machine.json"),
+            samples=tuple(samples.read(samples_file)) if samples_file.is_file() else (),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise BadInputError(f"{folder}: {error.title}: {where}: {first['msg']}") from error
+
+
+def paper_rows(path: Path) -> dict[str, Paper]:
+    """The paper's figures by our names of the rungs; none where the file is not installed."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            line["our_rung"]: Paper(
+                replies_per_s=int(line["replies_per_s"]),
+                source=PAPER_SOURCE.format(source=line["source"]),
+            )
+            for line in csv.DictReader(file)
+        }
+
+
+def _facts(path: Path) -> Facts:
+    """A JSON object; empty when the run ended before the stage that writes it."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise BadInputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadInputError(f"{path} does not hold a JSON object")
+    return value
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

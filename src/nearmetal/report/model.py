@@ -1,0 +1,44 @@
+"""report.json: everything a reader or a program needs to know of one run."""
+
+from __future__ import annotations
+
+from nearmetal.report.folder import Facts, Folder
+from nearmetal.rows import Row
+from nearmetal.samples import Frozen
+from nearmetal.spec import Spec
+from nearmetal.stats import rows
+
+REPORT_VERSION = 1
+
+
+class Report(Frozen):
+    """Keys may be added, never renamed."""
+
+    version: int = REPORT_VERSION
+    run: str  # name of the run's folder
+    spec: Spec
+    machine: Facts
+    partial: bool
+    reason: str
+    rows: tuple[Row, ...]
+    # Beyond what was promised first.
+    started_utc: str | None
+    finished_utc: str | None
+    topology: Facts
+    build: Facts
+
+
+def make(folder: Folder) -> Report:
+    """Samples to rows, beside the facts of their run."""
+    return Report(
+        run=folder.name,
+        spec=folder.spec,
+        machine=folder.machine,
+        partial=folder.state.partial,
+        reason=folder.state.reason,
+        rows=rows(folder.setting(), folder.samples),
+        started_utc=folder.state.started_utc,
+        finished_utc=folder.state.finished_utc,
+        topology=folder.topology,
+        build=folder.build,
+    )

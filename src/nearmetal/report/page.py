@@ -1,0 +1,126 @@
+"""report.html: one file, no network, read by people. The figures are the report's own, unrounded
+ones are in report.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from nearmetal import labels
+from nearmetal.report import figures, words
+from nearmetal.report.folder import Facts
+from nearmetal.report.model import Report
+from nearmetal.rows import Row
+
+CAPTIONS = {
+    "throughput": "Throughput: median over the rounds; whiskers show the interval.",
+    "latency": "Latency: from sending a request to its right reply, all rounds together.",
+    "cpu": "Cost: what the core under test spent, by kind.",
+}
+# Facts whose unit deserves another form than the bare number.
+SIZES = ("_bytes",)
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Render the page."""
+    environment = Environment(
+        loader=PackageLoader("nearmetal.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=words.count,
+        whole=words.whole,
+        us=words.microseconds,
+        ms=words.milliseconds,
+        per_million=words.per_million,
+        ratio=words.ratio,
+        share=words.share,
+        size=words.size,
+    )
+    drawn = [
+        (name, CAPTIONS[name], Markup(svg))  # our own SVG: its texts were escaped by its writer
+        for name, svg in figures.svgs(report).items()
+    ]
+    page = environment.get_template("page.html").render(
+        report=report,
+        rows=report.rows,
+        measured=[row for row in report.rows if row.status == "ok"],
+        counted=[row for row in report.rows if row.sent is not None],
+        drawn=drawn,
+        short=findings(report.rows),
+        setting=setting(report),
+        machine=facts(report.machine),
+        build=facts({k: v for k, v in report.build.items() if k not in ("programs", "version")}),
+        unknown=words.UNKNOWN,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def findings(rows: tuple[Row, ...]) -> list[str]:
+    """The few sentences a reader came for; nothing where the rows do not carry them."""
+    found = []
+    ranked = [row for row in rows if row.place != "reference" and row.vs_memcached.per_sut_core_s]
+    for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
+        floor = " (the rate is a floor)" if row.generator_bound else ""
+        found.append(
+            f"{row.rung} answers {words.ratio(row.vs_memcached.per_sut_core_s)} as many requests "
+            f"per second of its core as memcached, and {words.ratio(row.vs_memcached.by_rate)} "
+            f"by rate{floor}."
+        )
+    bound = [f"{row.rung} {row.service}" for row in rows if row.generator_bound]
+    null = set(labels.NULL_RESPONDER.values())
+    bound = [name for name in bound if name.split()[0] not in null]
+    if bound:
+        found.append(f"The generator, not the row, set the rate of {', '.join(bound)}.")
+    bad = [f"{row.rung} {row.service}" for row in rows if row.status == "failed"]
+    if bad:
+        found.append(f"Failed: {', '.join(bad)}.")
+    return found
+
+
+def setting(report: Report) -> list[tuple[str, str]]:
+    """How it was measured, as term and text."""
+    spec, load = report.spec, report.spec.workload
+    keys = "uniform" if load.zipf is None else f"Zipf {load.zipf:g}"
+    top = report.topology
+    ceilings = sorted(
+        {row.generator_ceiling_per_s for row in report.rows if row.generator_ceiling_per_s}
+    )
+    notes = top.get("notes")
+    return [
+        ("Workload", f"{load.name}: {load.keys:,} keys ({keys}), {load.key_bytes}-byte keys, "
+         f"{load.value_bytes}-byte values, {load.get:.0%} GET, {load.set:.0%} SET, "
+         f"{load.miss:.0%} GET of absent keys"),
+        ("Load", f"closed loop, window {spec.window}, {load.flows} flows"),
+        ("Rounds", f"{spec.rounds} (interleaved), each {spec.warmup_s:g} s warm-up and "
+         f"{spec.measured_s:g} s measured, a fresh server each; seed {spec.seed}"),
+        ("Wire", str(top.get("wire") or "never came up")),
+        ("Cores", f"under test: {top.get('sut_cpu', words.UNKNOWN)}, "
+         f"generator: {top.get('tg_cpu', words.UNKNOWN)}"),
+        ("Placement", str(top.get("placement") or words.UNKNOWN)),
+        ("Generator ceiling", ", ".join(f"{c:,.0f} replies/s (null responder)" for c in ceilings)
+         or "unknown: the null responder gave no figure in this run"),
+        ("Notes", "; ".join(str(n) for n in notes) if isinstance(notes, list) and notes else "none"),
+        ("Time", f"{report.started_utc or words.UNKNOWN} to {report.finished_utc or words.UNKNOWN}"),
+    ]  # fmt: skip
+
+
+def facts(values: Facts) -> list[tuple[str, str]]:
+    """A free dictionary as term and text; nested ones are joined by a dot."""
+    found: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += [(f"{name}.{inner}", text) for inner, text in facts(value)]
+        elif isinstance(value, list):
+            found.append((name, ", ".join(str(item) for item in value)))
+        elif isinstance(value, int) and name.endswith(SIZES):
+            found.append((name, f"{words.size(value)} ({value:,} bytes)"))
+        else:
+            found.append((name, words.UNKNOWN if value is None else str(value)))
+    return found

@@ -1,0 +1,61 @@
+"""How figures are written for people: few digits, a unit beside, a dash for what is unknown."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
+
+
+def count(value: float | None) -> str:
+    """1234567 -> "1.23 M"; three digits are more than a run's noise deserves."""
+    if value is None:
+        return UNKNOWN
+    for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " K")):
+        if value >= scale * 0.9995:
+            return f"{_three_digits(value / scale)}{unit}"
+    return f"{value:.0f}"
+
+
+def whole(value: int | None) -> str:
+    """Every digit, grouped."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def microseconds(value_ns: float | None) -> str:
+    """Nanoseconds in, microseconds out."""
+    return UNKNOWN if value_ns is None else _three_digits(value_ns / 1e3)
+
+
+def per_million(seconds: float | None) -> str:
+    """Seconds per million replies, which is also microseconds per reply."""
+    return UNKNOWN if seconds is None else f"{seconds:.2f}"
+
+
+def ratio(value: float | None) -> str:
+    """1.4 -> "1.40 x"."""
+    return UNKNOWN if value is None else f"{value:.2f} x"
+
+
+def share(value: float | None) -> str:
+    """0.123 -> "12 %"."""
+    return UNKNOWN if value is None else f"{value * 100:.0f} %"
+
+
+def size(value_bytes: float | None) -> str:
+    """Bytes in binary units."""
+    if value_bytes is None:
+        return UNKNOWN
+    for scale, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if value_bytes >= scale:
+            return f"{_three_digits(value_bytes / scale)} {unit}"
+    return f"{value_bytes:.0f} B"
+
+
+def milliseconds(value_ms: float | None) -> str:
+    """Milliseconds with three digits."""
+    return UNKNOWN if value_ms is None else _three_digits(value_ms)
+
+
+def _three_digits(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

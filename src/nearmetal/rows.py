@@ -1,0 +1,124 @@
+"""What a row of the table is: one rung and service of one run.
+
+Objects are always there and their members null where a value is unknown, so that a reader can
+write row["replies_per_s"]["median"] and get null. Units are in the names; docs/measuring.md tells
+how each is measured. Keys may be added, never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nearmetal.rungs import Service
+from nearmetal.samples import Frozen, Resources
+
+Status = Literal["ok", "skipped", "failed"]
+IntervalKind = Literal["minmax", "bca95"]
+
+
+class Cores(Frozen):
+    """Which core did what."""
+
+    sut: int | None = None
+    tg: int | None = None
+
+
+class Interval(Frozen):
+    """Median over the rounds, and the interval that `interval` names."""
+
+    median: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Latency(Frozen):
+    """Percentiles of all right answers of all rounds, from HDR buckets."""
+
+    p50: int | None = None
+    p99: int | None = None
+    p999: int | None = None
+
+
+class PerCore(Frozen):
+    """One value for the core under test and one for the generator's."""
+
+    sut: float | None = None
+    tg: float | None = None
+
+
+class CpuSplit(Frozen):
+    """CPU seconds of the SUT's core per million right replies, by kind; they sum to the total."""
+
+    user: float | None = None
+    system: float | None = None
+    softirq: float | None = None
+    irq: float | None = None
+
+
+class Ratio(Frozen):
+    """This row over another: per second of the SUT's core (the fair one) and by plain rate."""
+
+    per_sut_core_s: float | None = None
+    by_rate: float | None = None
+
+
+class Paper(Frozen):
+    """Somebody else's figure, measured elsewhere; never part of a ratio."""
+
+    replies_per_s: int
+    source: str
+
+
+class Row(Frozen):
+    """One rung and service. Counts and duration are sums over the rounds."""
+
+    rung: str
+    place: str
+    datapath: str | None
+    service: Service
+    workload: str
+    loop: Literal["closed", "open"]
+    window: int
+    wire: str
+    topology: Literal["p2p", "pvp"]
+    accelerator: str | None
+    cores: Cores
+    generator: str
+    status: Status
+    reason: str
+    labels: tuple[str, ...] = ()
+    rounds: int
+    interval: IntervalKind | None = None
+    placement: str | None
+    replies_per_s: Interval = Interval()
+    latency_ns: Latency = Latency()
+    duration_ns: int | None = None
+    sent: int | None = None
+    answered: int | None = None
+    wrong: int | None = None
+    stale: int | None = None
+    unexpected_miss: int | None = None
+    lost: int | None = None
+    late: int | None = None
+    duplicate: int | None = None
+    evicted: int | None = None
+    cpu_s_per_million: PerCore = PerCore()
+    busy_cycles_per_reply: float | None = None
+    busy_share: float | None = None
+    generator_ceiling_per_s: float | None = None
+    resources: Resources = Resources()
+    paper: Paper | None = None
+    # Beyond what was promised first.
+    rounds_planned: int
+    replies_per_s_rounds: tuple[float, ...] = ()
+    unmatched: int | None = None
+    gets: int | None = None
+    sets: int | None = None
+    window_limited: int | None = None
+    idle_share: PerCore = PerCore()
+    steal_share: PerCore = PerCore()
+    cpu_split_s_per_million: CpuSplit = CpuSplit()
+    replies_per_sut_core_s: float | None = None
+    generator_bound: bool | None = None
+    vs_memcached: Ratio = Ratio()
+    vs_echo: Ratio = Ratio()
