@@ -1,0 +1,1 @@
+"""Datapaths written in Python: one file each, named as in the specs."""
