@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The closed loop: a window of requests in flight, and a new one for each that was answered or
+ * lost, on the flow that became free. A turn is: receive a burst, check it, time out what is lost,
+ * draw and send as many as there is room for.
+ */
+#ifndef NEARMETAL_TG_CLOSED_H
+#define NEARMETAL_TG_CLOSED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "counts.h"
+#include "format.h"
+#include "keys.h"
+#include "match.h"
+#include "port.h"
+#include "record.h"
+#include "source.h"
+#include "workload.h"
+
+#define CLOSED_SAID_BYTES 80u
+
+struct closed {
+    struct port *port;
+    struct format format;
+    struct keys keys;
+    struct workload workload;
+    struct source source;
+    struct match match;
+    bool echo;       /* the target returns requests unchanged */
+    bool no_overlap; /* no GET leaves while a SET of its key is in flight */
+    bool adopt;      /* verify: whatever version is found is the acknowledged one */
+    bool counted;    /* what leaves now belongs to the measured time */
+    uint32_t window;
+    uint32_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
+    uint32_t free_head, nb_free;
+    double ns_per_cycle;
+    uint64_t round_cycles;      /* when the port's current round began */
+    uint64_t last_reply_cycles; /* when anything last arrived */
+    /* Of the whole phase, counted or not: */
+    uint64_t phase_lost, phase_wrong, phase_missed;
+    bool gave_up;                 /* a request of preload or verify was sent too often */
+    char said[CLOSED_SAID_BYTES]; /* the phase's first wrong answer, printable */
+    /* Of the measured time, since last taken: */
+    struct counts counts;
+    struct cycles cycles;
+    struct record latency;
+};
+
+struct closed_config {
+    uint32_t nb_flows, window;
+    uint64_t timeout_ns;
+    uint64_t tsc_hz;
+};
+
+/* format and workload are initialised, port is open. False when memory is short. */
+bool closed_open(struct closed *closed, const struct closed_config *config);
+void closed_close(struct closed *closed);
+
+/* What follows is of this phase. */
+void closed_start(struct closed *closed, enum phase phase, bool counted);
+
+/* One turn; returns the time, in TSC cycles. */
+uint64_t closed_turn(struct closed *closed);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When does a server that is just starting answer for the first time? One request every
+ * millisecond, all the same, until the first right answer. The time printed is CLOCK_MONOTONIC's,
+ * which whoever started the server can read too.
+ */
+#include <stdio.h>
+
+#include "check.h"
+#include "clock.h"
+#include "lines.h"
+#include "load.h"
+#include "port.h"
+
+#define ASK_NS 1000000u
+#define LOOK_NS 20000u
+#define GIVE_UP_NS (60 * NS_PER_S)
+
+/* END, or a value of ours in any version: what an earlier run stored is no concern here. */
+static bool answers(const struct load_options *options, const struct format *format,
+                    const struct datagram *reply)
+{
+    struct expected expected = {.op = OP_GET};
+    uint32_t found;
+
+    if (options->echo)
+        return check_echo(format, &expected, reply->data, reply->len) == VERDICT_RIGHT;
+    return check_kv(format, &expected, reply->data, reply->len, &found) == VERDICT_RIGHT ||
+           found != 0;
+}
+
+static bool answer_wait(const struct load_options *options, struct port *port,
+                        const struct format *format)
+{
+    struct datagram request, replies[PORT_BURST_MAX];
+    uint64_t begin = clock_ns(), now = begin, asked = 0;
+    bool round;
+
+    while (now - begin < GIVE_UP_NS && !load_stopped()) {
+        if (now - asked >= ASK_NS) {
+            port_lend(port, &request, 1);
+            request.flow = 0;
+            request.len = format_request(format, request.data, 0, OP_GET, 0, 0);
+            port_tx_burst(port, &request, 1);
+            asked = now;
+        }
+        for (unsigned n = port_rx_burst(port, replies, PORT_BURST_MAX, &round); n > 0; n--)
+            if (answers(options, format, &replies[n - 1]))
+                return true;
+        clock_sleep_ns(LOOK_NS);
+        now = clock_ns();
+    }
+    return false;
+}
+
+int first_answer_run(const struct load_options *options)
+{
+    struct port_config config = {.target = options->target, .nb_flows = 1, .window = 1};
+    struct format format;
+    struct port *port;
+    const char *why;
+
+    format_init(&format, options->key_bytes, options->value_bytes);
+    config.request_bytes = format.set_bytes;
+    config.reply_bytes = format.set_bytes > format.hit_bytes ? format.set_bytes : format.hit_bytes;
+    why = port_open(&port, &config);
+    if (why == NULL) {
+        if (answer_wait(options, port, &format))
+            line_first_answer(clock_ns());
+        else
+            why = "no right answer within 60 s";
+        port_close(port);
+    }
+    if (why != NULL)
+        fprintf(stderr, "nm-load: %s\n", why);
+    return why == NULL ? 0 : 1;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t setting_bytes(uint32_t nb_keys)
+{
+    return ((size_t)nb_keys / 64 + 1) * sizeof(uint64_t);
+}
+
+bool keys_open(struct keys *keys, uint32_t nb_keys)
+{
+    keys->nb_keys = nb_keys;
+    keys->versions = calloc(nb_keys, sizeof(*keys->versions));
+    keys->setting = calloc(1, setting_bytes(nb_keys));
+    return keys->versions != NULL && keys->setting != NULL;
+}
+
+void keys_close(struct keys *keys)
+{
+    free(keys->versions);
+    free(keys->setting);
+}
+
+void keys_reset(struct keys *keys)
+{
+    memset(keys->versions, 0, keys->nb_keys * sizeof(*keys->versions));
+    memset(keys->setting, 0, setting_bytes(keys->nb_keys));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lines.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void line_end(void)
+{
+    fputs("}\n", stdout);
+    fflush(stdout);
+}
+
+static void line_begin(const char *event)
+{
+    printf("{\"event\":\"%s\"", event);
+}
+
+static void field(const char *name, uint64_t value)
+{
+    printf(",\"%s\":%" PRIu64, name, value);
+}
+
+void line_event(const char *event)
+{
+    line_begin(event);
+    line_end();
+}
+
+void line_ready(uint32_t nb_flows, uint32_t window)
+{
+    line_begin("ready");
+    field("flows", nb_flows);
+    field("window", window);
+    line_end();
+}
+
+void line_preloaded(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_lost)
+{
+    line_begin("preloaded");
+    field("keys", nb_keys);
+    field("duration_ns", duration_ns);
+    field("lost", nb_lost);
+    line_end();
+}
+
+void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, uint64_t nb_lost,
+                   uint64_t nb_missed)
+{
+    line_begin("verified");
+    field("keys", nb_keys);
+    field("duration_ns", duration_ns);
+    field("wrong", nb_wrong);
+    field("lost", nb_lost);
+    field("unexpected_miss", nb_missed);
+    line_end();
+}
+
+void line_first_answer(uint64_t monotonic_ns)
+{
+    line_begin("first_answer");
+    field("monotonic_ns", monotonic_ns);
+    line_end();
+}
+
+static void latency_print(const struct record *latency)
+{
+    const char *comma = "";
+
+    fputs(",\"latency\":[", stdout);
+    for (uint32_t place = latency->low; place < latency->high; place++) {
+        if (latency->counts[place] == 0)
+            continue;
+        printf("%s[%" PRIu64 ",%" PRIu64 "]", comma, record_value_ns(place),
+               latency->counts[place]);
+        comma = ",";
+    }
+    putchar(']');
+}
+
+void line_measured(const char *event, const struct measured *measured)
+{
+    const struct cycles *cycles = &measured->cycles;
+
+    line_begin(event);
+    field("duration_ns", measured->duration_ns);
+#define X(name) field(#name, measured->counts.name);
+    COUNTS(X)
+#undef X
+    latency_print(&measured->latency);
+    printf(",\"cycles\":{\"receive\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"check\":%" PRIu64
+           ",\"send\":%" PRIu64 "}",
+           cycles->receive, cycles->empty, cycles->check, cycles->send);
+    field("tsc_hz", measured->tsc_hz);
+    line_end();
+}

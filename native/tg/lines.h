@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the generator says: one JSON object a line on stdout (docs/programs.md). */
+#ifndef NEARMETAL_TG_LINES_H
+#define NEARMETAL_TG_LINES_H
+
+#include <stdint.h>
+
+#include "counts.h"
+#include "record.h"
+
+void line_event(const char *event); /* no more than its name */
+void line_ready(uint32_t nb_flows, uint32_t window);
+void line_preloaded(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_lost);
+void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, uint64_t nb_lost,
+                   uint64_t nb_missed);
+void line_first_answer(uint64_t monotonic_ns);
+
+struct measured {
+    uint64_t duration_ns, tsc_hz;
+    struct counts counts;
+    struct cycles cycles;
+    struct record latency;
+};
+
+/* event: "second" or "result". */
+void line_measured(const char *event, const struct measured *measured);
+
+#endif

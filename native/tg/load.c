@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A life of the target is preload, verify, warm-up and measured time. It ends when the time is
+ * over, at a signal, or, with --stay, when the target has been silent for a second: then we poll
+ * until it answers, forget what it knew, and the next life begins. What was measured adds up.
+ */
+#include "load.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "closed.h"
+#include "lines.h"
+
+#define SILENCE_DOWN_NS NS_PER_S          /* --stay */
+#define SILENCE_FAILED_NS (10 * NS_PER_S) /* preload and verify */
+#define POLL_NS (10 * NS_PER_S / 1000)
+#define POLL_TURNS 1000u /* at least so many looks at the port between two polls */
+
+enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_DOWN, OUTCOME_FAILED };
+
+struct load {
+    const struct load_options *options;
+    uint64_t tsc_hz;
+    uint64_t left_ns; /* of the measured time */
+    struct closed closed;
+    struct measured second, total;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    stopped = 1;
+}
+
+bool load_stopped(void)
+{
+    return stopped != 0;
+}
+
+static uint64_t to_cycles(const struct load *load, uint64_t ns)
+{
+    return (uint64_t)((double)ns * 1e-9 * (double)load->tsc_hz);
+}
+
+static uint64_t to_ns(const struct load *load, uint64_t cycles)
+{
+    return (uint64_t)((double)cycles * 1e9 / (double)load->tsc_hz);
+}
+
+static enum outcome failed(const char *phase, const char *what, const char *said)
+{
+    fprintf(stderr, "nm-load: %s: %s%s%s%s\n", phase, what, said[0] == '\0' ? "" : " \"", said,
+            said[0] == '\0' ? "" : "\"");
+    return OUTCOME_FAILED;
+}
+
+/* Preload or verify: every key once. */
+static enum outcome keys_run(struct load *load, enum phase phase)
+{
+    const char *name = phase == PHASE_PRELOAD ? "preload" : "verify";
+    bool stay = load->options->stay;
+    uint64_t silence = to_cycles(load, stay ? SILENCE_DOWN_NS : SILENCE_FAILED_NS);
+    struct closed *closed = &load->closed;
+    uint64_t begin = clock_cycles(), now = begin;
+
+    closed_start(closed, phase, false);
+    while (closed->source.nb_done < closed->keys.nb_keys) {
+        now = closed_turn(closed);
+        if (stopped)
+            return OUTCOME_STOPPED;
+        if (now - closed->last_reply_cycles > silence)
+            return stay ? OUTCOME_DOWN
+                        : failed(name, "no answer from the target for 10 s; does it listen there?",
+                                 "");
+        if (closed->gave_up)
+            return stay ? OUTCOME_DOWN
+                        : failed(name,
+                                 "a request stayed unanswered 16 times: the target loses too "
+                                 "many",
+                                 "");
+        if (phase == PHASE_PRELOAD && closed->phase_wrong > 0)
+            return failed(name, "the target did not store a key, it said", closed->said);
+    }
+    if (phase == PHASE_PRELOAD)
+        line_preloaded(closed->keys.nb_keys, to_ns(load, now - begin), closed->phase_lost);
+    else
+        line_verified(closed->keys.nb_keys, to_ns(load, now - begin), closed->phase_wrong,
+                      closed->phase_lost, closed->phase_missed);
+    return OUTCOME_DONE;
+}
+
+/* Move what the loop has counted since the last time into `second` and `total`. */
+static void counted_take(struct load *load, uint64_t duration_ns)
+{
+    struct closed *closed = &load->closed;
+    struct measured *total = &load->total;
+
+    load->second.duration_ns = duration_ns;
+    load->second.counts = closed->counts;
+    load->second.cycles = closed->cycles;
+    load->second.latency = closed->latency;
+    total->duration_ns += duration_ns;
+#define X(name) total->counts.name += closed->counts.name;
+    COUNTS(X)
+#undef X
+    total->cycles.receive += closed->cycles.receive;
+    total->cycles.empty += closed->cycles.empty;
+    total->cycles.check += closed->cycles.check;
+    total->cycles.send += closed->cycles.send;
+    record_merge(&total->latency, &closed->latency);
+    memset(&closed->counts, 0, sizeof(closed->counts));
+    memset(&closed->cycles, 0, sizeof(closed->cycles));
+    record_reset(&closed->latency);
+}
+
+static enum outcome warmup_run(struct load *load)
+{
+    uint64_t begin = clock_cycles(), time = to_cycles(load, load->options->warmup_ns), now = begin;
+    uint64_t silence = to_cycles(load, SILENCE_DOWN_NS);
+
+    closed_start(&load->closed, PHASE_MIX, false);
+    while (now - begin < time) {
+        now = closed_turn(&load->closed);
+        if (stopped)
+            return OUTCOME_STOPPED;
+        if (load->options->stay && now - load->closed.last_reply_cycles > silence)
+            return OUTCOME_DOWN;
+    }
+    return OUTCOME_DONE;
+}
+
+static enum outcome measure_end(const struct load *load, uint64_t now, uint64_t begin)
+{
+    if (stopped)
+        return OUTCOME_STOPPED;
+    if (load->options->stay &&
+        now - load->closed.last_reply_cycles > to_cycles(load, SILENCE_DOWN_NS))
+        return OUTCOME_DOWN;
+    (void)begin;
+    return OUTCOME_DONE;
+}
+
+static enum outcome measure_run(struct load *load)
+{
+    struct closed *closed = &load->closed;
+    bool endless = load->options->time_ns == 0;
+    uint64_t time = to_cycles(load, load->left_ns), begin, second, now;
+    enum outcome outcome = OUTCOME_DONE;
+
+    closed_start(closed, PHASE_MIX, true);
+    memset(&closed->cycles, 0, sizeof(closed->cycles)); /* those of preload to warm-up */
+    line_event("measuring");
+    begin = second = now = clock_cycles();
+    while (outcome == OUTCOME_DONE && (endless || now - begin < time)) {
+        now = closed_turn(closed);
+        outcome = measure_end(load, now, begin);
+        if (now - second < load->tsc_hz)
+            continue;
+        counted_take(load, to_ns(load, now - second));
+        line_measured("second", &load->second);
+        second = now;
+    }
+    if (now - second > load->tsc_hz / 10) {
+        counted_take(load, to_ns(load, now - second));
+        line_measured("second", &load->second);
+    } else {
+        counted_take(load, to_ns(load, now - second));
+    }
+    load->left_ns -= endless || now - begin > time ? load->left_ns : to_ns(load, now - begin);
+    return outcome;
+}
+
+/*
+ * Send nothing more; wait until nothing is in flight, then a time-out longer for what comes late
+ * or twice. Bounded: what is in flight is lost after a time-out.
+ */
+static void drain_run(struct load *load)
+{
+    struct closed *closed = &load->closed;
+    uint64_t timeout = closed->match.timeout_cycles, quiet = clock_cycles(), now = quiet;
+    bool counted = closed->counted;
+
+    closed_start(closed, PHASE_DRAIN, counted);
+    while (now - quiet < timeout) {
+        now = closed_turn(closed);
+        if (closed->match.nb_in_flight > 0)
+            quiet = now;
+    }
+    memset(&closed->cycles, 0, sizeof(closed->cycles)); /* waiting is no work of the trial */
+    if (counted)
+        counted_take(load, 0);
+    closed->counted = false;
+}
+
+static enum outcome life_run(struct load *load)
+{
+    const struct load_options *options = load->options;
+    enum outcome outcome = OUTCOME_DONE;
+
+    load->closed.adopt = !options->preload;
+    if (!options->echo && options->preload)
+        outcome = keys_run(load, PHASE_PRELOAD);
+    if (!options->echo && outcome == OUTCOME_DONE)
+        outcome = keys_run(load, PHASE_VERIFY);
+    if (outcome == OUTCOME_DONE)
+        outcome = warmup_run(load);
+    if (outcome == OUTCOME_DONE)
+        outcome = measure_run(load);
+    return outcome;
+}
+
+/* Ask once every 10 ms until anything comes back. False: a signal came first. */
+static bool up_wait(struct load *load)
+{
+    struct closed *closed = &load->closed;
+    uint8_t room[FORMAT_HEAD_BYTES_MAX];
+    struct datagram request = {.data = room}, replies[PORT_BURST_MAX];
+    bool round;
+
+    request.len = format_request(&closed->format, room, 0, OP_GET, 0, 0);
+    while (!stopped) {
+        port_tx_burst(closed->port, &request, 1);
+        clock_sleep_ns(POLL_NS);
+        if (port_rx_burst(closed->port, replies, PORT_BURST_MAX, &round) > 0)
+            return true;
+    }
+    return false;
+}
+
+static enum outcome lives_run(struct load *load)
+{
+    enum outcome outcome = life_run(load);
+
+    while (outcome == OUTCOME_DOWN) {
+        drain_run(load);
+        line_event("down");
+        if (!up_wait(load))
+            return OUTCOME_STOPPED;
+        line_event("up");
+        keys_reset(&load->closed.keys);
+        outcome = life_run(load);
+    }
+    return outcome;
+}
+
+static const char *load_open(struct load *load)
+{
+    const struct load_options *options = load->options;
+    struct closed *closed = &load->closed;
+    uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
+    struct port_config port = {
+        .target = options->target, .nb_flows = nb_flows, .window = options->window};
+    struct closed_config config = {
+        .nb_flows = nb_flows, .window = options->window, .timeout_ns = options->timeout_ns};
+    const char *why;
+
+    load->tsc_hz = config.tsc_hz = clock_calibrate();
+    load->second.tsc_hz = load->total.tsc_hz = load->tsc_hz;
+    load->left_ns = options->time_ns;
+    record_reset(&load->total.latency);
+    format_init(&closed->format, options->key_bytes, options->value_bytes);
+    workload_init(&closed->workload, &options->workload);
+    closed->echo = options->echo;
+    closed->no_overlap = options->no_overlap;
+    port.request_bytes = closed->format.set_bytes;
+    port.reply_bytes = options->echo ? closed->format.set_bytes : closed->format.hit_bytes;
+    why = port_open(&closed->port, &port);
+    if (why != NULL)
+        return why;
+    if (!closed_open(closed, &config))
+        return "out of memory: fewer --keys need less";
+    line_ready(nb_flows, options->window);
+    return NULL;
+}
+
+int load_run(const struct load_options *options)
+{
+    struct load *load = calloc(1, sizeof(*load));
+    struct sigaction action = {.sa_handler = on_signal};
+    enum outcome outcome;
+    const char *why;
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (load == NULL)
+        return 1;
+    load->options = options;
+    why = load_open(load);
+    if (why != NULL) {
+        fprintf(stderr, "nm-load: %s\n", why);
+        return 1;
+    }
+    outcome = lives_run(load);
+    if (outcome != OUTCOME_FAILED) {
+        line_event("draining");
+        drain_run(load);
+        line_measured("result", &load->total);
+    }
+    closed_close(&load->closed);
+    port_close(load->closed.port);
+    free(load);
+    return outcome == OUTCOME_FAILED ? 1 : 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+#define WINDOW_MAX 65536u
+#define FLOWS_MAX 1024u
+
+static const char help[] =
+    "nm-load: ask a UDP key-value store, check every answer\n"
+    "\n"
+    "  --target ADDR:PORT    whom to ask; it WRITES there: keys begin with \"nm\"\n"
+    "  --service kv|echo     what answers (default kv)\n"
+    "  --keys N              number of keys (1000000)\n"
+    "  --key-bytes N         12..250 (16)\n"
+    "  --value-bytes N       from 16 to what one reply datagram carries (32)\n"
+    "  --get F --set F --miss F   shares of requests, adding up to 1 (0.95 0.05 0)\n"
+    "  --zipf S | --uniform  popularity of keys (--zipf 0.99)\n"
+    "  --flows N             source ports, 1..1024, never more than the window (16)\n"
+    "  --window N            requests in flight, 1..65536 (128)\n"
+    "  --warmup SECONDS      (1)\n"
+    "  --time SECONDS        measured time; 0: until SIGINT or SIGTERM (3)\n"
+    "  --timeout SECONDS     unanswered for longer is lost (0.1)\n"
+    "  --seed N              (1)\n"
+    "  --no-preload          store nothing first, take the versions found\n"
+    "  --no-overlap          no GET while a SET of its key is in flight\n"
+    "  --stay                outlive the target: report down and up, preload again\n"
+    "  --first-answer        print when the first right answer came, and end\n";
+
+enum {
+    OPT_TARGET = 256,
+    OPT_SERVICE,
+    OPT_KEYS,
+    OPT_KEY_BYTES,
+    OPT_VALUE_BYTES,
+    OPT_GET,
+    OPT_SET,
+    OPT_MISS,
+    OPT_ZIPF,
+    OPT_UNIFORM,
+    OPT_FLOWS,
+    OPT_WINDOW,
+    OPT_WARMUP,
+    OPT_TIME,
+    OPT_TIMEOUT,
+    OPT_SEED,
+    OPT_NO_PRELOAD,
+    OPT_NO_OVERLAP,
+    OPT_STAY,
+    OPT_FIRST_ANSWER,
+    OPT_HELP
+};
+
+static const struct option names[] = {
+    {"target", required_argument, NULL, OPT_TARGET},
+    {"service", required_argument, NULL, OPT_SERVICE},
+    {"keys", required_argument, NULL, OPT_KEYS},
+    {"key-bytes", required_argument, NULL, OPT_KEY_BYTES},
+    {"value-bytes", required_argument, NULL, OPT_VALUE_BYTES},
+    {"get", required_argument, NULL, OPT_GET},
+    {"set", required_argument, NULL, OPT_SET},
+    {"miss", required_argument, NULL, OPT_MISS},
+    {"zipf", required_argument, NULL, OPT_ZIPF},
+    {"uniform", no_argument, NULL, OPT_UNIFORM},
+    {"flows", required_argument, NULL, OPT_FLOWS},
+    {"window", required_argument, NULL, OPT_WINDOW},
+    {"warmup", required_argument, NULL, OPT_WARMUP},
+    {"time", required_argument, NULL, OPT_TIME},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"no-preload", no_argument, NULL, OPT_NO_PRELOAD},
+    {"no-overlap", no_argument, NULL, OPT_NO_OVERLAP},
+    {"stay", no_argument, NULL, OPT_STAY},
+    {"first-answer", no_argument, NULL, OPT_FIRST_ANSWER},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* NULL, or what is wanted instead. */
+static const char *number(const char *text, uint64_t low, uint64_t high, uint64_t *value)
+{
+    static char wanted[80];
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    if (errno == 0 && end != text && *end == '\0' && text[0] != '-' && *value >= low &&
+        *value <= high)
+        return NULL;
+    snprintf(wanted, sizeof(wanted), "a whole number from %llu to %llu", (unsigned long long)low,
+             (unsigned long long)high);
+    return wanted;
+}
+
+static const char *small(const char *text, uint32_t low, uint32_t high, uint32_t *value)
+{
+    uint64_t wide;
+    const char *wanted = number(text, low, high, &wide);
+
+    *value = (uint32_t)wide;
+    return wanted;
+}
+
+static const char *real(const char *text, double low, double high, double *value)
+{
+    static char wanted[80];
+    char *end;
+
+    *value = strtod(text, &end);
+    if (end != text && *end == '\0' && *value >= low && *value <= high) /* false for NaN */
+        return NULL;
+    snprintf(wanted, sizeof(wanted), "a number from %g to %g", low, high);
+    return wanted;
+}
+
+static const char *seconds(const char *text, double low, uint64_t *ns)
+{
+    double value;
+    const char *wanted = real(text, low, 1e6, &value);
+
+    *ns = wanted == NULL ? (uint64_t)(value * 1e9) : 0;
+    return wanted;
+}
+
+static const char *flag(bool *value, bool to)
+{
+    *value = to;
+    return NULL;
+}
+
+static const char *service(const char *text, bool *echo)
+{
+    *echo = strcmp(text, "echo") == 0;
+    return *echo || strcmp(text, "kv") == 0 ? NULL : "kv or echo";
+}
+
+static const char *option_take(struct load_options *o, int option, double *get)
+{
+    struct workload_config *w = &o->workload;
+
+    switch (option) {
+    case OPT_TARGET:
+        o->target = optarg;
+        return NULL;
+    case OPT_SERVICE:
+        return service(optarg, &o->echo);
+    case OPT_KEYS:
+        return small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
+    case OPT_KEY_BYTES:
+        return small(optarg, KEY_BYTES_MIN, KEY_BYTES_MAX, &o->key_bytes);
+    case OPT_VALUE_BYTES:
+        return small(optarg, VALUE_BYTES_MIN, REPLY_BYTES_MAX, &o->value_bytes);
+    case OPT_GET:
+        return real(optarg, 0, 1, get);
+    case OPT_SET:
+        return real(optarg, 0, 1, &w->set);
+    case OPT_MISS:
+        return real(optarg, 0, 1, &w->miss);
+    case OPT_ZIPF:
+        return real(optarg, 0.01, 2, &w->zipf);
+    case OPT_UNIFORM:
+        w->zipf = 0;
+        return NULL;
+    case OPT_FLOWS:
+        return small(optarg, 1, FLOWS_MAX, &o->nb_flows);
+    case OPT_WINDOW:
+        return small(optarg, 1, WINDOW_MAX, &o->window);
+    case OPT_WARMUP:
+        return seconds(optarg, 0, &o->warmup_ns);
+    case OPT_TIME:
+        return seconds(optarg, 0, &o->time_ns);
+    case OPT_TIMEOUT:
+        return seconds(optarg, 0.001, &o->timeout_ns);
+    case OPT_SEED:
+        return number(optarg, 0, UINT64_MAX, &w->seed);
+    case OPT_NO_PRELOAD:
+        return flag(&o->preload, false);
+    case OPT_NO_OVERLAP:
+        return flag(&o->no_overlap, true);
+    case OPT_STAY:
+        return flag(&o->stay, true);
+    case OPT_FIRST_ANSWER:
+        return flag(&o->first_answer, true);
+    default:
+        return "a known option (see --help)";
+    }
+}
+
+/* What single options cannot know. NULL, or one sentence. */
+static const char *options_check(const struct load_options *options, double get)
+{
+    struct format format;
+
+    if (options->target == NULL)
+        return "--target ADDR:PORT is missing";
+    if (fabs(get + options->workload.set + options->workload.miss - 1) > 1e-6)
+        return "--get, --set and --miss must add up to 1";
+    if (!format_init(&format, options->key_bytes, options->value_bytes))
+        return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
+    return NULL;
+}
+
+int options_parse(struct load_options *options, int argc, char **argv)
+{
+    double get = 0.95;
+    const char *wanted;
+    int option, index = 0;
+
+    *options = (struct load_options){
+        .workload = {.nb_keys = 1000000, .set = 0.05, .zipf = 0.99, .seed = 1},
+        .key_bytes = 16,
+        .value_bytes = 32,
+        .nb_flows = 16,
+        .window = 128,
+        .warmup_ns = NS_PER_S,
+        .time_ns = 3 * NS_PER_S,
+        .timeout_ns = NS_PER_S / 10,
+        .preload = true};
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", names, &index)) != -1) {
+        if (option == OPT_HELP) {
+            fputs(help, stdout);
+            return 1;
+        }
+        wanted = option_take(options, option, &get);
+        if (wanted != NULL) {
+            fprintf(stderr, "nm-load: %s: %s wanted\n",
+                    option == '?' ? argv[optind - 1] : names[option - OPT_TARGET].name, wanted);
+            return 2;
+        }
+    }
+    wanted = optind < argc ? "takes no arguments beside its options (see --help)"
+                           : options_check(options, get);
+    if (wanted == NULL)
+        return 0;
+    fprintf(stderr, "nm-load: %s\n", wanted);
+    return 2;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line of the generator. */
+#ifndef NEARMETAL_TG_OPTIONS_H
+#define NEARMETAL_TG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "workload.h"
+
+struct load_options {
+    const char *target;
+    bool echo;
+    struct workload_config workload;
+    uint32_t key_bytes, value_bytes;
+    uint32_t nb_flows, window;
+    uint64_t warmup_ns, time_ns; /* time 0: until a signal */
+    uint64_t timeout_ns;
+    bool preload, no_overlap, stay, first_answer;
+};
+
+/* 0: go on; 1: --help was printed; 2: bad input, said in one line on stderr. */
+int options_parse(struct load_options *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "record.h"
+
+#include <string.h>
+
+void record_reset(struct record *record)
+{
+    memset(record->counts, 0, sizeof(record->counts));
+    record->low = RECORD_PLACES;
+    record->high = 0;
+}
+
+void record_merge(struct record *sum, const struct record *part)
+{
+    for (uint32_t i = part->low; i < part->high; i++)
+        sum->counts[i] += part->counts[i];
+    if (part->low < sum->low)
+        sum->low = part->low;
+    if (part->high > sum->high)
+        sum->high = part->high;
+}
+
+uint64_t record_value_ns(uint32_t place)
+{
+    uint32_t bucket = place < 2 * RECORD_HALF ? 0 : place / RECORD_HALF - 1;
+    uint64_t lowest = (uint64_t)(place - bucket * RECORD_HALF) << bucket;
+
+    return lowest + ((1ull << bucket) >> 1);
+}

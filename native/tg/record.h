@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A histogram laid out as HdrHistogram's: 1 ns to 1 s, 3 significant digits. Bucket k holds values
+ * in steps of 2^k ns; the upper half of each bucket's 2,048 places is used, of bucket 0 all.
+ */
+#ifndef NEARMETAL_TG_RECORD_H
+#define NEARMETAL_TG_RECORD_H
+
+#include <stdint.h>
+
+#define RECORD_MAX_NS 1000000000ull
+#define RECORD_HALF 1024u  /* places of a bucket that its predecessor does not cover */
+#define RECORD_BUCKETS 20u /* 2,048 << 19 > RECORD_MAX_NS */
+#define RECORD_PLACES ((RECORD_BUCKETS + 1) * RECORD_HALF)
+
+struct record {
+    uint32_t low, high; /* places in use: [low, high) */
+    uint64_t counts[RECORD_PLACES];
+};
+
+void record_reset(struct record *record);
+
+/* sum += part */
+void record_merge(struct record *sum, const struct record *part);
+
+/* The mid-point of a place, as HdrHistogram's median-equivalent value. */
+uint64_t record_value_ns(uint32_t place);
+
+static inline uint32_t record_place(uint64_t ns)
+{
+    unsigned bucket;
+
+    if (ns > RECORD_MAX_NS)
+        ns = RECORD_MAX_NS; /* the highest trackable value, as in HdrHistogram's own recorders */
+    /* The highest bit above the 11 that fit a bucket's places. */
+    bucket = 63u - (unsigned)__builtin_clzll(ns | (2 * RECORD_HALF - 1)) - 10u;
+    return bucket * RECORD_HALF + (uint32_t)(ns >> bucket);
+}
+
+static inline void record_add(struct record *record, uint64_t ns)
+{
+    uint32_t place = record_place(ns);
+
+    record->counts[place]++;
+    if (place < record->low)
+        record->low = place;
+    if (place >= record->high)
+        record->high = place + 1;
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "source.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool source_open(struct source *source, struct workload *workload, uint32_t window)
+{
+    *source = (struct source){.nb_keys = workload->nb_keys, .workload = workload};
+    source->again_room = window;
+    source->again = calloc(window, sizeof(*source->again));
+    return source->again != NULL;
+}
+
+void source_close(struct source *source)
+{
+    free(source->again);
+}
+
+void source_start(struct source *source, enum phase phase)
+{
+    source->phase = phase;
+    source->next = 0;
+    source->nb_done = 0;
+    source->nb_again = 0;
+}
+
+unsigned source_fill(struct source *source, struct draw *draws, unsigned nb)
+{
+    unsigned n = 0;
+
+    if (source->phase == PHASE_DRAIN)
+        return 0;
+    for (; n < nb && source->nb_again > 0; n++, source->nb_again--) {
+        draws[n] = source->again[source->again_head];
+        source->again_head = (source->again_head + 1) % source->again_room;
+    }
+    if (source->phase == PHASE_MIX) {
+        while (n < nb)
+            draws[n++] = workload_draw(source->workload);
+        return n;
+    }
+    for (; n < nb && source->next < source->nb_keys; n++)
+        draws[n] = (struct draw){.number = source->next++,
+                                 .op = source->phase == PHASE_PRELOAD ? OP_SET : OP_GET};
+    return n;
+}
+
+void source_again(struct source *source, struct draw draw)
+{
+    uint32_t at = (source->again_head + source->nb_again) % source->again_room;
+
+    assert(source->nb_again < source->again_room);
+    source->again[at] = draw;
+    source->nb_again++;
+}

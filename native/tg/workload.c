@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "workload.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t share(double part)
+{
+    double bits = part * 0x1p32;
+
+    return bits >= UINT32_MAX ? UINT32_MAX : (uint32_t)bits;
+}
+
+static uint64_t divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+void workload_init(struct workload *workload, const struct workload_config *config)
+{
+    assert(config->nb_keys >= 1 && config->nb_keys <= WORKLOAD_KEYS_MAX);
+    memset(workload, 0, sizeof(*workload));
+    workload->nb_keys = config->nb_keys;
+    workload->below_set = share(config->set);
+    workload->below_miss = share(config->set + config->miss);
+    workload->random.state = config->seed;
+    /* The golden section scatters evenly; the next number without common divisor permutes. */
+    workload->step = (uint64_t)(0.6180339887498949 * config->nb_keys) | 1;
+    while (divisor(workload->step, config->nb_keys) != 1)
+        workload->step++;
+    workload->shift = random_next(&workload->random) % config->nb_keys;
+    if (config->zipf > 0)
+        zipf_init(&workload->zipf, config->nb_keys, config->zipf);
+}
+
+static uint32_t key_draw(struct workload *workload)
+{
+    if (workload->zipf.nb_segments == 0)
+        return random_scale((uint32_t)(random_next(&workload->random) >> 32), workload->nb_keys);
+    return (uint32_t)((zipf_draw(&workload->zipf, &workload->random) * workload->step +
+                       workload->shift) %
+                      workload->nb_keys);
+}
+
+struct draw workload_draw(struct workload *workload)
+{
+    uint32_t bits = (uint32_t)(random_next(&workload->random) >> 32);
+    struct draw draw = {.number = key_draw(workload), .op = OP_GET};
+
+    if (bits < workload->below_set)
+        draw.op = OP_SET;
+    else if (bits < workload->below_miss)
+        draw.number += workload->nb_keys;
+    return draw;
+}
+
+void workload_redraw(struct workload *workload, struct draw *draw)
+{
+    uint32_t base = draw->number < workload->nb_keys ? 0 : workload->nb_keys;
+
+    draw->number = base + key_draw(workload);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is asked next: GET, SET or a GET that must miss, and of which key. Seeded, so that the same
+ * workload draws the same sequence.
+ *
+ * Ranks of popularity are scattered over the key numbers (rank * step + shift mod nb_keys, step
+ * without common divisor): hot keys do not lie side by side. Keys nb_keys..2 * nb_keys - 1 are
+ * never stored; they are what misses ask for.
+ */
+#ifndef NEARMETAL_TG_WORKLOAD_H
+#define NEARMETAL_TG_WORKLOAD_H
+
+#include <stdint.h>
+
+#include "format.h"
+#include "zipf.h"
+
+#define WORKLOAD_KEYS_MAX (1u << 30)
+
+struct workload_config {
+    uint32_t nb_keys; /* 1..WORKLOAD_KEYS_MAX */
+    double set, miss; /* shares of requests; the rest are GETs */
+    double zipf;      /* exponent; 0: uniform */
+    uint64_t seed;
+};
+
+struct draw {
+    uint32_t number;
+    uint8_t op;    /* enum op */
+    uint8_t tries; /* how often it was sent before */
+};
+
+struct workload {
+    uint32_t nb_keys;
+    uint32_t below_set, below_miss; /* of 2^32 */
+    uint64_t step, shift;
+    struct random random;
+    struct zipf zipf; /* nb_segments 0: uniform */
+};
+
+void workload_init(struct workload *workload, const struct workload_config *config);
+
+struct draw workload_draw(struct workload *workload);
+
+/* Another key for the same draw. */
+void workload_redraw(struct workload *workload, struct draw *draw);
+
+#endif
