@@ -49,7 +49,13 @@ class Program(Frozen):
     path: str
     image_bytes: int  # with its shared libraries
     sha256: str
-    library_path: str | None = None  # to be set as LD_LIBRARY_PATH; files we fetched have one
+    library_path: str | None = None  # for LD_LIBRARY_PATH; files we fetched have one
+
+    def argv(self) -> list[str]:
+        """How its command line begins."""
+        if self.library_path is None:
+            return [self.path]
+        return ["env", f"LD_LIBRARY_PATH={self.library_path}", self.path]
 
 
 class Build(Frozen):
@@ -63,7 +69,7 @@ class Build(Frozen):
     dirty: bool
     folder: str
     programs: dict[str, Program]
-    missing: dict[str, str] = {}  # program -> why it is not there
+    missing: dict[str, str]  # program -> why it is not there
 
 
 def build(
@@ -78,10 +84,11 @@ def build(
     progress("configuring")
     _configure(meson, folder, variant)
     targets = _targets(meson, folder)
-    wanted = list(targets) + ["memcached", "python"] if wanted is None else list(wanted)
+    wanted = [*targets, "memcached", "python"] if wanted is None else list(wanted)
     progress("compiling")
     native = [name for name in wanted if name in targets]
-    _compile(meson, folder, native if variant == "normal" else [])
+    if native or variant != "normal":
+        _compile(meson, folder, native if variant == "normal" else [])
     return _describe(meson, folder, targets, wanted)
 
 
@@ -112,7 +119,9 @@ def why_not(program: str) -> str | None:
 
 def _has_pkg(name: str) -> bool:
     tool = shutil.which("pkg-config")
-    return tool is not None and subprocess.run([tool, "--exists", name], check=False).returncode == 0
+    return (
+        tool is not None and subprocess.run([tool, "--exists", name], check=False).returncode == 0
+    )
 
 
 def _meson() -> list[str]:
@@ -193,7 +202,9 @@ def _describe(
         except CannotRunError as error:
             missing[name] = str(error)
     compiler = _introspect(meson, folder, "--compilers")["host"]["c"]
-    options = {option["name"]: option["value"] for option in _introspect(meson, folder, "--buildoptions")}
+    options = {
+        option["name"]: option["value"] for option in _introspect(meson, folder, "--buildoptions")
+    }
     return Build(
         compiler=compiler["full_version"],
         flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",

@@ -17,8 +17,8 @@ def source_root() -> Path:
 
 def cache_dir() -> Path:
     """Ours alone under the XDG cache; the launcher computes the same path."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "nearmetal"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "nearmetal"
 
 
 def build_dir(variant: str) -> Path:

@@ -244,5 +244,3 @@ def _nearest(parts: list[Any]) -> str:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-

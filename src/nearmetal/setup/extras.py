@@ -42,7 +42,9 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
 
 
 def _install(names: list[str], extras: list[str]) -> bool:
-    print(f"nearmetal: fetching Python packages ({', '.join(extras)}) ... ", end="", file=sys.stderr)
+    print(
+        f"nearmetal: fetching Python packages ({', '.join(extras)}) ... ", end="", file=sys.stderr
+    )
     sys.stderr.flush()
     since = time.monotonic()
     done = subprocess.run(

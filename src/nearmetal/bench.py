@@ -1,0 +1,109 @@
+"""The flow from a spec to a report, stage by stage; each leaves a file in the run's folder.
+
+spec -> build -> topology -> run -> samples -> report
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nearmetal import build, machine, report, run, spec, topology
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.report import Report
+
+Progress = Callable[[str], None]
+
+_PRELOAD_PER_S = {"host-py": 15_000}  # rough, for the estimate only
+_OTHERS_PRELOAD_PER_S = 200_000
+_DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
+
+
+def bench(
+    chosen: spec.Spec, folder: Path, progress: Progress, stage: Callable[[str], None]
+) -> tuple[Report, int]:
+    """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
+    (folder / "spec.json").write_text(chosen.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    facts = machine.facts()
+    (folder / "machine.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    began = time.monotonic()
+    built = build.build(programs(chosen), progress=progress)
+    (folder / "build.json").write_text(built.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    stage(f"built in {time.monotonic() - began:.0f} s")
+    began = time.monotonic()
+    try:
+        with topology.up(chosen, built) as top:
+            run.run(chosen, built, top, folder, progress)
+    finally:
+        # Whatever ended the run, what was measured until then is reported.
+        stage(f"measured in {time.monotonic() - began:.0f} s")
+        result = report.write(folder)
+    failed = any(row.status == "failed" for row in result.rows)
+    return result, 1 if failed else 0
+
+
+def programs(chosen: spec.Spec) -> list[str]:
+    """What the rows of a spec start, and the generator."""
+    names = {
+        build.program_of(row.rung.name, row.rung.datapath, service)
+        for row in chosen.rungs
+        for service in row.services
+    }
+    return sorted(names | {"nm-load"})
+
+
+def estimate(chosen: spec.Spec) -> tuple[float, int]:
+    """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial."""
+    seconds = 0.0
+    trials = 0
+    for row in chosen.rungs:
+        rate = _PRELOAD_PER_S.get(row.rung.name, _OTHERS_PRELOAD_PER_S)
+        for service in row.services:
+            preload_s = 2 * chosen.workload.keys / rate if service == "kv" else 0
+            corpus_s = 2
+            trial_s = 1 + preload_s + chosen.warmup_s + chosen.measured_s
+            seconds += corpus_s + row.rounds * trial_s
+            trials += row.rounds
+    return seconds, trials * _DISK_BYTES
+
+
+def new_folder(out: Path | None, name: str) -> Path:
+    """The run's folder: --out, absent or empty; else runs/<UTC>-<spec> where we were started."""
+    utc = datetime.datetime.now(datetime.UTC)
+    folder = out or Path("runs") / f"{utc:%Y%m%dT%H%M%SZ}-{name}"
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BadInputError(f"--out {folder}: exists and is not an empty folder; name another")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"--out {folder}: cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInputError(f"--out {folder}: cannot be written to")
+    return folder
+
+
+def check_disk(folder: Path, needed_bytes: int) -> None:
+    """Say so before the run, not after it."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise NearmetalError(
+            f"{folder}: the run needs about {needed_bytes >> 20} MiB of disk, {free >> 20} are free"
+        )
+
+
+def spec_path(text: str) -> Path:
+    """--spec: a file, or the name of one in specs/."""
+    if "/" in text or text.endswith(".toml"):
+        return Path(text)
+    from nearmetal.paths import source_root
+
+    known = sorted((source_root() / "specs").glob("*.toml"))
+    for path in known:
+        if path.stem == text:
+            return path
+    names = ", ".join(path.stem for path in known)
+    raise BadInputError(f"--spec {text}: no such spec (known: {names}; or give a path)")

@@ -1,0 +1,250 @@
+"""The command line: thin, each command calls one module. `nearmetal COMMAND --help` tells more.
+
+Exit codes: 0 done (rows that cannot run here are skipped with a reason), 1 failed or wrong answers,
+2 bad input, 130 interrupted (what was measured until then is kept). Heavy modules are imported by
+the command that needs them, so that `list` is quick and `serve` needs no plotting.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from nearmetal.errors import NearmetalError
+
+app = typer.Typer(
+    name="nearmetal",
+    help="How close to the metal does your network service need to be? Measure it.",
+    epilog="Start with: ./nearmetal bench     Prove it right: ./nearmetal test",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]
+Rungs = Annotated[
+    str | None,
+    typer.Option("--rungs", help="Only these rows: host-sock,host-mmsg:echo (see `list`)."),
+]
+
+
+def main() -> NoReturn:
+    """Run a command; what goes wrong in the user's world is one line on stderr."""
+    # A kill takes the same way down as Ctrl-C: through every `with`, in reverse.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(prog_name="nearmetal")
+    except NearmetalError as error:
+        sys.exit(_complain(error))
+    sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _complain(error: NearmetalError) -> int:
+    print(f"nearmetal: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _progress() -> Console:
+    """Progress goes to stderr, so that stdout stays the result."""
+    return Console(stderr=True, highlight=False)
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal bench\n\n"
+    "nearmetal bench --rungs memcached,host-mmsg --out /tmp/mine --yes\n\n"
+    "nearmetal bench --spec specs/smoke.toml"
+)
+def bench(
+    spec: Annotated[
+        str, typer.Option("--spec", help="A spec file, or a name in specs/.")
+    ] = "quick",
+    rungs: Rungs = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Measure every rung that can run here, check every answer, and write a report.
+
+    Runs the whole flow: spec, build, topology, run, samples, report. Each stage leaves a file in
+    the run's folder; `report DIR` makes the report again from them. As root the traffic goes over
+    a veth pair between two network namespaces of our own; without root over lo, said in the table.
+    """
+    from nearmetal import bench as flow
+    from nearmetal.spec import load
+
+    path = flow.spec_path(spec)
+    chosen = load(path, rungs)
+    folder = flow.new_folder(out, chosen.name)
+    seconds, disk_bytes = flow.estimate(chosen)
+    flow.check_disk(folder, disk_bytes)
+    console = _progress()
+    console.print(
+        f"{path}: {len(chosen.rungs)} rungs, about {seconds / 60:.0f} min"
+        f" and {max(1, disk_bytes >> 20)} MiB in {folder}"
+    )
+    if not yes and sys.stdin.isatty() and not typer.confirm("Start?", default=True, err=True):
+        folder.rmdir()
+        raise typer.Exit(0)
+    with console.status("starting") as status:
+        report, code = flow.bench(chosen, folder, status.update, console.print)
+    from nearmetal.report import table
+
+    Console().print(table(report))
+    print(folder / "report.html")
+    raise typer.Exit(code)
+
+
+@app.command(epilog="[bold]Example[/]  nearmetal report runs/20260101T120000Z-quick")
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF too.")] = False,
+) -> None:
+    """Make the report of a run again, from the files in its folder."""
+    from nearmetal.report import table, write
+
+    Console().print(table(write(folder, pdf=pdf)))
+    print(folder / "report.html")
+
+
+@app.command()
+def build(yes: Yes = False) -> None:
+    """Build the native programs, and say which are missing here and why."""
+    del yes  # the launcher's
+    from nearmetal.build import build as build_all
+
+    console = _progress()
+    with console.status("configuring") as status:
+        built = build_all(progress=status.update)
+    for name, program in built.programs.items():
+        print(f"{name:16} {program.image_bytes:>10} bytes with libraries  {program.path}")
+    for name, reason in built.missing.items():
+        print(f"{name:16} missing: {reason}")
+
+
+@app.command("list")
+def list_() -> None:
+    """The rungs, and whether each can run here."""
+    from nearmetal.doctor import rung_table
+
+    Console().print(rung_table())
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine is, what is missing on it, and which rows that costs."""
+    from nearmetal.doctor import examine
+
+    Console().print(examine())
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal serve host-mmsg\n\n"
+    "nearmetal serve host-mmsg --listen 10.0.0.1:11211 --allow 10.0.0.0/24 --metrics 127.0.0.1:9100"
+)
+def serve(
+    rung: Annotated[str, typer.Argument(help="One of our rungs, as `list` prints them.")],
+    listen: Annotated[
+        str, typer.Option(help="ADDR:PORT; IPv6 as \\[ADDR]:PORT.")
+    ] = "127.0.0.1:11211",
+    memory: Annotated[str, typer.Option(help="The store's memory; KiB, MiB, GiB.")] = "64MiB",
+    allow: Annotated[
+        list[str] | None, typer.Option(help="CIDR that may ask; several times. Default: loopback.")
+    ] = None,
+    admin: Annotated[
+        list[str] | None, typer.Option(help="CIDR that may send stats, flush_all, verbosity.")
+    ] = None,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(help="CIDR whose replies may be longer than 3 x the request."),
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="ADDR:PORT for Prometheus.")] = None,
+) -> None:
+    """Serve one rung for real use, on one core: memcached's ASCII protocol over UDP.
+
+    SIGTERM or Ctrl-C drains what is queued and prints the final counts. Most memcached clients
+    speak TCP only; see the README for what speaks UDP.
+    """
+    from nearmetal.serve import Options
+    from nearmetal.serve import serve as run
+
+    raise typer.Exit(
+        run(rung, Options(listen, memory, allow or [], admin or [], trusted or [], metrics))
+    )
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal load 127.0.0.1:11211 --for 10s\n\n"
+    "nearmetal load 10.0.0.1:11211 --window 512 --json"
+)
+def load(
+    target: Annotated[str, typer.Argument(help="ADDR:PORT of a memcached-compatible UDP server.")],
+    service: Annotated[str, typer.Option(help="kv or echo.")] = "kv",
+    workload: Annotated[str, typer.Option(help="standard, smoke, or a spec file.")] = "standard",
+    window: Annotated[int, typer.Option(help="Requests in flight.", min=1, max=65_536)] = 128,
+    duration: Annotated[
+        str | None, typer.Option("--for", help="10s, 5m, 1h; default: until stopped.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The generator's own JSON lines.")
+    ] = False,
+) -> None:
+    """Drive a server with the traffic generator and check every answer. [bold]It writes keys.[/]
+
+    The keys it writes begin with [bold]nm[/]; it preloads them, and again whenever the server was
+    silent for over a second and came back. One line a second: replies a second, latency, lost and
+    wrong answers. Exit code 1 when an answer was wrong.
+    """
+    from nearmetal.load import Options
+    from nearmetal.load import load as run
+
+    raise typer.Exit(run(Options(target, service, workload, window, duration, as_json)))
+
+
+@app.command()
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--all", help="The cache and everything built, too.")
+    ] = False,
+) -> None:
+    """Undo what a killed run left behind; with --all remove the cache and everything built.
+
+    Only what is journaled as ours is touched, and only where its owner is dead. --all prints which
+    system packages set-up installed; they stay.
+    """
+    from nearmetal.clean import clean as run
+
+    run(everything)
+
+
+@app.command(epilog="[bold]Example[/]  nearmetal test -k wire")
+def test(
+    long: Annotated[bool, typer.Option("--long", help="The long editions.")] = False,
+    only: Annotated[
+        str | None, typer.Option("-k", help="Only tests that match (as pytest).")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Prove it right: C units and fuzzing under sanitizers, then the Python tests on every rung."""
+    del yes  # the launcher's
+    from nearmetal.selftest import selftest
+
+    raise typer.Exit(selftest(long=long, only=only))

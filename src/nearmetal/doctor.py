@@ -1,0 +1,79 @@
+"""What this machine is, and which rows it cannot give. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+from rich.console import Group
+from rich.table import Table
+
+from nearmetal import build, machine
+from nearmetal.rungs import RUNGS, Rung
+
+_GIB = 1 << 30
+
+
+def why_not(rung: Rung) -> str | None:
+    """Why a rung cannot run here; None: it can."""
+    if rung.name == "limit-veth" and os.geteuid() != 0:
+        return "needs root: network namespaces and BPF"
+    for service in rung.services:
+        reason = build.why_not(build.program_of(rung.name, rung.datapath, service))
+        if reason is not None:
+            return reason
+    return None
+
+
+def rung_table() -> Table:
+    """Every rung, and whether it can run here."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("rung", "place", "datapath", "services", "runs here"):
+        table.add_column(column, no_wrap=column != "runs here")
+    for rung in RUNGS:
+        reason = why_not(rung)
+        here = "yes" if reason is None else f"no: {reason}"
+        services = ", ".join(rung.services)
+        table.add_row(rung.name, rung.place, rung.datapath or "-", services, here)
+    return table
+
+
+def examine() -> Group:
+    """Machine facts, what is missing, and the rungs."""
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _facts(machine.facts()):
+        facts.add_row(name, value)
+    lacks = Table(box=None, pad_edge=False, show_header=False)
+    for what, cost in missing():
+        lacks.add_row(what, cost)
+    parts: list[str | Table] = ["[bold]machine[/]", facts, ""]
+    parts += ["[bold]missing[/]", lacks if lacks.row_count else "nothing", ""]
+    return Group(*parts, "[bold]rungs[/]", rung_table())
+
+
+def missing() -> Iterator[tuple[str, str]]:
+    """What is not here, and what that costs."""
+    if os.geteuid() != 0:
+        yield "root", "the traffic goes over lo, with the default placement; limit-veth is skipped"
+    if len(os.sched_getaffinity(0)) < 2:
+        yield "a second core", "server and generator share one: figures mean little"
+    for tool, package, cost in (
+        ("gcc", "gcc libc6-dev", "every rung but host-py, and the generator"),
+        ("bpf-gcc", "gcc-bpf", "limit-veth, and with it the generator's ceiling"),
+        ("clang", "clang", "the fuzz targets of `test`"),
+    ):
+        if shutil.which(tool) is None:
+            yield f"{tool} (package {package})", cost
+
+
+def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
+    yield "CPU", known.cpu or "unknown"
+    yield "cores", f"{known.cores} usable, {known.threads_per_core or '?'} threads each"
+    yield "memory", f"{known.memory_bytes / _GIB:.1f} GiB"
+    yield "kernel", known.kernel
+    yield "distribution", known.distribution or "unknown"
+    guest = {True: "yes: figures vary from run to run", False: "no", None: "unknown"}
+    yield "virtual machine", guest[known.hypervisor]
+    yield "governor", known.governor or "not told by this machine"
+    yield "rights", "root" if os.geteuid() == 0 else "an ordinary user"
