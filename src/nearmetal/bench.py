@@ -36,7 +36,9 @@ def bench(
     stage(f"built in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
     try:
-        with topology.up(chosen, built) as top:
+        with topology.up() as top:
+            text = top.model_dump_json(indent=2) + "\n"
+            (folder / "topology.json").write_text(text, encoding="utf-8")
             run.run(chosen, built, top, folder, progress)
     finally:
         # Whatever ended the run, what was measured until then is reported.

@@ -1,0 +1,52 @@
+"""What every file says and does not say."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import tree
+
+SPDX = "/* SPDX-License-Identifier: BSD-3-Clause */"
+
+# Each word is cut in two, so that this file does not hold it.
+UNFINISHED = re.compile("|".join(["TODO", "FIXME", "XXX", "HACK:"]))
+VAGUE_NAMES = re.compile(r"(^|/)(util|utils|helper|helpers|common|misc|manager)\.(py|c|h)$")
+MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|root|home/\w+|opt/\w+)/")
+HOSTS = re.compile("|".join(["py" r"pi\.org", "index-url", "artifactory", "registry" r"\."]))
+
+
+def test_c_files_carry_the_licence() -> None:
+    for name in tree.files(".c", ".h"):
+        assert tree.read(name).startswith(SPDX), f"{name}: first line is not {SPDX}"
+
+
+def test_python_files_say_what_they_are() -> None:
+    for name in tree.files(".py"):
+        text = tree.read(name)
+        assert not text or text.startswith('"""'), f"{name}: no docstring on top"
+
+
+@pytest.mark.parametrize(
+    "pattern", [UNFINISHED, MACHINE_PATHS, HOSTS], ids=["unfinished", "paths", "hosts"]
+)
+def test_nothing_forbidden_is_said(pattern: re.Pattern[str]) -> None:
+    found = []
+    for name in tree.files():
+        if name.endswith((".pdf", ".png")) or name == "LICENSE":
+            continue
+        for number, line in enumerate(tree.read(name).splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{name}:{number}: {line.strip()[:100]}")
+    assert not found, "\n".join(found)
+
+
+def test_names_say_what_a_file_does() -> None:
+    assert not [name for name in tree.files() if VAGUE_NAMES.search(name)]
+
+
+def test_no_blank_at_the_end_of_a_line() -> None:
+    for name in tree.files(".py", ".c", ".h", ".md", ".toml", ".sh", ".build"):
+        text = tree.read(name)
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{name}: blanks at the end of a line"
+        assert not text or text.endswith("\n"), f"{name}: no newline at the end"

@@ -1,0 +1,28 @@
+"""The files of the project: what git tracks, or, without git, what lies in the tree."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_NOT_OURS = {".git", "build", "runs", "__pycache__"}
+
+
+def files(*endings: str) -> list[str]:
+    """Paths from the root, sorted; all, or those with one of these endings."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True
+        )
+        names = done.stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        found = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+        names = [str(path) for path in found if not _NOT_OURS & set(path.parts)]
+    chosen = [name for name in names if not endings or name.endswith(endings)]
+    return sorted(name for name in chosen if (ROOT / name).is_file())
+
+
+def read(name: str) -> str:
+    """The text of a file."""
+    return (ROOT / name).read_text(encoding="utf-8")
