@@ -1,1 +1,6 @@
-"""What the machine is made to look like for a run: processes, namespaces, cores, and their undoing."""
+"""What the machine is made to look like for a run: processes, namespaces, cores; and the undoing."""
+
+from nearmetal.lab.journal import clean
+from nearmetal.lab.lock import machine_lock
+
+__all__ = ["clean", "machine_lock"]

@@ -39,24 +39,24 @@ class Where:
 
     netns: Path | None = None
     cpu: int | None = None
-    user: str | None = None  # given up to, when we are root
 
 
 class ChildError(NearmetalError):
-    """A child ended or kept silent. The message carries the last of what it said on stderr."""
+    """A child ended or misbehaved. The message carries the last of what it said on stderr."""
+
+
+class SilentError(ChildError):
+    """A child runs but said nothing for as long as it might."""
 
 
 def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
-    """The command line: namespace first (needs root), then the core, then rights, then ours."""
+    """The command line: the namespace (needs root), the core, the death signal, then the program."""
     line: list[str] = []
     if where.netns is not None:
         line += ["nsenter", f"--net={where.netns}"]
     if where.cpu is not None:
         line += ["taskset", "-c", str(where.cpu)]
     line += ["setpriv", "--pdeathsig", "KILL"]
-    if where.user is not None and os.geteuid() == 0:
-        # Not the program's own -u: giving up rights clears the death signal.
-        line += [f"--reuid={where.user}", f"--regid={where.user}", "--clear-groups"]
     return line + [str(word) for word in argv]
 
 
@@ -99,7 +99,7 @@ class Child:
         while (line := self._line()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise ChildError(self._reason(f"said nothing for {timeout_s:g} s"))
+                raise SilentError(self._reason(f"said nothing for {timeout_s:g} s"))
             if not self._read(left):
                 self._popen.wait()
                 raise ChildError(self._reason(f"ended with {self._status()}"))

@@ -1,0 +1,15 @@
+"""What it takes to start the DUT of a row, whatever its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and how the program behind it lets itself be known."""
+
+    argv: tuple[str, ...]
+    says_ready: bool  # prints the ready and final lines of docs/programs.md
+    asks_stats: bool = False  # evictions are asked for with `stats`
+    store_budget_bytes: int | None = None  # where the ready line does not tell

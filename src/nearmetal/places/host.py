@@ -1,0 +1,31 @@
+"""The place `host`: a Linux process of ours."""
+
+from __future__ import annotations
+
+import sys
+
+from nearmetal.build import Build, program_of
+from nearmetal.places.command import Command
+from nearmetal.rungs import Rung, Service
+from nearmetal.topology import Topology
+
+
+def command(
+    rung: Rung, service: Service, build: Build, topology: Topology, memory_bytes: int, port: int
+) -> Command:
+    """The server, answering the generator's subnet and nobody else."""
+    argv = [*_program(rung, service, build), "--listen", f"{topology.sut_addr}:{port}"]
+    argv += ["--memory", str(memory_bytes)]
+    for right in ("--allow", "--admin", "--trusted"):
+        argv += [right, topology.subnet]
+    if rung.batch is not None:
+        argv += ["--batch", str(rung.batch)]
+    if rung.segment:
+        argv += ["--segment"]
+    return Command(tuple(argv), says_ready=True)
+
+
+def _program(rung: Rung, service: Service, build: Build) -> list[str]:
+    if rung.datapath == "py":
+        return [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
+    return build.programs[program_of(rung.name, rung.datapath, service)].argv()

@@ -1,0 +1,146 @@
+"""Stage 4: the trials of a run, one after the other, a line in samples.jsonl each.
+
+Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
+of the machine's mood falls on all rows alike. A row that fails is not measured further; the others
+go on. Whatever ends the run, the samples that were taken stay, and run.json says how it went.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from nearmetal import samples
+from nearmetal.build import Build, program_of
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.lab import cpus
+from nearmetal.rungs import Rung, Service
+from nearmetal.samples import Sample
+from nearmetal.spec import Spec
+from nearmetal.topology import Topology
+from nearmetal.trial import Bench, check, failed_sample, trial
+
+
+class Progress(Protocol):
+    """Who is told how far the run has come."""
+
+    def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
+        """Trial `number` (from 1) of `of` begins."""
+
+    def trial_second(self, rung: str, service: Service, event: Any) -> None:
+        """A second of the measured time is over: the generator's `second` line."""
+
+    def trial_finished(self, sample: Sample) -> None:
+        """Its sample is written."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One visit of one row."""
+
+    rung: Rung
+    service: Service
+    round: int
+
+
+@dataclass
+class _State:
+    """run.json, while it grows."""
+
+    started_utc: str
+    skipped: dict[str, str] = field(default_factory=dict)
+    failed: set[tuple[str, Service]] = field(default_factory=set)
+    partial: bool = False
+    reason: str = ""
+
+
+def run(spec: Spec, build: Build, topology: Topology, folder: Path, progress: Progress) -> None:
+    """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
+    if "nm-load" not in build.programs:
+        raise CannotRunError(f"nothing can be measured: {build.missing['nm-load']}")
+    state = _State(_now(), skipped(spec, build, topology))
+    todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
+    try:
+        with cpus.ourselves_on(frozenset(topology.control_cpus)):
+            for number, each in enumerate(todo, 1):
+                if (each.rung.name, each.service) in state.failed:
+                    continue
+                progress.trial_started(each.rung.name, each.service, number, len(todo))
+                _visit(Bench(spec, build, topology), each, folder, progress, state)
+    except KeyboardInterrupt:
+        state.partial, state.reason = True, "interrupted"
+        raise
+    except BaseException as error:
+        state.partial, state.reason = True, f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        _write(folder, state)
+
+
+def trials(spec: Spec) -> Iterator[Trial]:
+    """Every trial of the spec, in the order in which they are run."""
+    for number in range(max(row.rounds for row in spec.rungs)):
+        visits = [
+            Trial(row.rung, service, number)
+            for row in spec.rungs
+            for service in row.services
+            if number < row.rounds
+        ]
+        random.Random(f"{spec.seed}:{number}").shuffle(visits)
+        yield from visits
+
+
+def skipped(spec: Spec, build: Build, topology: Topology) -> dict[str, str]:
+    """Rungs that cannot run here, and why."""
+    reasons = {}
+    for row in spec.rungs:
+        for service in row.services:
+            program = program_of(row.rung.name, row.rung.datapath, service)
+            if program not in build.programs:
+                reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+        if row.rung.name == "limit-veth" and topology.wire != "veth":
+            reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
+    return reasons
+
+
+def _visit(
+    bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State
+) -> None:
+    rung, service = each.rung, each.service
+    try:
+        if each.round == 0:
+            check(bench, rung, service)
+        sample = trial(
+            bench,
+            rung,
+            service,
+            each.round,
+            lambda event: progress.trial_second(rung.name, service, event),
+        )
+    except (NearmetalError, OSError, LookupError, ValueError) as error:
+        sample = failed_sample(rung, service, each.round, str(error) or type(error).__name__)
+    if sample.status == "failed":
+        state.failed.add((rung.name, service))
+    samples.append(folder / "samples.jsonl", sample)
+    progress.trial_finished(sample)
+
+
+def _write(folder: Path, state: _State) -> None:
+    facts = {
+        "skipped": state.skipped,
+        "partial": state.partial,
+        "reason": state.reason,
+        "started_utc": state.started_utc,
+        "finished_utc": _now(),
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    (folder / "run.json").write_text(text, encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
