@@ -6,6 +6,8 @@ can show the kind alone. A threshold here is where a sentence begins, never wher
 
 from __future__ import annotations
 
+import math
+
 from nearmetal.rows import Row
 
 WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
@@ -34,7 +36,7 @@ def of(row: Row) -> tuple[str, ...]:
 
 def kind(label: str) -> str:
     """The first words of a label, for narrow tables."""
-    return label.split(":")[0].split(" because")[0]
+    return label.split(":")[0].split(" because")[0].removeprefix("may be ")
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
@@ -76,7 +78,7 @@ def _bound(row: Row) -> str:
     why = []
     wait = max(_waits(row), default=0.0)
     if wait > WAIT_SHARE_MAX:
-        why.append(f"the SUT's core had nothing to do for {wait:.0%} of the time")
+        why.append(f"the SUT's core had nothing to do for {_percent(wait)} of the time")
     ceiling = row.generator_ceiling_per_s
     if row.rung not in NULL_RESPONDER.values() and ceiling and _near_ceiling(row, ceiling):
         why.append(f"the generator's ceiling is {ceiling:,.0f}/s")
@@ -91,10 +93,11 @@ def _unstable(row: Row) -> str:
             "only one round was run" if row.rounds == 1 else f"only {row.rounds} rounds were run"
         )
     if middle and (max(rates) - min(rates)) / middle > SPREAD_MAX:
-        why.append(f"rounds differ by {(max(rates) - min(rates)) / middle:.0%} of their median")
+        spread = _percent((max(rates) - min(rates)) / middle)
+        why.append(f"rounds differ by {spread} of their median")
     for name, steal in (("SUT", row.steal_share.sut), ("generator", row.steal_share.tg)):
         if steal is not None and steal > STEAL_SHARE_MAX:
-            why.append(f"the hypervisor took {steal:.1%} of the {name}'s core")
+            why.append(f"the hypervisor took {_percent(steal)} of the {name}'s core")
     if row.late:
         why.append(f"{row.late:,} answers came after the time-out")
     return "may be unstable because " + ", and ".join(why) if why else ""
@@ -109,7 +112,7 @@ def _rounds(row: Row) -> str:
 def _lost(row: Row) -> str:
     if not row.lost or not row.sent:
         return ""
-    return f"lost: {row.lost:,} of {row.sent:,} requests ({row.lost / row.sent:.2g} of all)"
+    return f"lost: {row.lost:,} of {row.sent:,} requests ({_percent(row.lost / row.sent)})"
 
 
 def _strays(row: Row) -> str:
@@ -125,3 +128,9 @@ def _wire(row: Row) -> str:
     if row.wire != "lo":
         return ""
     return "wire lo: one namespace, no pinned receive path; not comparable with veth"
+
+
+def _percent(share: float) -> str:
+    """Two digits that count, never in powers of ten: 0.1234 -> "12 %", 0.00001 -> "0.001 %"."""
+    digits = max(0, 1 - math.floor(math.log10(share * 100))) if share > 0 else 0
+    return f"{share * 100:.{digits}f} %"

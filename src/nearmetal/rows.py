@@ -109,6 +109,7 @@ class Row(Frozen):
     resources: Resources = Resources()
     paper: Paper | None = None
     # Beyond what was promised first.
+    knobs: dict[str, int | bool]  # what sets it apart from rungs of the same datapath
     rounds_planned: int
     replies_per_s_rounds: tuple[float, ...] = ()
     unmatched: int | None = None

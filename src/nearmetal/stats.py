@@ -8,6 +8,8 @@ same samples, same rows.
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -28,7 +30,7 @@ from nearmetal.rows import (
     Row,
     Status,
 )
-from nearmetal.rungs import Service
+from nearmetal.rungs import Rung, Service
 from nearmetal.samples import CoreTime, Counts, Resources, Sample
 from nearmetal.spec import Spec, SpecRung
 
@@ -101,11 +103,10 @@ def fault(sample: Sample) -> str:
 def interval(values: Sequence[float]) -> tuple[IntervalKind, Interval]:
     """Median, and the interval that so many rounds allow."""
     middle, low, high = median(values), min(values), max(values)
-    if len(values) < BCA_ROUNDS_MIN:
-        return "minmax", Interval(median=middle, low=low, high=high)
-    if low < high:  # equal values have no spread to resample
-        low, high = _bca95(values)
-    return "bca95", Interval(median=middle, low=low, high=high)
+    kind: IntervalKind = "minmax"
+    if len(values) >= BCA_ROUNDS_MIN and (ends := _bca95(values)):
+        kind, (low, high) = "bca95", ends
+    return kind, Interval(median=middle, low=low, high=high)
 
 
 def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
@@ -128,22 +129,26 @@ def busy_s(core: CoreTime) -> float:
     return core.user_s + core.system_s + core.softirq_s + core.irq_s
 
 
-def _bca95(values: Sequence[float]) -> tuple[float, float]:
+def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
+    """None where BCa is undefined: leaving any one round out leaves the median where it was."""
     # scipy belongs to the extra `report`; runs of few rounds do without it.
     import numpy
-    from scipy.stats import bootstrap  # type: ignore[attr-defined]
+    from scipy.stats import bootstrap
 
-    result = bootstrap(
-        (numpy.asarray(values),),
-        numpy.median,
-        confidence_level=0.95,
-        n_resamples=BCA_RESAMPLES,
-        method="BCa",
-        rng=numpy.random.default_rng(1),  # the same samples give the same report
-    )
-    ends = (float(result.confidence_interval.low), float(result.confidence_interval.high))
-    # BCa is undefined when leaving any one round out leaves the median where it was.
-    return ends if all(end == end for end in ends) else (min(values), max(values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about exactly that; the NaN below is the answer
+        result = bootstrap(
+            (numpy.asarray(values),),
+            numpy.median,
+            confidence_level=0.95,
+            n_resamples=BCA_RESAMPLES,
+            method="BCa",
+            rng=numpy.random.default_rng(1),  # the same samples give the same report
+        )
+    low, high = map(float, result.confidence_interval)
+    if math.isnan(low) or math.isnan(high):
+        return None
+    return max(low, min(values)), min(high, max(values))  # interpolation may miss the last bit
 
 
 def _row(setting: Setting, planned: SpecRung, service: Service, trials: Sequence[Sample]) -> Row:
@@ -192,10 +197,17 @@ def _identity(
         reason=reason,
         rounds=rounds,
         rounds_planned=planned.rounds,
+        knobs=_knobs(rung),
         placement=setting.placement,
         # The paper's table calls its rows a key-value store.
         paper=setting.paper.get(rung.name) if service == "kv" else None,
     )
+
+
+def _knobs(rung: Rung) -> dict[str, int | bool]:
+    """What is set beyond place and datapath."""
+    plain = {"name", "place", "datapath", "wire", "services"}
+    return {name: value for name, value in rung.model_dump(exclude=plain).items() if value}
 
 
 def _sums(trials: Sequence[Sample]) -> dict[str, object]:

@@ -10,6 +10,8 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -23,8 +25,9 @@ INK = "#010203"  # stands for the page's text colour until the SVG is written
 SERVICE_COLOURS = {"kv": "#0072b2", "echo": "#7fb8dc"}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
+CUT_AT = 3.0
 WIDTH_IN, ROW_IN, REST_IN = 8.6, 0.27, 1.05
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -74,8 +77,8 @@ def throughput(axes: Axes, rows: Sequence[Row]) -> None:
             error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2.5},
         )
         text = ("≥ " if floor else "") + count(rate.median)
-        axes.text(rate.high, place, f"  {text}", va="center", ha="left")
-    ceilings = {row.generator_ceiling_per_s for row in rows} - {None}
+        _beside(axes, rate.high, place, text)
+    ceilings = {row.generator_ceiling_per_s for row in rows if row.generator_ceiling_per_s}
     for ceiling in ceilings:
         axes.axvline(ceiling, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=0)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.09)
@@ -99,8 +102,7 @@ def latency(axes: Axes, rows: Sequence[Row]) -> None:
         for name, value in points:
             marker, _ = PERCENTILES[name]
             axes.plot(value, place, marker, color=colour, markersize=6, markeredgewidth=2)
-        last = microseconds(row.latency_ns.p999)
-        axes.annotate(last, (points[-1][1], place), (7, 0), textcoords="offset points", va="center")
+        _beside(axes, points[-1][1], place, microseconds(row.latency_ns.p999))
     for marker, label in PERCENTILES.values():
         axes.plot([], [], marker, color=INK, label=label, markersize=6, markeredgewidth=2)
     axes.set_xscale("log")
@@ -111,16 +113,23 @@ def latency(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def cpu(axes: Axes, rows: Sequence[Row]) -> None:
-    """Where the seconds of the SUT's core went, per million replies."""
+    """Where the seconds of the SUT's core went, per million replies.
+
+    One slow rung would flatten all others: a bar longer than CUT_AT times the median is cut at the
+    edge, and its figure says so.
+    """
+    totals = [row.cpu_s_per_million.sut or 0.0 for row in rows]
+    edge = min(max(totals), CUT_AT * median(totals)) or 1.0
     left = [0.0] * len(rows)
     for name, colour in SPLIT_COLOURS.items():
         parts = [getattr(row.cpu_split_s_per_million, name) or 0.0 for row in rows]
         if any(parts):
             axes.barh(range(len(rows)), parts, left=left, height=0.68, color=colour, label=name)
         left = [so_far + part for so_far, part in zip(left, parts, strict=True)]
-    for place, total in enumerate(left):
-        axes.text(total, place, f"  {total:.2f}", va="center", ha="left")
-    axes.set_xlim(0, max(left) * 1.09 or 1)
+    for place, total in enumerate(totals):
+        cut = " (bar cut)" if total > edge else ""
+        _beside(axes, min(total, edge), place, f"{total:.2f}{cut}")
+    axes.set_xlim(0, edge)
     axes.set_xlabel("CPU seconds of the SUT's core per million replies (= µs per reply)")
     _legend(axes, len(SPLIT_COLOURS))
 
@@ -145,12 +154,17 @@ def _figure(draw: Draw, rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def _beside(axes: Axes, value: float, place: int, text: str) -> None:
+    """A figure right of its mark; it may stand outside the axes."""
+    axes.annotate(text, (value, place), (7, 0), textcoords="offset points", va="center")
+
+
 def _legend(axes: Axes, columns: int) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0)
 
 
 def _svg(name: str, draw: Draw, rows: Sequence[Row]) -> str:
-    """SVG as a part of a page: without prolog, metadata and namespaces, all of which HTML implies."""
+    """SVG as a part of a page: without prolog, metadata and namespaces, which HTML implies."""
     file = io.StringIO()
     # The salt makes element ids the same each time and different between figures.
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
@@ -163,7 +177,7 @@ def _svg(name: str, draw: Draw, rows: Sequence[Row]) -> str:
     text = re.sub(
         r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{name}"', text, count=1
     )
-    text = re.sub(r'\bid="(\w+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'\bid="([\w.]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'xlink:href="#(\w+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#(\w+)\)", rf"url(#{name}-\1)", text)
     return text.replace(INK, "currentColor")

@@ -69,8 +69,8 @@ def findings(rows: tuple[Row, ...]) -> list[str]:
     for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
         floor = " (the rate is a floor)" if row.generator_bound else ""
         found.append(
-            f"{row.rung} answers {words.ratio(row.vs_memcached.per_sut_core_s)} as many requests "
-            f"per second of its core as memcached, and {words.ratio(row.vs_memcached.by_rate)} "
+            f"{row.rung} answers {_times(row.vs_memcached.per_sut_core_s)} as many requests "
+            f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "
             f"by rate{floor}."
         )
     bound = [f"{row.rung} {row.service}" for row in rows if row.generator_bound]
@@ -84,31 +84,48 @@ def findings(rows: tuple[Row, ...]) -> list[str]:
     return found
 
 
+def _times(value: float | None) -> str:
+    return words.UNKNOWN if value is None else f"{value:.2f} times"
+
+
 def setting(report: Report) -> list[tuple[str, str]]:
     """How it was measured, as term and text."""
-    spec, load = report.spec, report.spec.workload
+    spec, load, top = report.spec, report.spec.workload, report.topology
     keys = "uniform" if load.zipf is None else f"Zipf {load.zipf:g}"
-    top = report.topology
-    ceilings = sorted(
-        {row.generator_ceiling_per_s for row in report.rows if row.generator_ceiling_per_s}
-    )
     notes = top.get("notes")
     return [
-        ("Workload", f"{load.name}: {load.keys:,} keys ({keys}), {load.key_bytes}-byte keys, "
-         f"{load.value_bytes}-byte values, {load.get:.0%} GET, {load.set:.0%} SET, "
-         f"{load.miss:.0%} GET of absent keys"),
+        (
+            "Workload",
+            f"{load.name}: {load.keys:,} keys ({keys}), {load.key_bytes}-byte keys, "
+            f"{load.value_bytes}-byte values, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
+            f"{load.miss * 100:g} % GET of absent keys",
+        ),
         ("Load", f"closed loop, window {spec.window}, {load.flows} flows"),
-        ("Rounds", f"{spec.rounds} (interleaved), each {spec.warmup_s:g} s warm-up and "
-         f"{spec.measured_s:g} s measured, a fresh server each; seed {spec.seed}"),
-        ("Wire", str(top.get("wire") or "never came up")),
-        ("Cores", f"under test: {top.get('sut_cpu', words.UNKNOWN)}, "
-         f"generator: {top.get('tg_cpu', words.UNKNOWN)}"),
-        ("Placement", str(top.get("placement") or words.UNKNOWN)),
-        ("Generator ceiling", ", ".join(f"{c:,.0f} replies/s (null responder)" for c in ceilings)
-         or "unknown: the null responder gave no figure in this run"),
-        ("Notes", "; ".join(str(n) for n in notes) if isinstance(notes, list) and notes else "none"),
-        ("Time", f"{report.started_utc or words.UNKNOWN} to {report.finished_utc or words.UNKNOWN}"),
-    ]  # fmt: skip
+        (
+            "Rounds",
+            f"{spec.rounds} (interleaved), each with a fresh server, {spec.warmup_s:g} s warm-up "
+            f"and {spec.measured_s:g} s measured; seed {spec.seed}",
+        ),
+        ("Wire", _known(top.get("wire"))),
+        (
+            "Cores",
+            f"under test {_known(top.get('sut_cpu'))}, generator {_known(top.get('tg_cpu'))}",
+        ),
+        ("Placement", _known(top.get("placement"))),
+        ("Generator ceiling", _ceilings(report.rows)),
+        ("Notes", "; ".join(map(str, notes)) if isinstance(notes, list) and notes else "none"),
+        ("Time", f"{_known(report.started_utc)} to {_known(report.finished_utc)}"),
+    ]
+
+
+def _ceilings(rows: tuple[Row, ...]) -> str:
+    known = sorted({row.generator_ceiling_per_s for row in rows if row.generator_ceiling_per_s})
+    found = ", ".join(f"{ceiling:,.0f} replies/s against the null responder" for ceiling in known)
+    return found or "unknown: the null responder gave no figure in this run"
+
+
+def _known(value: object) -> str:
+    return words.UNKNOWN if value is None else str(value)
 
 
 def facts(values: Facts) -> list[tuple[str, str]]:
@@ -122,5 +139,5 @@ def facts(values: Facts) -> list[tuple[str, str]]:
         elif isinstance(value, int) and name.endswith(SIZES):
             found.append((name, f"{words.size(value)} ({value:,} bytes)"))
         else:
-            found.append((name, words.UNKNOWN if value is None else str(value)))
+            found.append((name, _known(value)))
     return found

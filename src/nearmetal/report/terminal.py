@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -13,49 +14,72 @@ from nearmetal.report.words import count, microseconds, per_million, ratio
 from nearmetal.rows import Row
 
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
+SHORT = {"generator-bound": "floor"}
+FIGURES = ("replies/s", "low - high", "p50 µs", "p99 µs", "CPU s/M", "x memc.")
 
 
 def table(report: Report) -> Table:
     """Rows of a run, in the spec's order; what could not be measured keeps its row."""
-    result = Table(title=_title(report), caption="\n".join(_caption(report)), title_justify="left")
-    result.caption_justify = "left"
+    result = Table(
+        title=_title(report),
+        title_justify="left",
+        title_style="bold",
+        caption=Text("\n".join(_caption(report))),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     result.add_column("row", no_wrap=True)
     result.add_column("service", no_wrap=True)
-    for name in ("replies/s", "low - high", "p50 µs", "p99 µs", "CPU s/M", "per core-s"):
+    for name in FIGURES:
         result.add_column(name, justify="right", no_wrap=True)
-    result.add_column("notes", ratio=1)
+    result.add_column("notes", min_width=10)
     for row in report.rows:
         result.add_row(*_cells(row), style=STYLES[row.status])
     return result
 
 
-def _title(report: Report) -> str:
-    machine = report.machine.get("cpu_model") or "machine unknown"
-    state = f" - PARTIAL: {report.reason}" if report.partial else ""
-    return f"{report.run} on {machine}{state}"
+def _title(report: Report) -> Text:
+    machine = report.machine.get("cpu") or "machine unknown"
+    state = f"\nPARTIAL: {report.reason or 'no reason was recorded'}" if report.partial else ""
+    return Text(f"{report.run} on {machine}{state}")
 
 
-def _cells(row: Row) -> Iterator[Text | str]:
+def _cells(row: Row) -> Iterator[Text]:
     rate = row.replies_per_s
-    yield row.rung
-    yield row.service
-    yield count(rate.median)
-    yield f"{count(rate.low)} - {count(rate.high)}" if rate.low is not None else ""
-    yield microseconds(row.latency_ns.p50)
-    yield microseconds(row.latency_ns.p99)
-    yield per_million(row.cpu_s_per_million.sut)
-    yield ratio(row.vs_memcached.per_sut_core_s)
-    if row.status == "ok":
-        yield Text(", ".join(labels.kind(label) for label in row.labels))
-    else:
-        yield Text(f"{row.status}: {row.reason}")
+    known = rate.low is not None and rate.high is not None
+    cells = (
+        row.rung,
+        row.service,
+        ("≥ " if row.generator_bound else "") + count(rate.median),
+        f"{count(rate.low)} - {count(rate.high)}" if known else "",
+        microseconds(row.latency_ns.p50),
+        microseconds(row.latency_ns.p99),
+        per_million(row.cpu_s_per_million.sut),
+        ratio(row.vs_memcached.per_sut_core_s),
+        _notes(row),
+    )
+    # Text, so that a bracket in a reason is no markup.
+    return (Text(cell) for cell in cells)
+
+
+def _notes(row: Row) -> str:
+    if row.status != "ok":
+        return row.status
+    kinds = (labels.kind(label) for label in row.labels)
+    return ", ".join(SHORT.get(kind, kind) for kind in kinds)
 
 
 def _caption(report: Report) -> Iterator[str]:
+    for row in report.rows:
+        if row.status != "ok":
+            yield f"{row.rung} {row.service} {row.status}: {row.reason}"
     spec = report.spec
     yield (
-        f"Closed loop, window {spec.window}, workload {spec.workload.name}; rounds of "
-        f"{spec.measured_s:g} s; right answers only."
+        f"Closed loop, window {spec.window}, workload {spec.workload.name}, "
+        f"{spec.measured_s:g} s a round; right answers only. ≥, floor: the generator was the limit."
     )
-    yield "CPU s/M: seconds of the SUT's core per million replies. per core-s: replies per second"
-    yield "of that core, over memcached's. Notes in full: report.html, report.json."
+    yield (
+        "CPU s/M: seconds of the SUT's core per million replies. x memc.: replies per second of "
+        "that core, over memcached's. Notes in words: report.html."
+    )

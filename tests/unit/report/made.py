@@ -12,7 +12,7 @@ from nearmetal.samples import CoreTime, Counts, Resources, Sample
 from nearmetal.spec import Spec, SpecRung, Workload
 
 MACHINE = {
-    "cpu_model": "Made-up CPU",
+    "cpu": "Made-up CPU <2 GHz>",
     "cores": 2,
     "kernel": "6.18.0",
     "memory_bytes": 24 << 30,
@@ -52,7 +52,7 @@ def spec(*rungs: str, rounds: int = 3) -> Spec:
 def counts(answered: int = 900_000, **other: int) -> Counts:
     """Counts of three seconds that add up, unless told otherwise."""
     parts = {"wrong": 0, "lost": 0, **other}
-    values = {name: 0 for name in Counts.model_fields} | parts
+    values = dict.fromkeys(Counts.model_fields, 0) | parts
     values |= {"answered": answered, "duration_ns": other.get("duration_ns", 3_000_000_000)}
     values["sent"] = other.get("sent", answered + parts["wrong"] + parts["lost"])
     return Counts(**values)
@@ -91,7 +91,7 @@ def rounds(rung: str, service: str, rates_per_s: list[int], **other: Any) -> lis
             service,
             number,
             counts=counts(3 * rate),
-            latency=[(128_000_000 // rate * 1000, 3 * rate)],
+            latency=[(128_000_000 // max(rate, 1000) * 1000, 3 * rate)],
             **other,
         )
         for number, rate in enumerate(rates_per_s)
