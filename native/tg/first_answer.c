@@ -36,7 +36,7 @@ static bool answer_wait(const struct load_options *options, struct port *port,
     uint64_t begin = clock_ns(), now = begin, asked = 0;
     bool round;
 
-    while (now - begin < GIVE_UP_NS && !load_stopped()) {
+    while (now - begin < GIVE_UP_NS) {
         if (now - asked >= ASK_NS) {
             port_lend(port, &request, 1);
             request.flow = 0;

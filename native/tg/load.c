@@ -17,8 +17,7 @@
 
 #define SILENCE_DOWN_NS NS_PER_S          /* --stay */
 #define SILENCE_FAILED_NS (10 * NS_PER_S) /* preload and verify */
-#define POLL_NS (10 * NS_PER_S / 1000)
-#define POLL_TURNS 1000u /* at least so many looks at the port between two polls */
+#define POLL_NS (NS_PER_S / 100)
 
 enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_DOWN, OUTCOME_FAILED };
 
@@ -36,11 +35,6 @@ static void on_signal(int signal_number)
 {
     (void)signal_number;
     stopped = 1;
-}
-
-bool load_stopped(void)
-{
-    return stopped != 0;
 }
 
 static uint64_t to_cycles(const struct load *load, uint64_t ns)
@@ -135,14 +129,14 @@ static enum outcome warmup_run(struct load *load)
     return OUTCOME_DONE;
 }
 
-static enum outcome measure_end(const struct load *load, uint64_t now, uint64_t begin)
+/* Why measuring ends before its time; OUTCOME_DONE: it does not. */
+static enum outcome measure_end(const struct load *load, uint64_t now)
 {
     if (stopped)
         return OUTCOME_STOPPED;
     if (load->options->stay &&
         now - load->closed.last_reply_cycles > to_cycles(load, SILENCE_DOWN_NS))
         return OUTCOME_DOWN;
-    (void)begin;
     return OUTCOME_DONE;
 }
 
@@ -159,19 +153,16 @@ static enum outcome measure_run(struct load *load)
     begin = second = now = clock_cycles();
     while (outcome == OUTCOME_DONE && (endless || now - begin < time)) {
         now = closed_turn(closed);
-        outcome = measure_end(load, now, begin);
+        outcome = measure_end(load, now);
         if (now - second < load->tsc_hz)
             continue;
         counted_take(load, to_ns(load, now - second));
         line_measured("second", &load->second);
         second = now;
     }
-    if (now - second > load->tsc_hz / 10) {
-        counted_take(load, to_ns(load, now - second));
+    counted_take(load, to_ns(load, now - second));
+    if (load->second.duration_ns > NS_PER_S / 10) /* of an odd rest only the total speaks */
         line_measured("second", &load->second);
-    } else {
-        counted_take(load, to_ns(load, now - second));
-    }
     load->left_ns -= endless || now - begin > time ? load->left_ns : to_ns(load, now - begin);
     return outcome;
 }

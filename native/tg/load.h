@@ -11,7 +11,4 @@ int load_run(const struct load_options *options);
 /* --first-answer: ask every millisecond until the first right answer, print when it came. */
 int first_answer_run(const struct load_options *options);
 
-/* True once SIGINT or SIGTERM arrived. */
-bool load_stopped(void);
-
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "port.h"
 
 #define WINDOW_MAX 65536u
 #define FLOWS_MAX 1024u
@@ -200,6 +201,8 @@ static const char *options_check(const struct load_options *options, double get)
 
     if (options->target == NULL)
         return "--target ADDR:PORT is missing";
+    if (port_target_check(options->target) != NULL)
+        return port_target_check(options->target);
     if (fabs(get + options->workload.set + options->workload.miss - 1) > 1e-6)
         return "--get, --set and --miss must add up to 1";
     if (!format_init(&format, options->key_bytes, options->value_bytes))

@@ -37,6 +37,9 @@ struct port_config {
 
 struct port;
 
+/* NULL, or what is wrong with the spelling of a target. */
+const char *port_target_check(const char *target);
+
 const char *port_open(struct port **port, const struct port_config *config);
 
 /* Set datagrams[0..nb).data to rooms of request_bytes; nb <= PORT_BURST_MAX. */

@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #define SEND_TRIES_MAX 8u
-#define SOCKET_BYTES_PER_REQUEST 4096 /* what the kernel books for a datagram and its descriptor   \
-                                       */
+#define SOCKET_BYTES_PER_REQUEST 4096 /* what the kernel books for a datagram, generously */
 #define SOCKET_BYTES_MIN (1 << 20)
 
 struct port {
@@ -39,6 +38,7 @@ static const char *target_parse(const char *target, struct addrinfo **info)
     char addr[INET6_ADDRSTRLEN + 20];
     const char *colon = strrchr(target, ':');
     size_t len = colon == NULL ? 0 : (size_t)(colon - target);
+    long number = colon == NULL ? 0 : strtol(colon + 1, NULL, 10); /* getaddrinfo cuts to 16 bits */
 
     if (len > 2 && target[0] == '[' && target[len - 1] == ']') {
         target++;
@@ -48,9 +48,19 @@ static const char *target_parse(const char *target, struct addrinfo **info)
         return "--target: ADDR:PORT or [ADDR]:PORT wanted";
     memcpy(addr, target, len);
     addr[len] = '\0';
-    if (getaddrinfo(addr, colon + 1, &hints, info) != 0)
+    if (number < 1 || number > 65535 || getaddrinfo(addr, colon + 1, &hints, info) != 0)
         return "--target: the address or the port is not a numeric one";
     return NULL;
+}
+
+const char *port_target_check(const char *target)
+{
+    struct addrinfo *info = NULL;
+    const char *why = target_parse(target, &info);
+
+    if (info != NULL)
+        freeaddrinfo(info);
+    return why;
 }
 
 /* Room for all replies that can be in flight; as far as the system's limit allows. */

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A liar between serve.c and the service: shows that the generator's checks can fail. Test builds
+ * only.
+ *
+ * The linker's --wrap leads serve.c's service_handle_burst here; the real one is called from here.
+ * From SIGUSR1 on, of the replies to the generator's requests one in 10,000 has a byte flipped
+ * behind its frame, and one in 1,000 each is dropped, doubled, or delayed past the generator's
+ * time-out; one SET in 1,000 is answered STORED and not carried out. At most one lie a request, and
+ * none about an answer that an ignored SET has made stale.
+ *
+ * A delayed reply is kept here and goes out beside the reply to a later request of its source; when
+ * none comes in time it is never sent, and logged as dropped. The log has a line for each lie, and
+ * one for each GET answered with an older version than was acknowledged ("stale").
+ *
+ * Environment: NEARMETAL_LIAR_LOG (file), _SEED, _TIMEOUT_MS (the time-out of the generator).
+ */
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "format.h"
+#include "random.h"
+#include "service.h"
+
+#define KEYS_MAX (1u << 22)
+#define HELD_MAX 4096u /* power of two; more are dropped */
+#define PER_MILLION_FLIP 100u
+#define PER_MILLION_OTHERS 1000u
+#define DELAY_TIMEOUTS                                                                             \
+    3u                      /* a delayed reply leaves between 3 and 6 time-outs late: its id rests \
+                             */
+#define GIVE_UP_TIMEOUTS 6u /* from 1 to 11 time-outs after its request left */
+/* A request can draw its own reply twice, and each held one goes out once. */
+#define QUEUE_MAX (SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX + SERVICE_BURST_MAX + HELD_MAX)
+
+enum lie { LIE_NONE, LIE_FLIP, LIE_DROP, LIE_DOUBLE, LIE_DELAY, LIE_IGNORE };
+
+/* What a request of the generator asks; known is false for any other. */
+struct asked {
+    bool known;
+    enum op op;
+    uint32_t number, version;
+    uint16_t id;
+    enum lie lie;
+};
+
+struct message {
+    uint32_t request, len;
+    uint8_t data[SERVICE_DATAGRAM_BYTES];
+};
+
+struct held {
+    bool waits;
+    uint64_t since_ns;
+    struct source source;
+    uint32_t number, len;
+    uint8_t data[SERVICE_DATAGRAM_BYTES];
+};
+
+struct liar {
+    FILE *log;
+    uint64_t timeout_ns;
+    struct random random;
+    uint32_t acked[KEYS_MAX]; /* version last acknowledged; 0: none */
+    struct message inner[SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX];
+    struct message queue[QUEUE_MAX]; /* to be handed out: [queue_head, queue_end) */
+    uint32_t queue_head, queue_end;
+    struct held held[HELD_MAX]; /* ring by time: [held_head, held_end) */
+    uint32_t held_head, held_end;
+};
+
+static struct liar liar;
+static volatile sig_atomic_t lying;
+
+unsigned __real_service_handle_burst(struct service *service, uint64_t now_ns,
+                                     struct request *requests, unsigned nb_requests,
+                                     struct reply *replies, unsigned nb_replies, bool *more);
+unsigned __wrap_service_handle_burst(struct service *service, uint64_t now_ns,
+                                     struct request *requests, unsigned nb_requests,
+                                     struct reply *replies, unsigned nb_replies, bool *more);
+
+static void log_lie(const char *lie, uint32_t number)
+{
+    fprintf(liar.log, "{\"lie\":\"%s\",\"number\":%u}\n", lie, number);
+}
+
+static void lying_begin(int signal_number)
+{
+    (void)signal_number;
+    lying = 1;
+}
+
+static void held_give_up(struct held *held)
+{
+    held->waits = false;
+    log_lie("drop", held->number);
+}
+
+static void liar_close(void)
+{
+    for (; liar.held_head != liar.held_end; liar.held_head++)
+        if (liar.held[liar.held_head % HELD_MAX].waits)
+            held_give_up(&liar.held[liar.held_head % HELD_MAX]);
+    fclose(liar.log);
+}
+
+static const char *setting(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL) {
+        fprintf(stderr, "liar: %s is not set\n", name);
+        exit(2);
+    }
+    return value;
+}
+
+__attribute__((constructor)) static void liar_open(void)
+{
+    struct sigaction action = {.sa_handler = lying_begin};
+    const char *path = setting("NEARMETAL_LIAR_LOG");
+
+    liar.random.state = strtoull(setting("NEARMETAL_LIAR_SEED"), NULL, 10);
+    liar.timeout_ns = strtoull(setting("NEARMETAL_LIAR_TIMEOUT_MS"), NULL, 10) * 1000000;
+    liar.log = fopen(path, "w");
+    if (liar.log == NULL) {
+        perror(path);
+        exit(2);
+    }
+    sigaction(SIGUSR1, &action, NULL);
+    atexit(liar_close);
+}
+
+static uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+static bool one_in_a_thousand(void)
+{
+    return random_scale((uint32_t)random_next(&liar.random), 1000) == 0;
+}
+
+/* The value in `text`, behind its first line and before `tail` bytes; version 0: not ours. */
+static uint32_t value_version(const uint8_t *text, uint32_t len, uint32_t tail, uint32_t number)
+{
+    const uint8_t *line_end = memchr(text, '\n', len);
+    uint32_t head = line_end == NULL ? len : (uint32_t)(line_end - text) + 1, version;
+
+    if (head + VALUE_BYTES_MIN + tail > len ||
+        !value_matches(text + head, len - head - tail, number, &version))
+        return 0;
+    return version;
+}
+
+static struct asked request_parse(const struct request *request)
+{
+    struct asked asked = {.lie = LIE_NONE};
+    const uint8_t *text = request->data + FRAME_BYTES, *key_end;
+    uint32_t len = request->len < FRAME_BYTES ? 0 : request->len - FRAME_BYTES;
+
+    if (len < 4 + KEY_BYTES_MIN + 2)
+        return asked;
+    asked.id = (uint16_t)(request->data[0] << 8 | request->data[1]);
+    asked.op = memcmp(text, "set ", 4) == 0 ? OP_SET : OP_GET;
+    key_end = memchr(text + 4, asked.op == OP_SET ? ' ' : '\r', len - 4);
+    if ((asked.op == OP_GET && memcmp(text, "get ", 4) != 0) || key_end == NULL ||
+        !format_parse_key(text + 4, (uint32_t)(key_end - text) - 4, &asked.number) ||
+        asked.number >= KEYS_MAX)
+        return asked;
+    if (asked.op == OP_SET)
+        asked.version = value_version(text, len, 2, asked.number);
+    asked.known = asked.op == OP_GET || asked.version != 0;
+    if (lying && asked.known && asked.op == OP_SET && one_in_a_thousand())
+        asked.lie = LIE_IGNORE;
+    return asked;
+}
+
+static enum lie lie_draw(void)
+{
+    uint32_t x = random_scale((uint32_t)random_next(&liar.random), 1000000);
+
+    if (x < PER_MILLION_FLIP)
+        return LIE_FLIP;
+    if (x < PER_MILLION_FLIP + PER_MILLION_OTHERS)
+        return LIE_DROP;
+    if (x < PER_MILLION_FLIP + 2 * PER_MILLION_OTHERS)
+        return LIE_DOUBLE;
+    return x < PER_MILLION_FLIP + 3 * PER_MILLION_OTHERS ? LIE_DELAY : LIE_NONE;
+}
+
+static void queue_add(uint32_t request, const uint8_t *data, uint32_t len)
+{
+    struct message *message = &liar.queue[liar.queue_end++];
+
+    assert(liar.queue_end <= QUEUE_MAX && len <= SERVICE_DATAGRAM_BYTES);
+    message->request = request;
+    message->len = len;
+    memcpy(message->data, data, len);
+}
+
+static bool hold(const struct request *request, const struct asked *asked,
+                 const struct message *reply, uint64_t now_ns)
+{
+    struct held *held = &liar.held[liar.held_end % HELD_MAX];
+
+    if (liar.held_end - liar.held_head == HELD_MAX)
+        return false;
+    liar.held_end++;
+    held->waits = true;
+    held->since_ns = now_ns;
+    held->source = request->source;
+    held->number = asked->number;
+    held->len = reply->len;
+    memcpy(held->data, reply->data, reply->len);
+    return true;
+}
+
+/* Give out what is due and comes from the same source; give up what is overdue. */
+static void held_release(const struct request *request, uint32_t index, uint64_t now_ns)
+{
+    for (uint32_t i = liar.held_head; i != liar.held_end; i++) {
+        struct held *held = &liar.held[i % HELD_MAX];
+        uint64_t age_ns = now_ns - held->since_ns;
+
+        if (age_ns < DELAY_TIMEOUTS * liar.timeout_ns)
+            break;
+        if (held->waits && age_ns > GIVE_UP_TIMEOUTS * liar.timeout_ns) {
+            held_give_up(held);
+        } else if (held->waits && held->source.port == request->source.port &&
+                   memcmp(held->source.addr, request->source.addr, sizeof(held->source.addr)) ==
+                       0) {
+            held->waits = false;
+            log_lie("delay", held->number);
+            queue_add(index, held->data, held->len);
+        }
+        if (!held->waits && i == liar.held_head)
+            liar.held_head++;
+    }
+}
+
+static void flip(struct message *reply)
+{
+    uint64_t bits = random_next(&liar.random);
+    uint32_t at = FRAME_BYTES + random_scale((uint32_t)bits, reply->len - FRAME_BYTES);
+
+    reply->data[at] ^= (uint8_t)(1 + (bits >> 32) % 255);
+}
+
+/* Answers to GETs and SETs: what is stale, what is acknowledged, and which lie it will be. */
+static enum lie lie_choose(const struct asked *asked, const struct message *reply)
+{
+    uint32_t version;
+    enum lie lie = lying ? lie_draw() : LIE_NONE;
+
+    if (asked->op == OP_GET) {
+        version =
+            value_version(reply->data + FRAME_BYTES, reply->len - FRAME_BYTES, 7, asked->number);
+        if (version != 0 && (int32_t)(version - liar.acked[asked->number]) < 0) {
+            log_lie("stale", asked->number);
+            return LIE_NONE;
+        }
+    } else if (lie == LIE_NONE || lie == LIE_DOUBLE) {
+        liar.acked[asked->number] = asked->version;
+    }
+    return lie;
+}
+
+/* One reply of the real service to a request of the generator. */
+static void reply_pass(struct request *request, struct asked *asked, struct message *reply,
+                       uint64_t now_ns)
+{
+    static const char *const names[] = {"none", "flip", "drop", "double", "delay", "ignore"};
+
+    asked->lie = lie_choose(asked, reply);
+    if (asked->lie == LIE_DELAY && hold(request, asked, reply, now_ns)) {
+        request->drop = DROP_QUIET;
+        return; /* logged when it leaves, or is given up */
+    }
+    if (asked->lie == LIE_DELAY)
+        asked->lie = LIE_DROP;
+    if (asked->lie != LIE_NONE)
+        log_lie(names[asked->lie], asked->number);
+    if (asked->lie == LIE_DROP) {
+        request->drop = DROP_QUIET;
+        return;
+    }
+    if (asked->lie == LIE_FLIP)
+        flip(reply);
+    queue_add(reply->request, reply->data, reply->len);
+    if (asked->lie == LIE_DOUBLE)
+        queue_add(reply->request, reply->data, reply->len);
+}
+
+/* Answer STORED for a SET that was not carried out. */
+static void ignored_pass(struct request *request, const struct asked *asked, uint32_t index)
+{
+    uint8_t stored[] = {(uint8_t)(asked->id >> 8),
+                        (uint8_t)asked->id,
+                        0,
+                        0,
+                        0,
+                        1,
+                        0,
+                        0,
+                        'S',
+                        'T',
+                        'O',
+                        'R',
+                        'E',
+                        'D',
+                        '\r',
+                        '\n'};
+
+    liar.acked[asked->number] = asked->version;
+    log_lie("ignore", asked->number);
+    queue_add(index, stored, sizeof(stored));
+    request->drop = DROP_NONE;
+}
+
+/* All replies of the real service, copied: it may write them into the requests' buffers. */
+static unsigned inner_collect(struct service *service, uint64_t now_ns, struct request *requests,
+                              unsigned nb_requests)
+{
+    static uint8_t spares[SERVICE_BURST_MAX][SERVICE_DATAGRAM_BYTES];
+    struct reply replies[SERVICE_BURST_MAX];
+    unsigned nb_inner = 0;
+    bool more = true;
+
+    for (unsigned i = 0; i < SERVICE_BURST_MAX; i++)
+        replies[i].spare = spares[i];
+    for (unsigned n = nb_requests; more; n = 0) {
+        unsigned nb = __real_service_handle_burst(service, now_ns, requests, n, replies,
+                                                  SERVICE_BURST_MAX, &more);
+
+        for (unsigned i = 0; i < nb; i++, nb_inner++) {
+            struct message *message = &liar.inner[nb_inner];
+
+            assert(nb_inner < SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX);
+            message->request = replies[i].request;
+            message->len = replies[i].len;
+            memcpy(message->data, replies[i].data, replies[i].len);
+        }
+    }
+    return nb_inner;
+}
+
+static void burst_pass(struct service *service, uint64_t now_ns, struct request *requests,
+                       unsigned nb_requests)
+{
+    struct asked asked[SERVICE_BURST_MAX];
+    uint64_t clock_ns = clock_now_ns();
+    unsigned nb_inner, next = 0;
+
+    for (unsigned i = 0; i < nb_requests; i++) {
+        asked[i] = request_parse(&requests[i]);
+        if (asked[i].lie == LIE_IGNORE)
+            requests[i].drop = DROP_QUIET; /* preset: the service passes it over */
+    }
+    nb_inner = inner_collect(service, now_ns, requests, nb_requests);
+    liar.queue_head = liar.queue_end = 0;
+    for (unsigned i = 0; i < nb_requests; i++) {
+        if (asked[i].lie == LIE_IGNORE)
+            ignored_pass(&requests[i], &asked[i], i);
+        for (; next < nb_inner && liar.inner[next].request == i; next++) {
+            if (asked[i].known)
+                reply_pass(&requests[i], &asked[i], &liar.inner[next], clock_ns);
+            else
+                queue_add(i, liar.inner[next].data, liar.inner[next].len);
+        }
+        if (asked[i].known && asked[i].lie == LIE_NONE)
+            held_release(&requests[i], i, clock_ns);
+    }
+}
+
+unsigned __wrap_service_handle_burst(struct service *service, uint64_t now_ns,
+                                     struct request *requests, unsigned nb_requests,
+                                     struct reply *replies, unsigned nb_replies, bool *more)
+{
+    unsigned nb = 0;
+
+    if (nb_requests > 0)
+        burst_pass(service, now_ns, requests, nb_requests);
+    for (; nb < nb_replies && liar.queue_head != liar.queue_end; nb++) {
+        const struct message *message = &liar.queue[liar.queue_head++];
+
+        replies[nb].data = replies[nb].spare;
+        replies[nb].len = message->len;
+        replies[nb].request = message->request;
+        memcpy(replies[nb].spare, message->data, message->len);
+    }
+    *more = liar.queue_head != liar.queue_end;
+    return nb;
+}
