@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service `echo`: every request's bytes, unchanged.
+ *
+ * The twin of kv with the store taken out, so that the cost of a datapath and the cost of the
+ * store can be told apart. Admission is the same --allow check; frames are not interpreted.
+ */
+#include "admission.h"
+#include "service.h"
+
+const char service_name[] = "echo";
+
+struct service {
+    struct admission admission;
+    uint32_t next, nb_requests; /* where a burst continues when slots ran out */
+};
+
+const char *service_open(struct service **service, const struct service_config *config)
+{
+    if (config->memory_bytes < SERVICE_MEMORY_BYTES_MIN)
+        return "the memory is too small; give it at least 1 MiB";
+    *service = config->memory;
+    (*service)->next = (*service)->nb_requests = 0;
+    return admission_open(&(*service)->admission, config);
+}
+
+static enum drop_reason admit(const struct service *service, const struct request *request)
+{
+    if (request->drop != DROP_NONE)
+        return request->drop;
+    if (request->len == 0)
+        return DROP_SHORT;
+    if (!admission_has(&service->admission.allow, &request->source))
+        return DROP_SOURCE;
+    if (request->room != request->data && request->len > request->room_bytes)
+        return DROP_TRUNCATED;
+    return DROP_NONE;
+}
+
+unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
+                              unsigned nb_requests, struct reply *replies, unsigned nb_replies,
+                              bool *more)
+{
+    (void)now_ns;
+    if (nb_requests > 0) {
+        service->next = 0;
+        service->nb_requests = nb_requests;
+    }
+    unsigned nb = 0;
+    for (; service->next < service->nb_requests; service->next++) {
+        struct request *request = &requests[service->next];
+        enum drop_reason drop = admit(service, request);
+        if (drop == DROP_NONE && nb == nb_replies)
+            break;
+        request->drop = drop;
+        if (drop != DROP_NONE)
+            continue;
+        if (request->room != request->data)
+            memcpy(request->room, request->data, request->len);
+        replies[nb].data = request->room;
+        replies[nb].len = request->len;
+        replies[nb++].request = service->next;
+    }
+    *more = service->next < service->nb_requests;
+    return nb;
+}
+
+void service_counters(const struct service *service, struct service_counters *counters)
+{
+    (void)service;
+    *counters = (struct service_counters){0};
+}

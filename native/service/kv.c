@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service `kv`: memcached's ASCII protocol over a store, a burst at a time.
+ *
+ * A burst runs through three stages: admit, parse and hash, and ask for the key's bucket; look at
+ * the bucket's tags and ask for the items that may be meant; answer. Each request's stages are
+ * PIPELINE_DISTANCE requests apart, so that memory has the time in between to arrive, and all
+ * answers are given in order, so that the burst has the outcome of one request after the other.
+ * The first two stages only guess and prefetch; the third looks again.
+ *
+ * What is not a plain get or set goes through the general interpreter in its answering stage: into
+ * the message buffer first, from there datagram by datagram into the reply slots.
+ */
+#include "admission.h"
+#include "ascii.h"
+#include "fast.h"
+#include "service.h"
+
+const char service_name[] = "kv";
+
+#define PIPELINE_DISTANCE 10u
+
+enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
+_Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&
+                   (int)KIND_SET == FAST_SET,
+               "the fast parser's kinds are kinds");
+
+struct prepared {
+    struct fast fast;
+    uint64_t hash;
+    enum kind kind;
+};
+
+/* The slots of one call. */
+struct slots {
+    struct reply *replies;
+    unsigned nb, nb_max;
+};
+
+struct service {
+    struct store store;
+    struct stats stats;
+    struct interpreter interpreter;
+    /* The burst at hand: a step is an answer, a look and a preparation. */
+    uint32_t step, nb_requests;
+    /* The message at hand: the next datagram of nb_datagrams; 0 of 0 when there is none. */
+    uint32_t datagram, nb_datagrams;
+    uint16_t message_id; /* as received: the request may be overwritten by the first datagram */
+    struct prepared prepared[SERVICE_BURST_MAX];
+    struct admission admission;
+};
+
+const char *service_open(struct service **service_out, const struct service_config *config)
+{
+    uint64_t service_bytes = (sizeof(struct service) + 63) & ~(uint64_t)63;
+    uint64_t before_store = service_bytes + ((REPLY_MESSAGE_BYTES_MAX + 63) & ~63u);
+    if (config->memory_bytes < SERVICE_MEMORY_BYTES_MIN)
+        return "the memory is too small; give it at least 1 MiB";
+    struct service *service = config->memory;
+    uint8_t *memory = config->memory;
+    *service = (struct service){.stats = {.pid = config->pid}};
+    service->stats.memory_bytes = config->memory_bytes;
+    service->interpreter = (struct interpreter){.store = &service->store,
+                                                .stats = &service->stats,
+                                                .message = {.data = memory + service_bytes}};
+    *service_out = service;
+    const char *error = admission_open(&service->admission, config);
+    if (error != NULL)
+        return error;
+    return store_open(&service->store, memory + before_store, config->memory_bytes - before_store,
+                      config->seed, config->now_ns);
+}
+
+static enum drop_reason admit(const struct service *service, const struct request *request)
+{
+    if (request->drop != DROP_NONE)
+        return request->drop;
+    if (request->len <= FRAME_BYTES)
+        return DROP_SHORT;
+    if (!admission_has(&service->admission.allow, &request->source))
+        return DROP_SOURCE;
+    if (from_big16(load16(request->data + 4)) != 1)
+        return DROP_TOTAL;
+    if (request->data[FRAME_BYTES] == 0x80)
+        return DROP_BINARY;
+    return DROP_NONE;
+}
+
+static inline void prepare(struct service *service, struct request *request,
+                           struct prepared *prepared)
+{
+    struct store *store = &service->store;
+    request->drop = admit(service, request);
+    if (__builtin_expect(request->drop != DROP_NONE, 0)) {
+        prepared->kind = KIND_DROPPED;
+        return;
+    }
+    service->stats.read_bytes += request->len;
+    enum fast_kind fast = fast_parse(request->data, request->len, &prepared->fast);
+    if (__builtin_expect(fast == FAST_NO, 0)) {
+        prepared->kind = KIND_COMMANDS;
+        return;
+    }
+    prepared->kind = (enum kind)fast;
+    prepared->hash = store_hash(store, prepared->fast.key, prepared->fast.key_bytes);
+    __builtin_prefetch(table_first(&store->table, prepared->hash));
+}
+
+static inline void look(const struct service *service, const struct prepared *prepared)
+{
+    const struct table *table = &service->store.table;
+    if (__builtin_expect(prepared->kind == KIND_DROPPED || prepared->kind == KIND_COMMANDS, 0))
+        return;
+    const struct bucket *bucket = table_first(table, prepared->hash);
+    uint32_t match = bucket_match(bucket, table_tag(prepared->hash));
+    for (; match != 0; match &= match - 1)
+        __builtin_prefetch(table_item(table, bucket->offsets[__builtin_ctz(match)]));
+    if (__builtin_expect(bucket->nb_overflown != 0, 0))
+        __builtin_prefetch(table_second(table, prepared->hash));
+}
+
+/* A message of one fixed text, where the whole message would not do. */
+static void replace_message(struct message *message)
+{
+    message->len = 0;
+    message->overflown = false;
+    message_put_text(message, REPLY_TOO_LARGE);
+}
+
+/* The 3 x rule and the bound on datagrams; false: not even the error may be sent. */
+static bool bound_message(struct service *service, const struct request *request)
+{
+    struct message *message = &service->interpreter.message;
+    const struct admission *admission = &service->admission;
+    if (!message->overflown) {
+        uint64_t nb_frames = reply_nb_datagrams(message->len);
+        if (admission_reply_fits(admission, &request->source, request->len,
+                                 message->len + nb_frames * FRAME_BYTES))
+            return true;
+    }
+    replace_message(message);
+    return admission_reply_fits(admission, &request->source, request->len,
+                                message->len + FRAME_BYTES);
+}
+
+/* The message becomes the one at hand, or the request is dropped. */
+static void begin_message(struct service *service, struct request *request)
+{
+    service->nb_datagrams = 0;
+    service->datagram = 0;
+    if (service->interpreter.message.len == 0 && !service->interpreter.message.overflown) {
+        request->drop = DROP_QUIET;
+    } else if (!bound_message(service, request)) {
+        request->drop = DROP_AMPLIFY;
+    } else {
+        service->nb_datagrams = reply_nb_datagrams(service->interpreter.message.len);
+        service->message_id = load16(request->data);
+    }
+}
+
+static void take_slot(struct service *service, struct slots *slots, uint8_t *data, uint32_t len,
+                      uint32_t request)
+{
+    struct reply *reply = &slots->replies[slots->nb++];
+    reply->data = data;
+    reply->len = len;
+    reply->request = request;
+    service->stats.written_bytes += len;
+}
+
+/* Datagrams of the message at hand, as long as there are slots; true: it is finished. */
+static bool send_message(struct service *service, const struct request *request, uint32_t index,
+                         struct slots *slots)
+{
+    const struct message *message = &service->interpreter.message;
+    for (; service->datagram < service->nb_datagrams; service->datagram++) {
+        if (slots->nb == slots->nb_max)
+            return false;
+        uint8_t *to = service->datagram == 0 ? request->room : slots->replies[slots->nb].spare;
+        uint32_t len = reply_write_datagram(to, from_big16(service->message_id), service->datagram,
+                                            message->data, message->len);
+        take_slot(service, slots, to, len, index);
+    }
+    service->nb_datagrams = service->datagram = 0;
+    return true;
+}
+
+static bool answer_commands(struct service *service, struct request *request, uint32_t index,
+                            struct slots *slots)
+{
+    struct interpreter *interpreter = &service->interpreter;
+    interpreter->message.len = 0;
+    interpreter->message.overflown = false;
+    interpreter->is_admin = admission_has(&service->admission.admin, &request->source);
+    ascii_run(interpreter, request->data + FRAME_BYTES, request->len - FRAME_BYTES);
+    begin_message(service, request);
+    return send_message(service, request, index, slots);
+}
+
+static inline bool answer_get(struct service *service, struct request *request,
+                              const struct prepared *prepared, uint32_t index, struct slots *slots)
+{
+    const struct fast *fast = &prepared->fast;
+    struct item *item = store_get(&service->store, prepared->hash, fast->key, fast->key_bytes);
+    uint16_t id = load16(request->data);
+    uint32_t len;
+    if (item == NULL) {
+        len = FRAME_BYTES + 5;
+    } else {
+        /* At most; what might be too long for one datagram or for the source is written apart. */
+        len = FRAME_BYTES + item_key_bytes(item) + item_value_bytes(item) + 46;
+        if (__builtin_expect(
+                len > SERVICE_DATAGRAM_BYTES || len > ADMISSION_AMPLIFY_MAX * request->len, 0))
+            return answer_commands(service, request, index, slots);
+    }
+    service->stats.nb_get++;
+    service->stats.nb_get_hits += item != NULL;
+    service->stats.nb_get_misses += item == NULL;
+    if (item == NULL)
+        len = reply_write_text(request->room, id, "END\r\n");
+    else
+        len = reply_write_item(request->room, id, item, prepared->kind == KIND_GETS);
+    take_slot(service, slots, request->room, len, index);
+    return true;
+}
+
+static inline bool answer_set(struct service *service, struct request *request,
+                              const struct prepared *prepared, uint32_t index, struct slots *slots)
+{
+    const struct fast *fast = &prepared->fast;
+    struct content content = {
+        .value = fast->value, .value_bytes = fast->value_bytes, .flags = fast->flags};
+    content.expires_s = store_expires_s(&service->store, (int32_t)fast->exptime);
+    service->stats.nb_set++;
+    store_put(&service->store, prepared->hash, fast->key, fast->key_bytes, &content);
+    uint32_t len = reply_write_text(request->room, load16(request->data), "STORED\r\n");
+    take_slot(service, slots, request->room, len, index);
+    return true;
+}
+
+/* False: the slots ran out; the same request continues with the next call. */
+static inline bool answer(struct service *service, struct request *request,
+                          const struct prepared *prepared, uint32_t index, struct slots *slots)
+{
+    if (__builtin_expect(service->nb_datagrams != 0, 0))
+        return send_message(service, request, index, slots);
+    if (prepared->kind == KIND_DROPPED)
+        return true;
+    if (prepared->kind == KIND_COMMANDS)
+        return answer_commands(service, request, index, slots);
+    if (slots->nb == slots->nb_max)
+        return false;
+    if (prepared->kind == KIND_SET)
+        return answer_set(service, request, prepared, index, slots);
+    return answer_get(service, request, prepared, index, slots);
+}
+
+unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
+                              unsigned nb_requests, struct reply *replies, unsigned nb_replies,
+                              bool *more)
+{
+    struct slots slots = {.replies = replies, .nb_max = nb_replies};
+    if (nb_requests > 0) {
+        service->nb_requests = nb_requests;
+        service->step = 0;
+        store_set_time(&service->store, now_ns);
+    }
+    uint32_t nb = service->nb_requests;
+    for (uint32_t step = service->step; step < nb + 2 * PIPELINE_DISTANCE; step++) {
+        uint32_t answered = step - 2 * PIPELINE_DISTANCE, looked = step - PIPELINE_DISTANCE;
+        if (answered < nb &&
+            !answer(service, &requests[answered], &service->prepared[answered], answered, &slots)) {
+            service->step = step;
+            *more = true;
+            return slots.nb;
+        }
+        if (looked < nb)
+            look(service, &service->prepared[looked]);
+        if (step < nb)
+            prepare(service, &requests[step], &service->prepared[step]);
+    }
+    service->nb_requests = 0;
+    service->step = 0;
+    *more = false;
+    return slots.nb;
+}
+
+void service_counters(const struct service *service, struct service_counters *counters)
+{
+    const struct store *store = &service->store;
+    *counters = (struct service_counters){.nb_items = store->nb_items,
+                                          .live_bytes = store->live_bytes,
+                                          .nb_evicted = store->nb_evicted,
+                                          .nb_expired = store->nb_expired,
+                                          .nb_get = service->stats.nb_get,
+                                          .nb_get_hits = service->stats.nb_get_hits,
+                                          .nb_set = service->stats.nb_set};
+}
