@@ -133,7 +133,7 @@ def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
     """None where BCa is undefined: leaving any one round out leaves the median where it was."""
     # scipy belongs to the extra `report`; runs of few rounds do without it.
     import numpy
-    from scipy.stats import bootstrap
+    from scipy.stats import bootstrap  # type: ignore[attr-defined]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about exactly that; the NaN below is the answer
@@ -248,26 +248,22 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
     answered = sum(trial.counts.answered for trial in trials if trial.counts)
     sut = _core_sum([trial.sut_core for trial in trials])
     tg = _core_sum([trial.tg_core for trial in trials])
-    tsc_hz = next((trial.tsc_hz for trial in trials if trial.tsc_hz), None)
     sut_s = busy_s(sut) if sut else None
     tg_s = busy_s(tg) if tg else None
-    idle = _share(sut, lambda core: core.idle_s)
-    cycles = sut_s * tsc_hz / answered if sut_s is not None and tsc_hz else None
     return {
         "cpu_s_per_million": PerCore(
             sut=_per_million(sut_s, answered), tg=_per_million(tg_s, answered)
         ),
         "cpu_split_s_per_million": _split(sut, answered),
         "replies_per_sut_core_s": answered / sut_s if sut_s else None,
-        "idle_share": PerCore(sut=idle, tg=_share(tg, lambda core: core.idle_s)),
+        "idle_share": PerCore(
+            sut=_share(sut, lambda core: core.idle_s), tg=_share(tg, lambda core: core.idle_s)
+        ),
         "steal_share": PerCore(
             sut=_share(sut, lambda core: core.steal_s), tg=_share(tg, lambda core: core.steal_s)
         ),
-        # A program that counts its own busy turns knows better than the kernel's clock.
-        "busy_cycles_per_reply": _median_known([t.busy_cycles_per_reply for t in trials], cycles),
-        "busy_share": _median_known(
-            [t.busy_share for t in trials], None if idle is None else 1 - idle
-        ),
+        "busy_cycles_per_reply": _median_known([t.busy_cycles_per_reply for t in trials]),
+        "busy_share": _median_known([t.busy_share for t in trials]),
     }
 
 
@@ -301,9 +297,9 @@ def _split(core: CoreTime | None, answered: int) -> CpuSplit:
     )
 
 
-def _median_known(values: Sequence[float | None], otherwise: float | None) -> float | None:
+def _median_known(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return median(known) if known else otherwise
+    return median(known) if known else None
 
 
 def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:

@@ -21,8 +21,9 @@ ROW_KEYS = set(
         r"\w+",
         """rung place datapath service workload loop window wire topology accelerator cores
         generator status reason labels rounds interval placement replies_per_s latency_ns
-        duration_ns sent answered wrong stale unexpected_miss lost late duplicate evicted cpu_s_per_million
-        busy_cycles_per_reply busy_share generator_ceiling_per_s resources paper""",
+        duration_ns sent answered wrong stale unexpected_miss lost late duplicate evicted
+        cpu_s_per_million busy_cycles_per_reply busy_share generator_ceiling_per_s resources
+        paper""",
     )
 )
 MEMBERS = {
