@@ -9,46 +9,60 @@ import datetime
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from nearmetal import build, machine, report, run, spec, topology
-from nearmetal.errors import BadInputError, NearmetalError
-from nearmetal.report import Report
+from pydantic import BaseModel
 
-Progress = Callable[[str], None]
+from nearmetal import build, lab, machine, report, run, topology
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.paths import source_root
+from nearmetal.progress import Shown
+from nearmetal.report import Report
+from nearmetal.spec import Spec
 
 _PRELOAD_PER_S = {"host-py": 15_000}  # rough, for the estimate only
 _OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 
-def bench(
-    chosen: spec.Spec, folder: Path, progress: Progress, stage: Callable[[str], None]
-) -> tuple[Report, int]:
+def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
-    (folder / "spec.json").write_text(chosen.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    facts = machine.facts()
-    (folder / "machine.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _leave(folder / "spec.json", chosen)
+    _leave(folder / "machine.json", machine.facts())
     began = time.monotonic()
-    built = build.build(programs(chosen), progress=progress)
-    (folder / "build.json").write_text(built.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    stage(f"built in {time.monotonic() - began:.0f} s")
-    began = time.monotonic()
-    try:
-        with topology.up() as top:
-            text = top.model_dump_json(indent=2) + "\n"
-            (folder / "topology.json").write_text(text, encoding="utf-8")
-            run.run(chosen, built, top, folder, progress)
-    finally:
-        # Whatever ended the run, what was measured until then is reported.
-        stage(f"measured in {time.monotonic() - began:.0f} s")
-        result = report.write(folder)
+    built = build.build(programs(chosen), progress=shown.stage)
+    _leave(folder / "build.json", built)
+    shown.say(f"built in {time.monotonic() - began:.0f} s")
+    with lab.machine_lock():
+        for line in lab.clean():
+            shown.say(f"left behind by a run that was killed, undone: {line}")
+        _measure(chosen, built, folder, shown)
+    result = report.write(folder)
     failed = any(row.status == "failed" for row in result.rows)
     return result, 1 if failed else 0
 
 
-def programs(chosen: spec.Spec) -> list[str]:
+def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> None:
+    """The timed part. Whatever ends it, what was measured until then is reported."""
+    began = time.monotonic()
+    try:
+        shown.stage("bringing up the wire")
+        with topology.up() as top:
+            _leave(folder / "topology.json", top)
+            run.run(chosen, built, top, folder, shown)
+    except BaseException:
+        report.write(folder)
+        raise
+    finally:
+        shown.say(f"measured in {time.monotonic() - began:.0f} s")
+
+
+def _leave(path: Path, value: BaseModel) -> None:
+    """A stage's file in the run's folder."""
+    path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def programs(chosen: Spec) -> list[str]:
     """What the rows of a spec start, and the generator."""
     names = {
         build.program_of(row.rung.name, row.rung.datapath, service)
@@ -58,7 +72,7 @@ def programs(chosen: spec.Spec) -> list[str]:
     return sorted(names | {"nm-load"})
 
 
-def estimate(chosen: spec.Spec) -> tuple[float, int]:
+def estimate(chosen: Spec) -> tuple[float, int]:
     """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial."""
     seconds = 0.0
     trials = 0
@@ -101,8 +115,6 @@ def spec_path(text: str) -> Path:
     """--spec: a file, or the name of one in specs/."""
     if "/" in text or text.endswith(".toml"):
         return Path(text)
-    from nearmetal.paths import source_root
-
     known = sorted((source_root() / "specs").glob("*.toml"))
     for path in known:
         if path.stem == text:

@@ -11,12 +11,15 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from nearmetal.errors import NearmetalError
+
+if TYPE_CHECKING:
+    from nearmetal.report import Report
 
 app = typer.Typer(
     name="nearmetal",
@@ -56,9 +59,12 @@ def _complain(error: NearmetalError) -> int:
     return error.exit_code
 
 
-def _progress() -> Console:
-    """Progress goes to stderr, so that stdout stays the result."""
-    return Console(stderr=True, highlight=False)
+def _show(result: Report, folder: Path) -> None:
+    """The table, and where the page is."""
+    from nearmetal.report import table
+
+    Console().print(table(result))
+    print(folder / "report.html")
 
 
 @app.command(
@@ -87,6 +93,7 @@ def bench(
     a veth pair between two network namespaces of our own; without root over lo, said in the table.
     """
     from nearmetal import bench as flow
+    from nearmetal.progress import Shown
     from nearmetal.spec import load
 
     path = flow.spec_path(spec)
@@ -94,20 +101,17 @@ def bench(
     folder = flow.new_folder(out, chosen.name)
     seconds, disk_bytes = flow.estimate(chosen)
     flow.check_disk(folder, disk_bytes)
-    console = _progress()
-    console.print(
-        f"{path}: {len(chosen.rungs)} rungs, about {seconds / 60:.0f} min"
-        f" and {max(1, disk_bytes >> 20)} MiB in {folder}"
+    print(
+        f"{path}: {len(chosen.rungs)} rungs, about {max(1, round(seconds / 60))} min"
+        f" and {max(1, disk_bytes >> 20)} MiB in {folder}",
+        file=sys.stderr,
     )
     if not yes and sys.stdin.isatty() and not typer.confirm("Start?", default=True, err=True):
         folder.rmdir()
         raise typer.Exit(0)
-    with console.status("starting") as status:
-        report, code = flow.bench(chosen, folder, status.update, console.print)
-    from nearmetal.report import table
-
-    Console().print(table(report))
-    print(folder / "report.html")
+    with Shown() as shown:
+        result, code = flow.bench(chosen, folder, shown)
+    _show(result, folder)
     raise typer.Exit(code)
 
 
@@ -117,10 +121,9 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF too.")] = False,
 ) -> None:
     """Make the report of a run again, from the files in its folder."""
-    from nearmetal.report import table, write
+    from nearmetal.report import write
 
-    Console().print(table(write(folder, pdf=pdf)))
-    print(folder / "report.html")
+    _show(write(folder, pdf=pdf), folder)
 
 
 @app.command()
@@ -129,8 +132,7 @@ def build(yes: Yes = False) -> None:
     del yes  # the launcher's
     from nearmetal.build import build as build_all
 
-    console = _progress()
-    with console.status("configuring") as status:
+    with Console(stderr=True).status("configuring") as status:
         built = build_all(progress=status.update)
     for name, program in built.programs.items():
         print(f"{name:16} {program.image_bytes:>10} bytes with libraries  {program.path}")

@@ -81,6 +81,7 @@ fuzzer_package() {
 
 set_up_packages() {
     missing=$(missing_packages | tr '\n' ' ')
+    missing=${missing% }
     [ -n "$missing" ] || return 0
     if ! supported; then
         [ -n "$python" ] || fail "sets itself up on Debian 12 and 13 and Ubuntu 24.04; here install Python >= 3.11 with venv and pip first" 2
@@ -141,8 +142,8 @@ show_packages() {
     # Nothing is changed by this: it is the answer "no" to apt-get's own question.
     sizes=$(LC_ALL=C apt-get -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=0 \
         --assume-no --no-install-recommends install $missing 2>/dev/null |
-        sed -n 's/^Need to get \(.*\) of archives.*/download \1/p
-            s/^After this operation, \(.*\) of additional.*/\1 on disk/p' | tr '\n' ';')
+        sed -n 's/^Need to get \(.*\) of archives.*/download \1,/p
+            s/^After this operation, \(.*\) of additional.*/\1 on disk/p' | tr '\n' ' ')
     {
         echo "nearmetal needs system packages, to be installed by apt-get:"
         echo "    $missing"
