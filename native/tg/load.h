@@ -3,7 +3,7 @@
 #ifndef NEARMETAL_TG_LOAD_H
 #define NEARMETAL_TG_LOAD_H
 
-#include "options.h"
+#include "load_options.h"
 
 /* Returns the exit code; what failed is said in one line on stderr. */
 int load_run(const struct load_options *options);

@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
     struct load_options options;
-    int bad = options_parse(&options, argc, argv);
+    int bad = load_options_parse(&options, argc, argv);
 
     if (bad != 0)
         return bad == 1 ? 0 : bad;

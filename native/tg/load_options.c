@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "options.h"
+#include "load_options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -210,7 +210,7 @@ static const char *options_check(const struct load_options *options, double get)
     return NULL;
 }
 
-int options_parse(struct load_options *options, int argc, char **argv)
+int load_options_parse(struct load_options *options, int argc, char **argv)
 {
     double get = 0.95;
     const char *wanted;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line of the generator. */
-#ifndef NEARMETAL_TG_OPTIONS_H
-#define NEARMETAL_TG_OPTIONS_H
+#ifndef NEARMETAL_TG_LOAD_OPTIONS_H
+#define NEARMETAL_TG_LOAD_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,6 @@ struct load_options {
 };
 
 /* 0: go on; 1: --help was printed; 2: bad input, said in one line on stderr. */
-int options_parse(struct load_options *options, int argc, char **argv);
+int load_options_parse(struct load_options *options, int argc, char **argv);
 
 #endif
