@@ -58,36 +58,43 @@ class Counters:
 def serve(name: str, options: Options) -> int:
     """Serve until SIGTERM, SIGINT or the program's own end."""
     rung = find(name)
+    if rung.place != "host":
+        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+    arguments = _arguments(rung, options)
     counters = Counters()
-    argv = _command(rung, options)
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
-    with Child(argv, Where()) as child:
+    with Child([*_program(rung), *arguments], Where()) as child:
         try:
             ready = child.expect("ready", _START_S)
             print(f"nearmetal: {name} on {ready['listen']}, pid {ready['pid']}", file=sys.stderr)
             while True:
                 counters.event = child.event(_FOR_EVER_S)
         except KeyboardInterrupt:
-            events = child.stop()
-            final = next((event for event in events if event.get("event") == "final"), None)
-            if final is None:
-                raise NearmetalError(f"{name} was ended but printed no final counts") from None
-            print(json.dumps(final))
+            print(json.dumps(_final(name, child.stop())))
             return 0
 
 
-def _command(rung: Rung, options: Options) -> list[str]:
-    if rung.place != "host":
-        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+def _final(name: str, events: list[Event]) -> Event:
+    for event in events:
+        if event.get("event") == "final":
+            return event
+    raise NearmetalError(f"{name} was ended but printed no final counts")
+
+
+def _program(rung: Rung) -> list[str]:
+    """How the command line begins; built where it is not."""
     program = build.program_of(rung.name, rung.datapath, "kv")
+    if program == "python":
+        return [sys.executable, "-m", "nearmetal.datapaths.py"]
     built = build.build([program])
     if program not in built.programs:
         raise CannotRunError(f"{rung.name}: {built.missing[program]}")
-    argv = built.programs[program].argv()
-    if program == "python":
-        argv = [sys.executable, "-m", "nearmetal.datapaths.py"]
-    argv += ["--listen", options.listen, "--memory", options.memory]
+    return built.programs[program].argv()
+
+
+def _arguments(rung: Rung, options: Options) -> list[str]:
+    argv = ["--listen", options.listen, "--memory", options.memory]
     for option, values in (
         ("--allow", options.allow),
         ("--admin", options.admin),

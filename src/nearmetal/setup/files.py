@@ -91,7 +91,9 @@ def _write_config(private: Path) -> Path:
 
 def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path) -> list[str]:
     """The package and every library it needs that the machine has not, side by side."""
-    text = _apt(config, lists, "apt-get", "-y", "--print-uris", "install", _PACKAGES[program])
+    text = _apt(
+        config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", _PACKAGES[program]
+    )
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
     if not names:
         raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")

@@ -1,0 +1,75 @@
+"""What is known about a program, and how a build that fails is told."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from nearmetal import build
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.rungs import RUNGS
+from nearmetal.setup import files
+
+
+def test_size_counts_the_shared_libraries() -> None:
+    python = Path(sys.executable).resolve()
+    program = build.describe_program(python)
+    assert program.image_bytes > python.stat().st_size  # libc at least
+    assert program.sha256 == hashlib.sha256(python.read_bytes()).hexdigest()
+    assert program.argv() == [str(python)]
+
+
+def test_fetched_programs_bring_their_libraries() -> None:
+    program = build.Program(path="/x/bin/y", image_bytes=1, sha256="", library_path="/x/lib")
+    assert program.argv() == ["env", "LD_LIBRARY_PATH=/x/lib", "/x/bin/y"]
+
+
+def test_every_rung_names_a_program() -> None:
+    for rung in RUNGS:
+        for service in rung.services:
+            assert build.program_of(rung.name, rung.datapath, service)
+
+
+def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
+    with pytest.raises(CannotRunError, match=r"."):
+        build._program("nm-never-kv", {})
+
+
+def test_a_failed_tool_shows_its_error(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "echo building; echo 'x.c:1: error: no such thing'; echo after; exit 1"
+    with pytest.raises(NearmetalError, match="cannot build the native programs"):
+        build._run(["sh", "-c", script], {}, "build")
+    shown = capfd.readouterr().err
+    assert "x.c:1: error: no such thing" in shown
+    assert "building" not in shown
+
+
+def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
+    deb = tmp_path / "a.deb"
+    deb.write_bytes(b"right")
+    right = hashlib.sha256(b"right").hexdigest()
+    files._check_hash(deb, f"Package: a\nSHA256: {right}\n")
+    deb.write_bytes(b"wrong")
+    with pytest.raises(CannotRunError, match="does not have the hash"):
+        files._check_hash(deb, f"Package: a\nSHA256: {right}\n")
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
+def test_a_program_comes_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without it, from the machine's own package sources."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(files.shutil, "which", lambda name: None if name == "memcached" else name)
+    try:
+        path, library_path = files.provide("memcached")
+    except CannotRunError as error:
+        if "hash" in str(error):
+            raise
+        pytest.skip(f"no package source can be reached: {error}")
+    assert path.is_relative_to(tmp_path)
+    assert library_path is not None
+    program = build.describe_program(path, library_path)
+    assert program.image_bytes > path.stat().st_size
