@@ -130,7 +130,8 @@ class Model:
         name = words[0]
         allowed = rights.admin or name not in _ADMIN_ONLY
         answer = command(words) if allowed else protocol.NOT_ALLOWED
-        return b"" if name in _MAY_BE_QUIET and says_noreply(words) else answer
+        quiet = name in _MAY_BE_QUIET and says_noreply(words, _MAY_BE_QUIET[name])
+        return b"" if quiet else answer
 
     def _storage(self, words: list[bytes], data: bytes, position: int) -> tuple[bytes, int]:
         """A line whose data block starts at position; with it, where to read on."""
@@ -334,7 +335,7 @@ class Model:
 
 _Command = Callable[[list[bytes]], bytes]
 _MANY = 1 << 16  # more words than a datagram holds
-_UNKNOWN: tuple[_Command, int, int] = (lambda words: protocol.ERROR, 0, _MANY)
+_UNKNOWN: tuple[_Command, int, int] = (lambda words: protocol.ERROR, 1, _MANY)
 _STORAGE_WORDS = {  # fewest words; one more may follow
     b"set": 5,
     b"add": 5,
@@ -344,7 +345,14 @@ _STORAGE_WORDS = {  # fewest words; one more may follow
     b"cas": 6,
 }
 _ADMIN_ONLY = frozenset({b"stats", b"flush_all", b"verbosity"})
-_MAY_BE_QUIET = frozenset({b"incr", b"decr", b"touch", b"delete", b"flush_all", b"verbosity"})
+_MAY_BE_QUIET = {  # the first place where noreply may stand: `delete noreply` deletes a key
+    b"incr": 1,
+    b"decr": 1,
+    b"touch": 1,
+    b"delete": 2,
+    b"flush_all": 1,
+    b"verbosity": 1,
+}
 
 
 def _framed(message: bytes, request: bytes, rights: Rights) -> Reply:

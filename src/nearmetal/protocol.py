@@ -80,8 +80,9 @@ def split_words(line: bytes) -> list[bytes]:
     return [word for word in line.partition(b"\0")[0].split(b" ") if word]
 
 
-def says_noreply(words: list[bytes]) -> bool:
-    return len(words) > 1 and words[-1] == b"noreply"
+def says_noreply(words: list[bytes], first: int = 1) -> bool:
+    """Whether the last word is noreply; first is the first place where it may stand."""
+    return len(words) > first and words[-1] == b"noreply"
 
 
 def signed(text: bytes) -> int | None:
