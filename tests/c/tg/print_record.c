@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Records the numbers on stdin, in two parts that are merged; prints value and count of each place
+ * in use. tests/unit/tg/test_record.py compares with HdrHistogram. */
+#include <inttypes.h>
+
+#include "expect.h"
+#include "record.h"
+
+static struct record part, sum;
+
+int main(void)
+{
+    uint64_t ns;
+
+    record_reset(&part);
+    record_reset(&sum);
+    while (scanf("%" SCNu64, &ns) == 1) {
+        record_add(&part, ns);
+        if (ns % 3 == 0) {
+            record_merge(&sum, &part);
+            record_reset(&part);
+        }
+    }
+    record_merge(&sum, &part);
+    for (uint32_t place = sum.low; place < sum.high; place++)
+        if (sum.counts[place] > 0)
+            printf("%" PRIu64 " %" PRIu64 "\n", record_value_ns(place), sum.counts[place]);
+    EXPECT(sum.low == RECORD_PLACES || sum.counts[sum.low] > 0);
+    return 0;
+}

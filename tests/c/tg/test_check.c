@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each way of being right, and each of being wrong; and what the generator knows of a key. */
+#include <string.h>
+
+#include "check.h"
+#include "expect.h"
+#include "keys.h"
+
+#define NUMBER 42u
+
+static struct format format;
+static uint8_t reply[REPLY_BYTES_MAX + 64];
+
+static uint32_t hit_make(uint32_t number, uint32_t version)
+{
+    uint32_t len = format_hit_head(&format, reply, 7, number);
+
+    value_fill(reply + len, format.value_bytes, number, version);
+    memcpy(reply + len + format.value_bytes, "\r\nEND\r\n", 7);
+    return format.hit_bytes;
+}
+
+static uint32_t text_make(const char *text)
+{
+    memcpy(reply, "\0\7\0\0\0\1\0\0", FRAME_BYTES);
+    memcpy(reply + FRAME_BYTES, text, strlen(text));
+    return FRAME_BYTES + (uint32_t)strlen(text);
+}
+
+static enum verdict get(uint32_t acked, uint32_t sent, uint32_t len)
+{
+    struct expected expected = {
+        .id = 7, .op = OP_GET, .number = NUMBER, .acked = acked, .sent = sent};
+    uint32_t found;
+
+    return check_kv(&format, &expected, reply, len, &found);
+}
+
+static enum verdict set(uint32_t len)
+{
+    struct expected expected = {.id = 7, .op = OP_SET, .number = NUMBER, .version = 3};
+    uint32_t found;
+
+    return check_kv(&format, &expected, reply, len, &found);
+}
+
+static void versions_decide(void)
+{
+    EXPECT(get(5, 7, hit_make(NUMBER, 5)) == VERDICT_RIGHT);
+    EXPECT(get(5, 7, hit_make(NUMBER, 6)) == VERDICT_RIGHT);
+    EXPECT(get(5, 7, hit_make(NUMBER, 7)) == VERDICT_RIGHT);
+    EXPECT(get(5, 7, hit_make(NUMBER, 4)) == VERDICT_STALE);
+    EXPECT(get(5, 7, hit_make(NUMBER, 8)) == VERDICT_WRONG); /* never sent */
+    EXPECT(get(5, 7, hit_make(NUMBER, 0)) == VERDICT_WRONG);
+    EXPECT(get(UINT32_MAX, 2, hit_make(NUMBER, 1)) == VERDICT_RIGHT); /* wrapped */
+    EXPECT(get(2, 2, hit_make(NUMBER, UINT32_MAX)) == VERDICT_STALE);
+}
+
+static void a_miss_is_right_only_of_what_was_never_stored(void)
+{
+    EXPECT(get(0, 0, text_make("END\r\n")) == VERDICT_RIGHT);
+    EXPECT(get(0, 1, text_make("END\r\n")) == VERDICT_RIGHT); /* the first SET is on its way */
+    EXPECT(get(1, 1, text_make("END\r\n")) == VERDICT_UNEXPECTED_MISS);
+    EXPECT(get(0, 0, hit_make(NUMBER, 1)) == VERDICT_WRONG);
+}
+
+static void every_byte_counts(void)
+{
+    uint32_t len = hit_make(NUMBER, 5);
+
+    for (uint32_t at = 0; at < len; at++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            reply[at] ^= (uint8_t)(1u << bit);
+            EXPECT(get(1, 1000000, len) == VERDICT_WRONG);
+            reply[at] ^= (uint8_t)(1u << bit);
+        }
+    EXPECT(get(1, 1000000, len) == VERDICT_RIGHT);
+    len = text_make("STORED\r\n");
+    for (uint32_t at = 0; at < len; at++) {
+        reply[at] ^= 1;
+        EXPECT(set(len) == VERDICT_WRONG);
+        reply[at] ^= 1;
+    }
+    EXPECT(set(len) == VERDICT_RIGHT);
+    len = text_make("END\r\n");
+    for (uint32_t at = 0; at < len; at++) {
+        reply[at] ^= 1;
+        EXPECT(get(0, 0, len) == VERDICT_WRONG);
+        reply[at] ^= 1;
+    }
+}
+
+static void lengths_and_words_count(void)
+{
+    for (uint32_t len = 0; len <= format.hit_bytes + 8; len++) {
+        hit_make(NUMBER, 5);
+        EXPECT((get(5, 5, len) == VERDICT_RIGHT) == (len == format.hit_bytes));
+    }
+    for (uint32_t len = 0; len < 32; len++) {
+        text_make("STORED\r\nSTORED\r\n");
+        EXPECT((set(len) == VERDICT_RIGHT) == (len == 16));
+    }
+    EXPECT(set(text_make("NOT_STORED\r\n")) == VERDICT_WRONG);
+    EXPECT(set(text_make("SERVER_ERROR out of memory storing object\r\n")) == VERDICT_WRONG);
+    EXPECT(get(5, 5, text_make("ERROR\r\n")) == VERDICT_WRONG);
+    EXPECT(get(5, 5, hit_make(NUMBER + 1, 5)) == VERDICT_WRONG); /* another key's answer */
+}
+
+static void a_found_version_is_told(void)
+{
+    struct expected expected = {.id = 7, .op = OP_GET, .number = NUMBER};
+    uint32_t found = 99, len = hit_make(NUMBER, 5);
+
+    EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 5);
+    reply[len - 10] ^= 1;
+    EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 0);
+}
+
+static void echo_returns_the_request(void)
+{
+    struct expected expected = {.id = 7, .op = OP_SET, .number = NUMBER, .version = 3};
+    uint32_t len = format_request(&format, reply, 7, OP_SET, NUMBER, 3);
+
+    EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
+    EXPECT(check_echo(&format, &expected, reply, len - 1) == VERDICT_WRONG);
+    EXPECT(check_echo(&format, &expected, reply, len + 1) == VERDICT_WRONG);
+    for (uint32_t at = 0; at < len; at++) {
+        reply[at] ^= 1;
+        EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
+        reply[at] ^= 1;
+    }
+}
+
+static void keys_know_what_was_sent_and_acknowledged(void)
+{
+    struct keys keys;
+
+    EXPECT(keys_open(&keys, 100));
+    EXPECT(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 99));
+    EXPECT(keys_set_begin(&keys, 99) == 1);
+    EXPECT(keys_setting(&keys, 99) && !keys_setting(&keys, 98));
+    EXPECT(keys_versions(&keys, 99).sent == 1 && keys_versions(&keys, 99).acked == 0);
+    keys_set_end(&keys, 99, false); /* lost */
+    EXPECT(!keys_setting(&keys, 99) && keys_versions(&keys, 99).acked == 0);
+    EXPECT(keys_set_begin(&keys, 99) == 2);
+    keys_set_end(&keys, 99, true);
+    EXPECT(keys_versions(&keys, 99).acked == 2);
+    EXPECT(keys_versions(&keys, 100).sent == 0 && !keys_setting(&keys, 100)); /* never stored */
+    keys.versions[5].sent = UINT32_MAX;
+    EXPECT(keys_set_begin(&keys, 5) == 1); /* 0 means "not stored" */
+    keys_reset(&keys);
+    EXPECT(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 5));
+    keys_close(&keys);
+}
+
+int main(void)
+{
+    EXPECT(format_init(&format, 16, 33));
+    versions_decide();
+    a_miss_is_right_only_of_what_was_never_stored();
+    every_byte_counts();
+    lengths_and_words_count();
+    a_found_version_is_told();
+    echo_returns_the_request();
+    keys_know_what_was_sent_and_acknowledged();
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Slots: time-outs, rest, reuse, duplicates, exhaustion. Time is a number we choose. */
+#include <string.h>
+
+#include "expect.h"
+#include "match.h"
+
+#define TIMEOUT 100u
+#define REST 1000u
+
+static struct match match;
+
+static void begin(uint32_t nb_flows)
+{
+    EXPECT(match_open(&match, nb_flows, 1, TIMEOUT, REST));
+}
+
+static void answered_once_then_duplicate(void)
+{
+    enum slot_state before;
+    struct slot *slot;
+    uint16_t id;
+
+    begin(2);
+    slot = match_take(&match, 1, 10, &id);
+    EXPECT(slot != NULL && slot->state == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
+    EXPECT(match_reply(&match, 0, id, &before) == NULL); /* the other flow never sent it */
+    EXPECT(match_reply(&match, 1, id, &before) == slot && before == SLOT_IN_FLIGHT);
+    EXPECT(match.nb_in_flight == 0);
+    EXPECT(match_reply(&match, 1, id, &before) == slot && before == SLOT_ANSWERED);
+    EXPECT(match_reply(&match, 1, (uint16_t)(id + 1), &before) == NULL);
+    EXPECT(match_expire(&match, 1, 1000000) == NULL);
+    match_close(&match);
+}
+
+static void lost_then_late_then_duplicate(void)
+{
+    enum slot_state before;
+    struct slot *slot;
+    uint16_t id;
+
+    begin(1);
+    slot = match_take(&match, 0, 10, &id);
+    EXPECT(match_expire(&match, 0, 5) == NULL); /* a time before it left */
+    EXPECT(match_expire(&match, 0, 10 + TIMEOUT - 1) == NULL);
+    EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == slot);
+    EXPECT(slot->state == SLOT_LOST && match.nb_in_flight == 0);
+    EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == NULL);
+    EXPECT(match_reply(&match, 0, id, &before) == slot && before == SLOT_LOST);
+    EXPECT(match_reply(&match, 0, id, &before) == slot && before == SLOT_LATE);
+    EXPECT(match.nb_in_flight == 0);
+    match_close(&match);
+}
+
+static void the_oldest_are_lost_first(void)
+{
+    enum slot_state before;
+    struct slot *slots[4];
+    uint16_t ids[4];
+
+    begin(1);
+    for (unsigned i = 0; i < 4; i++)
+        slots[i] = match_take(&match, 0, 10 * i, &ids[i]);
+    match_reply(&match, 0, ids[1], &before);
+    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[0]);
+    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[2]);
+    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == NULL);
+    EXPECT(match.nb_in_flight == 1);
+    match_close(&match);
+}
+
+/* Answer every request at once, all ids around; returns how often `id` came up. */
+static unsigned round_count(uint64_t now, uint16_t id)
+{
+    enum slot_state before;
+    unsigned nb = 0;
+
+    for (uint32_t i = 0; i < match.nb_ids; i++) {
+        uint16_t taken;
+
+        EXPECT(match_take(&match, 0, now, &taken) != NULL);
+        EXPECT(match_reply(&match, 0, taken, &before) != NULL && before == SLOT_IN_FLIGHT);
+        nb += taken == id;
+    }
+    return nb;
+}
+
+static void a_lost_id_rests(void)
+{
+    uint16_t id;
+
+    begin(1);
+    EXPECT(match_take(&match, 0, 0, &id) != NULL);
+    EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
+    EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
+    EXPECT(round_count(TIMEOUT + REST, id) == 1);
+    match_close(&match);
+}
+
+static void a_late_id_rests_too(void)
+{
+    enum slot_state before;
+    uint16_t id;
+
+    begin(1);
+    EXPECT(match_take(&match, 0, 0, &id) != NULL);
+    EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
+    EXPECT(match_reply(&match, 0, id, &before) != NULL && before == SLOT_LOST);
+    EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
+    match_close(&match);
+}
+
+static void ids_run_out_and_come_back(void)
+{
+    enum slot_state before;
+    uint16_t id, first = 0;
+    unsigned nb_lost = 0;
+
+    begin(1);
+    for (uint32_t i = 0; i < match.nb_ids; i++) {
+        EXPECT(match_take(&match, 0, 0, &id) != NULL);
+        if (i == 0)
+            first = id;
+    }
+    EXPECT(match_take(&match, 0, 0, &id) == NULL); /* all are in flight */
+    EXPECT(match_reply(&match, 0, first, &before) != NULL);
+    EXPECT(match_take(&match, 0, 0, &id) != NULL && id == first);
+    while (match_expire(&match, 0, TIMEOUT) != NULL)
+        nb_lost++;
+    EXPECT(nb_lost == match.nb_ids && match.nb_in_flight == 0);
+    EXPECT(match_take(&match, 0, TIMEOUT, &id) == NULL); /* all rest */
+    EXPECT(match_take(&match, 0, TIMEOUT + REST, &id) != NULL);
+    match_close(&match);
+}
+
+/* Long enough for every cursor to wrap around its ids many times, with losses among answers. */
+static void in_flight_is_conserved(void)
+{
+    enum slot_state before;
+    uint64_t nb_sent = 0, nb_answered = 0, nb_lost = 0;
+    uint16_t id;
+
+    begin(1024); /* the smallest number of ids a flow can have */
+    for (uint64_t now = 0; now < 40 * match.nb_ids; now++) {
+        if (match_take(&match, 3, now, &id) != NULL) {
+            nb_sent++;
+            if (now % 7 != 0) {
+                EXPECT(match_reply(&match, 3, id, &before) != NULL && before == SLOT_IN_FLIGHT);
+                nb_answered++;
+            }
+        }
+        while (match_expire(&match, 3, now) != NULL)
+            nb_lost++;
+        EXPECT(nb_sent == nb_answered + nb_lost + match.nb_in_flight);
+    }
+    EXPECT(nb_lost > 1000);
+    match_close(&match);
+}
+
+static void ids_are_checked(void)
+{
+    enum slot_state before;
+
+    begin(1024);
+    EXPECT(match.nb_ids < 65536);
+    EXPECT(match_reply(&match, 1023, 65535, &before) == NULL);
+    match_close(&match);
+}
+
+int main(void)
+{
+    answered_once_then_duplicate();
+    lost_then_late_then_duplicate();
+    the_oldest_are_lost_first();
+    a_lost_id_rests();
+    a_late_id_rests_too();
+    ids_run_out_and_come_back();
+    in_flight_is_conserved();
+    ids_are_checked();
+    return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Draws: determinism, shares, Zipf's law; and the bytes of keys, values and requests. */
+#include <math.h>
+#include <string.h>
+
+#include "expect.h"
+#include "workload.h"
+
+static struct workload one, other;
+
+static void same_seed_same_draws(void)
+{
+    struct workload_config config = {
+        .nb_keys = 1000, .set = 0.2, .miss = 0.1, .zipf = 0.99, .seed = 7};
+    unsigned nb_same = 0;
+
+    workload_init(&one, &config);
+    workload_init(&other, &config);
+    for (unsigned i = 0; i < 10000; i++) {
+        struct draw a = workload_draw(&one), b = workload_draw(&other);
+
+        EXPECT(a.number == b.number && a.op == b.op && a.tries == 0);
+    }
+    config.seed = 8;
+    workload_init(&other, &config);
+    for (unsigned i = 0; i < 10000; i++)
+        nb_same += workload_draw(&one).number == workload_draw(&other).number;
+    EXPECT(nb_same < 5000);
+}
+
+static void shares_are_kept(void)
+{
+    struct workload_config config = {.nb_keys = 1000, .set = 0.2, .miss = 0.1, .seed = 1};
+    unsigned nb_set = 0, nb_miss = 0, nb = 1000000;
+
+    workload_init(&one, &config);
+    for (unsigned i = 0; i < nb; i++) {
+        struct draw draw = workload_draw(&one);
+
+        EXPECT(draw.number < 2000);
+        EXPECT(draw.op == OP_GET || draw.number < 1000);
+        nb_set += draw.op == OP_SET;
+        nb_miss += draw.number >= 1000;
+        workload_redraw(&one, &draw);
+        EXPECT(draw.number < 2000);
+    }
+    /* Five standard deviations of a binomial count. */
+    EXPECT(fabs(nb_set - 0.2 * nb) < 5 * sqrt(nb * 0.2 * 0.8));
+    EXPECT(fabs(nb_miss - 0.1 * nb) < 5 * sqrt(nb * 0.1 * 0.9));
+}
+
+static void all_of_one_kind(void)
+{
+    struct workload_config config = {.nb_keys = 1, .set = 1, .zipf = 0.99, .seed = 1};
+
+    workload_init(&one, &config);
+    for (unsigned i = 0; i < 10000; i++) {
+        struct draw draw = workload_draw(&one);
+
+        EXPECT(draw.op == OP_SET && draw.number == 0);
+    }
+}
+
+/* Ranks in groups of doubling width: the count of each within five standard deviations. */
+static void zipf_follows_its_law(uint32_t nb_ranks, double exponent)
+{
+    static struct zipf zipf;
+    static double weight[32], count[32];
+    struct random random = {.state = 99};
+    double sum = 0, nb = 4e6;
+
+    memset(weight, 0, sizeof(weight));
+    memset(count, 0, sizeof(count));
+    zipf_init(&zipf, nb_ranks, exponent);
+    for (uint32_t rank = 0; rank < nb_ranks; rank++) {
+        double w = pow(rank + 1.0, -exponent);
+
+        weight[31 - __builtin_clz(rank + 1)] += w;
+        sum += w;
+    }
+    for (unsigned i = 0; i < (unsigned)nb; i++) {
+        uint32_t rank = zipf_draw(&zipf, &random);
+
+        EXPECT(rank < nb_ranks);
+        count[31 - __builtin_clz(rank + 1)]++;
+    }
+    for (unsigned group = 0; group < 32; group++) {
+        double p = weight[group] / sum;
+
+        EXPECT(fabs(count[group] - nb * p) <= 5 * sqrt(nb * p * (1 - p)) + 1e-9);
+    }
+}
+
+/* Within a segment too: single ranks of a segment that is far out and wide. */
+static void zipf_is_exact_within_a_segment(void)
+{
+    static struct zipf zipf;
+    static unsigned count[1000];
+    struct random random = {.state = 3};
+    double sum = 0, nb = 4e6;
+
+    zipf_init(&zipf, 1000, 1.5);
+    for (unsigned i = 0; i < (unsigned)nb; i++)
+        count[zipf_draw(&zipf, &random)]++;
+    for (unsigned rank = 0; rank < 1000; rank++)
+        sum += pow(rank + 1.0, -1.5);
+    for (unsigned rank = 0; rank < 1000; rank++) {
+        double expected = nb * pow(rank + 1.0, -1.5) / sum;
+
+        EXPECT(fabs(count[rank] - expected) < 5 * sqrt(expected));
+    }
+}
+
+/* Every key is the image of one rank: the scattering loses none. */
+static void every_key_is_reached(uint32_t nb_keys)
+{
+    struct workload_config config = {.nb_keys = nb_keys, .zipf = 0.01, .seed = 5};
+    static bool seen[4096];
+    uint32_t nb_seen = 0;
+
+    memset(seen, 0, sizeof(seen));
+    workload_init(&one, &config);
+    for (unsigned i = 0; i < 100 * nb_keys; i++) {
+        uint32_t number = workload_draw(&one).number;
+
+        nb_seen += !seen[number];
+        seen[number] = true;
+    }
+    EXPECT(nb_seen == nb_keys);
+}
+
+static void values_round_trip(uint32_t bytes)
+{
+    uint8_t value[REPLY_BYTES_MAX];
+    uint32_t version;
+
+    value_fill(value, bytes, 123456, 77);
+    EXPECT(value_matches(value, bytes, 123456, &version) && version == 77);
+    EXPECT(!value_matches(value, bytes, 123457, &version));
+    for (uint32_t at = 0; at < bytes; at++) {
+        value[at] ^= 0x40;
+        EXPECT(!value_matches(value, bytes, 123456, &version));
+        value[at] ^= 0x40;
+    }
+}
+
+static void requests_read_as_they_should(void)
+{
+    struct format format;
+    uint8_t room[FORMAT_HEAD_BYTES_MAX + REPLY_BYTES_MAX];
+    uint32_t len, number;
+
+    EXPECT(format_init(&format, 16, 32));
+    len = format_request(&format, room, 0x1234, OP_GET, 4294967295u, 0);
+    EXPECT(len == 8 + 22 && len == format.get_bytes);
+    EXPECT(memcmp(room, "\x12\x34\0\0\0\1\0\0get nm00004294967295\r\n", len) == 0);
+    EXPECT(format_parse_key(room + 12, 16, &number) && number == 4294967295u);
+    len = format_request(&format, room, 5, OP_SET, 42, 9);
+    EXPECT(len == format.set_bytes);
+    EXPECT(memcmp(room, "\0\5\0\0\0\1\0\0set nm00000000000042 0 0 32\r\n", 37) == 0);
+    EXPECT(value_matches(room + 37, 32, 42, &number) && number == 9);
+    EXPECT(memcmp(room + 69, "\r\n", 2) == 0 && len == 71);
+    len = format_hit_head(&format, room, 6, 42);
+    EXPECT(memcmp(room, "\0\6\0\0\0\1\0\0VALUE nm00000000000042 0 32\r\n", len) == 0);
+    EXPECT(!format_parse_key((const uint8_t *)"nm99999999999", 13, &number));
+    EXPECT(!format_parse_key((const uint8_t *)"nm000000000x", 12, &number));
+    EXPECT(!format_parse_key((const uint8_t *)"mn0000000001", 12, &number));
+    EXPECT(!format_parse_key((const uint8_t *)"nm000000001", 11, &number));
+}
+
+static void sizes_have_bounds(void)
+{
+    struct format format;
+
+    EXPECT(format_init(&format, 12, 16) && format_init(&format, 250, 16));
+    EXPECT(!format_init(&format, 11, 16) && !format_init(&format, 251, 16));
+    EXPECT(!format_init(&format, 16, 15) && !format_init(&format, 16, 2000));
+    EXPECT(format_init(&format, 16, 1354) && format.hit_bytes == REPLY_BYTES_MAX);
+    EXPECT(!format_init(&format, 16, 1355));
+}
+
+int main(void)
+{
+    same_seed_same_draws();
+    shares_are_kept();
+    all_of_one_kind();
+    zipf_follows_its_law(1000000, 0.99);
+    zipf_follows_its_law(100000, 1.0);
+    zipf_follows_its_law(65, 1.7);
+    zipf_follows_its_law(1, 0.99);
+    zipf_is_exact_within_a_segment();
+    every_key_is_reached(1000);
+    every_key_is_reached(1);
+    every_key_is_reached(2);
+    every_key_is_reached(4095);
+    for (uint32_t bytes = VALUE_BYTES_MIN; bytes <= REPLY_BYTES_MAX; bytes += 1 + bytes / 5)
+        values_round_trip(bytes);
+    values_round_trip(17);
+    values_round_trip(23);
+    values_round_trip(REPLY_BYTES_MAX);
+    requests_read_as_they_should();
+    sizes_have_bounds();
+    return 0;
+}
