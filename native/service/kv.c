@@ -197,20 +197,30 @@ static bool answer_commands(struct service *service, struct request *request, ui
     return send_message(service, request, index, slots);
 }
 
+/* A reply in one datagram that is longer than 3 x its request; returns what may be sent, or 0. */
+static uint32_t bound_single(struct service *service, struct request *request, uint16_t id,
+                             uint32_t len)
+{
+    const struct admission *admission = &service->admission;
+    if (admission_reply_fits(admission, &request->source, request->len, len))
+        return len;
+    len = reply_write_text(request->room, id, REPLY_TOO_LARGE);
+    if (admission_reply_fits(admission, &request->source, request->len, len))
+        return len;
+    request->drop = DROP_AMPLIFY;
+    return 0;
+}
+
 static inline bool answer_get(struct service *service, struct request *request,
                               const struct prepared *prepared, uint32_t index, struct slots *slots)
 {
     const struct fast *fast = &prepared->fast;
     struct item *item = store_get(&service->store, prepared->hash, fast->key, fast->key_bytes);
     uint16_t id = load16(request->data);
-    uint32_t len;
-    if (item == NULL) {
-        len = FRAME_BYTES + 5;
-    } else {
-        /* At most; what might be too long for one datagram or for the source is written apart. */
-        len = FRAME_BYTES + item_key_bytes(item) + item_value_bytes(item) + 46;
-        if (__builtin_expect(
-                len > SERVICE_DATAGRAM_BYTES || len > ADMISSION_AMPLIFY_MAX * request->len, 0))
+    uint32_t len = 0;
+    if (item != NULL) {
+        len = reply_write_item(request->room, id, item, prepared->kind == KIND_GETS);
+        if (__builtin_expect(len == 0, 0)) /* nothing was written: the request is still whole */
             return answer_commands(service, request, index, slots);
     }
     service->stats.nb_get++;
@@ -218,9 +228,10 @@ static inline bool answer_get(struct service *service, struct request *request,
     service->stats.nb_get_misses += item == NULL;
     if (item == NULL)
         len = reply_write_text(request->room, id, "END\r\n");
-    else
-        len = reply_write_item(request->room, id, item, prepared->kind == KIND_GETS);
-    take_slot(service, slots, request->room, len, index);
+    if (__builtin_expect(len > ADMISSION_AMPLIFY_MAX * request->len, 0))
+        len = bound_single(service, request, id, len);
+    if (len != 0)
+        take_slot(service, slots, request->room, len, index);
     return true;
 }
 

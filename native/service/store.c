@@ -26,8 +26,8 @@ const char *store_open(struct store *store, void *memory, uint64_t memory_bytes,
         return "the memory is larger than one store can address; give it at most 35 GiB";
     uint8_t *at = memory;
     *store = (struct store){.now_s = STORE_START_S, .start_unix_ns = now_ns};
-    store->seed.word[0] = load64(seed);
-    store->seed.word[1] = load64(seed + 8);
+    store->table.seed.word[0] = load64(seed);
+    store->table.seed.word[1] = load64(seed + 8);
     store->table.buckets = (struct bucket *)(void *)at;
     store->table.nb_buckets = (uint32_t)(index_bytes / sizeof(struct bucket));
     store->joined = at + index_bytes;
@@ -97,11 +97,6 @@ void store_expire(struct store *store, const struct slot *slot, uint64_t hash, s
     store->nb_expired++;
 }
 
-static uint64_t hash_of(const struct store *store, const struct item *item)
-{
-    return store_hash(store, item->bytes, item_key_bytes(item));
-}
-
 /* Decide about the oldest item; returns the bytes that were appended again. */
 static uint32_t step_tail(struct store *store, struct item *item, bool may_renew)
 {
@@ -110,7 +105,7 @@ static uint32_t step_tail(struct store *store, struct item *item, bool may_renew
         log_drop_oldest(&store->log);
         return 0;
     }
-    uint64_t hash = hash_of(store, item);
+    uint64_t hash = table_hash_of(&store->table, item);
     bool found = table_find_item(&store->table, hash, item, &slot);
     if (!found)
         __builtin_trap(); /* the index and the log disagree: going on would answer wrongly */
@@ -141,13 +136,13 @@ static struct item *make_room(struct store *store, uint32_t nb_bytes)
     return item;
 }
 
-/* Both buckets of a new key are full: one of their entries leaves. */
+/* Both buckets of a new key are full for good: one of their entries leaves. */
 static void evict_from_bucket(struct store *store, uint64_t hash, struct slot *slot)
 {
     table_victim(&store->table, hash, slot);
     struct item *victim = table_item(&store->table, slot->bucket->offsets[slot->index]);
     struct slot of_victim = *slot;
-    uint64_t victim_hash = hash_of(store, victim);
+    uint64_t victim_hash = table_hash_of(&store->table, victim);
     of_victim.second = table_first(&store->table, victim_hash) != slot->bucket;
     discard(store, &of_victim, victim_hash, victim);
     store->nb_evicted++;

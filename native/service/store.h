@@ -27,7 +27,6 @@
 struct store {
     struct table table;
     struct log log;
-    struct hash_seed seed;
     uint32_t now_s;
     uint32_t flush_at_s; /* a delayed flush_all; 0: none */
     uint64_t start_unix_ns;
@@ -70,7 +69,7 @@ void store_expire(struct store *store, const struct slot *slot, uint64_t hash, s
 
 static inline uint64_t store_hash(const struct store *store, const uint8_t *key, uint32_t key_bytes)
 {
-    return hash_key(store->seed, key, key_bytes);
+    return hash_key(store->table.seed, key, key_bytes);
 }
 
 static inline bool store_is_over(const struct store *store, const struct item *item)

@@ -19,18 +19,45 @@ bool table_find_item(const struct table *table, uint64_t hash, const struct item
     return false;
 }
 
-bool table_free_slot(const struct table *table, uint64_t hash, struct slot *slot)
+static bool free_slot_in(struct bucket *bucket, struct slot *slot)
 {
-    for (int second = 0; second < 2; second++) {
-        slot->second = second;
-        slot->bucket = second ? table_second(table, hash) : table_first(table, hash);
-        uint32_t match = bucket_match(slot->bucket, 0);
-        if (match != 0) {
-            slot->index = (uint32_t)__builtin_ctz(match);
-            return true;
-        }
+    uint32_t match = bucket_match(bucket, 0);
+    if (match == 0)
+        return false;
+    slot->bucket = bucket;
+    slot->index = (uint32_t)__builtin_ctz(match);
+    return true;
+}
+
+/* Move one entry of a full bucket to its other bucket; *freed is then its old slot. */
+static bool displace(const struct table *table, struct bucket *bucket, struct slot *freed)
+{
+    for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+        const struct item *item = table_item(table, bucket->offsets[i]);
+        uint64_t hash = table_hash_of(table, item);
+        bool was_second = table_first(table, hash) != bucket;
+        struct slot from = {.bucket = bucket, .index = i, .second = was_second}, to;
+        to.second = !was_second;
+        if (!free_slot_in(was_second ? table_first(table, hash) : table_second(table, hash), &to))
+            continue;
+        bool is_referenced = slot_is_referenced(&from);
+        table_remove(table, &from, hash);
+        table_put(table, &to, hash, item);
+        if (is_referenced)
+            slot_refer(&to);
+        *freed = from;
+        return true;
     }
     return false;
+}
+
+bool table_free_slot(const struct table *table, uint64_t hash, struct slot *slot)
+{
+    struct bucket *first = table_first(table, hash), *second = table_second(table, hash);
+    bool found = free_slot_in(first, slot) || free_slot_in(second, slot) ||
+                 displace(table, first, slot) || displace(table, second, slot);
+    slot->second = found && slot->bucket != first;
+    return found;
 }
 
 void table_victim(const struct table *table, uint64_t hash, struct slot *slot)

@@ -5,9 +5,10 @@
  * Buckets of one cache line: 12 one-byte tags, reference bits and an overflow count, compared
  * at once as one vector, and 12 offsets in units of 8 bytes. A key has two buckets; it lives in
  * the second only when the first was full, and the first counts how many of its keys do, so that
- * a miss usually ends after one line. There is no chaining and no displacement: when both are full,
- * the caller evicts one of the 24. The number of buckets is any number, not a power of two: the
- * hash is scaled to it by a multiplication.
+ * a miss usually ends after one line. When both are full, one of the 24 entries moves to its own
+ * other bucket; when none can, which is rare below nine tenths full, the caller evicts one of them.
+ * The number of buckets is any number, not a power of two: the hash is scaled to it by a
+ * multiplication.
  */
 #ifndef NEARMETAL_TABLE_H
 #define NEARMETAL_TABLE_H
@@ -30,6 +31,7 @@ struct table {
     struct bucket *buckets;
     uint8_t *items; /* where offset 0 points */
     uint32_t nb_buckets;
+    struct hash_seed seed;
 };
 
 /* Where an entry is. */
@@ -75,6 +77,11 @@ static inline struct item *table_item(const struct table *table, uint32_t offset
 static inline uint32_t table_offset(const struct table *table, const struct item *item)
 {
     return (uint32_t)((uint64_t)((const uint8_t *)item - table->items) / ITEM_UNIT_BYTES);
+}
+
+static inline uint64_t table_hash_of(const struct table *table, const struct item *item)
+{
+    return hash_key(table->seed, item->bytes, item_key_bytes(item));
 }
 
 static inline struct item *bucket_find(const struct table *table, const struct bucket *bucket,
@@ -128,7 +135,8 @@ static inline void slot_unrefer(const struct slot *slot)
 bool table_find_item(const struct table *table, uint64_t hash, const struct item *item,
                      struct slot *slot);
 
-/* Room for one more entry of this hash; false when both buckets are full. */
+/* Room for one more entry of this hash, made by moving another if need be; false when both buckets
+ * are full and none of their entries can move. */
 bool table_free_slot(const struct table *table, uint64_t hash, struct slot *slot);
 
 /* Whom to evict when they are: an entry without reference; when all have one, they lose it. */
