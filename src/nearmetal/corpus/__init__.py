@@ -1,15 +1,24 @@
 """The wire corpus: one list of questions and exact answers that every rung must pass.
 
-`CASES` is the data; `check.quick_corpus` asks it of a running server.
+case.py              what a case is
+valid.py odd.py guard.py   the cases: well-behaved, strange, and who may ask what
+check.py             asks them of anything that answers
 """
 
-from nearmetal.corpus.case import GUARDED, Case, Guard, Step
-from nearmetal.corpus.guard import GUARD
-from nearmetal.corpus.odd import DATA, FRAMES, LINES, WORDS
-from nearmetal.corpus.valid import NUMBERS, SEVERAL, STORE
+from nearmetal.corpus.case import GUARDED, Case, Guard, Step, masked
+from nearmetal.corpus.cases import CASES
+from nearmetal.corpus.check import CorpusError, Target, Udp, check_case, quick_corpus
 
-CASES: tuple[Case, ...] = (
-    *STORE, *NUMBERS, *SEVERAL, *FRAMES, *LINES, *WORDS, *DATA, *GUARD,
-)  # fmt: skip
-
-__all__ = ["CASES", "GUARDED", "Case", "Guard", "Step"]
+__all__ = [
+    "CASES",
+    "GUARDED",
+    "Case",
+    "CorpusError",
+    "Guard",
+    "Step",
+    "Target",
+    "Udp",
+    "check_case",
+    "masked",
+    "quick_corpus",
+]
