@@ -7,6 +7,7 @@ can show the kind alone. A threshold here is where a sentence begins, never wher
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from nearmetal.rows import Row
 
@@ -32,6 +33,14 @@ def of(row: Row) -> tuple[str, ...]:
         _wire(row),
     )
     return tuple(label for label in found if label)
+
+
+def shared(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Labels that every measured row has: said once for the table, not in each row."""
+    measured = [row.labels for row in rows if row.status == "ok"]
+    if len(measured) < 2:
+        return ()
+    return tuple(label for label in measured[0] if all(label in each for each in measured))
 
 
 def kind(label: str) -> str:

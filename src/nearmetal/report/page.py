@@ -14,6 +14,7 @@ from nearmetal.report import figures, words
 from nearmetal.report.folder import Facts
 from nearmetal.report.model import Report
 from nearmetal.rows import Row
+from nearmetal.stats import MEMCACHED_RUNG
 
 CAPTIONS = {
     "throughput": "Throughput: median over the rounds; whiskers show the interval.",
@@ -54,9 +55,10 @@ def write_html(report: Report, path: Path) -> None:
         counted=[row for row in report.rows if row.sent is not None],
         drawn=drawn,
         short=findings(report.rows),
+        shared=labels.shared(report.rows),
         setting=setting(report),
         machine=facts(report.machine),
-        build=facts({k: v for k, v in report.build.items() if k not in ("programs", "version")}),
+        build=facts({name: fact for name, fact in report.build.items() if name != "programs"}),
         unknown=words.UNKNOWN,
     )
     path.write_text(page, encoding="utf-8")
@@ -65,19 +67,16 @@ def write_html(report: Report, path: Path) -> None:
 def findings(rows: tuple[Row, ...]) -> list[str]:
     """The few sentences a reader came for; nothing where the rows do not carry them."""
     found = []
+    bound = {row.rung for row in rows if row.generator_bound and row.service == "kv"}
     ranked = [row for row in rows if row.place != "reference" and row.vs_memcached.per_sut_core_s]
     for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
-        floor = " (the rate is a floor)" if row.generator_bound else ""
+        floors = [name for name in (row.rung, MEMCACHED_RUNG) if name in bound]
+        floor = f" (a floor: the rate of {' and '.join(floors)})" if floors else ""
         found.append(
             f"{row.rung} answers {_times(row.vs_memcached.per_sut_core_s)} as many requests "
             f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "
             f"by rate{floor}."
         )
-    bound = [f"{row.rung} {row.service}" for row in rows if row.generator_bound]
-    null = set(labels.NULL_RESPONDER.values())
-    bound = [name for name in bound if name.split()[0] not in null]
-    if bound:
-        found.append(f"The generator, not the row, set the rate of {', '.join(bound)}.")
     bad = [f"{row.rung} {row.service}" for row in rows if row.status == "failed"]
     if bad:
         found.append(f"Failed: {', '.join(bad)}.")
@@ -132,6 +131,8 @@ def facts(values: Facts) -> list[tuple[str, str]]:
     """A free dictionary as term and text; nested ones are joined by a dot."""
     found: list[tuple[str, str]] = []
     for name, value in values.items():
+        if name == "version":  # of the file's form, no fact of the run
+            continue
         if isinstance(value, dict):
             found += [(f"{name}.{inner}", text) for inner, text in facts(value)]
         elif isinstance(value, list):

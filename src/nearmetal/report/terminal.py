@@ -34,8 +34,9 @@ def table(report: Report) -> Table:
     for name in FIGURES:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("notes", min_width=10)
+    shared = labels.shared(report.rows)
     for row in report.rows:
-        result.add_row(*_cells(row), style=STYLES[row.status])
+        result.add_row(*_cells(row, shared), style=STYLES[row.status])
     return result
 
 
@@ -45,7 +46,7 @@ def _title(report: Report) -> Text:
     return Text(f"{report.run} on {machine}{state}")
 
 
-def _cells(row: Row) -> Iterator[Text]:
+def _cells(row: Row, shared: tuple[str, ...]) -> Iterator[Text]:
     rate = row.replies_per_s
     known = rate.low is not None and rate.high is not None
     cells = (
@@ -57,16 +58,16 @@ def _cells(row: Row) -> Iterator[Text]:
         microseconds(row.latency_ns.p99),
         per_million(row.cpu_s_per_million.sut),
         ratio(row.vs_memcached.per_sut_core_s),
-        _notes(row),
+        _notes(row, shared),
     )
     # Text, so that a bracket in a reason is no markup.
     return (Text(cell) for cell in cells)
 
 
-def _notes(row: Row) -> str:
+def _notes(row: Row, shared: tuple[str, ...]) -> str:
     if row.status != "ok":
         return row.status
-    kinds = (labels.kind(label) for label in row.labels)
+    kinds = (labels.kind(label) for label in row.labels if label not in shared)
     return ", ".join(SHORT.get(kind, kind) for kind in kinds)
 
 
@@ -74,6 +75,8 @@ def _caption(report: Report) -> Iterator[str]:
     for row in report.rows:
         if row.status != "ok":
             yield f"{row.rung} {row.service} {row.status}: {row.reason}"
+    for label in labels.shared(report.rows):
+        yield f"Every measured row: {label}"
     spec = report.spec
     yield (
         f"Closed loop, window {spec.window}, workload {spec.workload.name}, "

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearmetal import labels
 from nearmetal.errors import BadInputError
 from nearmetal.rows import Interval, Row
 from nearmetal.rungs import find
@@ -200,6 +201,18 @@ def test_labels_name_what_is_unstable() -> None:
     assert "2 answers came after the time-out" in unstable
     assert any(label.startswith("lost: 4 of 1,600,004 requests") for label in row.labels)
     assert any(label.startswith("strays: 1 duplicate") for label in row.labels)
+
+
+def test_what_every_row_says_is_shared() -> None:
+    trials = [
+        *made.rounds("host-sock", "kv", [100_000] * 3),
+        *made.rounds("host-sock", "echo", [100_000, 200_000, 300_000]),
+    ]
+    found = table(trials, "host-sock", wire="lo").values()
+    (unknown, lo) = labels.shared(found)
+    assert unknown.startswith("ceiling unknown: ")
+    assert lo.startswith("wire lo: ")
+    assert labels.shared(list(found)[:1]) == ()
 
 
 def test_percentiles_merge_all_rounds() -> None:
