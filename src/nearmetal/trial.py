@@ -29,7 +29,7 @@ from nearmetal.topology import Topology
 
 _PORT = 11211  # on a wire of our own every port is free
 _START_S = 60.0
-_SLICE_S = 2.0  # how long a dead server may go unnoticed while the generator asks it
+_SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
 _FRAME = bytes((0, 1, 0, 0, 0, 1, 0, 0))
 

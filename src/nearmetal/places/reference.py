@@ -42,4 +42,5 @@ def _limit_veth(build: Build, topology: Topology, port: int) -> Command:
     if topology.wire != "veth":
         raise CannotRunError("limit-veth is the limit of veth, and this run's wire is lo (no root)")
     argv = [*build.programs["nm-null-veth"].argv(), "--iface", topology.sut_iface]
-    return Command((*argv, "--port", str(port)), says_ready=False)
+    argv += ["--port", str(port), "--peer", topology.tg_iface]
+    return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=False)

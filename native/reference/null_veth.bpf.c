@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The null responder of veth: a UDP datagram to our port goes back where it came from, unread.
+ *
+ * It runs in the receive thread (NAPI) of the server's end, before there is a socket buffer, so it
+ * costs next to nothing: the rate it reaches is the generator's and the wire's.
+ *
+ * Turned round are plain IPv4 UDP frames only. Everything else goes on to the kernel: VLAN tags,
+ * IPv4 options, fragments, other ports and protocols.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define IPV4_NO_OPTIONS 0x45 /* version 4, IHL 5 (RFC 791, 3.1) */
+#define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset (RFC 791, 3.1) */
+
+/*
+ * Host order; written by the loader before the program is loaded. Not const, and not zero: so it
+ * lies in .data whichever compiler is used (GCC keeps a volatile constant there too).
+ */
+volatile __u16 port = 1;
+
+/* Headers byte for byte: struct iphdr has bit fields, on which BPF compilers disagree. */
+struct frame {
+    __u8 eth_to[ETH_ALEN], eth_from[ETH_ALEN];
+    __be16 eth_type;
+    __u8 version_ihl, tos;
+    __be16 total_len, id, fragment;
+    __u8 ttl, protocol;
+    __u16 ip_check;
+    __be32 ip_from, ip_to;
+    __be16 udp_from, udp_to, udp_len;
+    __u16 udp_check;
+} __attribute__((packed, aligned(2)));
+
+_Static_assert(sizeof(struct frame) == 14 + 20 + 8, "Ethernet, IPv4 and UDP headers");
+
+static __always_inline int is_ours(const struct frame *frame)
+{
+    return frame->eth_type == bpf_htons(ETH_P_IP) && frame->version_ihl == IPV4_NO_OPTIONS &&
+           frame->protocol == IPPROTO_UDP && (frame->fragment & bpf_htons(IPV4_FRAGMENT)) == 0 &&
+           frame->udp_to == bpf_htons(port);
+}
+
+static __always_inline void turn_round(struct frame *frame)
+{
+    __u8 mac[ETH_ALEN];
+    __be32 ip = frame->ip_from;
+    __be16 from = frame->udp_from;
+
+    __builtin_memcpy(mac, frame->eth_from, ETH_ALEN);
+    __builtin_memcpy(frame->eth_from, frame->eth_to, ETH_ALEN);
+    __builtin_memcpy(frame->eth_to, mac, ETH_ALEN);
+    frame->ip_from = frame->ip_to;
+    frame->ip_to = ip;
+    frame->udp_from = frame->udp_to;
+    frame->udp_to = from;
+    /*
+     * A veth leaves the checksum to hardware that does not exist: what stands in the frame is the
+     * sum of the pseudo header alone. 0 says that there is none (RFC 768). The IPv4 checksum is a
+     * sum, so swapping its parts keeps it.
+     */
+    frame->udp_check = 0;
+}
+
+SEC("xdp")
+int null_veth(struct xdp_md *context)
+{
+    struct frame *frame = (void *)(long)context->data;
+    void *end = (void *)(long)context->data_end;
+
+    if ((void *)(frame + 1) > end || !is_ours(frame))
+        return XDP_PASS;
+    turn_round(frame);
+    return XDP_TX;
+}
+
+/* For the other end: see null_veth.c. */
+SEC("xdp")
+int null_veth_peer(struct xdp_md *context)
+{
+    (void)context;
+    return XDP_PASS;
+}
+
+char license_text[] SEC("license") = "BSD";

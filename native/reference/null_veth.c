@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nm-null-veth: attaches null_veth.bpf.c to a veth pair until it is told to stop.
+ *
+ * A veth wakes its other end for what XDP_TX sent only where that end has an XDP program too
+ * (Linux drivers/net/veth.c, veth_xdp_flush), so the peer gets one that lets everything pass. It
+ * is in another network namespace, which we enter to attach it.
+ *
+ * Programs are held by links, and links by this process's descriptors: whatever ends the process
+ * detaches them too. Nothing is pinned.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "null_veth_object.h"
+
+struct options {
+    const char *iface;
+    const char *peer;       /* the pair's other end */
+    const char *peer_netns; /* file that holds its namespace */
+    uint16_t port;
+};
+
+/* Exit status of a failure: one line on stderr, what and why. */
+static int failed(const char *what, const char *name, int error)
+{
+    fprintf(stderr, "nm-null-veth: %s %s: %s\n", what, name, strerror(error));
+    return 1;
+}
+
+static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+    (void)level;
+    (void)format;
+    (void)arguments;
+    return 0;
+}
+
+static bool port_parse(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    *port = (uint16_t)value;
+    return errno == 0 && end != text && *end == '\0' && value >= 1 && value <= UINT16_MAX;
+}
+
+static bool options_parse(int argc, char **argv, struct options *options)
+{
+    static const struct option known[] = {{"iface", required_argument, NULL, 'i'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"peer", required_argument, NULL, 'o'},
+                                          {"peer-netns", required_argument, NULL, 'n'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'i')
+            options->iface = optarg;
+        else if (option == 'o')
+            options->peer = optarg;
+        else if (option == 'n')
+            options->peer_netns = optarg;
+        else if (option != 'p' || !port_parse(optarg, &options->port))
+            return false;
+    }
+    return options->iface != NULL && options->peer != NULL && options->peer_netns != NULL &&
+           options->port != 0 && optind == argc;
+}
+
+static int port_set(struct bpf_object *object, uint16_t port)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(object, ".data");
+
+    return map == NULL ? -ENOENT : bpf_map__set_initial_value(map, &port, sizeof(port));
+}
+
+/* Returns the link's descriptor, or a negative error. */
+static int attach(struct bpf_object *object, const char *name, const char *iface)
+{
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+    struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+    unsigned index = if_nametoindex(iface);
+
+    if (index == 0)
+        return -ENODEV;
+    if (program == NULL)
+        return -ENOENT;
+    return bpf_link_create(bpf_program__fd(program), (int)index, BPF_XDP, &opts);
+}
+
+/* As attach, in the peer's namespace; we are in ours again afterwards. */
+static int attach_peer(struct bpf_object *object, const struct options *options)
+{
+    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int away = open(options->peer_netns, O_RDONLY | O_CLOEXEC);
+    int link = -errno;
+
+    if (home >= 0 && away >= 0 && setns(away, CLONE_NEWNET) == 0) {
+        link = attach(object, "null_veth_peer", options->peer);
+        if (setns(home, CLONE_NEWNET) != 0)
+            abort(); /* we were there a moment ago */
+    } else if (away >= 0) {
+        link = -errno;
+    }
+    if (away >= 0)
+        close(away);
+    if (home >= 0)
+        close(home);
+    return link;
+}
+
+static int serve(struct bpf_object *object, const struct options *options, const sigset_t *stop)
+{
+    int peer_link, link, signal_number;
+
+    peer_link = attach_peer(object, options);
+    if (peer_link < 0)
+        return failed("cannot attach native XDP to", options->peer, -peer_link);
+    link = attach(object, "null_veth", options->iface);
+    if (link >= 0) {
+        puts("{\"event\":\"ready\"}");
+        fflush(stdout);
+        sigwait(stop, &signal_number);
+        close(link);
+    }
+    close(peer_link);
+    return link >= 0 ? 0 : failed("cannot attach native XDP to", options->iface, -link);
+}
+
+static int run(const struct options *options, const sigset_t *stop)
+{
+    struct bpf_object *object;
+    int status;
+
+    object = bpf_object__open_mem(null_veth_object, sizeof(null_veth_object), NULL);
+    if (object == NULL)
+        return failed("cannot read", "the BPF object", errno);
+    status = port_set(object, options->port);
+    if (status == 0)
+        status = bpf_object__load(object);
+    if (status == 0)
+        status = serve(object, options, stop);
+    else
+        status = failed("cannot load", "its BPF program (which needs root)", -status);
+    bpf_object__close(object);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    sigset_t stop;
+
+    if (!options_parse(argc, argv, &options)) {
+        fputs("nm-null-veth: wants --iface NAME --port PORT --peer NAME --peer-netns FILE\n",
+              stderr);
+        return 2;
+    }
+    libbpf_set_print(print_nothing);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    return run(&options, &stop);
+}
