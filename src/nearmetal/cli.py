@@ -61,9 +61,10 @@ def _complain(error: NearmetalError) -> int:
 
 def _show(result: Report, folder: Path) -> None:
     """The table, and where the page is."""
-    from nearmetal.report import table
+    from nearmetal.report import COLUMNS, table
 
-    Console().print(table(result))
+    # A file or pipe has no width of its own; the usual 80 would cut the table.
+    Console(width=None if Console().is_terminal else COLUMNS).print(table(result))
     print(folder / "report.html")
 
 

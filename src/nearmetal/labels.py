@@ -78,6 +78,11 @@ def _ceiling(row: Row) -> str:
             "ceiling unknown: the null responder gave no figure in this run, so generator-bound "
             "is judged by idle time alone"
         )
+    if row.replies_per_s.median and row.replies_per_s.median > row.generator_ceiling_per_s:
+        return (
+            "above the ceiling: the null responder was slower than this row, so it was held up "
+            "itself, and the ceiling of this run is too low"
+        )
     return ""
 
 

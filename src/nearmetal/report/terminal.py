@@ -13,6 +13,7 @@ from nearmetal.report.model import Report
 from nearmetal.report.words import count, microseconds, per_million, ratio
 from nearmetal.rows import Row
 
+COLUMNS = 110  # where nothing is cut or wrapped
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
 SHORT = {"generator-bound": "floor"}
 FIGURES = ("replies/s", "low - high", "p50 µs", "p99 µs", "CPU s/M", "x memc.")

@@ -174,6 +174,13 @@ def test_a_rate_within_a_third_of_the_ceiling_is_a_floor(rate: int, bound: bool)
     assert any("the rate is a floor" in label for label in row.labels) is bound
 
 
+def test_a_ceiling_that_a_row_exceeds_is_doubted() -> None:
+    trials = made.rounds("host-sock", "kv", [600_000] * 3)
+    trials += made.rounds("limit-veth", "echo", [500_000] * 3)
+    row = table(trials, "host-sock", "limit-veth")["host-sock kv"]
+    assert row.labels[0].startswith("above the ceiling: ")
+
+
 @pytest.mark.parametrize(("idle_s", "bound"), [(0.15, False), (0.17, True)])
 def test_an_idle_core_makes_the_rate_a_floor(idle_s: float, bound: bool) -> None:
     trials = made.rounds("host-sock", "kv", [100_000] * 3, sut_core=made.core(0, idle_s))
