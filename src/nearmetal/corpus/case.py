@@ -33,11 +33,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Steps in order. memcached: why the real one answers otherwise; empty where it does not."""
+    """Steps in order."""
 
     name: str
     steps: tuple[Step, ...]
-    memcached: str = ""
 
     @property
     def guarded(self) -> bool:
@@ -63,10 +62,10 @@ GUARDED = Guard(
 )
 
 
-def case(name: str, *steps: Step | tuple[bytes, bytes], memcached: str = "") -> Case:
+def case(name: str, *steps: Step | tuple[bytes, bytes]) -> Case:
     """A case from steps, or from pairs of request and answer."""
     made = (one if isinstance(one, Step) else ask(*one) for one in steps)
-    return Case(name, tuple(made), memcached)
+    return Case(name, tuple(made))
 
 
 def ask(request: bytes, answer: bytes, source: str = ALL_RIGHTS) -> Step:

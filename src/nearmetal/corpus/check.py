@@ -115,13 +115,13 @@ class Udp:
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
         """Send, then ask for the version under another id: what came before that is the reply."""
-        self.udp.send(datagram)
+        self._send(datagram)
         return self.received(datagram)
 
     def received(self, datagram: bytes) -> list[bytes]:
         """All that came, until a question asked now is answered."""
         sentinel = struct.pack(">HHHH", next(self._sentinels), 0, 1, 0)
-        self.udp.send(sentinel + b"version\r\n")
+        self._send(sentinel + b"version\r\n")
         answers: list[bytes] = []
         while True:
             answer = self._receive(datagram)
@@ -131,8 +131,14 @@ class Udp:
 
     def echo(self, datagram: bytes) -> bytes:
         """One datagram for one."""
-        self.udp.send(datagram)
+        self._send(datagram)
         return self._receive(datagram)
+
+    def _send(self, datagram: bytes) -> None:
+        try:
+            self.udp.send(datagram)
+        except ConnectionRefusedError:
+            raise CorpusError("nobody listens there") from None
 
     def _receive(self, datagram: bytes) -> bytes:
         try:

@@ -1,0 +1,101 @@
+"""What all tests share: the built programs, the long editions, and a closing line per rung.
+
+NEARMETAL_BUILD names a build folder to test; without it the tool's own build is made and tested.
+NEARMETAL_TEST_LONG=1, or --long, runs the long editions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nearmetal import build
+from nearmetal.errors import NearmetalError
+from nearmetal.paths import build_dir
+from nearmetal.setup import files
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long editions")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("rung")
+        if marker is not None:
+            item.user_properties.append(("rung", marker.args[0]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Passed and skipped per rung; a skip never goes without its reason."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in ("passed", "failed", "skipped", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            rung = dict(report.user_properties).get("rung")
+            if rung is None:
+                continue
+            counts[rung][outcome] += 1
+            if outcome == "skipped" and isinstance(report.longrepr, tuple):
+                reasons[rung][report.longrepr[2].removeprefix("Skipped: ")] += 1
+    if counts:
+        terminalreporter.section("rungs")
+    for rung, count in counts.items():
+        line = f"{rung:<12} {count['passed']:>5} passed {count['skipped']:>4} skipped"
+        bad = count["failed"] + count["error"]
+        terminalreporter.write_line(line + (f" {bad} FAILED" if bad else ""))
+        for reason, number in reasons[rung].most_common():
+            terminalreporter.write_line(f"{'':<12} {number:>4} x {reason}")
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether the long editions run."""
+    return bool(pytestconfig.getoption("--long")) or os.environ.get("NEARMETAL_TEST_LONG") == "1"
+
+
+@pytest.fixture(scope="session")
+def programs() -> Callable[[str], Path]:
+    """From the name of a native program or library to its path."""
+    given = os.environ.get("NEARMETAL_BUILD")
+    if given is None:
+        try:
+            build.build()
+        except NearmetalError as error:
+            pytest.fail(f"the programs do not build: {error}")
+    folder = build_dir("normal") if given is None else Path(given)
+
+    def find(name: str) -> Path:
+        found = [path for path in folder.rglob(name) if path.is_file()]
+        assert found, f"{name} is not in the build folder {folder}"
+        return found[0]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def third_party() -> Callable[[str], list[str]]:
+    """From memcached or memcaslap to the command that starts it; skips where it is not here."""
+
+    def find(name: str) -> list[str]:
+        given = os.environ.get(f"NEARMETAL_{name.upper()}")
+        path = given or shutil.which(name)
+        if path is not None:
+            return [path]
+        try:
+            fetched, library_path = files.provide(name)
+        except NearmetalError as error:
+            pytest.skip(f"{name} cannot be had here: {error}")
+        env = ["env", f"LD_LIBRARY_PATH={library_path}"] if library_path else []
+        return [*env, str(fetched)]
+
+    return find

@@ -1,0 +1,132 @@
+"""The C service in this process: libnm-kv.so by cffi, with a clock of ours. The rung `mem`.
+
+A request's own buffer is its room, as on the sockets, so that an answer written too early shows.
+Few reply slots, so that `more` is taken.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from nearmetal.corpus import Guard
+
+ROOT = Path(__file__).resolve().parents[2]
+REPLY_SLOTS = 3
+REPLIES_BYTES = 1400
+NOW_S = 1_800_000_000
+
+
+def _declarations() -> str:
+    """service.h and drop.h, as far as cffi's parser goes; the one place that knows the structs."""
+    include = ROOT / "native" / "include"
+    reasons = re.findall(r"X\((DROP_\w+), \"(\w+)\"\)", (include / "drop.h").read_text())
+    text = f"enum drop_reason {{ {', '.join(name for name, _ in reasons)}, NB_DROP_REASONS }};"
+    header = (include / "service.h").read_text()
+    body = header[header.index("struct source {") : header.rindex("#endif")]
+    return text + re.sub(r"/\*.*?\*/", "", body, flags=re.S).replace("bool", "_Bool")
+
+
+def drop_names() -> list[str]:
+    """The counters' names in the order of the enum."""
+    text = (ROOT / "native" / "include" / "drop.h").read_text()
+    return re.findall(r"X\(DROP_\w+, \"(\w+)\"\)", text)
+
+
+class Library:
+    """One service, in memory of its own."""
+
+    def __init__(
+        self, path: Path, guard: Guard, memory_bytes: int = 64 << 20, now_s: int = NOW_S
+    ) -> None:
+        self._ffi = cffi.FFI()
+        self._ffi.cdef(_declarations())
+        self._c: Any = self._ffi.dlopen(str(path))
+        self._names = drop_names()
+        self._counts: Counter[str] = Counter()
+        self.now_s = now_s
+        # cffi's memory is zeroed; 64 bytes more, so that it can be aligned.
+        self._memory = self._ffi.new("uint8_t[]", memory_bytes + 64)
+        skip = -int(self._ffi.cast("uintptr_t", self._memory)) % 64
+        config = self._ffi.new("struct service_config *")
+        config.memory = self._memory + skip
+        config.memory_bytes = memory_bytes
+        config.seed = list(range(16))
+        config.now_ns = now_s * 10**9
+        config.pid = 7
+        self._keep = [self._networks(config, name, guard) for name in ("allow", "admin", "trusted")]
+        service = self._ffi.new("struct service **")
+        error = self._c.service_open(service, config)
+        assert error == self._ffi.NULL, self._ffi.string(error)
+        self._service = service[0]
+        self._slots = self._ffi.new("struct reply[]", REPLY_SLOTS)
+        self._spares = [self._ffi.new("uint8_t[]", REPLIES_BYTES) for _ in range(REPLY_SLOTS)]
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        """All reply datagrams of one request."""
+        answers, drop = self.handle(datagram, source)
+        self._counts[drop] += 1
+        return answers
+
+    def handle(self, datagram: bytes, source: str) -> tuple[list[bytes], str]:
+        """One request; with the reason why it drew nothing."""
+        room_bytes = max(len(datagram), REPLIES_BYTES)
+        buffer = self._ffi.new("uint8_t[]", room_bytes)
+        self._ffi.memmove(buffer, datagram, len(datagram))
+        request = self._ffi.new("struct request *")
+        request.data, request.len = buffer, len(datagram)
+        request.room, request.room_bytes = buffer, room_bytes
+        request.source.addr = _address(source)
+        request.source.port = 1
+        more = self._ffi.new("_Bool *")
+        answers: list[bytes] = []
+        count = 1
+        while True:
+            for slot, spare in zip(self._slots, self._spares, strict=True):
+                slot.spare = spare
+            filled = self._c.service_handle_burst(
+                self._service, self.now_s * 10**9, request, count, self._slots, REPLY_SLOTS, more
+            )
+            for slot in self._slots[0:filled]:
+                assert slot.request == 0
+                answers.append(bytes(self._ffi.buffer(slot.data, slot.len)))
+            assert filled > 0 or not more[0], "no progress"
+            if not more[0]:
+                return answers, self._names[request.drop]
+            count = 0
+
+    def counters(self) -> dict[str, int]:
+        """struct service_counters."""
+        counters = self._ffi.new("struct service_counters *")
+        self._c.service_counters(self._service, counters)
+        return {
+            field: getattr(counters, field) for field, _ in self._ffi.typeof(counters[0]).fields
+        }
+
+    def drops(self) -> Counter[str]:
+        return self._counts
+
+    def close(self) -> None:
+        pass
+
+    def _networks(self, config: Any, name: str, guard: Guard) -> Any:
+        texts = getattr(guard, name)
+        networks = self._ffi.new("struct cidr[]", len(texts))
+        for cidr, text in zip(networks, texts, strict=True):
+            network = ipaddress.ip_network(text)
+            mapped = 96 if network.version == 4 else 0
+            cidr.addr = _address(str(network.network_address))
+            cidr.prefix_bits = network.prefixlen + mapped
+        getattr(config, name).networks = networks
+        getattr(config, name).nb_networks = len(texts)
+        return networks
+
+
+def _address(text: str) -> bytes:
+    address = ipaddress.ip_address(text)
+    return address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed

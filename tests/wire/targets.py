@@ -1,0 +1,203 @@
+"""Every rung as a target of the corpus: something that answers datagrams, from several sources.
+
+`open_target` starts one; each can be closed and then says how many requests it dropped and why.
+Programs listen on loopback, where every address of 127.0.0.0/8 is a source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from library import Library
+
+from nearmetal.admission import LOOPBACK, admission
+from nearmetal.corpus import CorpusError, Guard, Udp
+from nearmetal.corpus.case import ALL_RIGHTS
+from nearmetal.model import Model
+
+OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg")
+ALL = (*OURS, "memcached")
+START_S = 20.0
+NOW_S = 1_800_000_000  # of the targets whose clock is ours
+OPEN = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=LOOPBACK)
+
+
+class Target(Protocol):
+    """A rung that is up."""
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]: ...
+
+    def drops(self) -> Counter[str]:
+        """Stop it; requests by what became of them, sentinels left out."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the programs are (the fixtures of conftest.py)."""
+
+    programs: Callable[[str], Path]
+    third_party: Callable[[str], list[str]]
+
+
+def open_target(rung: str, tools: Tools, guard: Guard = OPEN, host: str = ALL_RIGHTS) -> Target:
+    """Start a rung. It answers when this returns."""
+    if rung == "model":
+        return ModelTarget(guard)
+    if rung == "mem":
+        return Library(tools.programs("libnm-kv.so"), guard)
+    if rung == "memcached":
+        return Memcached(tools.third_party("memcached"))
+    command = (
+        [str(tools.programs(f"nm-{rung.removeprefix('host-')}-kv"))]
+        if (rung != "host-py")
+        else [sys.executable, "-m", "nearmetal.datapaths.py"]
+    )
+    return Program(command, guard, host)
+
+
+class ModelTarget:
+    """The model itself, called as a function."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._model = Model(now_s=NOW_S)
+        self._rights = admission(guard.allow, guard.admin, guard.trusted)
+        self._drops: Counter[str] = Counter()
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        reply = self._model.handle(datagram, NOW_S, self._rights(source))
+        self._drops[reply.drop] += 1
+        return reply.datagrams
+
+    def drops(self) -> Counter[str]:
+        return self._drops
+
+    def close(self) -> None:
+        pass
+
+
+class Sockets:
+    """Sockets of several sources to one server; silence shows by a sentinel's answer."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._peer = (host, port)
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._sockets: dict[str, socket.socket] = {}
+        self.sentinel_count = 0
+        self._main = Udp(self._socket(ALL_RIGHTS if self._family == socket.AF_INET else host))
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        self.sentinel_count += 1
+        if source == ALL_RIGHTS:
+            return self._main.ask(datagram, source)
+        udp = self._socket(source)
+        udp.send(datagram)
+        # Answers leave in the order of the requests: what is to come to udp has come by then.
+        assert self._main.received(datagram) == []
+        answers = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                answers.append(udp.recv(65_536, socket.MSG_DONTWAIT))
+        return answers
+
+    def close(self) -> None:
+        for udp in self._sockets.values():
+            udp.close()
+
+    def _socket(self, source: str) -> socket.socket:
+        if source not in self._sockets:
+            udp = socket.socket(self._family, socket.SOCK_DGRAM)
+            udp.bind((source, 0))
+            udp.connect(self._peer)
+            self._sockets[source] = udp
+        return self._sockets[source]
+
+
+class Program:
+    """A DUT of ours as a process."""
+
+    def __init__(self, command: list[str], guard: Guard, host: str) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        command = [*command, "--listen", f"{shown}:0"]
+        for option in ("allow", "admin", "trusted"):
+            for network in getattr(guard, option):
+                command += [f"--{option}", network]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.ready = json.loads(self.process.stdout.readline())
+        self.port = int(self.ready["listen"].rpartition(":")[2])
+        self._sockets = Sockets(host, self.port)
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        return self._sockets.ask(datagram, source)
+
+    def final(self) -> dict[str, object]:
+        """Stop it by SIGTERM; its last line."""
+        self.process.terminate()
+        rest, _ = self.process.communicate(timeout=START_S)
+        assert self.process.returncode == 0
+        line: dict[str, object] = json.loads(rest.splitlines()[-1])
+        return line
+
+    def drops(self) -> Counter[str]:
+        final = self.final()
+        assert isinstance(final["drops"], dict)
+        drops = Counter({name: int(count) for name, count in final["drops"].items()})
+        assert final["received"] == drops.total()
+        drops["answered"] -= self._sockets.sentinel_count
+        return drops
+
+    def close(self) -> None:
+        self._sockets.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate(timeout=START_S)
+
+
+class Memcached:
+    """The real one. -R: without it, it may drop lines of a datagram in favour of the next."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = [*command, "-p", "0", "-l", ALL_RIGHTS, "-t", "1", "-R", "1000000"]
+        self._start()
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        try:
+            return self._sockets.ask(datagram, source)
+        except CorpusError:
+            self.close()  # its parser may hang in the middle of a line: the next asks a fresh one
+            self._start()
+            raise
+
+    def drops(self) -> Counter[str]:
+        raise NotImplementedError("it does not count them")
+
+    def close(self) -> None:
+        self._sockets.close()
+        self._process.kill()
+        self._process.wait(timeout=START_S)
+
+    def _start(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind((ALL_RIGHTS, 0))
+            port = free.getsockname()[1]
+        self._process = subprocess.Popen([*self._command, "-U", str(port), "-u", "nobody"])
+        self._sockets = Sockets(ALL_RIGHTS, port)
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(CorpusError):
+                self._sockets.ask(b"\0\1\0\0\0\1\0\0version\r\n", ALL_RIGHTS)
+                return
+        raise AssertionError("memcached did not start")
