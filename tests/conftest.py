@@ -39,6 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Passed and skipped per rung; a skip never goes without its reason."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    seeds: dict[str, list[int]] = defaultdict(list)
     for outcome in ("passed", "failed", "skipped", "error"):
         for report in terminalreporter.stats.get(outcome, []):
             rung = dict(report.user_properties).get("rung")
@@ -47,12 +48,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             counts[rung][outcome] += 1
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 reasons[rung][report.longrepr[2].removeprefix("Skipped: ")] += 1
+            seed = dict(report.user_properties).get("seed")
+            if seed is not None:
+                seeds[rung].append(seed)
     if counts:
         terminalreporter.section("rungs")
     for rung, count in counts.items():
         line = f"{rung:<12} {count['passed']:>5} passed {count['skipped']:>4} skipped"
         bad = count["failed"] + count["error"]
-        terminalreporter.write_line(line + (f" {bad} FAILED" if bad else ""))
+        line += f" {bad} FAILED" if bad else ""
+        terminalreporter.write_line(line + "".join(f"  seed {seed}" for seed in seeds[rung]))
         for reason, number in reasons[rung].most_common():
             terminalreporter.write_line(f"{'':<12} {number:>4} x {reason}")
 

@@ -1,0 +1,57 @@
+"""Made-up sequences to memcached and to every rung: the same bytes, but for exceptions.toml."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from questions import datagrams
+from session import Session
+from targets import OURS, Target, Tools, open_target
+
+ORDINARY, LONG = 300, 10_000  # examples a rung
+
+
+@pytest.fixture(scope="module")
+def tools(programs: Callable[[str], Path], third_party: Callable[[str], list[str]]) -> Tools:
+    return Tools(programs, third_party)
+
+
+@pytest.fixture(scope="module")
+def memcached(tools: Tools) -> Iterator[Target]:
+    target = open_target("memcached", tools)
+    yield target
+    target.close()
+
+
+@pytest.mark.parametrize(
+    "rung", [pytest.param(rung, id=rung, marks=pytest.mark.rung(rung)) for rung in OURS]
+)
+def test_as_memcached(rung: str, memcached: Target, tools: Tools, is_long: bool, seed: int) -> None:
+    target = open_target(rung, tools)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=LONG if is_long else ORDINARY, deadline=None, database=None, print_blob=True
+    )
+    @hypothesis.given(datagrams)
+    def same(asked: list[bytes]) -> None:
+        theirs, ours = Session(memcached), Session(target)
+        for body in asked:
+            assert ours.ask(body) == theirs.ask(body), f"question {body!r}, seed {seed}"
+
+    try:
+        same()
+    finally:
+        target.close()
+
+
+@pytest.fixture
+def seed(record_property: Callable[[str, object], None]) -> int:
+    """Another one in each run; printed with the closing lines."""
+    chosen = random.SystemRandom().randrange(2**32)
+    record_property("seed", chosen)
+    return chosen
