@@ -7,6 +7,7 @@ its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,15 +83,19 @@ def build(
     """Build what is wanted (None: everything) and say what is there."""
     folder = build_dir(variant)
     meson = _meson()
-    progress("configuring")
-    _configure(meson, folder, variant)
-    targets = _targets(meson, folder)
-    wanted = [*targets, "memcached", "python"] if wanted is None else list(wanted)
-    progress("compiling")
-    native = [name for name in wanted if name in targets]
-    if native or variant != "normal":
-        _compile(meson, folder, native if variant == "normal" else [])
-    return _describe(meson, folder, targets, wanted)
+    with _alone(folder):
+        progress("configuring")
+        _configure(meson, folder, variant)
+        targets = _targets(folder)
+        wanted = [*targets, "memcached", "python"] if wanted is None else list(wanted)
+        progress("compiling")
+        names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
+        if variant != "normal":
+            _ninja(folder, ["all"])
+        elif names:
+            _ninja(folder, names)
+        progress("describing")
+        return _describe(folder, targets, wanted)
 
 
 def program_of(rung: str, datapath: str | None, service: str) -> str:
@@ -159,18 +165,33 @@ def _optional() -> list[str]:
     return tools + (["libbpf"] if _has_pkg("libbpf") else [])
 
 
-def _targets(meson: list[str], folder: Path) -> dict[str, Path]:
-    """Every executable that meson knows, by name."""
-    text = _run([*meson, "introspect", "--targets", str(folder)], {}, "read the build")
-    found: dict[str, Path] = {}
-    for target in json.loads(text):
-        if target["type"] == "executable":
-            found[target["name"]] = Path(target["filename"][0])
-    return found
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time in a folder; a second one waits, then finds it done."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
-def _compile(meson: list[str], folder: Path, names: list[str]) -> None:
-    _run([*meson, "compile", "-C", str(folder), *names], {}, "build")
+def _targets(folder: Path) -> dict[str, Path]:
+    """Every executable that meson knows, by name; brought up to date first."""
+    _ninja(folder, ["build.ninja"])
+    return {
+        target["name"]: Path(target["filename"][0])
+        for target in _introspect(folder, "targets")
+        if target["type"] == "executable"
+    }
+
+
+def _introspect(folder: Path, what: str) -> Any:
+    """What meson leaves beside the build for programs to read."""
+    path = folder / "meson-info" / f"intro-{what}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _ninja(folder: Path, names: list[str]) -> None:
+    _run(["ninja", "-C", str(folder), *names], {}, "build")
 
 
 def _run(command: list[str], environment: dict[str, str], what: str) -> str:
@@ -191,9 +212,7 @@ def _run(command: list[str], environment: dict[str, str], what: str) -> str:
     raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
 
 
-def _describe(
-    meson: list[str], folder: Path, targets: dict[str, Path], wanted: Iterable[str]
-) -> Build:
+def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> Build:
     programs: dict[str, Program] = {}
     missing: dict[str, str] = {}
     for name in wanted:
@@ -201,10 +220,8 @@ def _describe(
             programs[name] = _program(name, targets)
         except CannotRunError as error:
             missing[name] = str(error)
-    compiler = _introspect(meson, folder, "--compilers")["host"]["c"]
-    options = {
-        option["name"]: option["value"] for option in _introspect(meson, folder, "--buildoptions")
-    }
+    compiler = _introspect(folder, "compilers")["host"]["c"]
+    options = {option["name"]: option["value"] for option in _introspect(folder, "buildoptions")}
     return Build(
         compiler=compiler["full_version"],
         flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",
@@ -246,10 +263,6 @@ def _libraries(path: Path, library_path: str | None) -> set[Path]:
     )
     found = re.findall(r"(?:=> |^\s+)(/\S.*?) \(0x", done.stdout, re.MULTILINE)
     return {Path(name).resolve() for name in found}
-
-
-def _introspect(meson: list[str], folder: Path, what: str) -> Any:
-    return json.loads(_run([*meson, "introspect", what, str(folder)], {}, "read the build"))
 
 
 def _isa() -> str:

@@ -7,9 +7,11 @@ words for people, and an exit code.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,12 @@ from hdrh.histogram import HdrHistogram
 
 from nearmetal import build
 from nearmetal.errors import BadInputError, CannotRunError
-from nearmetal.lab.process import Child, Event, Where
+from nearmetal.lab.process import Child, Event, SilentError, Where
 from nearmetal.spec import Workload
 from nearmetal.spec import load as load_spec
 
 _WORKLOADS = {"standard": Workload(), "smoke": Workload(name="smoke", keys=1_000, flows=4)}
-_SILENCE_S = 300.0  # a preload of many keys against a slow server says nothing for long
+_SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
@@ -41,25 +43,32 @@ class Options:
 def load(options: Options) -> int:
     """Drive the target until the time is over or we are stopped; 1 when an answer was wrong."""
     duration_s = None if options.duration is None else seconds(options.duration)
-    argv = _command(options)
     wrong = answered = 0
-    deadline: float | None = None
-    with Child(argv, Where()) as child:
+    with Child(_command(options), Where()) as child:
         try:
-            while deadline is None or time.monotonic() < deadline:
-                event = child.event(_SILENCE_S)
-                # The clock starts with the first measured second, or where there is no answer.
-                if deadline is None and duration_s and event["event"] in ("measuring", "down"):
-                    deadline = time.monotonic() + duration_s
+            for event in _events(child, duration_s):
                 if event["event"] == "second":
                     wrong += event["wrong"]
                     answered += event["answered"]
-                text = json.dumps(event) if options.as_json else describe(event)
-                print(text, flush=True)
+                print(json.dumps(event) if options.as_json else describe(event), flush=True)
         except KeyboardInterrupt:
             pass
     print(f"nearmetal: {answered} right answers, {wrong} wrong", file=sys.stderr)
     return 1 if wrong or not answered else 0
+
+
+def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
+    """The generator's lines until the time is over; it may be silent for long."""
+    deadline = math.inf
+    while (left_s := deadline - time.monotonic()) > 0:
+        try:
+            event = child.event(min(left_s, _SLICE_S))
+        except SilentError:
+            continue
+        # The clock starts with the first measured second, or where there is no answer.
+        if duration_s and deadline == math.inf and event["event"] in ("measuring", "down"):
+            deadline = time.monotonic() + duration_s
+        yield event
 
 
 def describe(event: Event) -> str:
