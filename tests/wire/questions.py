@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 KEYS = (b"a", b"b", b"nm0000000000007", b"k" * 250)
 TOO_LONG = b"k" * 251
 
-keys = st.sampled_from(KEYS)
-flags = st.sampled_from([b"0", b"1", b"4294967295", b"4294967296", b"007", b"x", b"-1", b"1x"])
+keys = st.sampled_from([KEYS[0]] * 4 + [KEYS[1]] * 2 + [*KEYS])
+flags = st.sampled_from(
+    [b"0"] * 8 + [b"1", b"4294967295", b"4294967296", b"007", b"x", b"-1", b"1x"]
+)
 # Never a few seconds: memcached's clock is its own.
-exptimes = st.sampled_from([b"0"] * 6 + [b"-1", b"1000", b"2592001", b"2147483647", b"x", b"1 "])
+exptimes = st.sampled_from([b"0"] * 12 + [b"-1", b"1000", b"2592001", b"2147483647", b"x", b"1 "])
 numbers = st.one_of(
+    st.integers(0, 120).map(lambda n: b"%d" % n),
     st.integers(0, 2**64).map(lambda n: b"%d" % n),
     st.sampled_from([b"0", b"1", b"99", b"18446744073709551615", b"9223372036854775807", b"007"]),
 )
 # No '-': see the exception for numbers of 2^63 and above.
 values = st.one_of(
+    numbers,
     numbers,
     st.binary(max_size=40).map(lambda b: b"v" + b.replace(b"-", b"_")),
     st.integers(0, 2500).map(lambda n: b"0123456789abcdef" * (n // 16) + b"y" * (n % 16)),
@@ -94,6 +98,36 @@ alone = st.sampled_from(
     [b"get a " + TOO_LONG + b" b\r\n", b"set " + TOO_LONG + b" 0 0 1\r\nx\r\n", b"gets a a b b\r\n"]
 )
 
+
+@st.composite
+def number_story(draw: st.DrawFn) -> list[bytes]:
+    """A number, changed a few times, looked at."""
+    key, number = draw(keys), draw(numbers)
+    changes = draw(st.lists(st.sampled_from([b"incr", b"decr"]), min_size=1, max_size=3))
+    return [
+        b"set %b 0 0 %d\r\n%b\r\n" % (key, len(number), number),
+        *(b"%b %b %b\r\n" % (name, key, draw(numbers)) for name in changes),
+        b"get %b\r\n" % key,
+    ]
+
+
+@st.composite
+def cas_story(draw: st.DrawFn) -> list[bytes]:
+    """An id, learned, perhaps outdated, used."""
+    key = draw(keys)
+    between = draw(st.one_of(st.just(b""), change(), storage(), retrieval(), other))
+    return [
+        b"set %b 0 0 1\r\n5\r\n" % key,
+        draw(st.sampled_from([b"gets %b\r\n", b"gats 0 %b\r\n"])) % key,
+        *([between] if between else []),
+        b"cas %b 2 0 1 <cas %b>\r\n6\r\n" % (key, key),
+        b"gets %b\r\n" % key,
+    ]
+
+
 command = st.one_of(storage(), storage(), retrieval(), retrieval(), change(), change(), other)
 datagram = st.one_of(command, st.lists(command, min_size=2, max_size=5).map(b"".join), alone)
-datagrams = st.lists(datagram, min_size=1, max_size=12)
+_stories = st.one_of(datagram.map(lambda one: [one]), number_story(), cas_story())
+datagrams = st.lists(_stories, min_size=2, max_size=10).map(
+    lambda stories: [one for story in stories for one in story]
+)
