@@ -72,12 +72,13 @@ class ModelTarget:
     """The model itself, called as a function."""
 
     def __init__(self, guard: Guard) -> None:
-        self._model = Model(now_s=NOW_S)
+        self.now_s = NOW_S
+        self.model = Model(memory_bytes=1 << 40, now_s=NOW_S)
         self._rights = admission(guard.allow, guard.admin, guard.trusted)
         self._drops: Counter[str] = Counter()
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
-        reply = self._model.handle(datagram, NOW_S, self._rights(source))
+        reply = self.model.handle(datagram, self.now_s, self._rights(source))
         self._drops[reply.drop] += 1
         return reply.datagrams
 
