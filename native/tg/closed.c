@@ -9,6 +9,7 @@
 #include "clock.h"
 
 #define TX_BURST 32u
+_Static_assert(SLOT_TRIES_MAX >= 16, "a slot can count the tries");
 #define TRIES_MAX 16u /* of one request in preload and verify */
 #define REDRAWS_MAX 8u
 #define REST_TIMEOUTS 10u /* a lost id rests ten time-outs: 1 s */
@@ -162,17 +163,24 @@ static void reply_take(struct closed *closed, const struct datagram *reply, uint
         closed->counts.duplicate += slot->counted;
 }
 
+/* A loss is held against a request only where the target answered others meanwhile. */
+static bool target_answers(const struct closed *closed)
+{
+    return (int64_t)(closed->round_cycles - closed->last_reply_cycles) <
+           (int64_t)closed->match.timeout_cycles;
+}
+
 static void lost_take(struct closed *closed, const struct slot *slot, uint32_t flow)
 {
     struct draw again = {
-        .number = slot->number, .op = (uint8_t)slot->op, .tries = (uint8_t)(slot->tries + 1)};
+        .number = slot->number, .op = (uint8_t)slot->op, .tries = (uint8_t)slot->tries};
 
     closed->counts.lost += slot->counted;
     closed->phase_lost++;
     if (slot->op == OP_SET)
         keys_set_end(&closed->keys, slot->number, false);
     if (closed->source.phase == PHASE_PRELOAD || closed->source.phase == PHASE_VERIFY) {
-        if (again.tries >= TRIES_MAX)
+        if (target_answers(closed) && ++again.tries >= TRIES_MAX)
             closed->gave_up = true;
         source_again(&closed->source, again);
     }

@@ -234,7 +234,7 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
         }
         wanted = option_take(options, option, &get);
         if (wanted != NULL) {
-            fprintf(stderr, "nm-load: %s: %s wanted\n",
+            fprintf(stderr, "nm-load: %s%s: %s wanted\n", option == '?' ? "" : "--",
                     option == '?' ? argv[optind - 1] : names[option - OPT_TARGET].name, wanted);
             return 2;
         }
