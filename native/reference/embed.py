@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: BSD-3-Clause
 """Turn a file into a C array: embed.py FILE HEADER NAME."""
 
 import sys

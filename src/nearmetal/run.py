@@ -108,9 +108,7 @@ def skipped(spec: Spec, build: Build, topology: Topology) -> dict[str, str]:
     return reasons
 
 
-def _visit(
-    bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State
-) -> None:
+def _visit(bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State) -> None:
     rung, service = each.rung, each.service
     try:
         if each.round == 0:

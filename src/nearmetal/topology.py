@@ -37,7 +37,7 @@ class Topology(Frozen):
     sut_cpu: int
     tg_cpu: int
     control_cpus: tuple[int, ...]  # where Python waits
-    napi_pids: tuple[int, ...] = ()  # threads that do the receive processing: SUT's, TG's
+    napi_pid: int | None = None  # the thread that does the receive processing of the SUT's end
     placement: str  # in words
     notes: tuple[str, ...] = ()
 
@@ -66,18 +66,10 @@ def up(wire: WireName | None = None) -> Iterator[Topology]:
 @contextmanager
 def _veth(journal: Journal, cores: Cores) -> Iterator[Topology]:
     with netns.veth(journal) as pair:
-        sut_thread = steering.pin_receive(pair.sut, cores.sut)
-        tg_thread = steering.pin_receive(pair.tg, cores.tg)
-        threads = tuple(pid for pid in (sut_thread, tg_thread) if pid is not None)
+        thread = steering.pin_receive(pair.sut, cores.sut)
         notes = [cores.note] if cores.note else []
-        if len(threads) == 2:
-            placement = (
-                f"server and its receive thread (NAPI) on core {cores.sut},"
-                f" generator and its receive thread on core {cores.tg}"
-            )
-        else:
-            placement = f"server on core {cores.sut}, generator on core {cores.tg}"
-            notes.append("the kernel's receive threads cannot be seen here, so are not pinned")
+        if thread is None:
+            notes.append("the kernel's receive thread cannot be seen here, so it is not pinned")
         yield Topology(
             wire="veth",
             sut_netns=str(pair.sut.netns),
@@ -90,8 +82,11 @@ def _veth(journal: Journal, cores: Cores) -> Iterator[Topology]:
             sut_cpu=cores.sut,
             tg_cpu=cores.tg,
             control_cpus=tuple(sorted(cores.control)),
-            napi_pids=threads,
-            placement=placement,
+            napi_pid=thread,
+            placement=(
+                f"server and all receive processing on core {cores.sut} (its own in a NAPI"
+                f" thread), generator on core {cores.tg}"
+            ),
             notes=tuple(notes),
         )
 

@@ -165,7 +165,11 @@ def _load_argv(bench: Bench, port: int, service: Service) -> list[str]:
 
 
 def _listen(
-    bench: Bench, server: Server, generator: Child, service: Service, second: Callable[[Event], None]
+    bench: Bench,
+    server: Server,
+    generator: Child,
+    service: Service,
+    second: Callable[[Event], None],
 ) -> Measured:
     """Follow the generator's lines to its result."""
     spec, top = bench.spec, bench.topology

@@ -1,4 +1,4 @@
-"""What the machine is made to look like for a run: processes, namespaces, cores; and the undoing."""
+"""What the machine is made to look like for a run, and how that is undone."""
 
 from nearmetal.lab.journal import clean
 from nearmetal.lab.lock import machine_lock

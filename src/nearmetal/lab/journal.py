@@ -54,7 +54,7 @@ class Record(Frozen):
 
 @dataclass(frozen=True)
 class Journal:
-    """The records of one owner live in directory/PID-STARTED/, numbered in the order of the acts."""
+    """The records of one owner: directory/PID-STARTED/, numbered in the order of the acts."""
 
     directory: Path
     owner: Owner
@@ -111,7 +111,7 @@ def undo(record: Record) -> None:
 
 
 def _clean_owner(folder: Path) -> list[str]:
-    done = []
+    done: list[str] = []
     for file in sorted(folder.glob("*.json"), reverse=True):
         try:
             record = Record.model_validate_json(file.read_text(encoding="utf-8"))

@@ -77,7 +77,7 @@ def free_subnet() -> ipaddress.IPv4Network:
         assert isinstance(subnet, ipaddress.IPv4Network)
         if not any(subnet.overlaps(network) for network in networks):
             return subnet
-    raise NearmetalError(f"no free network for the wire: this machine routes all {_BENCHMARK_RANGE}")
+    raise NearmetalError(f"no network left for the wire: all of {_BENCHMARK_RANGE} is routed here")
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _namespace(journal: Journal, file: Path) -> Iterator[None]:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise NearmetalError(f"cannot make a network namespace: {result.stderr.strip()}")
-        script = "for each in all default; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done"
+        script = "cd /proc/sys/net/ipv6/conf; echo 1 | tee */disable_ipv6"
         if Path("/proc/sys/net/ipv6").is_dir():
             run_inside(file, script)
         yield
@@ -143,9 +143,7 @@ def _configure(end: End, other: End, prefix_bits: int) -> None:
         route.addr("add", index=index, address=end.addr, prefixlen=prefix_bits)
         route.link("set", index=index, state="up")
         # Permanent: no ARP on the wire, and no wait for it in the first trial.
-        route.neigh(
-            "replace", dst=other.addr, lladdr=other.mac, ifindex=index, state="permanent"
-        )
+        route.neigh("replace", dst=other.addr, lladdr=other.mac, ifindex=index, state="permanent")
 
 
 def _enter(netns: Path) -> None:

@@ -50,7 +50,7 @@ class SilentError(ChildError):
 
 
 def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
-    """The command line: the namespace (needs root), the core, the death signal, then the program."""
+    """The command line: namespace (needs root), core, death signal, then the program."""
     line: list[str] = []
     if where.netns is not None:
         line += ["nsenter", f"--net={where.netns}"]
@@ -88,6 +88,8 @@ class Child:
         except OSError as error:
             self._stderr.close()
             raise ChildError(f"cannot start {self.command[0]}: {error.strerror}") from error
+        # Readable once it has ended. Not reaped before stop, so its pid stays its own until then.
+        self._ended = os.pidfd_open(self._popen.pid)
 
     @property
     def pid(self) -> int:
@@ -101,8 +103,8 @@ class Child:
             if left <= 0:
                 raise SilentError(self._reason(f"said nothing for {timeout_s:g} s"))
             if not self._read(left):
-                self._popen.wait()
-                raise ChildError(self._reason(f"ended with {self._status()}"))
+                select.select([self._ended], [], [], left)
+                raise ChildError(self.failed() or self._reason("closed its output"))
         return _parse(self.name, line)
 
     def expect(self, name: str, timeout_s: float) -> Event:
@@ -113,7 +115,7 @@ class Child:
         return event
 
     def running(self) -> bool:
-        return self._popen.poll() is None
+        return not select.select([self._ended], [], [], 0)[0]
 
     def stop(self, grace_s: float = 3.0) -> list[Event]:
         """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
@@ -126,14 +128,24 @@ class Child:
                 self._popen.terminate()
             return self._rest(grace_s)
         finally:
-            self._popen.kill()  # does nothing where it has ended
+            # Its own children too: the group is theirs alone.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             self._popen.wait()
+            os.close(self._ended)
             stdout.close()
             self._stderr.close()
 
     def failed(self) -> str | None:
-        """Why it is not running any more, in words; None while it runs."""
-        return None if self.running() else self._reason(f"ended with {self._status()}")
+        """Why it is not running any more, in words; None while it runs. Not after stop."""
+        status = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if status is None:
+            return None
+        killed = status.si_code != os.CLD_EXITED
+        number = status.si_status
+        return self._reason(
+            f"ended with {signal.Signals(number).name if killed else f'exit code {number}'}"
+        )
 
     def __enter__(self) -> Child:
         return self
@@ -142,27 +154,36 @@ class Child:
         self.stop()
 
     def _rest(self, grace_s: float) -> list[Event]:
+        """Read until the program ends, or the grace is over."""
         deadline = time.monotonic() + grace_s
+        waiting = [self._ended, self._stdout()]
+        while self.running() and (left := deadline - time.monotonic()) > 0:
+            select.select(waiting, [], [], left)
+            if len(waiting) > 1 and not self._read(0):
+                waiting.pop()
+        while self._ready(0) and self._read(0):
+            pass
         events = []
-        while (left := deadline - time.monotonic()) > 0 and self._read(left):
-            while (line := self._line()) is not None:
-                events.append(_parse(self.name, line))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(max(0.0, deadline - time.monotonic()))
+        while (line := self._line()) is not None:
+            events.append(_parse(self.name, line))
         return events
 
     def _read(self, timeout_s: float) -> bool:
         """Read what is there, or wait. False at the end of the output."""
-        assert self._popen.stdout is not None
-        handle = self._popen.stdout.fileno()
-        ready, _, _ = select.select([handle], [], [], timeout_s)
-        if not ready:
+        if not self._ready(timeout_s):
             return True
-        piece = os.read(handle, 1 << 20)
+        piece = os.read(self._stdout(), 1 << 20)
         self._pending += piece
         if len(self._pending) > _LINE_BYTES_MAX:
             raise ChildError(f"{self.name} printed a line of more than {_LINE_BYTES_MAX} bytes")
         return piece != b""
+
+    def _ready(self, timeout_s: float) -> bool:
+        return bool(select.select([self._stdout()], [], [], timeout_s)[0])
+
+    def _stdout(self) -> int:
+        assert self._popen.stdout is not None
+        return self._popen.stdout.fileno()
 
     def _line(self) -> bytes | None:
         line, newline, rest = self._pending.partition(b"\n")
@@ -170,10 +191,6 @@ class Child:
             return None
         self._pending = rest
         return line
-
-    def _status(self) -> str:
-        code = self._popen.returncode
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def _reason(self, what: str) -> str:
         size = self._stderr.seek(0, os.SEEK_END)

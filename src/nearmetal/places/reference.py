@@ -13,9 +13,7 @@ from nearmetal.topology import Topology
 _MIB = 1 << 20
 
 
-def command(
-    rung: Rung, build: Build, topology: Topology, memory_bytes: int, port: int
-) -> Command:
+def command(rung: Rung, build: Build, topology: Topology, memory_bytes: int, port: int) -> Command:
     """The row's program."""
     if rung.name == "memcached":
         return _memcached(build, topology, memory_bytes, port)

@@ -1,0 +1,155 @@
+"""What dead owners left is undone, in reverse; what living ones hold is not touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nearmetal.lab import journal, lock, owner
+from nearmetal.lab.journal import Journal
+from nearmetal.lab.owner import Owner
+
+HERE = owner.current()
+
+
+@pytest.fixture
+def gone() -> Owner:
+    """An owner that has ended."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        status = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        ended = Owner(child.pid, int(status[19]), HERE.boot)
+        assert owner.alive(ended)
+        child.kill()
+    assert not owner.alive(ended)
+    return ended
+
+
+def abandon(directory: Path, who: Owner, kind: journal.Kind, what: Path, old: str | None) -> None:
+    """Write a record as a killed owner leaves it."""
+    record = journal.Record(kind=kind, what=str(what), old=old, owner=who)
+    journal._write(directory / "journal" / f"{who.pid}-{who.started_ticks}", record)
+
+
+def records(directory: Path) -> list[Path]:
+    return sorted((directory / "journal").rglob("*.json"))
+
+
+def test_written_before_the_act_and_gone_after_the_undo(tmp_path: Path) -> None:
+    thing = tmp_path / "thing"
+    mine = Journal(tmp_path / "journal", HERE)
+    with mine.holds("path", str(thing)):
+        assert len(records(tmp_path)) == 1 and not thing.exists()
+        thing.write_text("made")
+    assert not thing.exists() and not records(tmp_path)
+    assert not list((tmp_path / "journal").iterdir())
+
+
+def test_undone_when_the_body_fails(tmp_path: Path) -> None:
+    value = tmp_path / "value"
+    value.write_text("old\n")
+    with (
+        suppress(KeyboardInterrupt),
+        journal.changed(Journal(tmp_path / "journal", HERE), value, "new"),
+    ):
+        assert value.read_text() == "new"
+        raise KeyboardInterrupt
+    assert value.read_text() == "old" and not records(tmp_path)
+
+
+def test_clean_undoes_in_reverse(tmp_path: Path, gone: Owner) -> None:
+    value = tmp_path / "value"
+    value.write_text("third")
+    for old in ("first", "second"):  # changed twice: the first value must come back
+        abandon(tmp_path, gone, "value", value, old)
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "inside").touch()
+    abandon(tmp_path, gone, "path", made, None)
+    done = journal.clean(tmp_path)
+    assert [line.split()[0] for line in done] == ["path", "value", "value"]
+    assert value.read_text() == "first" and not made.exists()
+    assert not records(tmp_path) and journal.clean(tmp_path) == []
+
+
+def test_clean_leaves_the_living_alone(tmp_path: Path, gone: Owner) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.touch()
+    theirs.touch()
+    abandon(tmp_path, HERE, "path", mine, None)
+    abandon(tmp_path, gone, "path", theirs, None)
+    assert len(journal.clean(tmp_path)) == 1
+    assert mine.exists() and not theirs.exists() and len(records(tmp_path)) == 1
+
+
+def test_a_later_process_with_the_same_pid_is_somebody_else(tmp_path: Path) -> None:
+    thing = tmp_path / "thing"
+    thing.touch()
+    before = Owner(HERE.pid, HERE.started_ticks - 1, HERE.boot)
+    abandon(tmp_path, before, "path", thing, None)
+    other_boot = Owner(HERE.pid, HERE.started_ticks, "another boot")
+    abandon(tmp_path, other_boot, "path", thing, None)
+    journal.clean(tmp_path)
+    assert not thing.exists() and not records(tmp_path)
+
+
+def test_a_record_cut_short_by_the_kill(tmp_path: Path, gone: Owner) -> None:
+    thing = tmp_path / "thing"
+    thing.touch()
+    abandon(tmp_path, gone, "path", thing, None)
+    (records(tmp_path)[0].parent / "000002.json").write_text('{"kind":"pa')
+    journal.clean(tmp_path)
+    assert not thing.exists() and not records(tmp_path)
+
+
+def test_a_thing_never_made_is_no_error(tmp_path: Path, gone: Owner) -> None:
+    for kind in ("netns", "mount", "path", "value", "link"):
+        abandon(tmp_path, gone, kind, tmp_path / "never", "old")
+    assert len(journal.clean(tmp_path)) == 5
+
+
+@pytest.fixture
+def marked(gone: Owner) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that carries the marker of an owner that has ended."""
+    environment = os.environ | {owner.ENVIRONMENT: str(gone)}
+    with subprocess.Popen(["sleep", "60"], env=environment) as child:
+        yield child
+        child.kill()
+
+
+def test_children_of_the_dead_are_ended(tmp_path: Path, marked: subprocess.Popen[bytes]) -> None:
+    environment = os.environ | {owner.ENVIRONMENT: str(HERE)}
+    with subprocess.Popen(["sleep", "60"], env=environment) as ours:
+        done = journal.clean(tmp_path)
+        assert any(str(marked.pid) in line for line in done)
+        assert marked.wait(timeout=10) == -9
+        assert ours.poll() is None
+        ours.kill()
+
+
+def test_lock_names_the_holder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nearmetal.lab.lock import machine_lock\n"
+        "with machine_lock(Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        says = rf"pid {holder.pid} since 2.* \(-c"
+        with pytest.raises(lock.BusyError, match=says), lock.machine_lock(tmp_path):
+            pass
+        holder.kill()
+    with lock.machine_lock(tmp_path):  # a killed holder holds nothing
+        pass
+
+
+def test_lock_is_given_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with lock.machine_lock(tmp_path):
+            assert str(os.getpid()) in (tmp_path / "lock").read_text()
