@@ -257,11 +257,10 @@ static void flip(struct message *reply)
 /* Answers to GETs and SETs: what is stale, what is acknowledged, and which lie it will be. */
 static enum lie lie_choose(const struct asked *asked, const struct message *reply)
 {
-    uint32_t version;
     enum lie lie = lying ? lie_draw() : LIE_NONE;
 
     if (asked->op == OP_GET) {
-        version =
+        uint32_t version =
             value_version(reply->data + FRAME_BYTES, reply->len - FRAME_BYTES, 7, asked->number);
         if (version != 0 && (int32_t)(version - liar.acked[asked->number]) < 0) {
             log_lie("stale", asked->number);
