@@ -133,6 +133,25 @@ static void ids_run_out_and_come_back(void)
     match_close(&match);
 }
 
+/* Ids that wrap around must not hide an old request behind a new one. */
+static void the_oldest_is_found_after_a_wrap(void)
+{
+    enum slot_state before;
+    struct slot *old;
+    uint16_t id;
+
+    begin(1);
+    for (uint32_t i = 0; i < match.nb_ids - 1; i++) {
+        EXPECT(match_take(&match, 0, 0, &id) != NULL);
+        EXPECT(match_reply(&match, 0, id, &before) != NULL);
+    }
+    old = match_take(&match, 0, 0, &id);
+    EXPECT(match_take(&match, 0, TIMEOUT, &id) != NULL && id == 0);
+    EXPECT(match_expire(&match, 0, TIMEOUT) == old);
+    EXPECT(match_expire(&match, 0, TIMEOUT) == NULL && match.nb_in_flight == 1);
+    match_close(&match);
+}
+
 /* Long enough for every cursor to wrap around its ids many times, with losses among answers. */
 static void in_flight_is_conserved(void)
 {
@@ -175,6 +194,7 @@ int main(void)
     a_lost_id_rests();
     a_late_id_rests_too();
     ids_run_out_and_come_back();
+    the_oldest_is_found_after_a_wrap();
     in_flight_is_conserved();
     ids_are_checked();
     return 0;
