@@ -32,7 +32,7 @@ from nearmetal.protocol import END
 
 MEMORY_BYTES = 1 << 20  # the least there may be: some 15 of the largest values
 LARGEST_BYTES = 60_000
-ORDINARY, LONG = (60, 60), (1500, 200)  # examples, and steps of each
+ORDINARY, LONG = (30, 50), (1500, 200)  # examples, and steps of each
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -74,7 +74,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.reference.now_s += seconds
         self.same(b"get a b\r\n")
 
-    @rule(name=st.integers(0, 40), size=st.integers(100, LARGEST_BYTES), count=st.integers(1, 12))
+    @rule(
+        name=st.integers(0, 39),
+        size=st.one_of(st.sampled_from([20_000, LARGEST_BYTES]), st.integers(1, LARGEST_BYTES)),
+        count=st.integers(1, 30),
+    )
     def fill(self, name: int, size: int, count: int) -> None:
         """Large values of their own making, so that a stale one shows."""
         for i in range(name, name + count):
