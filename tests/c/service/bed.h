@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A test bed: a service in memory of its own, asked one datagram or one burst at a time.
+ *
+ * Every request lies in a heap block of exactly its length, so that AddressSanitizer sees a read
+ * past its end; replies go to rooms of exactly the promised size. `alias` lends the request's own
+ * buffer as room instead, as datapaths do.
+ */
+#ifndef NEARMETAL_TEST_BED_H
+#define NEARMETAL_TEST_BED_H
+
+#include "service.h"
+
+#define BED_START_NS 1700000000000000000ull
+#define BED_MESSAGE_BYTES (SERVICE_REPLY_DATAGRAMS_MAX * SERVICE_DATAGRAM_BYTES)
+
+enum bed_who { BED_ADMIN, BED_USER, BED_UNTRUSTED, BED_STRANGER };
+
+struct bed {
+    void *memory;
+    struct service *service;
+    uint64_t now_ns;
+    enum bed_who who;  /* of the next requests */
+    bool alias;        /* lend requests' own buffers */
+    unsigned nb_slots; /* of each call; default SERVICE_BURST_MAX */
+    /* Of the last bed_ask: */
+    enum drop_reason drop;
+    unsigned nb_datagrams;
+    uint32_t message_bytes;
+    uint8_t message[BED_MESSAGE_BYTES]; /* datagrams joined, frames checked and cut off */
+};
+
+void bed_open(struct bed *bed, uint64_t memory_bytes);
+void bed_close(struct bed *bed);
+
+/* One datagram behind a frame with a fixed id; checks the reply's frames. */
+void bed_ask_bytes(struct bed *bed, const void *data, uint32_t nb_bytes);
+
+/* The same, and the answer must be this text. */
+void bed_expect(struct bed *bed, const char *text, const char *answer);
+
+/* A whole datagram, its frame included. */
+void bed_ask_raw(struct bed *bed, const void *datagram, uint32_t nb_bytes);
+
+struct source bed_source(enum bed_who who);
+
+#endif
