@@ -29,13 +29,13 @@ def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
     _leave(folder / "spec.json", chosen)
     _leave(folder / "machine.json", machine.facts())
-    began = time.monotonic()
-    built = build.build(programs(chosen), progress=shown.stage)
-    _leave(folder / "build.json", built)
-    shown.say(f"built in {time.monotonic() - began:.0f} s")
     with lab.machine_lock():
         for line in lab.clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
+        began = time.monotonic()
+        built = build.build(programs(chosen), progress=shown.stage)
+        _leave(folder / "build.json", built)
+        shown.say(f"built in {time.monotonic() - began:.0f} s")
         _measure(chosen, built, folder, shown)
     result = report.write(folder)
     failed = any(row.status == "failed" for row in result.rows)

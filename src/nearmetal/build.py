@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.lab import process
 from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
 from nearmetal.setup import files
@@ -143,7 +144,11 @@ def _meson() -> list[str]:
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
     venv = str(Path(sys.executable).parent)
-    return {**os.environ, **extra, "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
+    return {
+        **process.environment(),
+        **extra,
+        "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+    }
 
 
 def _configure(meson: list[str], folder: Path, variant: Variant) -> None:
@@ -196,6 +201,7 @@ def _ninja(folder: Path, names: list[str]) -> None:
 
 def _run(command: list[str], environment: dict[str, str], what: str) -> str:
     """Run a build tool; where it fails, show what the compiler said and not the rest."""
+    command = process.chain(command, process.Where())  # it ends with us, however we end
     done = subprocess.run(
         command, env=_environment(environment), capture_output=True, text=True, check=False
     )

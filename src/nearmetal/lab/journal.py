@@ -54,7 +54,7 @@ class Record(Frozen):
 
 @dataclass(frozen=True)
 class Journal:
-    """The records of one owner: directory/PID-STARTED/, numbered in the order of the acts."""
+    """The records of one owner: directory/PID:STARTED/, numbered in the order of the acts."""
 
     directory: Path
     owner: Owner
@@ -112,24 +112,28 @@ def undo(record: Record) -> None:
 
 def _clean_owner(folder: Path) -> list[str]:
     done: list[str] = []
+    # By the folder's name: a record of a living owner may be half written at this moment.
+    owner = owners.parse(folder.name)
+    if owner is None or owners.alive(owner):
+        return done
     for file in sorted(folder.glob("*.json"), reverse=True):
         try:
             record = Record.model_validate_json(file.read_text(encoding="utf-8"))
-        except ValidationError:  # killed while writing it: so nothing was done yet
-            file.unlink()
+        except FileNotFoundError:  # another clean was here first
             continue
-        if owners.alive(record.owner):
-            return done
+        except ValidationError:  # killed while writing it: so nothing was done yet
+            file.unlink(missing_ok=True)
+            continue
         undo(record)
-        file.unlink()
+        file.unlink(missing_ok=True)
         done.append(f"{record.kind} {record.what} (of {record.owner.pid})")
-    with contextlib.suppress(OSError):  # a live owner is about to write its first record
+    with contextlib.suppress(FileNotFoundError):
         folder.rmdir()
     return done
 
 
 def _folder(directory: Path, owner: Owner) -> Path:
-    return directory / f"{owner.pid}-{owner.started_ticks}"
+    return directory / str(owner)
 
 
 def _write(folder: Path, record: Record) -> Path:

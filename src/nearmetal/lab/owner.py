@@ -19,7 +19,6 @@ PROC = Path("/proc")
 class Owner:
     pid: int
     started_ticks: int  # since boot: field 22 of /proc/PID/stat
-    boot: str  # the kernel's boot id: ticks mean nothing in another boot
 
     def __str__(self) -> str:
         return f"{self.pid}:{self.started_ticks}"
@@ -29,13 +28,11 @@ def current() -> Owner:
     """This process."""
     status = _status(os.getpid(), PROC)
     assert status is not None, "/proc is not mounted"
-    return Owner(os.getpid(), status[1], boot_id())
+    return Owner(os.getpid(), status[1])
 
 
 def alive(owner: Owner, proc: Path = PROC) -> bool:
     """True while that very process runs; a zombie has ended."""
-    if owner.boot != boot_id(proc):
-        return False
     status = _status(owner.pid, proc)
     return status is not None and status[0] not in "ZX" and status[1] == owner.started_ticks
 
@@ -58,9 +55,15 @@ def marked_by(pid: int, proc: Path = PROC) -> Owner | None:
     prefix = f"{ENVIRONMENT}=".encode()
     for entry in environment.split(b"\0"):
         if entry.startswith(prefix):
-            owner, _, started = entry[len(prefix) :].decode(errors="replace").partition(":")
-            if owner.isdigit() and started.isdigit():
-                return Owner(int(owner), int(started), boot_id(proc))
+            return parse(entry[len(prefix) :].decode(errors="replace"))
+    return None
+
+
+def parse(text: str) -> Owner | None:
+    """Back from str(owner)."""
+    pid, _, started = text.partition(":")
+    if pid.isdecimal() and started.isdecimal():
+        return Owner(int(pid), int(started))
     return None
 
 
@@ -72,10 +75,6 @@ def state_directory() -> Path:
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "nearmetal"
     return Path(tempfile.gettempdir()) / f"nearmetal-{os.geteuid()}"
-
-
-def boot_id(proc: Path = PROC) -> str:
-    return (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _status(pid: int, proc: Path) -> tuple[str, int] | None:
