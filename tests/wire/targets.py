@@ -29,6 +29,7 @@ OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg")
 ALL = (*OURS, "memcached")
 START_S = 20.0
 NOW_S = 1_800_000_000  # of the targets whose clock is ours
+WILDCARDS = ("0.0.0.0", "::")
 OPEN = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=LOOPBACK)
 
 
@@ -52,7 +53,9 @@ class Tools:
     third_party: Callable[[str], list[str]]
 
 
-def open_target(rung: str, tools: Tools, guard: Guard = OPEN, host: str = ALL_RIGHTS) -> Target:
+def open_target(
+    rung: str, tools: Tools, guard: Guard = OPEN, host: str = ALL_RIGHTS, service: str = "kv"
+) -> Target:
     """Start a rung. It answers when this returns."""
     if rung == "model":
         return ModelTarget(guard)
@@ -60,12 +63,11 @@ def open_target(rung: str, tools: Tools, guard: Guard = OPEN, host: str = ALL_RI
         return Library(tools.programs("libnm-kv.so"), guard)
     if rung == "memcached":
         return Memcached(tools.third_party("memcached"))
-    command = (
-        [str(tools.programs(f"nm-{rung.removeprefix('host-')}-kv"))]
-        if (rung != "host-py")
-        else [sys.executable, "-m", "nearmetal.datapaths.py"]
-    )
-    return Program(command, guard, host)
+    if rung == "host-py":
+        python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
+        return Program(python, guard, host)
+    name = f"nm-{rung.removeprefix('host-')}-{service}"
+    return Program([str(tools.programs(name))], guard, host)
 
 
 class ModelTarget:
@@ -97,7 +99,8 @@ class Sockets:
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._sockets: dict[str, socket.socket] = {}
         self.sentinel_count = 0
-        self._main = Udp(self._socket(ALL_RIGHTS if self._family == socket.AF_INET else host))
+        source = ALL_RIGHTS if self._family == socket.AF_INET else "::1"
+        self._main = Udp(self._socket(source))
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
         self.sentinel_count += 1
@@ -139,7 +142,8 @@ class Program:
         assert self.process.stdout is not None
         self.ready = json.loads(self.process.stdout.readline())
         self.port = int(self.ready["listen"].rpartition(":")[2])
-        self._sockets = Sockets(host, self.port)
+        asked = host if host not in WILDCARDS else ALL_RIGHTS
+        self._sockets = Sockets(asked, self.port)
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
         return self._sockets.ask(datagram, source)
