@@ -12,7 +12,7 @@ from questions import datagrams
 from session import Session
 from targets import OURS, Target, Tools, open_target
 
-ORDINARY, LONG = 800, 10_000  # examples a rung
+ORDINARY, LONG = 800, 5_000  # examples a rung
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@
 
 A DUT as docs/programs.md describes them, with the options of the native ones. Like the native loop
 it receives, handles, sends, counts in one place, and drains when told to stop. `--memory` is what
-the items are charged (key + value + 32 bytes each); the Python objects around them take some six
-times that.
+the items are charged (key + value + 32 bytes each, so a million standard items are 80 MB); with the
+Python objects around them the process takes some five times that.
 """
 
 from __future__ import annotations
