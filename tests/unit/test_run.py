@@ -1,0 +1,135 @@
+"""The order of trials, who is skipped, and what makes a trial fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nearmetal import run, trial
+from nearmetal.build import Build, Program
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.rungs import Service, find
+from nearmetal.samples import Counts, Sample, read
+from nearmetal.spec import Spec, SpecRung, Workload
+from nearmetal.topology import Topology
+
+PROGRAMS = (
+    "nm-load", "memcached", "python", "nm-null-veth",
+    "nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv", "nm-mmsg-echo",
+)  # fmt: skip
+
+
+def spec(**rounds: int) -> Spec:
+    """Rows by name, `_` for `-`, with their rounds."""
+    names = {name.replace("_", "-"): number for name, number in rounds.items()}
+    rungs = tuple(
+        SpecRung(rung=find(name), services=find(name).services, rounds=number)
+        for name, number in names.items()
+    )
+    return Spec(name="made", workload=Workload(keys=1000), rungs=rungs)
+
+
+def built(*without: str) -> Build:
+    programs = {
+        name: Program(path=f"/nowhere/{name}", image_bytes=1, sha256="0")
+        for name in PROGRAMS
+        if name not in without
+    }
+    missing = {name: f"no {name} here" for name in without}
+    return Build(
+        compiler="", flags="", isa="", commit=None, dirty=False, folder="", programs=programs,
+        missing=missing,
+    )  # fmt: skip
+
+
+def loopback() -> Topology:
+    return Topology(
+        wire="lo", sut_netns=None, tg_netns=None, sut_addr="127.0.0.1", tg_addr="127.0.0.1",
+        subnet="127.0.0.0/8", sut_iface="lo", tg_iface="lo", sut_cpu=0, tg_cpu=0,
+        control_cpus=(0,), placement="",
+    )  # fmt: skip
+
+
+class Told:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+
+    def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
+        assert 1 <= number <= of
+
+    def trial_second(self, rung: str, service: Service, event: object) -> None:
+        raise AssertionError("nothing is measured here")
+
+    def trial_finished(self, sample: Sample) -> None:
+        self.samples.append(sample)
+
+
+def test_each_round_visits_every_row_once_in_an_order_of_its_own() -> None:
+    made = spec(memcached=6, host_sock=6, host_mmsg=6, host_py=1)
+    order = list(run.trials(made))
+    rounds = [[t for t in order if t.round == number] for number in range(6)]
+    assert [t for each in rounds for t in each] == order  # one round after the other
+    rows = [{(t.rung.name, t.service) for t in each} for each in rounds]
+    assert [len(each) for each in rounds] == [7, 5, 5, 5, 5, 5]
+    assert [len(each) for each in rows] == [7, 5, 5, 5, 5, 5]
+    assert len({tuple((t.rung.name, t.service) for t in each) for each in rounds[1:]}) > 1
+    assert order == list(run.trials(made))
+
+
+def test_skipped_with_the_reason() -> None:
+    made = spec(memcached=1, host_sock=1, limit_veth=1)
+    reasons = run.skipped(made, built("memcached", "nm-null-veth"), loopback())
+    assert set(reasons) == {"memcached", "limit-veth"}
+    assert reasons["memcached"] == "no memcached here"
+    assert "lo" in reasons["limit-veth"]
+
+
+def test_nothing_without_the_generator(tmp_path: Path) -> None:
+    with pytest.raises(CannotRunError, match="no nm-load here"):
+        run.run(spec(host_sock=1), built("nm-load"), loopback(), tmp_path, Told())
+
+
+def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+        raise NearmetalError(f"{service} does not start")
+
+    monkeypatch.setattr(run, "check", check)
+    told = Told()
+    run.run(spec(host_sock=3), built(), loopback(), tmp_path, told)
+    assert sorted((s.service, s.status, s.reason) for s in told.samples) == [
+        ("echo", "failed", "echo does not start"),
+        ("kv", "failed", "kv does not start"),
+    ]
+    assert list(read(tmp_path / "samples.jsonl")) == told.samples
+    assert json.loads((tmp_path / "run.json").read_text())["partial"] is False
+
+
+def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "check", check)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
+    state = json.loads((tmp_path / "run.json").read_text())
+    assert state["partial"] is True and state["reason"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("changed", "evicted", "says"),
+    [
+        ({}, 0, ""),
+        ({"lost": 7}, None, ""),  # losses are counted, they are no wrong answers
+        ({"wrong": 3, "stale": 1}, 0, "3 wrong answers, of them 1 stale and 0 unexpected misses"),
+        ({}, 5, "5 items were evicted"),
+        ({"answered": 0}, 0, "no right answer"),
+    ],
+)
+def test_what_fails_a_trial(changed: dict[str, int], evicted: int | None, says: str) -> None:
+    counts = dict.fromkeys(Counts.model_fields, 0) | {"answered": 1} | changed
+    reason = trial._reason(Counts(**counts), evicted)
+    assert reason.startswith(says) and bool(reason) == bool(says)
