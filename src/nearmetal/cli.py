@@ -7,8 +7,10 @@ the command that needs them, so that `list` is quick and `serve` needs no plotti
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -40,8 +42,7 @@ Rungs = Annotated[
 
 def main() -> NoReturn:
     """Run a command; what goes wrong in the user's world is one line on stderr."""
-    # A kill takes the same way down as Ctrl-C: through every `with`, in reverse.
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupting(os.getpid()))
     try:
         app(prog_name="nearmetal")
     except NearmetalError as error:
@@ -49,9 +50,20 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
+def _interrupting(pid: int) -> Callable[[int, FrameType | None], NoReturn]:
+    """A kill takes the same way down as Ctrl-C: through every `with`, in reverse.
+
+    But only in the process it was sent to: a library that forks and ends its child by SIGTERM must
+    not have that child undo what its parent made.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        if os.getpid() != pid:
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    return interrupt
 
 
 def _complain(error: NearmetalError) -> int:

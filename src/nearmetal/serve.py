@@ -31,7 +31,7 @@ class Options:
     metrics: str | None
 
 
-@dataclass
+@dataclass(eq=False)
 class Counters:
     """The last counters line; the metrics endpoint reads it from its own thread."""
 

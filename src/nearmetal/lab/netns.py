@@ -100,9 +100,11 @@ def inside(netns: Path | None) -> Iterator[None]:
 def run_inside(netns: Path, script: str, *arguments: str) -> str:
     """A few lines of shell in a namespace, with a /sys that shows its links. Returns its output."""
     # sysfs shows the links of the namespace it was mounted from, hence a mount of our own, in a
-    # mount namespace that ends with the shell.
-    script = f"set -e; mount -t sysfs sysfs /sys; {script}"
-    command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", script, "sh"]
+    # mount namespace that ends with the shell. Only /sys is made private there, as unshare would
+    # do for all of it: in a chroot / is no mount, and cannot be.
+    script = f"set -e; mount --make-private /sys; mount -t sysfs sysfs /sys; {script}"
+    command = ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "unchanged"]
+    command += ["sh", "-c", script, "sh"]
     result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise NearmetalError(f"in namespace {netns.name}: {result.stderr.strip() or script}")
