@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nearmetal import corpus, load
-from nearmetal.build import Build
+from nearmetal.build import Build, program_of
 from nearmetal.errors import NearmetalError
 from nearmetal.lab import cpus
 from nearmetal.lab.netns import inside
@@ -90,7 +90,7 @@ def trial(
         final = _final(server)
     if final is not None:
         evicted = final["evicted"]
-    image = bench.build.programs[_program(bench, rung, service)].image_bytes
+    program = bench.build.programs[program_of(rung.name, rung.datapath, service)]
     counts = Counts(**{name: measured.result[name] for name in Counts.model_fields})
     return Sample(
         rung=rung.name,
@@ -109,7 +109,7 @@ def trial(
         tg_cycles=measured.result["cycles"],
         tsc_hz=measured.result["tsc_hz"],
         resources=Resources(
-            image_bytes=image,
+            image_bytes=program.image_bytes,
             rss_bytes=rss,
             store_budget_bytes=server.store_budget_bytes if service == "kv" else None,
             start_ms=server.start_ms,
@@ -269,12 +269,6 @@ def _syscalls(final: Event | None) -> float | None:
     if final is None or not final["replies"]:
         return None
     return float(final["syscalls"]) * 1e6 / float(final["replies"])
-
-
-def _program(bench: Bench, rung: Rung, service: Service) -> str:
-    from nearmetal.build import program_of
-
-    return program_of(rung.name, rung.datapath, service)
 
 
 def _free_port(addr: str) -> int:

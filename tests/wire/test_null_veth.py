@@ -1,0 +1,98 @@
+"""The null responder of veth: turns our port's plain datagrams round, and passes all the rest."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nearmetal import build, topology
+from nearmetal.lab.netns import inside
+from nearmetal.lab.process import Child, ChildError
+from nearmetal.topology import Topology
+
+PORT = 21_300
+ANSWER_S = 10.0
+# RFC 791, 3.1: no operation three times, end of options.
+OPTIONS = b"\1\1\1\0"
+
+pytestmark = [
+    pytest.mark.rung("limit-veth"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="veth needs root"),
+]
+
+
+@pytest.fixture(scope="module")
+def program(programs: Callable[[str], Path]) -> Path:
+    reason = build.why_not("nm-null-veth")
+    if reason is not None:
+        pytest.skip(reason)
+    return programs("nm-null-veth")
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Topology]:
+    """One wire for all; the responder is attached per test, as only one can be."""
+    with topology.up("veth") as top:
+        yield top
+
+
+@pytest.fixture
+def responder(program: Path, wire: Topology) -> Iterator[Topology]:
+    with Child(command(program, wire), wire.sut) as child:
+        assert child.expect("ready", ANSWER_S) == {"event": "ready"}
+        yield wire
+        assert child.stop() == []
+
+
+def command(program: Path, wire: Topology) -> list[str]:
+    argv = [str(program), "--iface", wire.sut_iface, "--port", str(PORT)]
+    return [*argv, "--peer", wire.tg_iface, "--peer-netns", str(wire.tg_netns)]
+
+
+def client(wire: Topology, port: int) -> socket.socket:
+    with inside(wire.tg.netns):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.settimeout(ANSWER_S)
+    udp.connect((wire.sut_addr, port))
+    return udp
+
+
+@pytest.mark.parametrize("size", [0, 1, 18, 64, 1472])
+def test_comes_back_unchanged(responder: Topology, size: int) -> None:
+    with client(responder, PORT) as udp:
+        for number in range(3):
+            sent = bytes((at + number) % 256 for at in range(size))
+            udp.send(sent)
+            assert udp.recv(2000) == sent
+
+
+@pytest.mark.parametrize("what", ["other port", "fragments", "options"])
+def test_passes_to_the_kernel(responder: Topology, what: str) -> None:
+    """Nobody listens, so what reaches the kernel draws its refusal, and no datagram."""
+    with client(responder, PORT + 1 if what == "other port" else PORT) as udp:
+        if what == "options":
+            udp.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, OPTIONS)
+        udp.send(b"x" * (3000 if what == "fragments" else 10))
+        with pytest.raises(ConnectionRefusedError):
+            udp.recv(4000)
+
+
+def test_detached_at_the_end(program: Path, wire: Topology) -> None:
+    """Another one can be attached after each that ended, killed ones too."""
+    for grace_s in (3.0, 0.0):
+        with Child(command(program, wire), wire.sut) as child:
+            child.expect("ready", ANSWER_S)
+            child.stop(grace_s)
+
+
+def test_says_what_is_wrong(program: Path, wire: Topology) -> None:
+    argv = [str(program), "--iface", "nowhere", *command(program, wire)[3:]]
+    with (
+        Child(argv, wire.sut) as child,
+        pytest.raises(ChildError, match=r"cannot attach native XDP to nowhere: No such device"),
+    ):
+        child.event(ANSWER_S)
