@@ -2,6 +2,7 @@
 /* The test bed; see bed.h. Networks: 10/8 may all, 10.1/16 is no admin, 10.2/16 is not trusted. */
 #include "bed.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "check.h"
@@ -29,8 +30,9 @@ void bed_open(struct bed *bed, uint64_t memory_bytes)
     admin[0] = ipv4(10, 0, 16);
     trusted[0] = ipv4(10, 0, 16);
     trusted[1] = ipv4(10, 1, 16);
-    memset(bed, 0, sizeof(*bed));
-    bed->memory = aligned_alloc(64, memory_bytes);
+    void *memory = bed->memory;
+    memset(bed, 0, offsetof(struct bed, message));
+    bed->memory = memory != NULL ? memory : aligned_alloc(64, memory_bytes);
     CHECK(bed->memory != NULL);
     memset(bed->memory, 0, memory_bytes);
     struct service_config config = {.memory = bed->memory,
@@ -49,6 +51,7 @@ void bed_open(struct bed *bed, uint64_t memory_bytes)
 void bed_close(struct bed *bed)
 {
     free(bed->memory);
+    bed->memory = NULL;
 }
 
 static uint32_t big16(const uint8_t *at)

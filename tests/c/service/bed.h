@@ -30,6 +30,8 @@ struct bed {
     uint8_t message[BED_MESSAGE_BYTES]; /* datagrams joined, frames checked and cut off */
 };
 
+/* A bed that is all zero, or one that is open: then with the same memory, and everything in it is
+ * forgotten. */
 void bed_open(struct bed *bed, uint64_t memory_bytes);
 void bed_close(struct bed *bed);
 

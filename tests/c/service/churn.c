@@ -2,7 +2,7 @@
 /*
  * Churn: does the store hold much, and the right things, when sizes are mixed and memory is short?
  *
- *     churn SETS [--overwrite]
+ *     churn SETS [--overwrite]        NEARMETAL_TEST_LONG=1: 20,000,000 SETs
  *
  * 64 MiB; 200,000 keys, Zipf 0.99, each with a fixed size, log-uniform in 8..8,000 bytes. Each step
  * is a GET, and on a miss a SET, until so many SETs are done. No SET may fail; keys and values
@@ -19,6 +19,7 @@
 
 enum { NB_KEYS = 200000, VALUE_MIN = 8, VALUE_MAX = 8000, NONE = NB_KEYS };
 #define MEMORY_BYTES (64u << 20)
+#define NB_SETS_LONG 20000000u
 #define SHARE_MIN 0.75
 #define POINTS_MAX 0.03
 #define WARM_SHARE 0.3 /* of the SETs, before hits are counted */
@@ -124,7 +125,10 @@ int main(int argc, char **argv)
     static struct workload workload;
     struct workload_config config = {.nb_keys = NB_KEYS, .zipf = 0.99, .seed = 1};
     struct random random = {1};
-    uint64_t nb_sets_max = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
+    const char *is_long = getenv("NEARMETAL_TEST_LONG");
+    uint64_t nb_sets_max = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+    if (is_long != NULL && strcmp(is_long, "1") == 0)
+        nb_sets_max = NB_SETS_LONG;
     bool overwrite = argc > 2 && strcmp(argv[2], "--overwrite") == 0;
     uint64_t nb_sets = 0, nb_steps = 0, nb_counted = 0, nb_hits = 0, nb_lru_hits = 0;
     double lowest_share = 1;

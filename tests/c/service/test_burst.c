@@ -208,7 +208,7 @@ static void bursts_are_sequences(unsigned nb_slots)
 
 int main(void)
 {
-    struct bed *bed = malloc(sizeof(*bed));
+    struct bed *bed = calloc(1, sizeof(*bed));
     CHECK(bed != NULL);
     for (unsigned mode = 0; mode < 4; mode++) {
         bed_open(bed, 1 << 20);

@@ -137,7 +137,7 @@ static void odd_bytes(struct bed *bed)
 
 int main(void)
 {
-    struct bed *bed = malloc(sizeof(*bed));
+    struct bed *bed = calloc(1, sizeof(*bed));
     CHECK(bed != NULL);
     for (int alias = 0; alias < 2; alias++) {
         bed_open(bed, 1 << 20);

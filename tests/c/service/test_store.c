@@ -166,7 +166,7 @@ static void largest(struct bed *bed)
 
 int main(void)
 {
-    struct bed *bed = malloc(sizeof(*bed));
+    struct bed *bed = calloc(1, sizeof(*bed));
     CHECK(bed != NULL);
     bed_open(bed, 1 << 20);
     expiry(bed);

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Fuzz the service for a bounded time, from seeds made here: every line below becomes an input of one
+# burst with that datagram, once from an administrator and once from an untrusted source, in place.
+# NEARMETAL_TEST_LONG=1: the long edition.
+#
+#     fuzz.sh PROGRAM
+set -eu
+program=$1
+seconds=15
+if [ "${NEARMETAL_TEST_LONG:-0}" = 1 ]; then
+    seconds=600
+fi
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/seeds"
+
+# seed NAME OPTIONS TEXT: see fuzz.c; a length above what is left means the rest.
+seed() {
+    { printf '\000\077'; printf "\\$(printf %o "$2")"; printf '\377\377'; printf "$3"; } \
+        > "$folder/seeds/$1-$2"
+}
+
+n=0
+while IFS= read -r line; do
+    n=$((n + 1))
+    seed $n 1 "$line"
+    seed $n 11 "$line"
+done << 'LINES'
+get k\r\n
+gets k l\r\n
+gat 10 k\r\n
+gats 1 k\r\n
+set k 0 0 3\r\nabc\r\nget k\r\n
+set k 1 5 2 noreply\r\n10\r\nincr k 1\r\ndecr k 20\r\nget k\r\n
+add k 0 0 1\r\na\r\nappend k 0 0 1\r\nb\r\nprepend k 0 0 1\r\nc\r\n
+replace k 0 -1 1\r\na\r\ncas k 0 0 1 1\r\na\r\n
+delete k\r\ndelete k 0 noreply\r\n
+touch k 1700000100\r\n
+flush_all\r\nflush_all 2\r\nstats\r\nverbosity 1\r\nversion\r\nquit\r\n
+set big 0 0 2000000\r\nabc
+get k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k\r\n
+\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n
+LINES
+
+exec_status=0
+"$program" -seed=1 -max_total_time=$seconds -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+    -print_final_stats=1 -artifact_prefix="$folder/" "$folder/seeds" > "$folder/log" 2>&1 ||
+    exec_status=$?
+tail -n 40 "$folder/log"
+for found in "$folder"/crash-* "$folder"/timeout-* "$folder"/oom-*; do
+    if [ -e "$found" ]; then
+        echo "$found (base64):"
+        base64 "$found"
+    fi
+done
+exit $exec_status
