@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -58,16 +59,28 @@ def look() -> Machine:
     with IPRoute() as route:
         links = frozenset(link.get("ifname") for link in route.get_links())
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    # All of ours are namespaces; others may mount what they like meanwhile.
+    mounts = [line for line in mounts if " - nsfs " in line]
+    theirs = {line.split()[3] for line in mounts if _of_the_living(line)}
     state = owner.state_directory()
     return Machine(
         links=links,
-        mounts=frozenset(line.split(maxsplit=3)[3] for line in mounts),
-        namespaces=frozenset(_namespaces()),
+        mounts=frozenset(line.split()[4] for line in mounts if not _of_the_living(line)),
+        namespaces=frozenset(_namespaces()) - theirs,
         bpf_programs=frozenset(_bpf_programs()),
         values=frozenset(_values()),
-        state=frozenset(str(path) for path in state.rglob("*") if path.is_file())
-        - {f"{state}/lock"},
+        state=frozenset(
+            str(path)
+            for path in state.rglob("*")
+            if path.is_file() and path.name != "lock" and not _of_the_living(str(path))
+        ),
     )
+
+
+def _of_the_living(text: str) -> bool:
+    """Another run may be at it: what names a living process is not left over."""
+    named = re.search(r"nm-(\d+)-|journal/(\d+):", text)
+    return named is not None and psutil.pid_exists(int(named[1] or named[2]))
 
 
 def _namespaces() -> Iterator[str]:
