@@ -2,6 +2,9 @@
 /*
  * The generator's port over UDP sockets: one connected socket per flow, recvmmsg and sendmmsg.
  *
+ * A receive may bring several replies of one flow as one message, where the server or the network
+ * stack joined them (UDP_GRO): they are cut up here, which is cheaper than in the kernel.
+ *
  * Sockets are polled in turn without blocking. Nothing sleeps on them, so an arriving reply wakes
  * nobody: that would cost time on the core that delivers it, which may be the target's.
  */
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +24,26 @@
 #define SEND_TRIES_MAX 8u
 #define SOCKET_BYTES_PER_REQUEST 4096 /* what the kernel books for a datagram, generously */
 #define SOCKET_BYTES_MIN (1 << 20)
+#define MESSAGE_BYTES_MAX 65536u
+/* Whole 64 KiB apart, all messages would begin in the same cache set. */
+#define MESSAGE_STRIDE_BYTES (MESSAGE_BYTES_MAX + 3 * 64)
+
+/* Room for the control message that says how long each joined datagram is. */
+struct join_control {
+    _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(int))];
+};
 
 struct port {
     uint32_t nb_flows;
     uint32_t cursor; /* flow to poll next */
+    /* The last receive: messages of one flow, cut up as far as `offset` of `message`. */
+    uint32_t rx_flow, message, nb_messages, offset;
     uint32_t request_bytes, reply_bytes;
     int *sockets;
     uint8_t *rooms, *replies; /* PORT_BURST_MAX each */
     struct mmsghdr tx[PORT_BURST_MAX], rx[PORT_BURST_MAX];
     struct iovec tx_iov[PORT_BURST_MAX], rx_iov[PORT_BURST_MAX];
+    struct join_control rx_control[PORT_BURST_MAX];
 };
 
 static const char *target_parse(const char *target, struct addrinfo **info)
@@ -75,6 +90,14 @@ static void socket_room(int fd, uint32_t window)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
+/* Joined replies stay joined until here; where the kernel cannot, they come one by one. */
+static void socket_join(int fd)
+{
+    int on = 1;
+
+    (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+}
+
 static const char *sockets_open(struct port *port, const struct port_config *config)
 {
     static char error[128];
@@ -93,6 +116,7 @@ static const char *sockets_open(struct port *port, const struct port_config *con
             break;
         }
         socket_room(fd, config->window);
+        socket_join(fd);
         port->sockets[port->nb_flows] = fd;
     }
     if (info != NULL)
@@ -107,8 +131,9 @@ static void messages_init(struct port *port)
         port->tx[i].msg_hdr.msg_iovlen = 1;
         port->rx[i].msg_hdr.msg_iov = &port->rx_iov[i];
         port->rx[i].msg_hdr.msg_iovlen = 1;
-        port->rx_iov[i].iov_base = port->replies + (size_t)i * port->reply_bytes;
-        port->rx_iov[i].iov_len = port->reply_bytes;
+        port->rx_iov[i].iov_base = port->replies + (size_t)i * MESSAGE_STRIDE_BYTES;
+        port->rx_iov[i].iov_len = MESSAGE_BYTES_MAX;
+        port->rx[i].msg_hdr.msg_control = port->rx_control[i].bytes;
     }
 }
 
@@ -123,7 +148,7 @@ const char *port_open(struct port **out, const struct port_config *config)
     port->reply_bytes = config->reply_bytes + 1; /* one more shows that a reply is too long */
     port->sockets = calloc(config->nb_flows, sizeof(*port->sockets));
     port->rooms = calloc(PORT_BURST_MAX, port->request_bytes);
-    port->replies = calloc(PORT_BURST_MAX, port->reply_bytes);
+    port->replies = calloc(PORT_BURST_MAX, MESSAGE_STRIDE_BYTES);
     *out = port;
     if (port->sockets == NULL || port->rooms == NULL || port->replies == NULL)
         why = "out of memory";
@@ -169,25 +194,76 @@ void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned
     }
 }
 
+/* How long each datagram of a message is: the last may be shorter. */
+static uint32_t segment_bytes(struct mmsghdr *message)
+{
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(&message->msg_hdr); control != NULL;
+         control = CMSG_NXTHDR(&message->msg_hdr, control)) {
+        int bytes;
+
+        if (control->cmsg_level != SOL_UDP || control->cmsg_type != UDP_GRO)
+            continue;
+        memcpy(&bytes, CMSG_DATA(control), sizeof(bytes));
+        if (bytes > 0)
+            return (uint32_t)bytes;
+    }
+    return MESSAGE_BYTES_MAX;
+}
+
+/* Datagrams from the messages at hand, as many as fit. */
+static unsigned cut_up(struct port *port, struct datagram *datagrams, unsigned nb_max)
+{
+    unsigned nb = 0;
+
+    while (nb < nb_max && port->message < port->nb_messages) {
+        struct mmsghdr *message = &port->rx[port->message];
+        uint32_t left = message->msg_len - port->offset, segment = segment_bytes(message);
+        uint32_t len = left < segment ? left : segment;
+
+        datagrams[nb++] =
+            (struct datagram){.data = (uint8_t *)message->msg_hdr.msg_iov->iov_base + port->offset,
+                              .len = len < port->reply_bytes ? len : port->reply_bytes,
+                              .flow = port->rx_flow};
+        port->offset += len;
+        if (port->offset < message->msg_len)
+            continue;
+        port->offset = 0;
+        port->message++;
+    }
+    return nb;
+}
+
+static void receive(struct port *port, uint32_t flow)
+{
+    for (uint32_t i = 0; i < port->nb_messages; i++) /* those that the kernel shortened */
+        port->rx[i].msg_hdr.msg_controllen = sizeof(port->rx_control[i].bytes);
+    int got = recvmmsg(port->sockets[flow], port->rx, PORT_BURST_MAX, MSG_DONTWAIT, NULL);
+
+    port->nb_messages = got > 0 ? (uint32_t)got : 0;
+    port->message = port->offset = 0;
+    port->rx_flow = flow;
+}
+
+/* A round ends with its last reply handed over, not with its last receive. */
+static bool round_ended(const struct port *port)
+{
+    return port->cursor == 0 && port->message == port->nb_messages;
+}
+
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round)
 {
-    for (uint32_t polled = 0; polled < port->nb_flows; polled++) {
-        uint32_t flow = port->cursor;
-        int got = recvmmsg(port->sockets[flow], port->rx, nb, MSG_DONTWAIT, NULL);
+    unsigned got = cut_up(port, datagrams, nb);
 
-        if (++port->cursor == port->nb_flows) {
+    if (got > 0)
+        *round |= round_ended(port);
+    for (uint32_t polled = 0; got == 0 && polled < port->nb_flows; polled++) {
+        receive(port, port->cursor);
+        if (++port->cursor == port->nb_flows)
             port->cursor = 0;
-            *round = true;
-        }
-        for (int i = 0; i < got; i++) {
-            datagrams[i].data = port->rx_iov[i].iov_base;
-            datagrams[i].len = port->rx[i].msg_len;
-            datagrams[i].flow = flow;
-        }
-        if (got > 0)
-            return (unsigned)got;
+        got = cut_up(port, datagrams, nb);
+        *round |= round_ended(port);
     }
-    return 0;
+    return got;
 }
 
 void port_close(struct port *port)
