@@ -126,7 +126,11 @@ def cas_story(draw: st.DrawFn) -> list[bytes]:
 
 
 command = st.one_of(storage(), storage(), retrieval(), retrieval(), change(), change(), other)
-datagram = st.one_of(command, st.lists(command, min_size=2, max_size=5).map(b"".join), alone)
+# Gets last: memcached does not always pad a number that an answer of the same datagram still holds.
+several = st.lists(command, min_size=2, max_size=5).map(
+    lambda commands: b"".join(sorted(commands, key=lambda one: one.startswith((b"get", b"gat"))))
+)
+datagram = st.one_of(command, several, alone)
 _stories = st.one_of(datagram.map(lambda one: [one]), number_story(), cas_story())
 datagrams = st.lists(_stories, min_size=2, max_size=10).map(
     lambda stories: [one for story in stories for one in story]

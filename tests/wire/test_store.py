@@ -32,7 +32,7 @@ from nearmetal.protocol import END
 
 MEMORY_BYTES = 1 << 20  # the least there may be: some 15 of the largest values
 LARGEST_BYTES = 60_000
-ORDINARY, LONG = (30, 50), (200, 100)  # examples, and steps of each
+ORDINARY, LONG = (40, 50), (200, 100)  # examples, and steps of each
 
 
 class StoreMachine(RuleBasedStateMachine):
