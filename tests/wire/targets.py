@@ -172,10 +172,15 @@ class Program:
 
 
 class Memcached:
-    """The real one. -R: without it, it may drop lines of a datagram in favour of the next."""
+    """The real one.
+
+    -R: without it, it may drop lines of a datagram in favour of the next. No background threads:
+    while they hold an item, incr and decr do not pad.
+    """
 
     def __init__(self, command: list[str]) -> None:
         self._command = [*command, "-p", "0", "-l", ALL_RIGHTS, "-t", "1", "-R", "1000000"]
+        self._command += ["-o", "no_lru_crawler,no_lru_maintainer"]
         self._start()
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
