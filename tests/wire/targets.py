@@ -27,6 +27,7 @@ from nearmetal.model import Model
 
 OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg")
 ALL = (*OURS, "memcached")
+AS_INSTALLED = "memcached with its background threads"
 START_S = 20.0
 NOW_S = 1_800_000_000  # of the targets whose clock is ours
 WILDCARDS = ("0.0.0.0", "::")
@@ -62,7 +63,9 @@ def open_target(
     if rung == "mem":
         return Library(tools.programs("libnm-kv.so"), guard)
     if rung == "memcached":
-        return Memcached(tools.third_party("memcached"))
+        return Memcached(tools.third_party("memcached"), ["-o", "no_lru_crawler,no_lru_maintainer"])
+    if rung == AS_INSTALLED:
+        return Memcached(tools.third_party("memcached"), [])
     if rung == "host-py":
         python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
         return Program(python, guard, host)
@@ -174,13 +177,13 @@ class Program:
 class Memcached:
     """The real one.
 
-    -R: without it, it may drop lines of a datagram in favour of the next. No background threads:
-    while they hold an item, incr and decr do not pad.
+    -R: without it, it may drop lines of a datagram in favour of the next. Background threads, where
+    it has them, hold items now and then, and incr and decr do not pad what is held; but only with
+    them does stats show all names.
     """
 
-    def __init__(self, command: list[str]) -> None:
-        self._command = [*command, "-p", "0", "-l", ALL_RIGHTS, "-t", "1", "-R", "1000000"]
-        self._command += ["-o", "no_lru_crawler,no_lru_maintainer"]
+    def __init__(self, command: list[str], more: list[str]) -> None:
+        self._command = [*command, *more, "-p", "0", "-l", ALL_RIGHTS, "-t", "1", "-R", "1000000"]
         self._start()
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
