@@ -88,13 +88,12 @@ def build(
         progress("configuring")
         _configure(meson, folder, variant)
         targets = _targets(folder)
+        everything = wanted is None or variant != "normal"
         wanted = [*targets, "memcached", "python"] if wanted is None else list(wanted)
         progress("compiling")
         names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
-        if variant != "normal":
-            _ninja(folder, ["all"])
-        elif names:
-            _ninja(folder, names)
+        if everything or names:
+            _ninja(folder, ["all"] if everything else names)
         progress("describing")
         return _describe(folder, targets, wanted)
 
