@@ -18,7 +18,8 @@
 
 const char service_name[] = "kv";
 
-#define PIPELINE_DISTANCE 16u
+/* Half a burst lies between two stages, so that what begins and what ends it have equal shares. */
+#define PIPELINE_DISTANCE(nb_requests) ((nb_requests) < 2 ? 1 : (nb_requests) / 2)
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
 _Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&
@@ -279,9 +280,9 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         service->step = 0;
         store_set_time(&service->store, now_ns);
     }
-    uint32_t nb = service->nb_requests;
-    for (uint32_t step = service->step; step < nb + 2 * PIPELINE_DISTANCE; step++) {
-        uint32_t answered = step - 2 * PIPELINE_DISTANCE, looked = step - PIPELINE_DISTANCE;
+    uint32_t nb = service->nb_requests, distance = PIPELINE_DISTANCE(nb);
+    for (uint32_t step = service->step; step < nb + 2 * distance; step++) {
+        uint32_t answered = step - 2 * distance, looked = step - distance;
         if (answered < nb &&
             !answer(service, &requests[answered], &service->prepared[answered], answered, &slots)) {
             service->step = step;
