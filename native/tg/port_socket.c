@@ -135,7 +135,6 @@ static void messages_init(struct port *port)
         port->rx_iov[i].iov_len = MESSAGE_BYTES_MAX;
         port->rx[i].msg_hdr.msg_control = port->rx_control[i].bytes;
         port->rx[i].msg_hdr.msg_controllen = sizeof(port->rx_control[i].bytes);
-        port->rx[i].msg_hdr.msg_controllen = sizeof(port->rx_control[i].bytes);
     }
 }
 
