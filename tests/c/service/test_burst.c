@@ -72,6 +72,21 @@ static void splitting(struct bed *bed)
     bed_expect(bed, "get huge huge\r\n", TOO_LARGE);
 }
 
+/* The longest value that `ask` may draw from an untrusted source; one byte more is refused. */
+static void amplification_bound(struct bed *bed, const char *ask, uint32_t longest)
+{
+    for (uint32_t nb = longest; nb <= longest + 1; nb++) {
+        bed->who = BED_ADMIN;
+        store_value(bed, "s", nb);
+        bed->who = BED_UNTRUSTED;
+        bed_ask_bytes(bed, ask, (uint32_t)strlen(ask));
+        bool refused = memcmp(bed->message, TOO_LARGE, 30) == 0;
+        CHECK(bed->drop == DROP_NONE && refused == (nb > longest));
+        CHECK(bed->message_bytes == (refused ? 30 : 21 + nb));
+    }
+    bed->who = BED_ADMIN;
+}
+
 /* A message of exactly 64 datagrams passes; one byte more does not. */
 static void datagram_bound(struct bed *bed)
 {
@@ -104,7 +119,9 @@ static void amplification(struct bed *bed)
     store_value(bed, "s", 10);
     bed_ask_bytes(bed, "get s\n", 6); /* 14 bytes: 42; 8 + 30 */
     CHECK(bed->drop == DROP_NONE && bed->message_bytes + 8 <= 42);
-    bed->who = BED_ADMIN;
+    amplification_bound(bed, "get s\r\n", 16);    /* 15 bytes: 45 = 8 + 21 + 16 */
+    amplification_bound(bed, "get s t\r\n", 22);  /* 17 bytes: 51 */
+    amplification_bound(bed, "get  s t\r\n", 25); /* the general interpreter: 18 bytes, 54 */
 }
 
 enum { NB_BURSTS = 3000, BURST = 40, ROOM = 1400 };

@@ -36,6 +36,7 @@ static void expiry(struct bed *bed)
     bed_expect(bed, "gat 10 k\r\n", HIT);
     at(bed, 128.9);
     bed_expect(bed, "get k\r\ngat -1 k\r\nget k\r\ndelete k\r\n", HIT HIT "END\r\nNOT_FOUND\r\n");
+    bed_expect(bed, "set k 0 -1 1\r\nv\r\ndelete k\r\n", "STORED\r\nNOT_FOUND\r\n");
     struct service_counters counters;
     service_counters(bed->service, &counters);
     CHECK(counters.nb_items == 0 && counters.live_bytes == 0 && counters.nb_expired >= 5);
@@ -147,6 +148,20 @@ static void pressure(struct bed *bed)
     CHECK(counters.nb_expired == before.nb_expired);
 }
 
+/* Many times round the log: what is read in between stays, what is not goes. */
+static void use_protects(struct bed *bed)
+{
+    char ask[700];
+    bed_expect(bed, "set k 0 0 1\r\nv\r\nset unread 0 0 1\r\nv\r\n", "STORED\r\nSTORED\r\n");
+    for (unsigned i = 0; i < 10000; i++) {
+        snprintf(ask, sizeof(ask), "set cold-%u 0 0 500\r\n%0500u\r\n", i, i);
+        bed_expect(bed, ask, "STORED\r\n");
+        if (i % 10 == 0)
+            bed_expect(bed, "get k\r\n", HIT);
+    }
+    bed_expect(bed, "get unread\r\n", MISS);
+}
+
 /* The largest values of all, many times round the log: appends that join, sets that replace. */
 static void largest(struct bed *bed)
 {
@@ -172,6 +187,8 @@ int main(void)
     expiry(bed);
     flushing(bed);
     cas_ids(bed);
+    bed_expect(bed, "flush_all\r\n", "OK\r\n");
+    use_protects(bed);
     bed_expect(bed, "flush_all\r\n", "OK\r\n");
     pressure(bed);
     largest(bed);
