@@ -90,7 +90,10 @@ def test_without_a_terminal_and_without_yes_it_refuses(system: System) -> None:
 
 @needs_supported
 def test_declined_without_python_it_cannot_go_on(system: System) -> None:
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:  # a chroot without /dev/pts
+        pytest.skip(f"no terminal can be made here: {error}")
     os.write(ours, b"n\n")
     done = system.run("bench", stdin=theirs)
     os.close(ours)
