@@ -4,10 +4,9 @@
  *
  *     nm-mem-split [KEYS [uniform]]        default: 1,000,000 keys, Zipf 0.99
  *
- * The stages of kv.c as whole passes over each burst of 64, each pass timed: parse, hash, look-up
- * (bucket, then item, both prefetched a pass ahead), reply. Passes in a row cost more than the
- * rolling pipeline of kv.c, which nm-mem-kv measures; here it is the shares that count. GETs only:
- * a SET is a look-up and a copy.
+ * The work of kv.c in finer passes over each burst of 64, each pass timed: parse, hash, look-up
+ * (bucket, then item, both prefetched a pass ahead), reply. Admission and the counters are not in
+ * it: nm-mem-kv measures the whole. GETs only: a SET is a look-up and a copy.
  */
 #include <stdio.h>
 #include <stdlib.h>

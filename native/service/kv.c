@@ -2,11 +2,12 @@
 /*
  * The service `kv`: memcached's ASCII protocol over a store, a burst at a time.
  *
- * A burst runs through three stages: admit, parse and hash, and ask for the key's bucket; look at
- * the bucket's tags and ask for the items that may be meant; answer. Each request's stages are
- * PIPELINE_DISTANCE requests apart, so that memory has the time in between to arrive, and all
- * answers are given in order, so that the burst has the outcome of one request after the other.
- * The first two stages only guess and prefetch; the third looks again.
+ * A burst runs through three passes: admit, parse and hash, and ask for the key's bucket; look at
+ * the bucket's tags and ask for the items that may be meant; answer. Memory has the time of a pass
+ * to arrive, and as many lines are under way as the processor can track. The first two passes only
+ * guess and prefetch; the third looks again, in order, so that the burst has the outcome of one
+ * request after the other. One rolling loop with the same stages half a burst apart is no faster
+ * for skewed keys and a tenth to a third slower for uniform keys and bursts of 32 and less.
  *
  * What is not a plain get or set goes through the general interpreter in its answering stage: into
  * the message buffer first, from there datagram by datagram into the reply slots.
@@ -17,9 +18,6 @@
 #include "service.h"
 
 const char service_name[] = "kv";
-
-/* Half a burst lies between two stages, so that what begins and what ends it have equal shares. */
-#define PIPELINE_DISTANCE(nb_requests) ((nb_requests) < 2 ? 1 : (nb_requests) / 2)
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
 _Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&
@@ -42,8 +40,8 @@ struct service {
     struct store store;
     struct stats stats;
     struct interpreter interpreter;
-    /* The burst at hand: a step is an answer, a look and a preparation. */
-    uint32_t step, nb_requests;
+    /* The burst at hand: next is the first request that is not answered to the end. */
+    uint32_t next, nb_requests;
     /* The message at hand: the next datagram of nb_datagrams; 0 of 0 when there is none. */
     uint32_t datagram, nb_datagrams;
     uint16_t message_id; /* as received: the request may be overwritten by the first datagram */
@@ -277,25 +275,21 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
     struct slots slots = {.replies = replies, .nb_max = nb_replies};
     if (nb_requests > 0) {
         service->nb_requests = nb_requests;
-        service->step = 0;
+        service->next = 0;
         store_set_time(&service->store, now_ns);
+        for (uint32_t i = 0; i < nb_requests; i++)
+            prepare(service, &requests[i], &service->prepared[i]);
+        for (uint32_t i = 0; i < nb_requests; i++)
+            look(service, &service->prepared[i]);
     }
-    uint32_t nb = service->nb_requests, distance = PIPELINE_DISTANCE(nb);
-    for (uint32_t step = service->step; step < nb + 2 * distance; step++) {
-        uint32_t answered = step - 2 * distance, looked = step - distance;
-        if (answered < nb &&
-            !answer(service, &requests[answered], &service->prepared[answered], answered, &slots)) {
-            service->step = step;
+    for (uint32_t i = service->next; i < service->nb_requests; i++) {
+        if (!answer(service, &requests[i], &service->prepared[i], i, &slots)) {
+            service->next = i;
             *more = true;
             return slots.nb;
         }
-        if (looked < nb)
-            look(service, &service->prepared[looked]);
-        if (step < nb)
-            prepare(service, &requests[step], &service->prepared[step]);
     }
-    service->nb_requests = 0;
-    service->step = 0;
+    service->next = service->nb_requests;
     *more = false;
     return slots.nb;
 }
