@@ -3,10 +3,10 @@
 A veth runs the receiver's network stack on the sender's core, so unsteered the generator's core
 does a good part of the server's work. With NAPI (which GRO switches on for veth) in a kernel
 thread of its own, it is done by a thread that can be pinned to the server's core. RPS would do it
-too, at an interrupt of the other core for nearly every packet: measured at half the rate.
+too, at an interrupt of the other core for nearly every packet.
 
 The generator's end stays as it is, that is, the server's core does its receive processing: steered
-to the generator's core it took the room from the generator, and the null responder came out slower
+to the generator's core it takes the room from the generator, and the null responder came out slower
 than rungs that have a store. All rows of a wire pay the same.
 
 GRO merges no datagrams here: the kernel does that for UDP only where a socket asks for it.
