@@ -17,7 +17,9 @@ flags = st.sampled_from(
     [b"0"] * 8 + [b"1", b"4294967295", b"4294967296", b"007", b"x", b"-1", b"1x"]
 )
 # Never a few seconds: memcached's clock is its own.
-exptimes = st.sampled_from([b"0"] * 12 + [b"-1", b"1000", b"2592001", b"2147483647", b"x", b"1 "])
+exptimes = st.sampled_from(
+    [b"0"] * 12 + [b"-1", b"1000", b"2592001", b"2147483647", b"x", b"1000 "]
+)
 numbers = st.one_of(
     st.integers(0, 120).map(lambda n: b"%d" % n),
     st.integers(0, 2**64).map(lambda n: b"%d" % n),
