@@ -24,6 +24,7 @@ from nearmetal.spec import Workload
 from nearmetal.spec import load as load_spec
 
 _WORKLOADS = {"standard": Workload(), "smoke": Workload(name="smoke", keys=1_000, flows=4)}
+_LAST_LINE_S = 0.25  # the line of the last second comes at its end: wait for it
 _SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
@@ -67,7 +68,7 @@ def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
             continue
         # The clock starts with the first measured second, or where there is no answer.
         if duration_s and deadline == math.inf and event["event"] in ("measuring", "down"):
-            deadline = time.monotonic() + duration_s
+            deadline = time.monotonic() + duration_s + _LAST_LINE_S
         yield event
 
 
