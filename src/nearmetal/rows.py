@@ -37,6 +37,7 @@ class Latency(Frozen):
     p50: int | None = None
     p99: int | None = None
     p999: int | None = None
+    hdr: str | None = None  # the histogram itself, HdrHistogram V2 in base64: other tools open it
 
 
 class PerCore(Frozen):

@@ -121,6 +121,7 @@ def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
         p50=histogram.get_value_at_percentile(50),
         p99=histogram.get_value_at_percentile(99),
         p999=histogram.get_value_at_percentile(99.9),
+        hdr=histogram.encode().decode("ascii"),
     )
 
 

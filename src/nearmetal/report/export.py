@@ -29,6 +29,7 @@ def flat(row: Row) -> dict[str, object]:
     """A row without nesting: {"replies_per_s.median": ..., ...}."""
     cells: dict[str, object] = {}
     dumped = row.model_dump(mode="json")
+    del dumped["latency_ns"]["hdr"]  # a spreadsheet has no use for it
     # `paper` is the one object that may be null as a whole; its columns stay all the same.
     dumped["paper"] = dumped["paper"] or {"replies_per_s": None, "source": None}
     for name, value in dumped.items():

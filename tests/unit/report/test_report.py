@@ -76,6 +76,8 @@ def test_csv_agrees_with_json(mixed: Path) -> None:
     assert len(lines) == len(rows)
     for line, row in zip(lines, rows, strict=True):
         assert line["run"] == mixed.name
+        assert (row["latency_ns"].pop("hdr") is None) == (row["latency_ns"]["p50"] is None)
+        assert "latency_ns.hdr" not in line  # a histogram is for the JSON only
         for name, value in row.items():
             if isinstance(value, dict):
                 for member, inner in value.items():

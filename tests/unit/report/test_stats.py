@@ -6,6 +6,7 @@ from statistics import median
 
 import made
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -231,6 +232,10 @@ def test_percentiles_merge_all_rounds() -> None:
         (latency.p999, 1_000_000),
     ):
         assert value == pytest.approx(expected, rel=1e-3)  # three significant digits
+    assert latency.hdr is not None
+    again = HdrHistogram.decode(latency.hdr)
+    assert again.total_count == 1_000
+    assert again.get_value_at_percentile(99) == latency.p99
     with pytest.raises(BadInputError, match="outside"):
         percentiles([(2_000_000_000, 1)])
 
