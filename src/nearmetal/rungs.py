@@ -22,6 +22,11 @@ class Rung(Frozen):
     wire: Literal["veth", "vhost-user"] = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
+    def options(self) -> list[str]:
+        """Its knobs as its program has them (docs/programs.md)."""
+        batch = [] if self.batch is None else ["--batch", str(self.batch)]
+        return [*batch, "--segment"] if self.segment else batch
+
 
 RUNGS: tuple[Rung, ...] = (
     Rung(name="memcached", place="reference", datapath=None, services=("kv",)),

@@ -102,10 +102,7 @@ def _arguments(rung: Rung, options: Options) -> list[str]:
     ):
         for value in values:
             argv += [option, _cidr(option, value)]
-    if rung.batch is not None:
-        argv += ["--batch", str(rung.batch)]
-    if rung.segment:
-        argv += ["--segment"]
+    argv += rung.options()
     return [*argv, "--every", "1"] if options.metrics else argv
 
 

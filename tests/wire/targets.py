@@ -20,12 +20,13 @@ from typing import Protocol
 
 from library import Library
 
+from nearmetal import rungs
 from nearmetal.admission import LOOPBACK, admission
 from nearmetal.corpus import CorpusError, Guard, Udp
 from nearmetal.corpus.case import ALL_RIGHTS
 from nearmetal.model import Model
 
-OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg")
+OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 20.0
@@ -69,8 +70,9 @@ def open_target(
     if rung == "host-py":
         python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
         return Program(python, guard, host)
-    name = f"nm-{rung.removeprefix('host-')}-{service}"
-    return Program([str(tools.programs(name))], guard, host)
+    row = rungs.find(rung)
+    path = tools.programs(f"nm-{row.datapath}-{service}")
+    return Program([str(path), *row.options()], guard, host)
 
 
 class ModelTarget:

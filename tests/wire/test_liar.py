@@ -61,6 +61,7 @@ def liar(log: Path, seed: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "NEARMETAL_LIAR_TIMEOUT_MS": str(TIMEOUT_MS),
     }
     command = [program("nm-mmsg-liar"), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
+    command += ["--segment"]  # joined replies must come apart right
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

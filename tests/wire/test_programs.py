@@ -15,7 +15,7 @@ from nearmetal.client import Client
 from nearmetal.corpus import CASES, GUARDED, Guard, check_case, quick_corpus
 from nearmetal.corpus.case import FRAME
 
-PROGRAMS = ("host-py", "host-sock", "host-mmsg")
+PROGRAMS = ("host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
 ANYONE = Guard(allow=("0.0.0.0/0", "::/0"), admin=("127.0.0.0/8",), trusted=("127.0.0.0/8",))
 
 

@@ -18,10 +18,7 @@ def command(
     argv += ["--memory", str(memory_bytes)]
     for right in ("--allow", "--admin", "--trusted"):
         argv += [right, topology.subnet]
-    if rung.batch is not None:
-        argv += ["--batch", str(rung.batch)]
-    if rung.segment:
-        argv += ["--segment"]
+    argv += rung.options()
     return Command(tuple(argv), says_ready=True)
 
 
