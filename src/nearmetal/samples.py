@@ -49,6 +49,11 @@ class CoreTime(Frozen):
     steal_s: float
     idle_s: float  # idle + iowait
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds in which the core did something for us: all but idle and stolen."""
+        return self.user_s + self.system_s + self.softirq_s + self.irq_s
+
 
 class Resources(Frozen):
     image_bytes: int | None = None  # program with its shared libraries

@@ -125,11 +125,6 @@ def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
     )
 
 
-def busy_s(core: CoreTime) -> float:
-    """What a core spent on us: time stolen by a hypervisor is not ours, idle time neither."""
-    return core.user_s + core.system_s + core.softirq_s + core.irq_s
-
-
 def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
     """None where BCa is undefined: leaving any one round out leaves the median where it was."""
     # scipy belongs to the extra `report`; runs of few rounds do without it.
@@ -249,8 +244,8 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
     answered = sum(trial.counts.answered for trial in trials if trial.counts)
     sut = _core_sum([trial.sut_core for trial in trials])
     tg = _core_sum([trial.tg_core for trial in trials])
-    sut_s = busy_s(sut) if sut else None
-    tg_s = busy_s(tg) if tg else None
+    sut_s = sut.busy_s if sut else None
+    tg_s = tg.busy_s if tg else None
     return {
         "cpu_s_per_million": PerCore(
             sut=_per_million(sut_s, answered), tg=_per_million(tg_s, answered)
@@ -279,7 +274,7 @@ def _core_sum(cores: Sequence[CoreTime | None]) -> CoreTime | None:
 
 
 def _share(core: CoreTime | None, part: Callable[[CoreTime], float]) -> float | None:
-    whole = busy_s(core) + core.idle_s + core.steal_s if core else 0.0
+    whole = core.busy_s + core.idle_s + core.steal_s if core else 0.0
     return part(core) / whole if core and whole > 0 else None
 
 

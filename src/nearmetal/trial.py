@@ -262,7 +262,7 @@ def _reason(counts: Counts, evicted: int | None) -> str:
 def _busy_cycles(measured: Measured, counts: Counts) -> float | None:
     if not counts.answered:
         return None
-    return cpus.busy_s(measured.sut) * float(measured.result["tsc_hz"]) / counts.answered
+    return measured.sut.busy_s * float(measured.result["tsc_hz"]) / counts.answered
 
 
 def _syscalls(final: Event | None) -> float | None:

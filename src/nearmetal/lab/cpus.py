@@ -84,15 +84,10 @@ def spent(before: CoreTime, after: CoreTime) -> CoreTime:
     return CoreTime(cpu=after.cpu, **times)
 
 
-def busy_s(time: CoreTime) -> float:
-    """Seconds in which the core did something for us: all but idle and stolen."""
-    return time.user_s + time.system_s + time.softirq_s + time.irq_s
-
-
 def busy_share(time: CoreTime) -> float | None:
     """Part of the time that was ours in which the core was busy."""
-    total = busy_s(time) + time.idle_s
-    return busy_s(time) / total if total > 0 else None
+    total = time.busy_s + time.idle_s
+    return time.busy_s / total if total > 0 else None
 
 
 @contextmanager
