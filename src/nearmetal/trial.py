@@ -6,7 +6,6 @@ the times of both cores are read; everything else is asked for before or after.
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 
 from nearmetal import corpus, load
 from nearmetal.build import Build, program_of
+from nearmetal.client import Client
 from nearmetal.errors import NearmetalError
 from nearmetal.lab import cpus
 from nearmetal.lab.netns import inside
@@ -31,7 +31,6 @@ _PORT = 11211  # on a wire of our own every port is free
 _START_S = 60.0
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
-_FRAME = bytes((0, 1, 0, 0, 0, 1, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -232,17 +231,11 @@ def _final(server: Server) -> Event | None:
 
 def _evicted(bench: Bench, server: Server) -> int | None:
     """Ask a foreign server for its evictions."""
-    with inside(bench.topology.tg.netns):
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with udp:
-        udp.settimeout(1.0)
-        udp.connect((bench.topology.sut_addr, server.port))
-        udp.send(_FRAME + b"stats\r\n")
-        text = b""
-        while b"END\r\n" not in text:
-            text += udp.recv(1500)[len(_FRAME) :]
-    found = re.search(rb"STAT evictions (\d+)", text)
-    return int(found.group(1)) if found else None
+    with inside(bench.topology.tg.netns):  # where the socket is made it stays
+        client = Client(bench.topology.sut_addr, server.port)
+    with client:
+        evictions = client.stats().get("evictions")
+    return None if evictions is None else int(evictions)
 
 
 def _reason(counts: Counts, evicted: int | None) -> str:
