@@ -18,12 +18,14 @@
 /* A drain ends after this many turns even when requests keep coming. */
 #define DRAIN_TURNS_MAX 4096u
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, ask;
 
 static void on_signal(int signal_number)
 {
-    (void)signal_number;
-    stop = 1;
+    if (signal_number == SIGUSR1)
+        ask = 1;
+    else
+        stop = 1;
 }
 
 /* No SA_RESTART: a receive that waits must come back. */
@@ -33,6 +35,7 @@ static void catch_signals(void)
 
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 static const char *open_service(struct service **service, const struct options *options)
@@ -88,6 +91,8 @@ static void print_counters(const char *event, const struct serve *serve)
     printf("},\"syscalls\":%" PRIu64 ",\"rx_errors\":%" PRIu64 ",\"tx_errors\":%" PRIu64
            ",\"empty_rx\":%" PRIu64,
            stats.nb_syscalls, stats.nb_rx_errors, stats.nb_tx_errors, stats.nb_empty_rx);
+    printf(",\"busy_cycles\":%" PRIu64 ",\"empty_cycles\":%" PRIu64, stats.busy_cycles,
+           stats.empty_cycles);
     printf(",\"items\":%" PRIu64 ",\"live_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64
            ",\"expired\":%" PRIu64 ",\"get\":%" PRIu64 ",\"get_hits\":%" PRIu64 ",\"set\":%" PRIu64
            "}\n",
@@ -102,7 +107,8 @@ static void serve_until_stopped(struct serve *serve, unsigned every_s)
 
     while (!stop) {
         serve_until(serve, every_s ? serve_now_ns() + period_ns : UINT64_MAX);
-        if (every_s && !stop)
+        ask = 0;
+        if (!stop)
             print_counters("counters", serve);
     }
 }
@@ -116,7 +122,7 @@ static int fail(int exit_code, const char *error)
 int main(int argc, char **argv)
 {
     struct options options;
-    struct serve serve = {.stop = &stop};
+    struct serve serve = {.stop = &stop, .ask = &ask};
     const char *error;
 
     if ((error = options_parse(&options, argc, argv)) != NULL)

@@ -224,8 +224,10 @@ const char *options_parse(struct options *options, int argc, char **argv)
         if (error != NULL)
             return error;
     }
-    if (optind < argc)
+    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
         return fail("listen", argv[optind], "a word too many on the command line");
+    options->datapath.args = argv + optind;
+    options->datapath.nb_args = argc - optind;
     return complete(options);
 }
 

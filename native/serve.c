@@ -62,7 +62,7 @@ void serve_until(struct serve *serve, uint64_t until_ns)
     struct request requests[SERVICE_BURST_MAX];
     uint64_t now_ns = serve_now_ns();
 
-    while (!*serve->stop && now_ns < until_ns) {
+    while (!*serve->stop && !*serve->ask && now_ns < until_ns) {
         unsigned nb_rx = datapath_rx_burst(serve->datapath, requests, serve->batch);
         now_ns = serve_now_ns(); /* after the wait: a request must not meet a stale clock */
         if (nb_rx > 0)

@@ -94,6 +94,8 @@ const char *udp_open(struct udp_socket *udp, const struct datapath_config *confi
     int family = local.name.any.sa_family;
     int off = 0;
 
+    if (config->nb_args > 0)
+        return "words behind `--` are for frame datapaths; this one takes none";
     udp->wildcard = is_wildcard(&local);
     udp->poll = config->poll;
     udp->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -3,7 +3,9 @@
  * The contract of a datapath: one way to receive and send bursts of UDP datagrams.
  *
  * Implemented by datapath/<name>.c, chosen at link time: one program per datapath and service, and
- * nothing indirect in the loop. serve.c is the only caller.
+ * nothing indirect in the loop. serve.c is the only caller. There are two levels: a datagram
+ * datapath (sock, mmsg) implements this header itself; a frame datapath (dpdk) implements frames.h,
+ * and net/udp.c implements this header on top of it.
  *
  * Call order: open, then any number of turns, then close. A turn is
  *
@@ -34,6 +36,8 @@ struct datapath_config {
     unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
     bool segment;         /* mmsg: replies to one peer leave as one message (UDP_SEGMENT) */
     bool poll;            /* never sleep */
+    char *const *args;    /* what stood behind `--`: the datapath's own, as EAL arguments */
+    int nb_args;
 };
 
 struct datapath_stats {
@@ -41,6 +45,8 @@ struct datapath_stats {
     uint64_t nb_rx_errors; /* receive calls that failed for another reason than "nothing there" */
     uint64_t nb_tx_errors; /* send calls that failed */
     uint64_t nb_empty_rx;  /* turns that found nothing */
+    uint64_t busy_cycles;  /* TSC cycles of turns that found something; 0 where not counted: */
+    uint64_t empty_cycles; /* of turns that found nothing. Frame datapaths count both. */
 };
 
 struct datapath;

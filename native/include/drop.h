@@ -18,7 +18,19 @@
     X(DROP_BINARY, "binary")   /* memcached's binary protocol (0x80): not spoken yet         */    \
     X(DROP_AMPLIFY, "amplify") /* even the shortest error would exceed 3 x the request       */    \
     X(DROP_TRUNCATED, "truncated") /* longer than the datapath's buffer: the tail is lost      */  \
-    X(DROP_TX, "tx")               /* answered, but the datapath could not send                  */
+    X(DROP_TX, "tx") /* answered, but the datapath could not send                  */              \
+    /* Frames (net/), in the order in which they are looked at: */                                 \
+    X(DROP_FRAME, "frame") /* shorter than its headers, or longer than a frame may be      */      \
+    X(DROP_MAC, "mac")     /* not to us; or from a group address                           */      \
+    X(DROP_ETHERTYPE, "ethertype") /* neither ARP nor IPv4: VLAN, IPv6, ... */                     \
+    X(DROP_ARP, "arp") /* ARP: answered where it asked for us                          */          \
+    X(DROP_IP, "ip")   /* version, IHL, length, checksum, TTL 0, options               */          \
+    X(DROP_FRAGMENT, "fragment") /* IPv4 fragment */                                               \
+    X(DROP_ADDR, "addr") /* not to our address; or from ours, a group, broadcast, 0/8, 127/8 */    \
+    X(DROP_ICMP, "icmp") /* ICMP: answered where it was a sound echo request             */        \
+    X(DROP_PROTOCOL, "protocol") /* neither UDP nor ICMP */                                        \
+    X(DROP_UDP, "udp")   /* UDP length or checksum                                       */        \
+    X(DROP_PORT, "port") /* to another port; or from port 0                              */
 
 enum drop_reason {
 #define X(constant, name) constant,

@@ -24,13 +24,14 @@ struct serve {
     struct datapath *datapath;
     unsigned batch;                    /* most requests of one turn */
     const volatile sig_atomic_t *stop; /* set from outside: the present turn is the last */
+    const volatile sig_atomic_t *ask;  /* set from outside: serve_until returns */
     struct serve_counters counters;
 };
 
 /* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. */
 uint64_t serve_now_ns(void);
 
-/* Take turns until *stop, or until serve_now_ns() >= until_ns (a wait may make it
+/* Take turns until *stop or *ask, or until serve_now_ns() >= until_ns (a wait may make it
  * DATAPATH_WAIT_NS later). */
 void serve_until(struct serve *serve, uint64_t until_ns);
 

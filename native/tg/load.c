@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "closed.h"
+#include "loop.h"
 #include "lines.h"
 
 #define SILENCE_DOWN_NS NS_PER_S          /* --stay */
@@ -25,7 +25,7 @@ struct load {
     const struct load_options *options;
     uint64_t tsc_hz;
     uint64_t left_ns; /* of the measured time */
-    struct closed closed;
+    struct loop loop;
     struct measured second, total;
 };
 
@@ -60,57 +60,57 @@ static enum outcome keys_run(struct load *load, enum phase phase)
     const char *name = phase == PHASE_PRELOAD ? "preload" : "verify";
     bool stay = load->options->stay;
     uint64_t silence = to_cycles(load, stay ? SILENCE_DOWN_NS : SILENCE_FAILED_NS);
-    struct closed *closed = &load->closed;
+    struct loop *loop = &load->loop;
     uint64_t begin = clock_cycles(), now = begin;
 
-    closed_start(closed, phase, false);
-    while (closed->source.nb_done < closed->keys.nb_keys) {
-        now = closed_turn(closed);
+    loop_start(loop, phase, false);
+    while (loop->source.nb_done < loop->keys.nb_keys) {
+        now = loop_turn(loop);
         if (stopped)
             return OUTCOME_STOPPED;
-        if (now - closed->last_reply_cycles > silence)
+        if (now - loop->last_reply_cycles > silence)
             return stay ? OUTCOME_DOWN
                         : failed(name, "no answer from the target for 10 s; does it listen there?",
                                  "");
-        if (closed->gave_up)
+        if (loop->gave_up)
             return stay ? OUTCOME_DOWN
                         : failed(name,
                                  "a request stayed unanswered 16 times: the target loses too "
                                  "many",
                                  "");
-        if (phase == PHASE_PRELOAD && closed->phase_wrong > 0)
-            return failed(name, "the target did not store a key, it said", closed->said);
+        if (phase == PHASE_PRELOAD && loop->phase_wrong > 0)
+            return failed(name, "the target did not store a key, it said", loop->said);
     }
     if (phase == PHASE_PRELOAD)
-        line_preloaded(closed->keys.nb_keys, to_ns(load, now - begin), closed->phase_lost);
+        line_preloaded(loop->keys.nb_keys, to_ns(load, now - begin), loop->phase_lost);
     else
-        line_verified(closed->keys.nb_keys, to_ns(load, now - begin), closed->phase_wrong,
-                      closed->phase_lost, closed->phase_missed);
+        line_verified(loop->keys.nb_keys, to_ns(load, now - begin), loop->phase_wrong,
+                      loop->phase_lost, loop->phase_missed);
     return OUTCOME_DONE;
 }
 
 /* Move what the loop has counted since the last time into `second` and `total`. */
 static void counted_take(struct load *load, uint64_t duration_ns)
 {
-    struct closed *closed = &load->closed;
+    struct loop *loop = &load->loop;
     struct measured *total = &load->total;
 
     load->second.duration_ns = duration_ns;
-    load->second.counts = closed->counts;
-    load->second.cycles = closed->cycles;
-    load->second.latency = closed->latency;
+    load->second.counts = loop->counts;
+    load->second.cycles = loop->cycles;
+    load->second.latency = loop->latency;
     total->duration_ns += duration_ns;
-#define X(name) total->counts.name += closed->counts.name;
+#define X(name) total->counts.name += loop->counts.name;
     COUNTS(X)
 #undef X
-    total->cycles.receive += closed->cycles.receive;
-    total->cycles.empty += closed->cycles.empty;
-    total->cycles.check += closed->cycles.check;
-    total->cycles.send += closed->cycles.send;
-    record_merge(&total->latency, &closed->latency);
-    memset(&closed->counts, 0, sizeof(closed->counts));
-    memset(&closed->cycles, 0, sizeof(closed->cycles));
-    record_reset(&closed->latency);
+    total->cycles.receive += loop->cycles.receive;
+    total->cycles.empty += loop->cycles.empty;
+    total->cycles.check += loop->cycles.check;
+    total->cycles.send += loop->cycles.send;
+    record_merge(&total->latency, &loop->latency);
+    memset(&loop->counts, 0, sizeof(loop->counts));
+    memset(&loop->cycles, 0, sizeof(loop->cycles));
+    record_reset(&loop->latency);
 }
 
 static enum outcome warmup_run(struct load *load)
@@ -118,12 +118,12 @@ static enum outcome warmup_run(struct load *load)
     uint64_t begin = clock_cycles(), time = to_cycles(load, load->options->warmup_ns), now = begin;
     uint64_t silence = to_cycles(load, SILENCE_DOWN_NS);
 
-    closed_start(&load->closed, PHASE_MIX, false);
+    loop_start(&load->loop, PHASE_MIX, false);
     while (now - begin < time) {
-        now = closed_turn(&load->closed);
+        now = loop_turn(&load->loop);
         if (stopped)
             return OUTCOME_STOPPED;
-        if (load->options->stay && now - load->closed.last_reply_cycles > silence)
+        if (load->options->stay && now - load->loop.last_reply_cycles > silence)
             return OUTCOME_DOWN;
     }
     return OUTCOME_DONE;
@@ -135,24 +135,24 @@ static enum outcome measure_end(const struct load *load, uint64_t now)
     if (stopped)
         return OUTCOME_STOPPED;
     if (load->options->stay &&
-        now - load->closed.last_reply_cycles > to_cycles(load, SILENCE_DOWN_NS))
+        now - load->loop.last_reply_cycles > to_cycles(load, SILENCE_DOWN_NS))
         return OUTCOME_DOWN;
     return OUTCOME_DONE;
 }
 
 static enum outcome measure_run(struct load *load)
 {
-    struct closed *closed = &load->closed;
+    struct loop *loop = &load->loop;
     bool endless = load->options->time_ns == 0;
     uint64_t time = to_cycles(load, load->left_ns), begin, second, now;
     enum outcome outcome = OUTCOME_DONE;
 
-    closed_start(closed, PHASE_MIX, true);
-    memset(&closed->cycles, 0, sizeof(closed->cycles)); /* those of preload to warm-up */
+    loop_start(loop, PHASE_MIX, true);
+    memset(&loop->cycles, 0, sizeof(loop->cycles)); /* those of preload to warm-up */
     line_event("measuring");
     begin = second = now = clock_cycles();
     while (outcome == OUTCOME_DONE && (endless || now - begin < time)) {
-        now = closed_turn(closed);
+        now = loop_turn(loop);
         outcome = measure_end(load, now);
         if (now - second < load->tsc_hz)
             continue;
@@ -173,20 +173,20 @@ static enum outcome measure_run(struct load *load)
  */
 static void drain_run(struct load *load)
 {
-    struct closed *closed = &load->closed;
-    uint64_t timeout = closed->match.timeout_cycles, quiet = clock_cycles(), now = quiet;
-    bool counted = closed->counted;
+    struct loop *loop = &load->loop;
+    uint64_t timeout = loop->match.timeout_cycles, quiet = clock_cycles(), now = quiet;
+    bool counted = loop->counted;
 
-    closed_start(closed, PHASE_DRAIN, counted);
+    loop_start(loop, PHASE_DRAIN, counted);
     while (now - quiet < timeout) {
-        now = closed_turn(closed);
-        if (closed->match.nb_in_flight > 0)
+        now = loop_turn(loop);
+        if (loop->match.nb_in_flight > 0)
             quiet = now;
     }
-    memset(&closed->cycles, 0, sizeof(closed->cycles)); /* waiting is no work of the trial */
+    memset(&loop->cycles, 0, sizeof(loop->cycles)); /* waiting is no work of the trial */
     if (counted)
         counted_take(load, 0);
-    closed->counted = false;
+    loop->counted = false;
 }
 
 static enum outcome life_run(struct load *load)
@@ -194,7 +194,7 @@ static enum outcome life_run(struct load *load)
     const struct load_options *options = load->options;
     enum outcome outcome = OUTCOME_DONE;
 
-    load->closed.adopt = !options->preload;
+    load->loop.adopt = !options->preload;
     if (!options->echo && options->preload)
         outcome = keys_run(load, PHASE_PRELOAD);
     if (!options->echo && outcome == OUTCOME_DONE)
@@ -209,16 +209,16 @@ static enum outcome life_run(struct load *load)
 /* Ask once every 10 ms until anything comes back. False: a signal came first. */
 static bool up_wait(struct load *load)
 {
-    struct closed *closed = &load->closed;
+    struct loop *loop = &load->loop;
     uint8_t room[FORMAT_HEAD_BYTES_MAX];
     struct datagram request = {.data = room}, replies[PORT_BURST_MAX];
     bool round;
 
-    request.len = format_request(&closed->format, room, 0, OP_GET, 0, 0);
+    request.len = format_request(&loop->format, room, 0, OP_GET, 0, 0);
     while (!stopped) {
-        port_tx_burst(closed->port, &request, 1);
+        port_tx_burst(loop->port, &request, 1);
         clock_sleep_ns(POLL_NS);
-        if (port_rx_burst(closed->port, replies, PORT_BURST_MAX, &round) > 0)
+        if (port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round) > 0)
             return true;
     }
     return false;
@@ -234,7 +234,7 @@ static enum outcome lives_run(struct load *load)
         if (!up_wait(load))
             return OUTCOME_STOPPED;
         line_event("up");
-        keys_reset(&load->closed.keys);
+        keys_reset(&load->loop.keys);
         outcome = life_run(load);
     }
     return outcome;
@@ -243,11 +243,11 @@ static enum outcome lives_run(struct load *load)
 static const char *load_open(struct load *load)
 {
     const struct load_options *options = load->options;
-    struct closed *closed = &load->closed;
+    struct loop *loop = &load->loop;
     uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
     struct port_config port = {
         .target = options->target, .nb_flows = nb_flows, .window = options->window};
-    struct closed_config config = {
+    struct loop_config config = {
         .nb_flows = nb_flows, .window = options->window, .timeout_ns = options->timeout_ns};
     const char *why;
 
@@ -255,16 +255,16 @@ static const char *load_open(struct load *load)
     load->second.tsc_hz = load->total.tsc_hz = load->tsc_hz;
     load->left_ns = options->time_ns;
     record_reset(&load->total.latency);
-    format_init(&closed->format, options->key_bytes, options->value_bytes);
-    workload_init(&closed->workload, &options->workload);
-    closed->echo = options->echo;
-    closed->no_overlap = options->no_overlap;
-    port.request_bytes = closed->format.set_bytes;
-    port.reply_bytes = options->echo ? closed->format.set_bytes : closed->format.hit_bytes;
-    why = port_open(&closed->port, &port);
+    format_init(&loop->format, options->key_bytes, options->value_bytes);
+    workload_init(&loop->workload, &options->workload);
+    loop->echo = options->echo;
+    loop->no_overlap = options->no_overlap;
+    port.request_bytes = loop->format.set_bytes;
+    port.reply_bytes = options->echo ? loop->format.set_bytes : loop->format.hit_bytes;
+    why = port_open(&loop->port, &port);
     if (why != NULL)
         return why;
-    if (!closed_open(closed, &config))
+    if (!loop_open(loop, &config))
         return "out of memory: fewer --keys need less";
     line_ready(nb_flows, options->window);
     return NULL;
@@ -293,8 +293,8 @@ int load_run(const struct load_options *options)
         drain_run(load);
         line_measured("result", &load->total);
     }
-    closed_close(&load->closed);
-    port_close(load->closed.port);
+    loop_close(&load->loop);
+    port_close(load->loop.port);
     free(load);
     return outcome == OUTCOME_FAILED ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-load, the traffic generator. From here: load.c (phases) -> closed.c (a turn) -> port_*.c
+ * nm-load, the traffic generator. From here: load.c (phases) -> loop.c (a turn) -> port_*.c
  * (the wire), source.c and workload.c (what is asked), match.c, check.c, record.c (what came back).
  */
 #include "load.h"

@@ -2,8 +2,9 @@
 /*
  * The contract of the generator's port: one way to bring requests to a target and replies back.
  *
- * Implemented by port_<name>.c, chosen at link time. A port knows flows (a source port each) and
- * payloads, and nothing of what they mean.
+ * Implemented by port_socket.c (UDP sockets) and port_frames.c (whole frames over wire.h), chosen
+ * at link time. A port knows flows (a source port each) and payloads, and nothing of what they
+ * mean.
  *
  * Call order: open, then any number of { rx_burst, lend, tx_burst }, then close. Errors: open
  * returns NULL, or one sentence for the user. After that nothing fails: what could not be sent will
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "wire.h"
+
 #define PORT_BURST_MAX 64u
 
 struct datagram {
@@ -27,8 +30,20 @@ struct datagram {
     uint32_t flow;
 };
 
+/* What only frames need (port_frames.c); a port of sockets refuses it. */
+struct port_frames_config {
+    uint8_t source[4];   /* our IPv4 address */
+    bool has_target_mac; /* else the target is asked, by ARP */
+    uint8_t target_mac[6];
+    bool checksums;     /* real UDP checksums out, and wanted in; false: 0 both ways */
+    const char *faults; /* text of --faults; NULL: none */
+    uint64_t faults_seed;
+    struct wire_config wire;
+};
+
 struct port_config {
-    const char *target; /* socket: ADDR:PORT or [ADDR]:PORT */
+    const char *target; /* ADDR:PORT or, socket only, [ADDR]:PORT */
+    struct port_frames_config frames;
     uint32_t nb_flows;
     uint32_t request_bytes; /* most bytes of a request */
     uint32_t reply_bytes;   /* most bytes of a reply that can be right */
@@ -42,10 +57,11 @@ const char *port_target_check(const char *target);
 
 const char *port_open(struct port **port, const struct port_config *config);
 
-/* Set datagrams[0..nb).data to rooms of request_bytes; nb <= PORT_BURST_MAX. */
-void port_lend(struct port *port, struct datagram *datagrams, unsigned nb);
+/* Set datagrams[0..returned).data to rooms of request_bytes, in the order in which they will leave;
+ * nb <= PORT_BURST_MAX. Fewer than nb where the wire has no more room now. */
+unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb);
 
-/* Send; data, len and flow of each are set. */
+/* Send; data (as lent), len and flow of each are set. */
 void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned nb);
 
 /*
@@ -53,6 +69,16 @@ void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned
  * last set: what arrived before the call that began the round has been seen.
  */
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round);
+
+/* Of the port's whole life; what a port of sockets cannot know is 0. */
+struct port_stats {
+    uint64_t nb_tx, nb_rx; /* frames that left; that came */
+    uint64_t
+        nb_malformed; /* frames that came, but are no sound UDP datagram from the target to us */
+    uint64_t nb_arp;  /* ARP frames that came */
+};
+
+void port_stats(const struct port *port, struct port_stats *stats);
 
 void port_close(struct port *port);
 

@@ -162,10 +162,11 @@ const char *port_open(struct port **out, const struct port_config *config)
     return why;
 }
 
-void port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
+unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
 {
     for (unsigned i = 0; i < nb; i++)
         datagrams[i].data = port->rooms + (size_t)i * port->request_bytes;
+    return nb;
 }
 
 /* A refused or interrupted call sends nothing: try again. What fails often is given up. */
@@ -265,6 +266,12 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
         *round |= round_ended(port);
     }
     return got;
+}
+
+void port_stats(const struct port *port, struct port_stats *stats)
+{
+    (void)port; /* the kernel's to know */
+    *stats = (struct port_stats){0};
 }
 
 void port_close(struct port *port)

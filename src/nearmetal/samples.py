@@ -36,6 +36,28 @@ class Counts(Frozen):
     gets: int
     sets: int
     window_limited: int
+    intended: int | None = None  # open loop: sent + not_sent
+    not_sent: int | None = None  # open loop: found no room for 1 ms
+    slipped_ns: int | None = None  # open loop: the most by which the generator itself was late
+    malformed: int | None = None  # frame generators: no sound UDP datagram from the target to us
+
+
+class Point(Frozen):
+    """Where on a sweep's axis a trial lies; None: as the spec says."""
+
+    keys: int | None = None
+    window: int | None = None
+    peak_share: float | None = None  # open loop at this share of the row's closed-loop rate
+    rate_per_s: float | None = None  # open loop at this rate; set too where peak_share is
+
+
+class Poller(Frozen):
+    """One side's polling program during the measured time."""
+
+    busy_cycles: int | None = None  # TSC cycles of turns that found something
+    empty_cycles: int | None = None  # of turns that found nothing
+    switches_voluntary: int | None = None  # context switches, of all its threads
+    switches_involuntary: int | None = None
 
 
 class CoreTime(Frozen):
@@ -81,6 +103,9 @@ class Sample(Frozen):
     busy_cycles_per_reply: float | None = None
     busy_share: float | None = None
     tg_cycles: dict[str, int] = {}
+    sut_poller: Poller = Poller()
+    tg_poller: Poller = Poller()
+    point: Point = Point()
     tsc_hz: int | None = None
     resources: Resources = Resources()
 

@@ -1,6 +1,6 @@
 """The checks can fail: against a service that lies, the generator finds every lie, and no other.
 
-The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie at SIGUSR1,
+The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie at SIGUSR2,
 which it gets when the generator says that the measured time has begun, and logs what it does. What
 the generator counted must be exactly what the log says. The time-out is longer than in a trial:
 here a program that the machine held up for 100 ms must not look like a lie.
@@ -84,7 +84,7 @@ def measure(server: subprocess.Popen[str], address: str, seed: int) -> dict[str,
         for line in load.stdout:
             event = json.loads(line)
             if event["event"] == "measuring":
-                server.send_signal(signal.SIGUSR1)
+                server.send_signal(signal.SIGUSR2)
             sent += event["sent"] if event["event"] == "second" else 0
             if sent >= REQUESTS:
                 load.send_signal(signal.SIGINT)

@@ -27,7 +27,7 @@ from nearmetal.datapaths.options import Options, parse
 from nearmetal.errors import NearmetalError
 from nearmetal.model import Model, Reply
 
-# drop.h's names, in its order.
+# Those of drop.h that a datagram datapath can meet, in its order.
 DROP_NAMES = (
     "answered quiet short source total binary amplify truncated tx".split()  # noqa: SIM905
 )

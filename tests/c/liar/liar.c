@@ -4,7 +4,7 @@
  * only.
  *
  * The linker's --wrap leads serve.c's service_handle_burst here; the real one is called from here.
- * From SIGUSR1 on, of the replies to the generator's requests one in 10,000 has a byte flipped
+ * From SIGUSR2 on, of the replies to the generator's requests one in 10,000 has a byte flipped
  * behind its frame, and one in 1,000 each is dropped, doubled, or delayed past the generator's
  * time-out; one SET in 1,000 is answered STORED and not carried out. At most one lie a request, and
  * none about an answer that an ignored SET has made stale.
@@ -131,7 +131,7 @@ __attribute__((constructor)) static void liar_open(void)
         perror(path);
         exit(2);
     }
-    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
     atexit(liar_close);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The closed loop: a window of requests in flight, and a new one for each that was answered or
+ * The loop: a window of requests in flight, and a new one for each that was answered or
  * lost, on the flow that became free. A turn is: receive a burst, check it, time out what is lost,
  * draw and send as many as there is room for.
  */
-#ifndef NEARMETAL_TG_CLOSED_H
-#define NEARMETAL_TG_CLOSED_H
+#ifndef NEARMETAL_TG_LOOP_H
+#define NEARMETAL_TG_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,9 +19,9 @@
 #include "source.h"
 #include "workload.h"
 
-#define CLOSED_SAID_BYTES 80u
+#define LOOP_SAID_BYTES 80u
 
-struct closed {
+struct loop {
     struct port *port;
     struct format format;
     struct keys keys;
@@ -40,28 +40,28 @@ struct closed {
     uint64_t last_reply_cycles; /* when anything last arrived */
     /* Of the whole phase, counted or not: */
     uint64_t phase_lost, phase_wrong, phase_missed;
-    bool gave_up;                 /* a request of preload or verify was sent too often */
-    char said[CLOSED_SAID_BYTES]; /* the phase's first wrong answer, printable */
+    bool gave_up;               /* a request of preload or verify was sent too often */
+    char said[LOOP_SAID_BYTES]; /* the phase's first wrong answer, printable */
     /* Of the measured time, since last taken: */
     struct counts counts;
     struct cycles cycles;
     struct record latency;
 };
 
-struct closed_config {
+struct loop_config {
     uint32_t nb_flows, window;
     uint64_t timeout_ns;
     uint64_t tsc_hz;
 };
 
 /* format and workload are initialised, port is open. False when memory is short. */
-bool closed_open(struct closed *closed, const struct closed_config *config);
-void closed_close(struct closed *closed);
+bool loop_open(struct loop *loop, const struct loop_config *config);
+void loop_close(struct loop *loop);
 
 /* What follows is of this phase. */
-void closed_start(struct closed *closed, enum phase phase, bool counted);
+void loop_start(struct loop *loop, enum phase phase, bool counted);
 
 /* One turn; returns the time, in TSC cycles. */
-uint64_t closed_turn(struct closed *closed);
+uint64_t loop_turn(struct loop *loop);
 
 #endif
