@@ -1,9 +1,9 @@
 """Stage 1: a spec file says what to measure. Checked whole before anything starts.
 
 A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
-{ rung = "host-py", services = ["kv"], rounds = 1 }. What is left out has the defaults below. The
-resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is
-written to the run's folder.
+{ rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
+of one axis (sweep.py). What is left out has the defaults below. The resolved form, with nothing
+left out, is `Spec`: it is what the later stages see and what is written to the run's folder.
 """
 
 from __future__ import annotations
@@ -18,9 +18,22 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nearmetal.errors import BadInputError
 from nearmetal.rungs import RUNGS, Rung, Service, find
-from nearmetal.samples import Frozen
+from nearmetal.samples import Frozen, Point
+from nearmetal.sweep import Sweep, SweepFile
+from nearmetal.window import Window, everywhere
 
-__all__ = ["RUNGS", "Rung", "Service", "Spec", "SpecRung", "Workload", "load", "memory_bytes"]
+__all__ = [
+    "RUNGS",
+    "Rung",
+    "Service",
+    "Spec",
+    "SpecRung",
+    "Workload",
+    "at",
+    "load",
+    "memory_bytes",
+    "points",
+]
 
 _MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
 
@@ -68,12 +81,13 @@ class Spec(Frozen):
 
     name: str
     workload: Workload
-    window: int = Field(128, ge=1, le=65_536)
+    window: Window = Window()
     rounds: int = Field(3, ge=1)
     warmup_s: float = Field(1.0, ge=0)
     measured_s: float = Field(3.0, gt=0)
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
+    sweep: Sweep | None = None
     rungs: tuple[SpecRung, ...]
 
 
@@ -90,12 +104,13 @@ class _File(Frozen):
 
     name: str | None = None
     workload: Workload = Workload()
-    window: int = Field(128, ge=1, le=65_536)
+    window: Window = Window()
     rounds: int = Field(3, ge=1)
     warmup_s: float = Field(1.0, ge=0)
     measured_s: float = Field(3.0, gt=0)
     memory_bytes: int | None = Field(None, ge=1 << 20)
     seed: int = Field(1, ge=0)
+    sweep: SweepFile | None = None
     rungs: tuple[_Row | str, ...] = Field(min_length=1)
 
 
@@ -113,9 +128,26 @@ def load(path: Path, only: str | None = None) -> Spec:
     if only is not None:
         rows = _select(only, rows, file.rounds)
     fields = {name: getattr(file, name) for name in _File.model_fields if name != "rungs"}
+    fields |= {"sweep": file.sweep.resolved() if file.sweep else None}
     spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
-    _check_memory(path, spec)
+    for point in points(spec):
+        _check_memory(path, at(spec, point))
     return spec
+
+
+def points(spec: Spec) -> tuple[Point, ...]:
+    """Where every row is measured; one point, as the spec says, where there is no sweep."""
+    return spec.sweep.points if spec.sweep else (Point(),)
+
+
+def at(spec: Spec, point: Point) -> Spec:
+    """The experiment at one point of its sweep."""
+    changed: dict[str, Any] = {}
+    if point.keys is not None:
+        changed["workload"] = spec.workload.model_copy(update={"keys": point.keys})
+    if point.window is not None:
+        changed["window"] = everywhere(point.window)
+    return spec.model_copy(update=changed)
 
 
 def memory_bytes(spec: Spec, rung: str) -> int:
@@ -233,9 +265,8 @@ def _first(error: ValidationError) -> str:
 
 def _nearest(parts: list[Any]) -> str:
     """The known key nearest to an unknown one, or all of them."""
-    owner: type[BaseModel] = _File
-    if len(parts) > 1:
-        owner = Workload if parts[0] == "workload" else _Row
+    tables: dict[str, type[BaseModel]] = {"workload": Workload, "sweep": SweepFile, "window": Window}
+    owner = tables.get(str(parts[0]), _Row) if len(parts) > 1 else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"

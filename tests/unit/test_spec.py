@@ -10,6 +10,7 @@ from nearmetal import spec
 from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
 from nearmetal.rungs import RUNGS, find
+from nearmetal.samples import Point
 
 ROWS = 'rungs = ["host-py"]\n'
 
@@ -30,6 +31,19 @@ MISTAKES = {
     "memory_bytes = 2_000_000\n" + ROWS: "memory_bytes: too small: the key space needs ",
     "memory_bytes = 3\n" + ROWS: "memory_bytes: must be >= ",
     "rungs = [": "not TOML: ",
+    ROWS + "[sweep]": "sweep: takes exactly one axis of keys, window, rate (got none)",
+    ROWS + "[sweep]\nkeys = [1]\nwindow = [1]": "sweep: takes exactly one axis of keys, window,",
+    ROWS + "[sweep]\nwindow = [4, 0]": "sweep.window.1: must be >= 1 (got 0)",
+    ROWS + "[sweep]\nwindow = [4, 4]": "sweep: window names window 4 twice",
+    ROWS + "[sweep]\nwindwo = [4]": "sweep.windwo: unknown key; did you mean window?",
+    ROWS + '[sweep]\nrate = ["80"]': "sweep: rate '80': a share of the peak, as \"80%\"",
+    ROWS + '[sweep]\nrate = ["900%"]': "sweep: rate '900%': a share of the peak, as \"80%\" and at",
+    ROWS + "[sweep]\nrate = [-1]": "sweep: rate -1: requests per second, above 0",
+    ROWS + "[sweep]\nrate = [true]": "sweep.rate.0",
+    ROWS + '[sweep]\nkeys = [1]\narrivals = "poisson"': "sweep: arrivals belong to a rate sweep",
+    "memory_bytes = 9_000_000\n" + ROWS + "[sweep]\nkeys = [10, 1_000_000]": (
+        "memory_bytes: too small: the key space needs "
+    ),
 }
 
 
@@ -113,6 +127,44 @@ def test_memory_is_twice_what_the_keys_need() -> None:
     assert spec.memory_bytes(quick, "memcached") > ours  # its items are larger
     fixed = quick.model_copy(update={"memory_bytes": 7 << 20})
     assert spec.memory_bytes(fixed, "host-py") == 7 << 20
+
+
+SWEEPS = {
+    "keys = [1_000, 16_000_000]": ("keys", [Point(keys=1_000), Point(keys=16_000_000)]),
+    "window = [64, 1]": ("window", [Point(window=64), Point(window=1)]),
+    "rate = [1e5, 7]": ("rate", [Point(rate_per_s=100_000), Point(rate_per_s=7)]),
+    'rate = ["50%", 7, "95.5 %"]': (
+        "rate",
+        [Point(), Point(peak_share=0.5), Point(rate_per_s=7), Point(peak_share=0.955)],
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SWEEPS)
+def test_a_sweep_is_its_points(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{ROWS}[sweep]\n{text}\n")
+    found = spec.load(path)
+    assert found.sweep is not None
+    assert (found.sweep.axis, list(found.sweep.points)) == SWEEPS[text]
+    assert spec.points(found) == found.sweep.points
+    assert spec.Spec.model_validate_json(found.model_dump_json()) == found
+
+
+def test_without_a_sweep_there_is_one_point() -> None:
+    quick = spec.load(source_root() / "specs" / "quick.toml")
+    assert spec.points(quick) == (Point(),)
+    assert spec.at(quick, Point()) == quick
+
+
+def test_memory_follows_the_keys_of_a_point() -> None:
+    quick = spec.load(source_root() / "specs" / "quick.toml")
+    small, large = (spec.at(quick, Point(keys=keys)) for keys in (100_000, 16_000_000))
+    assert (small.workload.keys, large.workload.keys) == (100_000, 16_000_000)
+    assert spec.memory_bytes(large, "host-mmsg") == pytest.approx(
+        160 * spec.memory_bytes(small, "host-mmsg"), rel=1e-3
+    )
+    assert spec.at(quick, Point(window=7)).window == 7
 
 
 def test_rungs_are_unique_and_found() -> None:

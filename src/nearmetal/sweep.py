@@ -1,0 +1,104 @@
+"""Sweeps: one axis of a spec, and the points at which every row is measured.
+
+A file says, under [sweep], one of
+
+    keys = [1_000, 100_000]          the key space; memory follows it, unless the spec fixes it
+    window = [1, 4, 16]              requests in flight
+    rate = ["50%", "80%", 200_000]   open loop: shares of the row's closed-loop rate, or requests/s
+
+Shares need a peak, so the closed loop is measured first, in the same run: it is a point of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nearmetal.samples import Frozen, Point
+
+Axis = Literal["keys", "window", "rate"]
+Arrivals = Literal["constant", "poisson"]
+
+SHARE_MAX = 1.5  # beyond that an open loop only shows how the generator's window fills
+RATE_MAX_PER_S = 1e9
+
+
+class Sweep(Frozen):
+    """As resolved (spec.json): the points in the file's order, the closed loop of shares first."""
+
+    axis: Axis
+    points: tuple[Point, ...]
+    arrivals: Arrivals = "constant"  # of the open loop
+
+
+class SweepFile(Frozen):
+    """As a file has it."""
+
+    keys: tuple[Annotated[int, Field(ge=1, le=100_000_000)], ...] | None = Field(None, min_length=1)
+    window: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None = Field(None, min_length=1)
+    rate: tuple[Annotated[float, Field(strict=True)] | str, ...] | None = Field(None, min_length=1)
+    arrivals: Arrivals | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> SweepFile:
+        axes = [name for name in ("keys", "window", "rate") if getattr(self, name) is not None]
+        if len(axes) != 1:
+            raise ValueError(
+                f"takes exactly one axis of keys, window, rate (got {' and '.join(axes) or 'none'})"
+            )
+        if self.arrivals is not None and self.rate is None:
+            raise ValueError("arrivals belong to a rate sweep; a closed loop has none")
+        points = self.resolved().points
+        for point in points:
+            if points.count(point) > 1:
+                raise ValueError(f"{axes[0]} names {words(point)} twice")
+        return self
+
+    def resolved(self) -> Sweep:
+        """Its points."""
+        if self.keys is not None:
+            return Sweep(axis="keys", points=tuple(Point(keys=keys) for keys in self.keys))
+        if self.window is not None:
+            return Sweep(axis="window", points=tuple(Point(window=size) for size in self.window))
+        paced = tuple(_paced(each) for each in self.rate or ())
+        closed = (Point(),) if any(point.peak_share is not None for point in paced) else ()
+        return Sweep(axis="rate", points=(*closed, *paced), arrivals=self.arrivals or "constant")
+
+
+def is_open(point: Point) -> bool:
+    """Whether requests leave by a schedule rather than when a reply makes room."""
+    return point.peak_share is not None or point.rate_per_s is not None
+
+
+def planned(point: Point) -> Point:
+    """The point as the spec has it: the rate that a share came to belongs to the run."""
+    if point.peak_share is None:
+        return point
+    return point.model_copy(update={"rate_per_s": None})
+
+
+def words(point: Point) -> str:
+    """For people; empty where there is no sweep, or for the closed loop beside an open one."""
+    if point.keys is not None:
+        return f"{point.keys:,} keys"
+    if point.window is not None:
+        return f"window {point.window}"
+    if point.peak_share is not None:
+        return f"{point.peak_share * 100:g} % of peak"
+    return "" if point.rate_per_s is None else f"{point.rate_per_s:,.0f}/s"
+
+
+def _paced(value: float | str) -> Point:
+    if isinstance(value, float):
+        if not 0 < value <= RATE_MAX_PER_S:
+            raise ValueError(f"rate {value:g}: requests per second, above 0 and at most 1e9")
+        return Point(rate_per_s=value)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", value)
+    share = float(found.group(1)) / 100 if found else 0.0
+    if not 0 < share <= SHARE_MAX:
+        raise ValueError(
+            f'rate {value!r}: a share of the peak, as "80%" and at most {SHARE_MAX:.0%}, or a rate'
+        )
+    return Point(peak_share=share)
