@@ -114,6 +114,11 @@ def arguments(workload: Workload, window: int) -> list[str]:
     return [*argv, "--flows", str(workload.flows), "--window", str(window)]
 
 
+def pace(rate_per_s: float, arrivals: str) -> list[str]:
+    """The open loop as nm-load has it."""
+    return ["--rate", f"{rate_per_s:.0f}", "--arrivals", arrivals]
+
+
 def _command(options: Options) -> list[str]:
     address, _, port = options.target.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65_536:

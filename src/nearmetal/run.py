@@ -1,8 +1,10 @@
 """Stage 4: the trials of a run, one after the other, a line in samples.jsonl each.
 
 Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
-of the machine's mood falls on all rows alike. A row that fails is not measured further; the others
-go on. Whatever ends the run, the samples that were taken stay, and run.json says how it went.
+of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
+those at a share of a row's peak come after the rounds that measure it. A row that fails is not
+measured further; the others go on. Whatever ends the run, the samples that were taken stay, and
+run.json says how it went.
 """
 
 from __future__ import annotations
@@ -10,19 +12,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
-from nearmetal import samples
+from nearmetal import samples, sweep
 from nearmetal.build import Build, program_of
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.lab import cpus
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import Sample
-from nearmetal.spec import Spec
-from nearmetal.topology import Topology
+from nearmetal.samples import Point, Sample
+from nearmetal.spec import Spec, at, points
+from nearmetal.topology import Topologies
 from nearmetal.trial import Bench, check, failed_sample, trial
 
 
@@ -46,6 +49,7 @@ class Trial:
     rung: Rung
     service: Service
     round: int
+    point: Point
 
 
 @dataclass
@@ -54,24 +58,27 @@ class _State:
 
     started_utc: str
     skipped: dict[str, str] = field(default_factory=dict)
-    failed: set[tuple[str, Service]] = field(default_factory=set)
+    failed: set[tuple[str, Service, Point]] = field(default_factory=set)
+    unfit: dict[tuple[str, Service], str] = field(default_factory=dict)  # of the quick corpus
+    peaks_per_s: dict[tuple[str, Service], list[float]] = field(default_factory=dict)  # closed loop
     partial: bool = False
     reason: str = ""
 
 
-def run(spec: Spec, build: Build, topology: Topology, folder: Path, progress: Progress) -> None:
+def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Progress) -> None:
     """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
     if "nm-load" not in build.programs:
         raise CannotRunError(f"nothing can be measured: {build.missing['nm-load']}")
-    state = _State(_now(), skipped(spec, build, topology))
+    state = _State(_now(), skipped(spec, build, wires))
     todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
     try:
-        with cpus.ourselves_on(frozenset(topology.control_cpus)):
+        with cpus.ourselves_on(wires.control_cpus):
             for number, each in enumerate(todo, 1):
-                if (each.rung.name, each.service) in state.failed:
+                if (each.rung.name, each.service, each.point) in state.failed:
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
-                _visit(Bench(spec, build, topology), each, folder, progress, state)
+                bench = Bench(spec, build, wires.of(each.rung.wire), each.point)
+                _visit(bench, each, folder, progress, state)
     except KeyboardInterrupt:
         state.partial, state.reason = True, "interrupted"
         raise
@@ -84,18 +91,20 @@ def run(spec: Spec, build: Build, topology: Topology, folder: Path, progress: Pr
 
 def trials(spec: Spec) -> Iterator[Trial]:
     """Every trial of the spec, in the order in which they are run."""
-    for number in range(max(row.rounds for row in spec.rungs)):
-        visits = [
-            Trial(row.rung, service, number)
-            for row in spec.rungs
-            for service in row.services
-            if number < row.rounds
-        ]
-        random.Random(f"{spec.seed}:{number}").shuffle(visits)
-        yield from visits
+    for stage in sweep.stages(points(spec)):
+        for number in range(max(row.rounds for row in spec.rungs)):
+            visits = [
+                Trial(row.rung, service, number, point)
+                for row in spec.rungs
+                for service in row.services
+                for point in stage
+                if number < row.rounds
+            ]
+            random.Random(f"{spec.seed}:{number}").shuffle(visits)
+            yield from visits
 
 
-def skipped(spec: Spec, build: Build, topology: Topology) -> dict[str, str]:
+def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     """Rungs that cannot run here, and why."""
     reasons = {}
     for row in spec.rungs:
@@ -103,7 +112,7 @@ def skipped(spec: Spec, build: Build, topology: Topology) -> dict[str, str]:
             program = program_of(row.rung.name, row.rung.datapath, service)
             if program not in build.programs:
                 reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
-        if row.rung.name == "limit-veth" and topology.wire != "veth":
+        if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons
 
@@ -111,21 +120,51 @@ def skipped(spec: Spec, build: Build, topology: Topology) -> dict[str, str]:
 def _visit(bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State) -> None:
     rung, service = each.rung, each.service
     try:
-        if each.round == 0:
-            check(bench, rung, service)
+        point = _paced(each, state)
+        _check_once(bench, each, state)
         sample = trial(
-            bench,
+            replace(bench, spec=at(bench.spec, point), point=point),
             rung,
             service,
             each.round,
             lambda event: progress.trial_second(rung.name, service, event),
         )
     except (NearmetalError, OSError, LookupError, ValueError) as error:
-        sample = failed_sample(rung, service, each.round, str(error) or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        sample = failed_sample(rung, service, each.round, reason, each.point)
     if sample.status == "failed":
-        state.failed.add((rung.name, service))
+        state.failed.add((rung.name, service, each.point))
+    elif sample.counts is not None and not sweep.is_open(each.point):
+        rate = sample.counts.answered * 1e9 / sample.counts.duration_ns
+        state.peaks_per_s.setdefault((rung.name, service), []).append(rate)
     samples.append(folder / "samples.jsonl", sample)
     progress.trial_finished(sample)
+
+
+def _check_once(bench: Bench, each: Trial, state: _State) -> None:
+    """The quick corpus before a row's first sample; what it found stands for every point."""
+    row = each.rung.name, each.service
+    if row not in state.unfit:
+        state.unfit[row] = "the quick corpus could not be asked"
+        try:
+            check(bench, each.rung, each.service)
+        except NearmetalError as error:
+            state.unfit[row] = str(error)
+            raise
+        state.unfit[row] = ""
+    if state.unfit[row]:
+        raise CannotRunError(state.unfit[row])
+
+
+def _paced(each: Trial, state: _State) -> Point:
+    """The point with its rate, where that is a share of what the closed loop came to."""
+    if each.point.peak_share is None:
+        return each.point
+    rates = state.peaks_per_s.get((each.rung.name, each.service))
+    if not rates or (each.rung.name, each.service, Point()) in state.failed:
+        raise CannotRunError("its closed loop failed, so that its peak is not known")
+    rate = round(each.point.peak_share * median(rates))
+    return each.point.model_copy(update={"rate_per_s": float(max(1, rate))})
 
 
 def _write(folder: Path, state: _State) -> None:

@@ -265,7 +265,11 @@ def _first(error: ValidationError) -> str:
 
 def _nearest(parts: list[Any]) -> str:
     """The known key nearest to an unknown one, or all of them."""
-    tables: dict[str, type[BaseModel]] = {"workload": Workload, "sweep": SweepFile, "window": Window}
+    tables: dict[str, type[BaseModel]] = {
+        "workload": Workload,
+        "sweep": SweepFile,
+        "window": Window,
+    }
     owner = tables.get(str(parts[0]), _Row) if len(parts) > 1 else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)

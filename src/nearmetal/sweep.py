@@ -67,6 +67,13 @@ class SweepFile(Frozen):
         return Sweep(axis="rate", points=(*closed, *paced), arrivals=self.arrivals or "constant")
 
 
+def stages(points: tuple[Point, ...]) -> tuple[tuple[Point, ...], ...]:
+    """In which order: a share of the peak waits until the peak was measured."""
+    waiting = tuple(point for point in points if point.peak_share is not None)
+    first = tuple(point for point in points if point.peak_share is None)
+    return tuple(stage for stage in (first, waiting) if stage)
+
+
 def is_open(point: Point) -> bool:
     """Whether requests leave by a schedule rather than when a reply makes room."""
     return point.peak_share is not None or point.rate_per_s is not None
@@ -92,8 +99,8 @@ def words(point: Point) -> str:
 
 def _paced(value: float | str) -> Point:
     if isinstance(value, float):
-        if not 0 < value <= RATE_MAX_PER_S:
-            raise ValueError(f"rate {value:g}: requests per second, above 0 and at most 1e9")
+        if not 1 <= value <= RATE_MAX_PER_S:
+            raise ValueError(f"rate {value:g}: requests per second, at least 1 and at most 1e9")
         return Point(rate_per_s=value)
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", value)
     share = float(found.group(1)) / 100 if found else 0.0

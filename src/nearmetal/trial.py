@@ -23,7 +23,7 @@ from nearmetal.lab.process import Child, ChildError, Event, SilentError, rss_byt
 from nearmetal.places import host, reference
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import CoreTime, Counts, Resources, Sample
+from nearmetal.samples import CoreTime, Counts, Point, Resources, Sample
 from nearmetal.spec import Spec, memory_bytes
 from nearmetal.topology import Topology
 
@@ -35,11 +35,12 @@ _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
 
 @dataclass(frozen=True)
 class Bench:
-    """What all trials of a run share."""
+    """What a trial is made with."""
 
-    spec: Spec
+    spec: Spec  # at the trial's point
     build: Build
     topology: Topology
+    point: Point
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def trial(
     if final is not None:
         evicted = final["evicted"]
     program = bench.build.programs[program_of(rung.name, rung.datapath, service)]
-    counts = Counts(**{name: measured.result[name] for name in Counts.model_fields})
+    counts = counts_of(measured.result)
     return Sample(
         rung=rung.name,
         service=service,
@@ -106,6 +107,7 @@ def trial(
         busy_cycles_per_reply=_busy_cycles(measured, counts),
         busy_share=cpus.busy_share(measured.sut),
         tg_cycles=measured.result["cycles"],
+        point=bench.point,
         tsc_hz=measured.result["tsc_hz"],
         resources=Resources(
             image_bytes=program.image_bytes,
@@ -117,7 +119,7 @@ def trial(
     )
 
 
-def failed_sample(rung: Rung, service: Service, number: int, reason: str) -> Sample:
+def failed_sample(rung: Rung, service: Service, number: int, reason: str, point: Point) -> Sample:
     """A trial that gave no counts keeps its line, with the reason."""
     return Sample(
         rung=rung.name,
@@ -126,7 +128,14 @@ def failed_sample(rung: Rung, service: Service, number: int, reason: str) -> Sam
         status="failed",
         reason=reason,
         started_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        point=point,
     )
+
+
+def counts_of(result: Event) -> Counts:
+    """The counts of a `result` line; those of other loops and wires stay unknown."""
+    known = Counts.model_fields.keys() & result.keys()
+    return Counts.model_validate({name: result[name] for name in known})
 
 
 @contextmanager
@@ -152,8 +161,14 @@ def _server(bench: Bench, rung: Rung, service: Service) -> Iterator[Server]:
 
 def _generator(bench: Bench, port: int, service: Service, number: int) -> Child:
     spec = bench.spec
-    argv = [*_load_argv(bench, port, service), *load.arguments(spec.workload, spec.window)]
+    argv = [
+        *_load_argv(bench, port, service),
+        *load.arguments(spec.workload, spec.window.of(bench.topology.wire)),
+    ]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
+    if bench.point.rate_per_s is not None:
+        arrivals = spec.sweep.arrivals if spec.sweep else "constant"
+        argv += load.pace(bench.point.rate_per_s, arrivals)
     return Child([*argv, "--seed", str(spec.seed + number)], bench.topology.tg)
 
 

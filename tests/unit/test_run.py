@@ -10,10 +10,11 @@ import pytest
 from nearmetal import run, trial
 from nearmetal.build import Build, Program
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.rungs import Service, find
-from nearmetal.samples import Counts, Sample, read
+from nearmetal.rungs import Rung, Service, find
+from nearmetal.samples import Counts, Point, Sample, read
 from nearmetal.spec import Spec, SpecRung, Workload
-from nearmetal.topology import Topology
+from nearmetal.sweep import Sweep
+from nearmetal.topology import Topologies, Topology
 
 PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-veth",
@@ -44,12 +45,13 @@ def built(*without: str) -> Build:
     )  # fmt: skip
 
 
-def loopback() -> Topology:
-    return Topology(
+def loopback() -> Topologies:
+    lo = Topology(
         wire="lo", sut_netns=None, tg_netns=None, sut_addr="127.0.0.1", tg_addr="127.0.0.1",
         subnet="127.0.0.0/8", sut_iface="lo", tg_iface="lo", sut_cpu=0, tg_cpu=0,
         control_cpus=(0,), placement="",
     )  # fmt: skip
+    return Topologies(wires=(lo,))
 
 
 class Told:
@@ -78,6 +80,83 @@ def test_each_round_visits_every_row_once_in_an_order_of_its_own() -> None:
     assert [len(each) for each in rows] == [7, 5, 5, 5, 5, 5]
     assert len({tuple((t.rung.name, t.service) for t in each) for each in rounds[1:]}) > 1
     assert order == list(run.trials(made))
+
+
+def test_points_are_visited_in_every_round_like_rows() -> None:
+    points = (Point(keys=10), Point(keys=20))
+    made = spec(host_sock=3).model_copy(update={"sweep": Sweep(axis="keys", points=points)})
+    order = list(run.trials(made))
+    for number in range(3):
+        visits = [(t.service, t.point) for t in order[number * 4 : number * 4 + 4]]
+        assert set(visits) == {(service, at) for service in ("kv", "echo") for at in points}
+        assert {t.round for t in order[number * 4 : number * 4 + 4]} == {number}
+
+
+def test_shares_of_the_peak_come_after_the_rounds_that_measure_it() -> None:
+    points = (Point(), Point(peak_share=0.5), Point(rate_per_s=7.0), Point(peak_share=0.8))
+    made = spec(memcached=2).model_copy(update={"sweep": Sweep(axis="rate", points=points)})
+    order = list(run.trials(made))
+    assert {t.point for t in order[:4]} == {points[0], points[2]}
+    assert {t.point for t in order[4:]} == {points[1], points[3]}
+    assert [t.round for t in order] == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int) -> list[Sample]:
+    """A run of a share of the peak, whose closed loop answers 90, 100, 110 a second."""
+
+    def trial_of(
+        bench: trial.Bench, rung: Rung, service: Service, number: int, second: object
+    ) -> Sample:
+        failed = number == wrong_round and bench.point == Point()
+        counts = dict.fromkeys(Counts.model_fields, 0)
+        counts |= {"duration_ns": 1_000_000_000, "answered": 90 + 10 * number}
+        return Sample(
+            rung=rung.name, service=service, round=number, status="failed" if failed else "ok",
+            started_utc="", counts=Counts(**counts), point=bench.point,
+        )  # fmt: skip
+
+    monkeypatch.setattr(run, "check", lambda *_: None)
+    monkeypatch.setattr(run, "trial", trial_of)
+    sweep = Sweep(axis="rate", points=(Point(), Point(peak_share=0.8)))
+    made = spec(memcached=3).model_copy(update={"sweep": sweep})
+    told = Told()
+    run.run(made, built(), loopback(), tmp_path, told)
+    return told.samples
+
+
+def test_a_share_is_of_the_median_closed_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = open_loop(monkeypatch, tmp_path, wrong_round=-1)
+    assert [s.point for s in taken[3:]] == [Point(peak_share=0.8, rate_per_s=80.0)] * 3
+
+
+def test_without_a_closed_loop_there_is_no_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = open_loop(monkeypatch, tmp_path, wrong_round=2)
+    assert [s.status for s in taken] == ["ok", "ok", "failed", "failed"]
+    assert taken[-1].point == Point(peak_share=0.8)
+    assert "its closed loop failed" in taken[-1].reason
+
+
+def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+        asked.append(service)
+        raise NearmetalError("quick corpus: get_missing")
+
+    monkeypatch.setattr(run, "check", check)
+    sweep = Sweep(axis="keys", points=(Point(keys=1), Point(keys=2)))
+    made = spec(memcached=2).model_copy(update={"sweep": sweep})
+    told = Told()
+    run.run(made, built(), loopback(), tmp_path, told)
+    assert asked == ["kv"]
+    assert {s.point for s in told.samples} == set(sweep.points)
+    assert {s.reason for s in told.samples} == {"quick corpus: get_missing"}
 
 
 def test_skipped_with_the_reason() -> None:

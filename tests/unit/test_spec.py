@@ -11,6 +11,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
 from nearmetal.rungs import RUNGS, find
 from nearmetal.samples import Point
+from nearmetal.window import everywhere
 
 ROWS = 'rungs = ["host-py"]\n'
 
@@ -38,7 +39,7 @@ MISTAKES = {
     ROWS + "[sweep]\nwindwo = [4]": "sweep.windwo: unknown key; did you mean window?",
     ROWS + '[sweep]\nrate = ["80"]': "sweep: rate '80': a share of the peak, as \"80%\"",
     ROWS + '[sweep]\nrate = ["900%"]': "sweep: rate '900%': a share of the peak, as \"80%\" and at",
-    ROWS + "[sweep]\nrate = [-1]": "sweep: rate -1: requests per second, above 0",
+    ROWS + "[sweep]\nrate = [-1]": "sweep: rate -1: requests per second, at least 1",
     ROWS + "[sweep]\nrate = [true]": "sweep.rate.0",
     ROWS + '[sweep]\nkeys = [1]\narrivals = "poisson"': "sweep: arrivals belong to a rate sweep",
     "memory_bytes = 9_000_000\n" + ROWS + "[sweep]\nkeys = [10, 1_000_000]": (
@@ -164,7 +165,7 @@ def test_memory_follows_the_keys_of_a_point() -> None:
     assert spec.memory_bytes(large, "host-mmsg") == pytest.approx(
         160 * spec.memory_bytes(small, "host-mmsg"), rel=1e-3
     )
-    assert spec.at(quick, Point(window=7)).window == 7
+    assert spec.at(quick, Point(window=7)).window == everywhere(7)
 
 
 def test_rungs_are_unique_and_found() -> None:
