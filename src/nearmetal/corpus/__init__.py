@@ -7,7 +7,15 @@ check.py             asks them of anything that answers
 
 from nearmetal.corpus.case import GUARDED, Case, Guard, Step, masked
 from nearmetal.corpus.cases import CASES
-from nearmetal.corpus.check import CorpusError, Target, Udp, check_case, quick_corpus
+from nearmetal.corpus.check import (
+    CorpusError,
+    Target,
+    Udp,
+    ask_all,
+    check_case,
+    quick,
+    quick_corpus,
+)
 
 __all__ = [
     "CASES",
@@ -18,7 +26,9 @@ __all__ = [
     "Step",
     "Target",
     "Udp",
+    "ask_all",
     "check_case",
     "masked",
+    "quick",
     "quick_corpus",
 ]

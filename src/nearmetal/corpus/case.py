@@ -43,6 +43,11 @@ class Case:
         """Whether it needs the server that GUARDED describes, and several sources."""
         return any(step.source != ALL_RIGHTS for step in self.steps)
 
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of its longest request."""
+        return max(len(step.datagram) for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
