@@ -47,9 +47,9 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
     began = time.monotonic()
     try:
         shown.stage("bringing up the wire")
-        with topology.up() as top:
-            _leave(folder / "topology.json", top)
-            run.run(chosen, built, top, folder, shown)
+        with topology.up_all(row.rung.wire for row in chosen.rungs) as wires:
+            _leave(folder / "topology.json", wires)
+            run.run(chosen, built, wires, folder, shown)
     except BaseException:
         report.write(folder)
         raise

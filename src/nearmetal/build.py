@@ -46,6 +46,14 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 
+_REFERENCES = {
+    "memcached": "memcached",
+    "limit-veth": "nm-null-veth",
+    "testpmd": "dpdk-testpmd",
+    "ceiling": "nm-null-vhost",
+}
+
+
 class Program(Frozen):
     """Something that can be started."""
 
@@ -104,7 +112,7 @@ def program_of(rung: str, datapath: str | None, service: str) -> str:
         return "python"
     if datapath is not None:
         return f"nm-{datapath}-{service}"
-    return {"memcached": "memcached", "limit-veth": "nm-null-veth"}[rung]
+    return _REFERENCES[rung]
 
 
 def why_not(program: str) -> str | None:

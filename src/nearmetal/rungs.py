@@ -9,6 +9,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
+WireName = Literal["veth", "vhost-user"]
 
 
 class Rung(Frozen):
@@ -17,9 +18,12 @@ class Rung(Frozen):
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
     place: Literal["host", "reference"]
     datapath: str | None  # None for reference rows
-    batch: int | None = None  # knob of mmsg: --batch
+    batch: int | None = None  # most requests or frames of one turn: --batch, testpmd's --burst
     segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
-    wire: Literal["veth", "vhost-user"] = "veth"
+    ring: int | None = None  # entries of each virtqueue
+    virtio: str | None = None  # what is asked of virtio-user: device options, joined by a comma
+    hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and DPDK's
+    wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
     def options(self) -> list[str]:
@@ -28,6 +32,10 @@ class Rung(Frozen):
         return [*batch, "--segment"] if self.segment else batch
 
 
+# DPDK 22.11's fastest mode of virtio-user: in-order split rings without mergeable buffers
+# (docs/rungs.md). host-dpdk and testpmd differ in nothing but the program.
+_VIRTIO = "in_order=1,mrg_rxbuf=0"
+
 RUNGS: tuple[Rung, ...] = (
     Rung(name="memcached", place="reference", datapath=None, services=("kv",)),
     Rung(name="host-py", place="host", datapath="py"),
@@ -35,6 +43,35 @@ RUNGS: tuple[Rung, ...] = (
     Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32, segment=True),
     Rung(name="host-mmsg-plain", place="host", datapath="mmsg", batch=32),
     Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
+    Rung(
+        name="host-dpdk",
+        place="host",
+        datapath="dpdk",
+        batch=32,
+        ring=256,
+        virtio=_VIRTIO,
+        hugepages=True,
+        wire="vhost-user",
+    ),
+    Rung(
+        name="testpmd",
+        place="reference",
+        datapath=None,
+        batch=32,
+        ring=256,
+        virtio=_VIRTIO,
+        hugepages=True,
+        wire="vhost-user",
+        services=("echo",),
+    ),
+    Rung(
+        name="ceiling",
+        place="reference",
+        datapath=None,
+        ring=256,
+        wire="vhost-user",
+        services=("echo",),
+    ),
 )
 
 

@@ -1,43 +1,51 @@
-"""Stage 3: the wire between generator and server, and which core does what.
+"""Stage 3: the wires between generator and server, and which core does what.
 
-`up` brings it up and takes it down again, in reverse, however the body ends; what a kill leaves
-behind is in the journal. Root gets `veth`: two namespaces of our own. Without root it is `lo`, and
-the result says so.
+`up` brings one up and takes it down again, in reverse, however the body ends; what a kill leaves
+behind is in the journal. `up_all` does so for every wire that the rows of a run need:
+
+    veth        two namespaces of our own; needs root. Without it `lo`, and the result says so.
+    vhost-user  a folder for sockets and, for DPDK, pages of the kernel's pool. No kernel between.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from nearmetal.lab import cpus, netns, steering
+from nearmetal import rungs
+from nearmetal.lab import cpus, hugepages, netns, owner, steering
 from nearmetal.lab.cpus import Cores
 from nearmetal.lab.journal import Journal, open_journal
 from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
 
-WireName = Literal["veth", "lo"]
+WireName = Literal["veth", "lo", "vhost-user"]
+
+# Locally administered, as those of the veth pair.
+_SUT_MAC = "02:00:00:00:00:01"
 
 
 class Topology(Frozen):
-    """What stands while a run measures (topology.json)."""
+    """One wire, standing."""
 
-    version: int = 1
     wire: WireName
     sut_netns: str | None
     tg_netns: str | None
     sut_addr: str
     tg_addr: str
     subnet: str  # the generator's; what servers admit
-    sut_iface: str
+    sut_iface: str  # "" where the kernel has none
     tg_iface: str
     sut_cpu: int
     tg_cpu: int
     control_cpus: tuple[int, ...]  # where Python waits
     napi_pid: int | None = None  # the thread that does the receive processing of the SUT's end
+    sut_mac: str | None = None  # vhost-user: the server's, given to its device
+    directory: str | None = None  # vhost-user: where sockets are made
+    hugepages_bytes: int = 0  # free for the server in the kernel's pool
     placement: str  # in words
     notes: tuple[str, ...] = ()
 
@@ -50,17 +58,43 @@ class Topology(Frozen):
         return Where(Path(self.tg_netns) if self.tg_netns else None, self.tg_cpu)
 
 
+class Topologies(Frozen):
+    """What stands while a run measures (topology.json)."""
+
+    version: int = 2
+    wires: tuple[Topology, ...]
+
+    def of(self, wire: rungs.WireName) -> Topology:
+        """The rung's wire as it stands; lo stands in for veth."""
+        names = ("veth", "lo") if wire == "veth" else (wire,)
+        return next(top for top in self.wires if top.wire in names)
+
+    @property
+    def control_cpus(self) -> frozenset[int]:
+        """The same for all wires: cores are chosen once."""
+        return frozenset(self.wires[0].control_cpus)
+
+
 @contextmanager
-def up(wire: WireName | None = None) -> Iterator[Topology]:
-    """The wire, up; None: the best that we may have."""
+def up_all(wires: Iterable[rungs.WireName], hugepages_bytes: int = 0) -> Iterator[Topologies]:
+    """Every wire that a run needs, each the best that we may have."""
+    with ExitStack() as stack:
+        standing = [stack.enter_context(up(wire, hugepages_bytes)) for wire in sorted(set(wires))]
+        yield Topologies(wires=tuple(standing))
+
+
+@contextmanager
+def up(wire: WireName, hugepages_bytes: int = 0) -> Iterator[Topology]:
+    """One wire. veth is lo without root; hugepages_bytes: what servers on vhost-user need."""
     cores = cpus.choose(cpus.allowed())
-    if wire is None:
-        wire = "veth" if os.geteuid() == 0 else "lo"
-    if wire == "lo":
+    if wire == "vhost-user":
+        with _vhost_user(open_journal(), cores, hugepages_bytes) as topology:
+            yield topology
+    elif wire == "veth" and os.geteuid() == 0:
+        with _veth(open_journal(), cores) as topology:
+            yield topology
+    else:
         yield _loopback(cores)
-        return
-    with _veth(open_journal(), cores) as topology:
-        yield topology
 
 
 @contextmanager
@@ -111,3 +145,41 @@ def _loopback(cores: Cores) -> Topology:
         ),
         notes=tuple([*notes, cores.note] if cores.note else notes),
     )
+
+
+@contextmanager
+def _vhost_user(journal: Journal, cores: Cores, needed_bytes: int) -> Iterator[Topology]:
+    subnet = netns.free_subnet()
+    directory = owner.state_directory() / f"nm-{os.getpid()}-vhost"
+    notes = [cores.note] if cores.note else []
+    with ExitStack() as stack:
+        stack.enter_context(journal.holds("path", str(directory)))
+        directory.mkdir(mode=0o700, parents=True)
+        free_bytes = stack.enter_context(hugepages.reserved(journal, needed_bytes))
+        if free_bytes < needed_bytes:
+            notes.append(
+                f"too few free 2 MiB pages ({free_bytes >> 20} of {needed_bytes >> 20} MiB):"
+                " programs that want them use small pages"
+            )
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Topology(
+            wire="vhost-user",
+            sut_netns=None,
+            tg_netns=None,
+            sut_addr=str(subnet[1]),
+            tg_addr=str(subnet[2]),
+            subnet=str(subnet),
+            sut_iface="",
+            tg_iface="",
+            sut_cpu=cores.sut,
+            tg_cpu=cores.tg,
+            control_cpus=tuple(sorted(cores.control)),
+            sut_mac=_SUT_MAC,
+            directory=str(directory),
+            hugepages_bytes=free_bytes if free_bytes >= needed_bytes else 0,
+            placement=(
+                f"server on core {cores.sut}, generator on core {cores.tg}, both polling memory"
+                " that they share; the kernel takes no part"
+            ),
+            notes=tuple(notes),
+        )
