@@ -7,7 +7,7 @@ can show the kind alone. A threshold here is where a sentence begins, never wher
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nearmetal.rows import Row
 
@@ -16,6 +16,8 @@ CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by th
 ROUNDS_MIN = 3
 SPREAD_MAX = 0.10  # (highest - lowest round) / median
 STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
+SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
+BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 NULL_RESPONDER = {"veth": "limit-veth"}  # of each wire: its rate is the generator's ceiling
 
 
@@ -28,6 +30,7 @@ def of(row: Row) -> tuple[str, ...]:
         _bound(row),
         _unstable(row),
         _rounds(row),
+        *_schedule(row),
         _lost(row),
         _strays(row),
         _wire(row),
@@ -71,6 +74,8 @@ def _near_ceiling(row: Row, ceiling_per_s: float | None) -> bool | None:
 
 
 def _ceiling(row: Row) -> str:
+    if row.loop == "open":
+        return ""
     if row.rung in NULL_RESPONDER.values():
         return "ceiling: the generator's most on this wire and window; no store, nothing to compare"
     if row.generator_ceiling_per_s is None:
@@ -121,6 +126,23 @@ def _rounds(row: Row) -> str:
     if row.rounds >= row.rounds_planned:
         return ""
     return f"partial: {row.rounds} of {row.rounds_planned} rounds were run"
+
+
+def _schedule(row: Row) -> Iterator[str]:
+    """What an open loop could not keep."""
+    if row.not_sent and row.intended:
+        yield (
+            f"not sent: {row.not_sent:,} of {row.intended:,} requests that were due found no room "
+            f"for 1 ms ({_percent(row.not_sent / row.intended)})"
+        )
+    if row.slipped_ns is not None and row.slipped_ns > SLIPPED_NS_MAX:
+        yield (
+            f"schedule slipped: the generator itself was late by up to {row.slipped_ns / 1e6:.2g} "
+            "ms; latency counts from when a request was due, and so includes it"
+        )
+    wanted, due = row.point.rate_per_s, row.intended_per_s
+    if wanted and due is not None and due < wanted * (1 - BEHIND_MAX):
+        yield f"behind its rate: {due:,.0f}/s were due, {wanted:,.0f}/s were asked for"
 
 
 def _lost(row: Row) -> str:

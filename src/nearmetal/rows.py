@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nearmetal.rungs import Service
-from nearmetal.samples import Frozen, Resources
+from nearmetal.samples import Frozen, Point, Poller, Resources
 
 Status = Literal["ok", "skipped", "failed"]
 IntervalKind = Literal["minmax", "bca95"]
@@ -79,7 +79,7 @@ class Row(Frozen):
     service: Service
     workload: str
     loop: Literal["closed", "open"]
-    window: int
+    window: int  # requests in flight; in an open loop the most
     wire: str
     topology: Literal["p2p", "pvp"]
     accelerator: str | None
@@ -117,6 +117,18 @@ class Row(Frozen):
     gets: int | None = None
     sets: int | None = None
     window_limited: int | None = None
+    point: Point = Point()  # on the axis of the spec's sweep
+    intended: int | None = None  # open loop: requests that were due = sent + not_sent
+    not_sent: int | None = None
+    slipped_ns: int | None = None  # open loop: the generator's greatest lateness, of all rounds
+    malformed: int | None = None
+    loss_ratio: Interval = Interval()  # (intended - right answers) / intended, of each round
+    loss_interval: IntervalKind | None = None
+    loss_ratio_rounds: tuple[float, ...] = ()
+    offered_per_s: float | None = None  # requests sent, median over the rounds
+    intended_per_s: float | None = None  # requests due; closed loop: null
+    sut_poller: Poller = Poller()  # sums over the rounds
+    tg_poller: Poller = Poller()
     idle_share: PerCore = PerCore()
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()

@@ -8,22 +8,16 @@ same samples, same rows.
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from hdrh.histogram import HdrHistogram
-
-from nearmetal import labels
+from nearmetal import labels, loss, sweep
 from nearmetal.errors import BadInputError
+from nearmetal.intervals import interval, percentiles
 from nearmetal.rows import (
     Cores,
     CpuSplit,
-    Interval,
-    IntervalKind,
-    Latency,
     Paper,
     PerCore,
     Ratio,
@@ -31,13 +25,9 @@ from nearmetal.rows import (
     Status,
 )
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import CoreTime, Counts, Resources, Sample
-from nearmetal.spec import Spec, SpecRung
+from nearmetal.samples import CoreTime, Counts, Point, Poller, Resources, Sample
+from nearmetal.spec import Spec, SpecRung, at, points
 
-BCA_ROUNDS_MIN = 7  # below that, a bootstrap of the median says less than its two ends
-BCA_RESAMPLES = 9999
-LATENCY_NS_MAX = 1_000_000_000  # as the generator's own buckets
-LATENCY_DIGITS = 3
 MEMCACHED_RUNG = "memcached"
 
 
@@ -55,23 +45,41 @@ class Setting:
     paper: Mapping[str, Paper] = field(default_factory=dict)
 
 
+_Key = tuple[str, Service, Point]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A row that the spec asks for."""
+
+    planned: SpecRung
+    service: Service
+    point: Point
+
+    @property
+    def key(self) -> _Key:
+        return self.planned.rung.name, self.service, self.point
+
+
 def rows(setting: Setting, samples: Iterable[Sample]) -> tuple[Row, ...]:
-    """A row for each rung and service of the spec, in its order, whatever became of it."""
-    wanted = [(rung, service) for rung in setting.spec.rungs for service in rung.services]
-    trials: dict[tuple[str, Service], list[Sample]] = {
-        (rung.rung.name, service): [] for rung, service in wanted
-    }
+    """A row for each rung, service and point of the spec, in its order, whatever became of it."""
+    wanted = [
+        _Wanted(rung, service, point)
+        for rung in setting.spec.rungs
+        for service in rung.services
+        for point in points(setting.spec)
+    ]
+    trials: dict[_Key, list[Sample]] = {each.key: [] for each in wanted}
     for sample in samples:
-        if (sample.rung, sample.service) not in trials:
+        key = (sample.rung, sample.service, sweep.planned(sample.point))
+        if key not in trials:
+            where = " ".join(filter(None, (*key[:2], sweep.words(sample.point))))
             raise BadInputError(
-                f"samples.jsonl holds a trial of {sample.rung} {sample.service}, "
+                f"samples.jsonl holds a trial of {where}, "
                 "which spec.json does not name: the folder mixes two runs"
             )
-        trials[sample.rung, sample.service].append(sample)
-    alone = [
-        _row(setting, rung, service, trials[rung.rung.name, service]) for rung, service in wanted
-    ]
-    return _beside_each_other(alone)
+        trials[key].append(sample)
+    return _beside_each_other([_row(setting, each, trials[each.key]) for each in wanted])
 
 
 def fault(sample: Sample) -> str:
@@ -100,63 +108,17 @@ def fault(sample: Sample) -> str:
     return ""
 
 
-def interval(values: Sequence[float]) -> tuple[IntervalKind, Interval]:
-    """Median, and the interval that so many rounds allow."""
-    middle, low, high = median(values), min(values), max(values)
-    kind: IntervalKind = "minmax"
-    if len(values) >= BCA_ROUNDS_MIN and (ends := _bca95(values)):
-        kind, (low, high) = "bca95", ends
-    return kind, Interval(median=middle, low=low, high=high)
-
-
-def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
-    """Merge HDR buckets of any number of rounds and read the percentiles."""
-    histogram = HdrHistogram(1, LATENCY_NS_MAX, LATENCY_DIGITS)
-    for value_ns, count in buckets:
-        if not histogram.record_value(value_ns, count):
-            raise BadInputError(f"samples.jsonl holds a latency of {value_ns} ns, outside 0..1 s")
-    if histogram.total_count == 0:
-        return Latency()
-    return Latency(
-        p50=histogram.get_value_at_percentile(50),
-        p99=histogram.get_value_at_percentile(99),
-        p999=histogram.get_value_at_percentile(99.9),
-        hdr=histogram.encode().decode("ascii"),
-    )
-
-
-def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
-    """None where BCa is undefined: leaving any one round out leaves the median where it was."""
-    # scipy belongs to the extra `report`; runs of few rounds do without it.
-    import numpy
-    from scipy.stats import bootstrap  # type: ignore[attr-defined]
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about exactly that; the NaN below is the answer
-        result = bootstrap(
-            (numpy.asarray(values),),
-            numpy.median,
-            confidence_level=0.95,
-            n_resamples=BCA_RESAMPLES,
-            method="BCa",
-            rng=numpy.random.default_rng(1),  # the same samples give the same report
-        )
-    low, high = map(float, result.confidence_interval)
-    if math.isnan(low) or math.isnan(high):
-        return None
-    return max(low, min(values)), min(high, max(values))  # interpolation may miss the last bit
-
-
-def _row(setting: Setting, planned: SpecRung, service: Service, trials: Sequence[Sample]) -> Row:
+def _row(setting: Setting, wanted: _Wanted, trials: Sequence[Sample]) -> Row:
     faults = [f"round {trial.round + 1}: {why}" for trial in trials if (why := fault(trial))]
     if not trials:
-        status, reason = _why_no_trial(setting, planned.rung.name)
-        return _identity(setting, planned, service, status, reason, 0)
+        status, reason = _why_no_trial(setting, wanted.planned.rung.name)
+        return _identity(setting, wanted, status, reason, trials)
     if faults:
-        row = _identity(setting, planned, service, "failed", "; ".join(faults), len(trials))
+        row = _identity(setting, wanted, "failed", "; ".join(faults), trials)
         return row.model_copy(update=_sums(trials))
-    row = _identity(setting, planned, service, "ok", "", len(trials))
-    return row.model_copy(update=_sums(trials) | _speed(trials) | _cpu(trials))
+    row = _identity(setting, wanted, "ok", "", trials)
+    found = _sums(trials) | _speed(trials) | loss.of([t.counts for t in trials if t.counts])
+    return row.model_copy(update=found | _cpu(trials))
 
 
 def _why_no_trial(setting: Setting, rung: str) -> tuple[Status, str]:
@@ -168,31 +130,29 @@ def _why_no_trial(setting: Setting, rung: str) -> tuple[Status, str]:
 
 
 def _identity(
-    setting: Setting,
-    planned: SpecRung,
-    service: Service,
-    status: Status,
-    reason: str,
-    rounds: int,
+    setting: Setting, wanted: _Wanted, status: Status, reason: str, trials: Sequence[Sample]
 ) -> Row:
-    rung = planned.rung
+    rung, service = wanted.planned.rung, wanted.service
+    spec = at(setting.spec, wanted.point)
+    wire = setting.wire or rung.wire
     return Row(
         rung=rung.name,
         place=rung.place,
         datapath=rung.datapath,
         service=service,
-        workload=setting.spec.workload.name,
-        loop="closed",
-        window=setting.spec.window,
-        wire=setting.wire or rung.wire,
+        workload=spec.workload.name,
+        loop="open" if sweep.is_open(wanted.point) else "closed",
+        point=trials[-1].point if trials else wanted.point,
+        window=spec.window.of(wire),
+        wire=wire,
         topology="p2p",
         accelerator=None,
         cores=setting.cores,
         generator="nm-load",
         status=status,
         reason=reason,
-        rounds=rounds,
-        rounds_planned=planned.rounds,
+        rounds=len(trials),
+        rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
         placement=setting.placement,
         # The paper's table calls its rows a key-value store.
@@ -210,9 +170,12 @@ def _sums(trials: Sequence[Sample]) -> dict[str, object]:
     """Counts over all rounds; null where no trial came as far as counting."""
     counted = [trial.counts for trial in trials if trial.counts]
     sums: dict[str, object] = {
-        name: sum(getattr(counts, name) for counts in counted) if counted else None
+        name: _sum_known([getattr(counts, name) for counts in counted])
         for name in Counts.model_fields
     }
+    sums["slipped_ns"] = max(
+        (c.slipped_ns for c in counted if c.slipped_ns is not None), default=None
+    )
     evicted = [trial.evicted for trial in trials if trial.evicted is not None]
     return sums | {"evicted": sum(evicted) if evicted else None, "resources": _resources(trials)}
 
@@ -226,6 +189,19 @@ def _resources(trials: Sequence[Sample]) -> Resources:
         whole = name.endswith("_bytes") and middle is not None
         middles[name] = round(middle) if whole and middle is not None else middle
     return Resources.model_validate(middles)
+
+
+def _sum_known(values: Sequence[int | None]) -> int | None:
+    """None where a round does not know it: a part would look like the whole."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def _pollers(trials: Sequence[Sample], side: str) -> Poller:
+    pollers: list[Poller] = [getattr(trial, side) for trial in trials]
+    return Poller(
+        **{name: _sum_known([getattr(p, name) for p in pollers]) for name in Poller.model_fields}
+    )
 
 
 def _speed(trials: Sequence[Sample]) -> dict[str, object]:
@@ -260,6 +236,8 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
         ),
         "busy_cycles_per_reply": _median_known([t.busy_cycles_per_reply for t in trials]),
         "busy_share": _median_known([t.busy_share for t in trials]),
+        "sut_poller": _pollers(trials, "sut_poller"),
+        "tg_poller": _pollers(trials, "tg_poller"),
     }
 
 
@@ -299,18 +277,25 @@ def _median_known(values: Sequence[float | None]) -> float | None:
 
 
 def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
-    """What a row is only next to others of its run: ceiling, ratios; labels come last."""
-    measured = {(row.rung, row.service, row.wire): row for row in alone if row.status == "ok"}
+    """What a row is only next to others of its run: ceiling, ratios; labels come last.
+
+    Only rows of one point are set beside each other, and none whose rate was a schedule's.
+    """
+    measured = {
+        (row.rung, row.service, row.wire, row.point): row
+        for row in alone
+        if row.status == "ok" and row.loop == "closed"
+    }
     related = []
     for row in alone:
-        if row.status == "ok":
+        if row.status == "ok" and row.loop == "closed":
             null_responder = measured.get(
-                (labels.NULL_RESPONDER.get(row.wire, ""), "echo", row.wire)
+                (labels.NULL_RESPONDER.get(row.wire, ""), "echo", row.wire, row.point)
             )
             ceiling = null_responder.replies_per_s.median if null_responder else None
             kv = row.service == "kv"
-            memcached = measured.get((MEMCACHED_RUNG, "kv", row.wire)) if kv else None
-            echo = measured.get((row.rung, "echo", row.wire)) if kv else None
+            memcached = measured.get((MEMCACHED_RUNG, "kv", row.wire, row.point)) if kv else None
+            echo = measured.get((row.rung, "echo", row.wire, row.point)) if kv else None
             update = {
                 "generator_ceiling_per_s": ceiling,
                 "generator_bound": labels.generator_bound(row, ceiling),

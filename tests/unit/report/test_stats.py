@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from nearmetal import labels
 from nearmetal.errors import BadInputError
+from nearmetal.intervals import interval, percentiles
 from nearmetal.rows import Interval, Row
 from nearmetal.rungs import find
-from nearmetal.samples import Counts, Sample
+from nearmetal.samples import Counts, Point, Poller, Sample
 from nearmetal.spec import SpecRung
-from nearmetal.stats import Setting, fault, interval, percentiles, rows
+from nearmetal.stats import Setting, fault, rows
+from nearmetal.sweep import Sweep
 
 
 def table(trials: list[Sample], *rungs: str, rounds: int = 3, **other: object) -> dict[str, Row]:
@@ -274,3 +276,104 @@ def test_knobs_name_what_sets_a_rung_apart() -> None:
     spec = made.spec("host-sock").model_copy(update={"rungs": (spec_rung,)})
     (row,) = rows(Setting(spec=spec), [made.sample("host-mmsg")])
     assert row.knobs["batch"] == find("host-mmsg").batch
+
+
+def swept(trials: list[Sample], axis: str, *points: Point, rungs: str = "host-sock") -> list[Row]:
+    """Rows of a spec with a sweep."""
+    sweep = Sweep.model_validate({"axis": axis, "points": points})
+    spec = made.spec(*rungs.split()).model_copy(update={"sweep": sweep})
+    return list(rows(Setting(spec=spec), trials))
+
+
+def test_a_row_for_every_point_in_the_specs_order() -> None:
+    small, large = Point(keys=1_000), Point(keys=16_000_000)
+    trials = [
+        *made.rounds("host-sock", "kv", [50_000] * 3, point=large),
+        *made.rounds("host-sock", "kv", [100_000] * 3, point=small),
+        *made.rounds("host-sock", "echo", [200_000] * 3, point=small),
+    ]
+    found = swept(trials, "keys", small, large)
+    assert [(row.service, row.point, row.status) for row in found] == [
+        ("kv", small, "ok"),
+        ("kv", large, "ok"),
+        ("echo", small, "ok"),
+        ("echo", large, "failed"),
+    ]
+    assert [row.replies_per_s.median for row in found[:2]] == [100_000, 50_000]
+    assert found[0].vs_echo.by_rate == 0.5
+    assert found[1].vs_echo.by_rate is None  # the other point's echo is no measure for it
+
+
+def test_a_window_sweep_has_the_window_of_its_point() -> None:
+    point = Point(window=4)
+    (kv, _) = swept(made.rounds("host-sock", "kv", [1000] * 3, point=point), "window", point)
+    assert (kv.window, kv.loop) == (4, "closed")
+
+
+def paced(share: float, not_sent: int, number: int, lost: int = 0) -> Sample:
+    """An open-loop trial of three seconds at 100,000/s, of which so many were not sent."""
+    counts = made.counts(
+        300_000 - not_sent - lost, lost=lost, intended=300_000, not_sent=not_sent, slipped_ns=number
+    )
+    point = Point(peak_share=share, rate_per_s=100_000.0)
+    return made.sample("memcached", "kv", number, counts=counts, point=point)
+
+
+def test_loss_is_of_what_was_intended() -> None:
+    trials = [paced(0.8, not_sent, n, lost=n) for n, not_sent in enumerate((0, 299, 28))]
+    trials += made.rounds("memcached", "kv", [125_000] * 3)
+    closed, row = swept(
+        trials, "rate", Point(), Point(peak_share=0.8), rungs="memcached"
+    )  # the peak, then a share of it
+    assert (closed.loop, closed.intended, closed.loss_ratio.median) == ("closed", None, 0.0)
+    assert (row.loop, row.point) == ("open", Point(peak_share=0.8, rate_per_s=100_000.0))
+    assert row.loss_ratio_rounds == (0.0, 1e-3, 1e-4)
+    assert row.loss_ratio == Interval(median=1e-4, low=0.0, high=1e-3)
+    assert (row.loss_interval, row.intended, row.not_sent) == ("minmax", 900_000, 327)
+    assert (row.slipped_ns, row.intended_per_s) == (2, 100_000)
+    assert row.offered_per_s == pytest.approx((300_000 - 28) / 3)
+    assert row.generator_bound is None  # a schedule set the rate
+    assert row.vs_memcached.by_rate is None
+
+
+def test_labels_of_an_open_loop() -> None:
+    late = paced(0.5, 30, 0)
+    assert late.counts is not None
+    late = late.model_copy(
+        update={
+            "counts": late.counts.model_copy(update={"slipped_ns": 2_500_000}),
+            "point": Point(peak_share=0.5, rate_per_s=110_000.0),
+        }
+    )
+    (row,) = swept([late], "rate", Point(peak_share=0.5), rungs="memcached")
+    assert any(
+        label.startswith("not sent: 30 of 300,000 requests") and "0.010 %" in label
+        for label in row.labels
+    )
+    slipped = next(label for label in row.labels if label.startswith("schedule slipped: "))
+    assert "2.5 ms" in slipped
+    assert "behind its rate: 100,000/s were due, 110,000/s were asked for" in row.labels
+    kinds = {labels.kind(label) for label in row.labels}
+    assert not kinds & {"ceiling unknown", "generator-bound"}
+    (calm,) = swept([paced(0.5, 0, 0)], "rate", Point(peak_share=0.5), rungs="memcached")
+    assert [labels.kind(label) for label in calm.labels] == ["unstable", "partial"]
+
+
+def test_a_sample_of_another_point_is_refused() -> None:
+    with pytest.raises(BadInputError, match="memcached kv 7 keys, which"):
+        swept([made.sample("memcached", point=Point(keys=7))], "keys", Point(keys=8))
+
+
+def test_pollers_are_summed_and_a_part_is_unknown() -> None:
+    trials = [
+        made.sample(
+            "host-sock",
+            number=n,
+            sut_poller=Poller(busy_cycles=10, switches_involuntary=n),
+            tg_poller=Poller(busy_cycles=5 if n else None),
+        )
+        for n in range(3)
+    ]
+    row = table(trials, "host-sock")["host-sock kv"]
+    assert (row.sut_poller.busy_cycles, row.sut_poller.switches_involuntary) == (30, 3)
+    assert row.tg_poller.busy_cycles is row.sut_poller.empty_cycles is None
