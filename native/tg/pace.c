@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pace.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define GIVE_UPS_MAX 4096u /* of one look: giving up takes time too */
+
+static uint64_t cycles_of(uint64_t ns, uint64_t tsc_hz)
+{
+    return (uint64_t)((double)ns * 1e-9 * (double)tsc_hz);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void pace_init(struct pace *pace, const struct pace_config *config)
+{
+    *pace = (struct pace){.poisson = config->poisson, .seed = config->seed};
+    assert(config->rate >= PACE_RATE_MIN && config->rate <= PACE_RATE_MAX);
+    pace->interval = (uint64_t)((double)config->tsc_hz / config->rate * 0x1p32);
+    pace->wait_cycles = cycles_of(least(PACE_WAIT_NS, config->timeout_ns / 4), config->tsc_hz);
+    pace->catch_up_cycles =
+        cycles_of(least(PACE_CATCH_UP_NS, config->timeout_ns / 4), config->tsc_hz);
+    pace->slip_cycles = cycles_of(PACE_SLIP_NS, config->tsc_hz);
+    for (unsigned i = 0; i <= PACE_LOG_STEPS; i++)
+        pace->minus_log[i] = (uint64_t)(-log(0.5 + 0.5 * i / PACE_LOG_STEPS) * 0x1p32);
+}
+
+/*
+ * An exponentially distributed number of mean 1, 32 bits of fraction: -ln(u), u uniform in (0, 1].
+ * u = x / 2^zeros with 1/2 <= x < 1, and ln(x) is read off a table between whose steps a straight
+ * line is off by 2e-6 at most.
+ */
+static uint64_t exponential(struct pace *pace)
+{
+    const uint64_t ln2 = 2977044472u; /* with 32 bits of fraction */
+    uint64_t bits = random_next(&pace->random) | 1;
+    unsigned zeros = (unsigned)__builtin_clzll(bits);
+    uint64_t x = bits << zeros;
+    uint32_t step = (uint32_t)(x >> 55) & (PACE_LOG_STEPS - 1); /* behind the leading 1 */
+    uint64_t between = x >> 23 & 0xffffffff;
+    uint64_t here = pace->minus_log[step], next = pace->minus_log[step + 1];
+
+    return zeros * ln2 + here - ((here - next) * between >> 32);
+}
+
+static void ahead_fill(struct pace *pace)
+{
+    while (pace->nb_ready < PACE_AHEAD) {
+        unsigned __int128 gap = pace->interval;
+
+        if (pace->poisson)
+            gap = gap * exponential(pace) >> 32;
+        pace->last_due += gap;
+        pace->due[(pace->head + pace->nb_ready++) % PACE_AHEAD] = (uint64_t)(pace->last_due >> 32);
+    }
+}
+
+void pace_start(struct pace *pace, uint64_t now)
+{
+    pace->random.state = pace->seed;
+    pace->last_due = (unsigned __int128)now << 32;
+    pace->looked_cycles = pace->stall_begin = pace->stall_end = now;
+    pace->head = pace->nb_ready = 0;
+    ahead_fill(pace);
+}
+
+uint64_t pace_take(struct pace *pace)
+{
+    uint64_t due = pace->due[pace->head];
+
+    pace->head = (pace->head + 1) % PACE_AHEAD;
+    pace->nb_intended++;
+    if (--pace->nb_ready == 0)
+        ahead_fill(pace);
+    return due;
+}
+
+void pace_drop(struct pace *pace)
+{
+    (void)pace_take(pace);
+    pace->nb_not_sent++;
+}
+
+/* By when a request must have left. */
+static uint64_t deadline(const struct pace *pace, uint64_t due)
+{
+    bool in_stall = due > pace->stall_begin && due <= pace->stall_end &&
+                    pace->stall_end - due <= pace->catch_up_cycles;
+
+    return (in_stall ? pace->stall_end : due) + pace->wait_cycles;
+}
+
+/* How late is this look? The first request that fell due since the last one says it. */
+static void slip_note(struct pace *pace, uint64_t now)
+{
+    uint64_t head = pace->due[pace->head];
+    uint64_t since = head > pace->looked_cycles ? head : pace->looked_cycles;
+
+    if (since < now && now - since > pace->slipped_cycles)
+        pace->slipped_cycles = now - since;
+    if (since < now && now - since > pace->slip_cycles) {
+        pace->nb_slips++;
+        pace->stall_begin = pace->looked_cycles;
+        pace->stall_end = now;
+    }
+    pace->looked_cycles = now;
+}
+
+unsigned pace_look(struct pace *pace, uint64_t now, unsigned nb)
+{
+    unsigned due = 0;
+
+    slip_note(pace, now);
+    for (unsigned i = 0; i < GIVE_UPS_MAX && deadline(pace, pace->due[pace->head]) < now; i++)
+        pace_drop(pace);
+    ahead_fill(pace);
+    while (due < nb && due < PACE_AHEAD && pace->due[(pace->head + due) % PACE_AHEAD] <= now)
+        due++;
+    return due;
+}
+
+void pace_stop(struct pace *pace, uint64_t now)
+{
+    while (pace->due[pace->head] <= now)
+        pace_drop(pace);
+}
