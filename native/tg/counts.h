@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /* X(name), in the order of the lines. answered: right answers only. wrong includes stale and
- * unexpected_miss; lost includes late; duplicate and unmatched stand apart. */
+ * unexpected_miss; lost includes late; duplicate and unmatched stand apart. malformed: frames that
+ * came and are no sound datagram from the target to us. */
 #define COUNTS(X)                                                                                  \
     X(sent)                                                                                        \
     X(answered)                                                                                    \
@@ -19,7 +20,8 @@
     X(unmatched)                                                                                   \
     X(gets)                                                                                        \
     X(sets)                                                                                        \
-    X(window_limited)
+    X(window_limited)                                                                              \
+    X(malformed)
 
 struct counts {
 #define X(name) uint64_t name;

@@ -29,19 +29,28 @@ static bool answers(const struct load_options *options, const struct format *for
            found != 0;
 }
 
-static bool answer_wait(const struct load_options *options, struct port *port,
-                        const struct format *format)
+/* One request, where there is room for it. */
+static void ask(struct port *port, const struct format *format)
 {
-    struct datagram request, replies[PORT_BURST_MAX];
+    struct datagram request;
+
+    if (port_lend(port, &request, 1) == 0)
+        return;
+    request.flow = 0;
+    request.len = format_request(format, request.data, 0, OP_GET, 0, 0);
+    port_tx_burst(port, &request, 1);
+}
+
+bool first_answer_wait(const struct load_options *options, struct port *port,
+                       const struct format *format, const volatile sig_atomic_t *stopped)
+{
+    struct datagram replies[PORT_BURST_MAX];
     uint64_t begin = clock_ns(), now = begin, asked = 0;
     bool round;
 
-    while (now - begin < GIVE_UP_NS) {
+    while (now - begin < GIVE_UP_NS && !*stopped) {
         if (now - asked >= ASK_NS) {
-            port_lend(port, &request, 1);
-            request.flow = 0;
-            request.len = format_request(format, request.data, 0, OP_GET, 0, 0);
-            port_tx_burst(port, &request, 1);
+            ask(port, format);
             asked = now;
         }
         for (unsigned n = port_rx_burst(port, replies, PORT_BURST_MAX, &round); n > 0; n--)
@@ -53,9 +62,36 @@ static bool answer_wait(const struct load_options *options, struct port *port,
     return false;
 }
 
+bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns)
+{
+    struct datagram replies[PORT_BURST_MAX];
+    bool round;
+
+    ask(port, format);
+    clock_sleep_ns(wait_ns);
+    return port_rx_burst(port, replies, PORT_BURST_MAX, &round) > 0;
+}
+
+void answers_drain(struct port *port, uint64_t quiet_ns)
+{
+    struct datagram replies[PORT_BURST_MAX];
+    uint64_t begin = clock_ns(), heard = begin, now = begin;
+    bool round;
+
+    while (now - heard < quiet_ns && now - begin < GIVE_UP_NS) {
+        if (port_rx_burst(port, replies, PORT_BURST_MAX, &round) > 0)
+            heard = now;
+        else
+            clock_sleep_ns(LOOK_NS);
+        now = clock_ns();
+    }
+}
+
 int first_answer_run(const struct load_options *options)
 {
-    struct port_config config = {.target = options->target, .nb_flows = 1, .window = 1};
+    static const volatile sig_atomic_t never; /* a signal ends the program */
+    struct port_config config = {
+        .target = options->target, .frames = options->frames, .nb_flows = 1, .window = 1};
     struct format format;
     struct port *port;
     const char *why;
@@ -65,13 +101,13 @@ int first_answer_run(const struct load_options *options)
     config.reply_bytes = format.set_bytes > format.hit_bytes ? format.set_bytes : format.hit_bytes;
     why = port_open(&port, &config);
     if (why == NULL) {
-        if (answer_wait(options, port, &format))
+        if (first_answer_wait(options, port, &format, &never))
             line_first_answer(clock_ns());
         else
-            why = "no right answer within 60 s";
+            why = FIRST_ANSWER_NONE;
         port_close(port);
     }
     if (why != NULL)
-        fprintf(stderr, "nm-load: %s\n", why);
+        fprintf(stderr, "%s: %s\n", load_name(), why);
     return why == NULL ? 0 : 1;
 }

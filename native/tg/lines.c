@@ -77,7 +77,36 @@ static void latency_print(const struct record *latency)
     putchar(']');
 }
 
-void line_measured(const char *event, const struct measured *measured)
+static void faults_print(const char *direction, const struct fault_counts *counts)
+{
+    const char *comma = "";
+
+    printf("\"%s\":{", direction);
+#define X(name)                                                                                    \
+    printf("%s\"" #name "\":%" PRIu64, comma, counts->name);                                       \
+    comma = ",";
+    FAULT_COUNTS(X)
+#undef X
+    putchar('}');
+}
+
+static void stats_print(const struct port_stats *stats)
+{
+    if (stats->has_frames)
+        printf(",\"frames\":{\"tx\":%" PRIu64 ",\"rx\":%" PRIu64 ",\"malformed\":%" PRIu64
+               ",\"arp\":%" PRIu64 ",\"bad\":%" PRIu64 "}",
+               stats->nb_tx, stats->nb_rx, stats->nb_malformed, stats->nb_arp, stats->nb_bad);
+    if (!stats->has_faults)
+        return;
+    fputs(",\"faults\":{", stdout);
+    faults_print("tx", &stats->faults.tx);
+    putchar(',');
+    faults_print("rx", &stats->faults.rx);
+    putchar('}');
+}
+
+void line_measured(const char *event, const struct measured *measured,
+                   const struct port_stats *stats)
 {
     const struct cycles *cycles = &measured->cycles;
 
@@ -91,5 +120,7 @@ void line_measured(const char *event, const struct measured *measured)
            ",\"send\":%" PRIu64 "}",
            cycles->receive, cycles->empty, cycles->check, cycles->send);
     field("tsc_hz", measured->tsc_hz);
+    if (stats != NULL)
+        stats_print(stats);
     line_end();
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "counts.h"
+#include "port.h"
 #include "record.h"
 
 void line_event(const char *event); /* no more than its name */
@@ -22,7 +23,8 @@ struct measured {
     struct record latency;
 };
 
-/* event: "second" or "result". */
-void line_measured(const char *event, const struct measured *measured);
+/* event: "second" or "result"; stats: of a result, else NULL. */
+void line_measured(const char *event, const struct measured *measured,
+                   const struct port_stats *stats);
 
 #endif

@@ -26,6 +26,7 @@ struct load {
     uint64_t tsc_hz;
     uint64_t left_ns; /* of the measured time */
     struct loop loop;
+    uint64_t nb_malformed; /* of the port, when last taken */
     struct measured second, total;
 };
 
@@ -49,8 +50,8 @@ static uint64_t to_ns(const struct load *load, uint64_t cycles)
 
 static enum outcome failed(const char *phase, const char *what, const char *said)
 {
-    fprintf(stderr, "nm-load: %s: %s%s%s%s\n", phase, what, said[0] == '\0' ? "" : " \"", said,
-            said[0] == '\0' ? "" : "\"");
+    fprintf(stderr, "%s: %s: %s%s%s%s\n", load_name(), phase, what, said[0] == '\0' ? "" : " \"",
+            said, said[0] == '\0' ? "" : "\"");
     return OUTCOME_FAILED;
 }
 
@@ -89,12 +90,24 @@ static enum outcome keys_run(struct load *load, enum phase phase)
     return OUTCOME_DONE;
 }
 
+/* What is malformed has no id, so it belongs to whatever was going on when it came. */
+static uint64_t malformed_take(struct load *load)
+{
+    struct port_stats stats;
+    uint64_t before = load->nb_malformed;
+
+    port_stats(load->loop.port, &stats);
+    load->nb_malformed = stats.nb_malformed;
+    return stats.nb_malformed - before;
+}
+
 /* Move what the loop has counted since the last time into `second` and `total`. */
 static void counted_take(struct load *load, uint64_t duration_ns)
 {
     struct loop *loop = &load->loop;
     struct measured *total = &load->total;
 
+    loop->counts.malformed = malformed_take(load);
     load->second.duration_ns = duration_ns;
     load->second.counts = loop->counts;
     load->second.cycles = loop->cycles;
@@ -149,6 +162,7 @@ static enum outcome measure_run(struct load *load)
 
     loop_start(loop, PHASE_MIX, true);
     memset(&loop->cycles, 0, sizeof(loop->cycles)); /* those of preload to warm-up */
+    malformed_take(load);
     line_event("measuring");
     begin = second = now = clock_cycles();
     while (outcome == OUTCOME_DONE && (endless || now - begin < time)) {
@@ -157,12 +171,12 @@ static enum outcome measure_run(struct load *load)
         if (now - second < load->tsc_hz)
             continue;
         counted_take(load, to_ns(load, now - second));
-        line_measured("second", &load->second);
+        line_measured("second", &load->second, NULL);
         second = now;
     }
     counted_take(load, to_ns(load, now - second));
     if (load->second.duration_ns > NS_PER_S / 10) /* of an odd rest only the total speaks */
-        line_measured("second", &load->second);
+        line_measured("second", &load->second, NULL);
     load->left_ns -= endless || now - begin > time ? load->left_ns : to_ns(load, now - begin);
     return outcome;
 }
@@ -209,25 +223,32 @@ static enum outcome life_run(struct load *load)
 /* Ask once every 10 ms until anything comes back. False: a signal came first. */
 static bool up_wait(struct load *load)
 {
-    struct loop *loop = &load->loop;
-    uint8_t room[FORMAT_HEAD_BYTES_MAX];
-    struct datagram request = {.data = room}, replies[PORT_BURST_MAX];
-    bool round;
-
-    request.len = format_request(&loop->format, room, 0, OP_GET, 0, 0);
-    while (!stopped) {
-        port_tx_burst(loop->port, &request, 1);
-        clock_sleep_ns(POLL_NS);
-        if (port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round) > 0)
+    while (!stopped)
+        if (answer_ask(load->loop.port, &load->loop.format, POLL_NS)) {
+            answers_drain(load->loop.port, load->options->timeout_ns);
             return true;
-    }
+        }
     return false;
+}
+
+/* --await: the target is only just starting. */
+static enum outcome target_await(struct load *load)
+{
+    const struct load_options *options = load->options;
+
+    if (!first_answer_wait(options, load->loop.port, &load->loop.format, &stopped))
+        return stopped ? OUTCOME_STOPPED : failed("await", FIRST_ANSWER_NONE, "");
+    line_first_answer(clock_ns());
+    answers_drain(load->loop.port, options->timeout_ns);
+    return OUTCOME_DONE;
 }
 
 static enum outcome lives_run(struct load *load)
 {
-    enum outcome outcome = life_run(load);
+    enum outcome outcome = load->options->await ? target_await(load) : OUTCOME_DONE;
 
+    if (outcome == OUTCOME_DONE)
+        outcome = life_run(load);
     while (outcome == OUTCOME_DOWN) {
         drain_run(load);
         line_event("down");
@@ -246,7 +267,11 @@ static const char *load_open(struct load *load)
     struct loop *loop = &load->loop;
     uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
     struct port_config port = {
-        .target = options->target, .nb_flows = nb_flows, .window = options->window};
+        .target = options->target,
+        .frames = options->frames,
+        .nb_flows = nb_flows,
+        .window = options->window,
+    };
     struct loop_config config = {
         .nb_flows = nb_flows, .window = options->window, .timeout_ns = options->timeout_ns};
     const char *why;
@@ -274,6 +299,7 @@ int load_run(const struct load_options *options)
 {
     struct load *load = calloc(1, sizeof(*load));
     struct sigaction action = {.sa_handler = on_signal};
+    struct port_stats stats;
     enum outcome outcome;
     const char *why;
 
@@ -284,14 +310,15 @@ int load_run(const struct load_options *options)
     load->options = options;
     why = load_open(load);
     if (why != NULL) {
-        fprintf(stderr, "nm-load: %s\n", why);
+        fprintf(stderr, "%s: %s\n", load_name(), why);
         return 1;
     }
     outcome = lives_run(load);
     if (outcome != OUTCOME_FAILED) {
         line_event("draining");
         drain_run(load);
-        line_measured("result", &load->total);
+        port_stats(load->loop.port, &stats);
+        line_measured("result", &load->total, &stats);
     }
     loop_close(&load->loop);
     port_close(load->loop.port);

@@ -3,6 +3,8 @@
 #ifndef NEARMETAL_TG_LOAD_H
 #define NEARMETAL_TG_LOAD_H
 
+#include <signal.h>
+
 #include "load_options.h"
 
 /* Returns the exit code; what failed is said in one line on stderr. */
@@ -10,5 +12,17 @@ int load_run(const struct load_options *options);
 
 /* --first-answer: ask every millisecond until the first right answer, print when it came. */
 int first_answer_run(const struct load_options *options);
+
+#define FIRST_ANSWER_NONE "no right answer within 60 s"
+
+/* The same on an open port; false: it did not come, or *stopped. */
+bool first_answer_wait(const struct load_options *options, struct port *port,
+                       const struct format *format, const volatile sig_atomic_t *stopped);
+
+/* Ask once, wait; true: something came back. */
+bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns);
+
+/* Take what still comes, until nothing came for so long: its ids are about to be used again. */
+void answers_drain(struct port *port, uint64_t quiet_ns);
 
 #endif

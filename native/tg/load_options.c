@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "load_options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -15,7 +16,7 @@
 #define FLOWS_MAX 1024u
 
 static const char help[] =
-    "nm-load: ask a UDP key-value store, check every answer\n"
+    "Ask a UDP key-value store, check every answer\n"
     "\n"
     "  --target ADDR:PORT    whom to ask; it WRITES there: keys begin with \"nm\"\n"
     "  --service kv|echo     what answers (default kv)\n"
@@ -33,7 +34,18 @@ static const char help[] =
     "  --no-preload          store nothing first, take the versions found\n"
     "  --no-overlap          no GET while a SET of its key is in flight\n"
     "  --stay                outlive the target: report down and up, preload again\n"
-    "  --first-answer        print when the first right answer came, and end\n";
+    "  --first-answer        print when the first right answer came, and end\n"
+    "  --await               wait for the first right answer, print it, go on\n"
+    "\n"
+    "Of whole frames (nm-load-vhost, nm-load-ethdev):\n"
+    "\n"
+    "  --source ADDR         the IPv4 address that requests come from\n"
+    "  --target-mac MAC      the target's; else it is asked, by ARP\n"
+    "  --checksums           real UDP checksums both ways; else 0\n"
+    "  --faults LIST         loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms\n"
+    "  --socket PATH         nm-load-vhost: listen there for the server's vhost-user front end\n"
+    "  --connect             connect to it instead\n"
+    "  -- ARGUMENTS          nm-load-ethdev: of DPDK's EAL\n";
 
 enum {
     OPT_TARGET = 256,
@@ -56,6 +68,13 @@ enum {
     OPT_NO_OVERLAP,
     OPT_STAY,
     OPT_FIRST_ANSWER,
+    OPT_AWAIT,
+    OPT_SOURCE,
+    OPT_TARGET_MAC,
+    OPT_CHECKSUMS,
+    OPT_FAULTS,
+    OPT_SOCKET,
+    OPT_CONNECT,
     OPT_HELP
 };
 
@@ -80,6 +99,13 @@ static const struct option names[] = {
     {"no-overlap", no_argument, NULL, OPT_NO_OVERLAP},
     {"stay", no_argument, NULL, OPT_STAY},
     {"first-answer", no_argument, NULL, OPT_FIRST_ANSWER},
+    {"await", no_argument, NULL, OPT_AWAIT},
+    {"source", required_argument, NULL, OPT_SOURCE},
+    {"target-mac", required_argument, NULL, OPT_TARGET_MAC},
+    {"checksums", no_argument, NULL, OPT_CHECKSUMS},
+    {"faults", required_argument, NULL, OPT_FAULTS},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"connect", no_argument, NULL, OPT_CONNECT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -142,6 +168,50 @@ static const char *service(const char *text, bool *echo)
     return *echo || strcmp(text, "kv") == 0 ? NULL : "kv or echo";
 }
 
+static const char *ipv4_address(const char *text, uint8_t address[4])
+{
+    return inet_pton(AF_INET, text, address) == 1 && address[0] != 0 ? NULL : "an IPv4 address";
+}
+
+/* Six numbers of two hexadecimal digits. */
+static const char *mac_address(const char *text, struct port_frames_config *frames)
+{
+    frames->has_target_mac = true;
+    for (unsigned i = 0; i < sizeof(frames->target_mac); i++, text += 3) {
+        char digits[3] = {text[0], text[0] == '\0' ? '\0' : text[1], '\0'};
+        char *end;
+
+        frames->target_mac[i] = (uint8_t)strtoul(digits, &end, 16);
+        if (end != digits + 2 || digits[0] == '+' || digits[0] == '-' || digits[0] == ' ' ||
+            text[2] != (i < 5 ? ':' : '\0'))
+            return "an Ethernet address like 02:00:00:00:00:01";
+    }
+    return NULL;
+}
+
+/* What only whole frames need. */
+static const char *frames_option_take(struct port_frames_config *frames, int option)
+{
+    switch (option) {
+    case OPT_SOURCE:
+        return ipv4_address(optarg, frames->source);
+    case OPT_TARGET_MAC:
+        return mac_address(optarg, frames);
+    case OPT_CHECKSUMS:
+        return flag(&frames->checksums, true);
+    case OPT_FAULTS:
+        frames->faults = optarg;
+        return NULL;
+    case OPT_SOCKET:
+        frames->wire.socket_path = optarg;
+        return NULL;
+    case OPT_CONNECT:
+        return flag(&frames->wire.connect, true);
+    default:
+        return "a known option (see --help)";
+    }
+}
+
 static const char *option_take(struct load_options *o, int option, double *get)
 {
     struct workload_config *w = &o->workload;
@@ -189,24 +259,42 @@ static const char *option_take(struct load_options *o, int option, double *get)
         return flag(&o->stay, true);
     case OPT_FIRST_ANSWER:
         return flag(&o->first_answer, true);
+    case OPT_AWAIT:
+        return flag(&o->await, true);
     default:
-        return "a known option (see --help)";
+        return frames_option_take(&o->frames, option);
     }
 }
 
 /* What single options cannot know. NULL, or one sentence. */
 static const char *options_check(const struct load_options *options, double get)
 {
+    struct port_config port = {.target = options->target, .frames = options->frames};
     struct format format;
+    const char *why = port_check(&port);
 
-    if (options->target == NULL)
-        return "--target ADDR:PORT is missing";
-    if (port_target_check(options->target) != NULL)
-        return port_target_check(options->target);
+    if (why != NULL)
+        return why;
     if (fabs(get + options->workload.set + options->workload.miss - 1) > 1e-6)
         return "--get, --set and --miss must add up to 1";
     if (!format_init(&format, options->key_bytes, options->value_bytes))
         return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
+    return NULL;
+}
+
+const char *load_name(void)
+{
+    return program_invocation_short_name;
+}
+
+/* What stands behind the options: behind "--", arguments of the wire. */
+static const char *rest_take(struct load_options *options, int argc, char **argv)
+{
+    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+        return "takes no arguments beside its options (see --help)";
+    options->frames.wire.args = argv + optind;
+    options->frames.wire.nb_args = argc - optind;
+    options->frames.faults_seed = options->workload.seed;
     return NULL;
 }
 
@@ -227,22 +315,23 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
         .timeout_ns = NS_PER_S / 10,
         .preload = true};
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "", names, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, "+", names, &index)) != -1) {
         if (option == OPT_HELP) {
             fputs(help, stdout);
             return 1;
         }
         wanted = option_take(options, option, &get);
         if (wanted != NULL) {
-            fprintf(stderr, "nm-load: %s%s: %s wanted\n", option == '?' ? "" : "--",
+            fprintf(stderr, "%s: %s%s: %s wanted\n", load_name(), option == '?' ? "" : "--",
                     option == '?' ? argv[optind - 1] : names[option - OPT_TARGET].name, wanted);
             return 2;
         }
     }
-    wanted = optind < argc ? "takes no arguments beside its options (see --help)"
-                           : options_check(options, get);
+    wanted = rest_take(options, argc, argv);
+    if (wanted == NULL)
+        wanted = options_check(options, get);
     if (wanted == NULL)
         return 0;
-    fprintf(stderr, "nm-load: %s\n", wanted);
+    fprintf(stderr, "%s: %s\n", load_name(), wanted);
     return 2;
 }

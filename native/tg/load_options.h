@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "port.h"
 #include "workload.h"
 
 struct load_options {
@@ -16,10 +17,14 @@ struct load_options {
     uint32_t nb_flows, window;
     uint64_t warmup_ns, time_ns; /* time 0: until a signal */
     uint64_t timeout_ns;
-    bool preload, no_overlap, stay, first_answer;
+    bool preload, no_overlap, stay, first_answer, await;
+    struct port_frames_config frames; /* of the frame editions */
 };
 
 /* 0: go on; 1: --help was printed; 2: bad input, said in one line on stderr. */
 int load_options_parse(struct load_options *options, int argc, char **argv);
+
+/* How errors begin: the name of the edition that runs. */
+const char *load_name(void);
 
 #endif

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "faults.h"
 #include "wire.h"
 
 #define PORT_BURST_MAX 64u
@@ -32,7 +33,7 @@ struct datagram {
 
 /* What only frames need (port_frames.c); a port of sockets refuses it. */
 struct port_frames_config {
-    uint8_t source[4];   /* our IPv4 address */
+    uint8_t source[4];   /* our IPv4 address; 0.0.0.0: not given */
     bool has_target_mac; /* else the target is asked, by ARP */
     uint8_t target_mac[6];
     bool checksums;     /* real UDP checksums out, and wanted in; false: 0 both ways */
@@ -52,8 +53,9 @@ struct port_config {
 
 struct port;
 
-/* NULL, or what is wrong with the spelling of a target. */
-const char *port_target_check(const char *target);
+/* What the command line says of target and frames: NULL, or one sentence on what is wrong with it
+ * or missing. Only these two members are looked at. */
+const char *port_check(const struct port_config *config);
 
 const char *port_open(struct port **port, const struct port_config *config);
 
@@ -70,12 +72,14 @@ void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned
  */
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round);
 
-/* Of the port's whole life; what a port of sockets cannot know is 0. */
+/* Of the port's whole life. */
 struct port_stats {
-    uint64_t nb_tx, nb_rx; /* frames that left; that came */
-    uint64_t
-        nb_malformed; /* frames that came, but are no sound UDP datagram from the target to us */
-    uint64_t nb_arp;  /* ARP frames that came */
+    bool has_frames, has_faults; /* what it has not, stays 0 */
+    uint64_t nb_tx, nb_rx;       /* frames that left; that came */
+    uint64_t nb_malformed;       /* came, but are no sound UDP datagram from the target to us */
+    uint64_t nb_arp;             /* ARP frames that came */
+    uint64_t nb_bad;             /* what the other side of the wire wrote failed a check */
+    struct faults_stats faults;
 };
 
 void port_stats(const struct port *port, struct port_stats *stats);

@@ -68,14 +68,29 @@ static const char *target_parse(const char *target, struct addrinfo **info)
     return NULL;
 }
 
-const char *port_target_check(const char *target)
+/* Frames are for other editions. NULL: none of their options is there. */
+static const char *frames_refuse(const struct port_frames_config *frames)
+{
+    static const uint8_t nobody[4];
+
+    if (memcmp(frames->source, nobody, 4) != 0 || frames->has_target_mac || frames->checksums ||
+        frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect)
+        return "--source, --target-mac, --checksums, --faults, --socket and --connect are of the "
+               "frame editions, nm-load-vhost and nm-load-ethdev";
+    return frames->wire.nb_args > 0 ? "takes no arguments beside its options (see --help)" : NULL;
+}
+
+const char *port_check(const struct port_config *config)
 {
     struct addrinfo *info = NULL;
-    const char *why = target_parse(target, &info);
+    const char *why;
 
+    if (config->target == NULL)
+        return "--target ADDR:PORT is missing";
+    why = target_parse(config->target, &info);
     if (info != NULL)
         freeaddrinfo(info);
-    return why;
+    return why != NULL ? why : frames_refuse(&config->frames);
 }
 
 /* Room for all replies that can be in flight; as far as the system's limit allows. */

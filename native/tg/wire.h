@@ -41,6 +41,9 @@ struct wire;
 /* "vhost-user", "ethdev" */
 extern const char wire_name[];
 
+/* What the command line says of it: NULL, or one sentence on what is wrong with it or missing. */
+const char *wire_check(const struct wire_config *config);
+
 const char *wire_open(struct wire **wire, const struct wire_config *config);
 
 /* The generator's own address. */

@@ -84,6 +84,14 @@ def test_the_first_answer_is_told() -> None:
     assert answer["event"] == "first_answer" and answer["monotonic_ns"] > 0
 
 
+def test_it_awaits_the_first_answer_and_goes_on() -> None:
+    with server("nm-mmsg-kv") as (_, address):
+        events = run("--target", address, "--await", *KEYS, "--warmup", "0", "--time", "0.2")
+    assert [entry["event"] for entry in events][:3] == ["ready", "first_answer", "preloaded"]
+    result = event(events, "result")
+    assert result["answered"] == result["sent"] > 0
+
+
 def test_a_store_that_is_too_small_shows_as_misses() -> None:
     options = ["--keys", "200000", "--warmup", "0", "--time", "0.2"]
     with server("nm-mmsg-kv", memory="1MiB") as (_, address):
@@ -103,6 +111,9 @@ def test_a_store_that_is_too_small_shows_as_misses() -> None:
         (["--target", "127.0.0.1:1", "--set", "0.5"], "add up to 1"),
         (["--target", "127.0.0.1:1", "--zipf", "nan"], "--zipf"),
         (["--target", "127.0.0.1:1", "--bogus"], "--bogus"),
+        (["--target", "127.0.0.1:1", "--source", "10.0.0.1"], "nm-load-vhost"),
+        (["--target", "127.0.0.1:1", "--target-mac", "02:00"], "Ethernet address"),
+        (["--target", "127.0.0.1:1", "--", "-l", "1"], "no arguments"),
     ],
 )
 def test_bad_input_draws_one_line(options: list[str], said: str) -> None:

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The generator's port over whole frames (wire.h): a flow is a UDP source port.
+ *
+ * Requests are written where the wire has room for them, replies are read where they lie. That
+ * memory may be the server's too, and change under our hands: headers.h says what is read once. Of
+ * a payload this port only hands on where it lies and how long it is, as checked.
+ */
+#include "port.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "headers.h"
+#include "neighbour.h"
+
+#define PORT_BASE 20000u
+#define TURNS_MAX 1024u /* between two looks at whether the other end is there */
+/* No ring is longer: what came before as many others has been seen. */
+#define ROUND_FRAMES 65536u
+
+struct port {
+    struct wire *wire;
+    struct faults *faults; /* NULL: none */
+    struct headers headers;
+    struct headers_config config;
+    struct neighbour neighbour;
+    bool has_target_mac; /* given: never asked for */
+    bool up, holds;      /* holds: frames received are not returned yet */
+    uint32_t turns;
+    uint32_t round_frames; /* since the round began */
+    uint32_t request_bytes, reply_bytes;
+    uint64_t nb_malformed, nb_arp;
+};
+
+static const char *target_parse(const char *target, uint8_t address[4], uint16_t *port_number)
+{
+    static const char wanted[] = "--target: ADDR:PORT wanted, an IPv4 address and a port";
+    const char *colon = target == NULL ? NULL : strrchr(target, ':');
+    char text[INET_ADDRSTRLEN], *end;
+    unsigned long number;
+
+    if (target == NULL)
+        return "--target ADDR:PORT is missing";
+    if (colon == NULL || (size_t)(colon - target) >= sizeof(text))
+        return wanted;
+    memcpy(text, target, (size_t)(colon - target));
+    text[colon - target] = '\0';
+    number = strtoul(colon + 1, &end, 10);
+    if (inet_pton(AF_INET, text, address) != 1 || *end != '\0' || number < 1 || number > 65535)
+        return wanted;
+    *port_number = (uint16_t)number;
+    return NULL;
+}
+
+const char *port_check(const struct port_config *config)
+{
+    static const uint8_t nobody[4];
+    uint8_t address[4];
+    uint16_t number;
+    const char *why = target_parse(config->target, address, &number);
+
+    if (why != NULL)
+        return why;
+    if (memcmp(config->frames.source, nobody, 4) == 0)
+        return "--source ADDR is missing: the IPv4 address that requests come from";
+    if (config->frames.faults != NULL && !config->frames.checksums)
+        return "--faults needs --checksums: else a flipped bit could go unseen";
+    if (config->frames.faults != NULL && (why = faults_check(config->frames.faults)) != NULL)
+        return why;
+    return wire_check(&config->frames.wire);
+}
+
+static void addresses_set(struct port *port)
+{
+    memcpy(port->config.target_mac, port->neighbour.target_mac, 6);
+    headers_init(&port->headers, &port->config);
+}
+
+static const char *port_prepare(struct port *port, const struct port_config *config)
+{
+    const struct port_frames_config *frames = &config->frames;
+    struct neighbour *neighbour = &port->neighbour;
+    const char *why = port_check(config);
+
+    if (why == NULL)
+        why = wire_open(&port->wire, &frames->wire);
+    if (why == NULL && frames->faults != NULL)
+        why = faults_open(&port->faults, frames->faults, frames->faults_seed, port->wire);
+    if (why != NULL)
+        return why;
+    target_parse(config->target, port->config.target_address, &port->config.target_port);
+    wire_mac(port->wire, port->config.our_mac);
+    memcpy(port->config.our_address, frames->source, 4);
+    memcpy(neighbour->our_mac, port->config.our_mac, 6);
+    memcpy(neighbour->our_address, frames->source, 4);
+    memcpy(neighbour->target_address, port->config.target_address, 4);
+    memcpy(neighbour->target_mac, frames->target_mac, 6);
+    port->has_target_mac = neighbour->known = frames->has_target_mac;
+    addresses_set(port);
+    return NULL;
+}
+
+const char *port_open(struct port **out, const struct port_config *config)
+{
+    struct port *port = aligned_alloc(64, (sizeof(*port) + 63) / 64 * 64);
+    const char *why;
+
+    if (port == NULL)
+        return "out of memory";
+    memset(port, 0, sizeof(*port));
+    port->config.port_base = PORT_BASE;
+    port->config.nb_flows = config->nb_flows;
+    port->config.checksums = config->frames.checksums;
+    port->request_bytes = config->request_bytes;
+    port->reply_bytes = config->reply_bytes + 1; /* one more shows that a reply is too long */
+    *out = port;
+    why = port_prepare(port, config);
+    if (why != NULL)
+        port_close(port);
+    return why;
+}
+
+static unsigned frames_lend(struct port *port, struct wire_frame *rooms, unsigned nb)
+{
+    return port->faults == NULL ? wire_lend(port->wire, rooms, nb)
+                                : faults_lend(port->faults, rooms, nb);
+}
+
+static void frames_send(struct port *port, const struct wire_frame *frames, unsigned nb)
+{
+    if (port->faults == NULL)
+        wire_send(port->wire, frames, nb);
+    else
+        faults_send(port->faults, frames, nb);
+}
+
+static unsigned frames_receive(struct port *port, struct wire_frame *frames, unsigned nb)
+{
+    return port->faults == NULL ? wire_receive(port->wire, frames, nb)
+                                : faults_receive(port->faults, frames, nb);
+}
+
+static void frames_return(struct port *port)
+{
+    if (!port->holds)
+        return;
+    port->holds = false;
+    if (port->faults == NULL)
+        wire_return(port->wire);
+    else
+        faults_return(port->faults);
+}
+
+/* ARP is worth no queue: where there is no room, it will be asked again. */
+static void arp_send(struct port *port, const uint8_t *frame)
+{
+    struct wire_frame room;
+
+    if (frames_lend(port, &room, 1) == 0 || room.len < ARP_FRAME_BYTES)
+        return;
+    memcpy(room.data, frame, ARP_FRAME_BYTES);
+    room.len = ARP_FRAME_BYTES;
+    frames_send(port, &room, 1);
+}
+
+/* Who comes up anew may have another address. */
+static void other_end_look(struct port *port)
+{
+    bool was_up = port->up;
+    uint8_t question[ARP_FRAME_BYTES];
+
+    port->turns = 0;
+    port->up = wire_up(port->wire);
+    if (port->up && !was_up && !port->has_target_mac) {
+        port->neighbour.known = false;
+        port->neighbour.asked_ns = 0;
+    }
+    if (port->up && neighbour_ask(&port->neighbour, clock_ns(), question))
+        arp_send(port, question);
+}
+
+static void arp_take(struct port *port, const struct wire_frame *frame)
+{
+    uint8_t answer[ARP_FRAME_BYTES];
+    bool known = port->neighbour.known;
+
+    port->nb_arp++;
+    if (neighbour_take(&port->neighbour, frame->data, frame->len, answer))
+        arp_send(port, answer);
+    if (port->neighbour.known && !known)
+        addresses_set(port);
+}
+
+static void odd_take(struct port *port, const struct wire_frame *frame)
+{
+    if (neighbour_is_arp(frame->data, frame->len))
+        arp_take(port, frame);
+    else
+        port->nb_malformed++;
+}
+
+/* Of one burst, all that are sound. */
+static unsigned frames_take(struct port *port, const struct wire_frame *frames, unsigned nb,
+                            struct datagram *datagrams)
+{
+    unsigned taken = 0;
+
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t flow, bytes = headers_check(&port->headers, frames[i].data, frames[i].len, &flow);
+
+        if (__builtin_expect(bytes == HEADERS_MALFORMED, 0)) {
+            odd_take(port, &frames[i]);
+            continue;
+        }
+        datagrams[taken++] =
+            (struct datagram){.data = frames[i].data + HEADERS_BYTES,
+                              .len = bytes < port->reply_bytes ? bytes : port->reply_bytes,
+                              .flow = flow};
+    }
+    return taken;
+}
+
+unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round)
+{
+    struct wire_frame frames[PORT_BURST_MAX];
+    unsigned got;
+
+    frames_return(port);
+    if (++port->turns >= TURNS_MAX || !port->up || !port->neighbour.known)
+        other_end_look(port);
+    nb = nb < PORT_BURST_MAX ? nb : PORT_BURST_MAX;
+    got = frames_receive(port, frames, nb);
+    port->round_frames += got;
+    if (got < nb || port->round_frames >= ROUND_FRAMES) {
+        port->round_frames = 0;
+        *round = true;
+    }
+    if (got == 0)
+        return 0;
+    port->holds = true;
+    for (unsigned i = 0; i < got; i++) {
+        __builtin_prefetch(frames[i].data);
+        __builtin_prefetch(frames[i].data + 64);
+    }
+    return frames_take(port, frames, got, datagrams);
+}
+
+unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
+{
+    struct wire_frame rooms[PORT_BURST_MAX];
+    unsigned lent = 0;
+
+    if (!port->neighbour.known)
+        return 0;
+    nb = frames_lend(port, rooms, nb < PORT_BURST_MAX ? nb : PORT_BURST_MAX);
+    for (; lent < nb && rooms[lent].len >= HEADERS_BYTES + port->request_bytes; lent++)
+        datagrams[lent].data = rooms[lent].data + HEADERS_BYTES;
+    return lent;
+}
+
+void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned nb)
+{
+    struct wire_frame frames[PORT_BURST_MAX];
+
+    for (unsigned i = 0; i < nb; i++) {
+        frames[i].data = datagrams[i].data - HEADERS_BYTES;
+        frames[i].len = HEADERS_BYTES + datagrams[i].len;
+        headers_write(&port->headers, frames[i].data, datagrams[i].flow, datagrams[i].len);
+    }
+    frames_send(port, frames, nb);
+    frames_return(port);
+}
+
+void port_stats(const struct port *port, struct port_stats *stats)
+{
+    struct wire_stats wire;
+
+    wire_stats(port->wire, &wire);
+    *stats = (struct port_stats){.has_frames = true,
+                                 .has_faults = port->faults != NULL,
+                                 .nb_tx = wire.nb_tx,
+                                 .nb_rx = wire.nb_rx,
+                                 .nb_malformed = port->nb_malformed,
+                                 .nb_arp = port->nb_arp,
+                                 .nb_bad = wire.nb_bad};
+    if (port->faults != NULL)
+        faults_stats(port->faults, &stats->faults);
+}
+
+void port_close(struct port *port)
+{
+    if (port->faults != NULL)
+        faults_close(port->faults);
+    if (port->wire != NULL)
+        wire_close(port->wire);
+    free(port);
+}

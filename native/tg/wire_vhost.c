@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The generator's wire over vhost-user: it is the back end of the server, and works in the server's
+ * own buffers (virtio/vhost_device.h).
+ */
+#include "wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhost_device.h"
+
+#define BURST 64u
+
+const char wire_name[] = "vhost-user";
+
+struct wire {
+    struct vhost_device *device;
+};
+
+const char *wire_check(const struct wire_config *config)
+{
+    if (config->socket_path == NULL)
+        return "--socket PATH is missing: the AF_UNIX socket of vhost-user";
+    if (config->nb_args > 0)
+        return "takes no arguments beside its options (see --help)";
+    return NULL;
+}
+
+const char *wire_open(struct wire **out, const struct wire_config *config)
+{
+    struct vhost_config vhost = {.path = config->socket_path, .connect = config->connect};
+    struct wire *wire = calloc(1, sizeof(*wire));
+    const char *why;
+
+    if (wire == NULL)
+        return "out of memory";
+    why = vhost_open(&wire->device, &vhost);
+    if (why != NULL)
+        free(wire);
+    else
+        *out = wire;
+    return why;
+}
+
+/* Locally administered; there is nobody else on this wire. */
+void wire_mac(const struct wire *wire, uint8_t mac[6])
+{
+    static const uint8_t ours[6] = {0x02, 'n', 'm', 't', 'g', 0x01};
+
+    (void)wire;
+    memcpy(mac, ours, sizeof(ours));
+}
+
+bool wire_up(struct wire *wire)
+{
+    vhost_control(wire->device);
+    return vhost_up(wire->device);
+}
+
+unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb)
+{
+    struct vhost_frame frames[BURST];
+
+    nb = vhost_lend(wire->device, frames, nb < BURST ? nb : BURST);
+    for (unsigned i = 0; i < nb; i++)
+        rooms[i] = (struct wire_frame){frames[i].data, frames[i].len};
+    return nb;
+}
+
+void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb)
+{
+    struct vhost_frame sent[BURST];
+
+    for (unsigned i = 0; i < nb; i++)
+        sent[i] = (struct vhost_frame){frames[i].data, frames[i].len};
+    vhost_send(wire->device, sent, nb);
+}
+
+unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
+{
+    struct vhost_frame came[BURST];
+
+    nb = vhost_receive(wire->device, came, nb < BURST ? nb : BURST);
+    for (unsigned i = 0; i < nb; i++)
+        frames[i] = (struct wire_frame){came[i].data, came[i].len};
+    return nb;
+}
+
+void wire_return(struct wire *wire)
+{
+    vhost_return(wire->device);
+}
+
+void wire_stats(const struct wire *wire, struct wire_stats *stats)
+{
+    struct vhost_stats vhost;
+
+    vhost_stats(wire->device, &vhost);
+    *stats = (struct wire_stats){.nb_tx = vhost.nb_tx,
+                                 .nb_rx = vhost.nb_rx,
+                                 .nb_bad = vhost.nb_bad_descriptor + vhost.nb_bad_index};
+}
+
+void wire_close(struct wire *wire)
+{
+    vhost_close(wire->device);
+    free(wire);
+}
