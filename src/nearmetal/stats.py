@@ -32,13 +32,21 @@ MEMCACHED_RUNG = "memcached"
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all rows of a run share, and why some of them may have no samples."""
+class Standing:
+    """A wire as it stood."""
 
-    spec: Spec
-    wire: str | None = None  # None: the topology never came up, the spec's wire is named
+    wire: str
     placement: str | None = None
     cores: Cores = field(default_factory=Cores)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows of a run share, and why some of them may have no samples."""
+
+    spec: Spec
+    # By the rungs' name of it (lo stands in for veth); one that never came up has none.
+    wires: Mapping[str, Standing] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False
     reason: str = ""
@@ -134,7 +142,7 @@ def _identity(
 ) -> Row:
     rung, service = wanted.planned.rung, wanted.service
     spec = at(setting.spec, wanted.point)
-    wire = setting.wire or rung.wire
+    standing = setting.wires.get(rung.wire, Standing(rung.wire))
     return Row(
         rung=rung.name,
         place=rung.place,
@@ -143,18 +151,18 @@ def _identity(
         workload=spec.workload.name,
         loop="open" if sweep.is_open(wanted.point) else "closed",
         point=trials[-1].point if trials else wanted.point,
-        window=spec.window.of(wire),
-        wire=wire,
+        window=spec.window.of(rung.wire),
+        wire=standing.wire,
         topology="p2p",
         accelerator=None,
-        cores=setting.cores,
+        cores=standing.cores,
         generator="nm-load",
         status=status,
         reason=reason,
         rounds=len(trials),
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
-        placement=setting.placement,
+        placement=standing.placement,
         # The paper's table calls its rows a key-value store.
         paper=setting.paper.get(rung.name) if service == "kv" else None,
     )

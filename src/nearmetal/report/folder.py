@@ -18,7 +18,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
 from nearmetal.rows import Cores, Paper
 from nearmetal.spec import Spec
-from nearmetal.stats import Setting
+from nearmetal.stats import Setting, Standing
 
 PAPER_CSV = source_root() / "data" / "reference" / "table4.csv"
 PAPER_SOURCE = "Unikraft, EuroSys 2021, Table 4 ({source}); another machine, mostly echo"
@@ -55,15 +55,10 @@ class Folder:
 
     def setting(self) -> Setting:
         """What the statistics need beside the samples."""
-        top = self.topology
-        sut, tg = top.get("sut_cpu"), top.get("tg_cpu")
+        standing = [_standing(wire) for wire in wires(self.topology)]
         return Setting(
             spec=self.spec,
-            wire=_text(top.get("wire")),
-            placement=_text(top.get("placement")),
-            cores=Cores(
-                sut=sut if isinstance(sut, int) else None, tg=tg if isinstance(tg, int) else None
-            ),
+            wires={"veth" if each.wire == "lo" else each.wire: each for each in standing},
             skipped=self.state.skipped,
             partial=self.state.partial,
             reason=self.state.reason,
@@ -90,6 +85,12 @@ def read(folder: Path) -> Folder:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise BadInputError(f"{folder}: {error.title}: {where}: {first['msg']}") from error
+
+
+def wires(topology: Facts) -> list[Facts]:
+    """Each wire of topology.json; version 1 was one wire itself."""
+    found = topology.get("wires", [topology] if topology else [])
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def paper_rows(path: Path) -> dict[str, Paper]:
@@ -119,5 +120,13 @@ def _facts(path: Path) -> Facts:
     return value
 
 
-def _text(value: object) -> str | None:
-    return str(value) if value else None
+def _standing(wire: Facts) -> Standing:
+    sut, tg = wire.get("sut_cpu"), wire.get("tg_cpu")
+    placement = wire.get("placement")
+    return Standing(
+        wire=str(wire.get("wire")),
+        placement=str(placement) if placement else None,
+        cores=Cores(
+            sut=sut if isinstance(sut, int) else None, tg=tg if isinstance(tg, int) else None
+        ),
+    )

@@ -17,7 +17,7 @@ from nearmetal.rows import Interval, Row
 from nearmetal.rungs import find
 from nearmetal.samples import Counts, Point, Poller, Sample
 from nearmetal.spec import SpecRung
-from nearmetal.stats import Setting, fault, rows
+from nearmetal.stats import Setting, Standing, fault, rows
 from nearmetal.sweep import Sweep
 
 
@@ -218,7 +218,7 @@ def test_what_every_row_says_is_shared() -> None:
         *made.rounds("host-sock", "kv", [100_000] * 3),
         *made.rounds("host-sock", "echo", [100_000, 200_000, 300_000]),
     ]
-    found = table(trials, "host-sock", wire="lo").values()
+    found = table(trials, "host-sock", wires={"veth": Standing("lo")}).values()
     (unknown, lo) = labels.shared(found)
     assert unknown.startswith("ceiling unknown: ")
     assert lo.startswith("wire lo: ")
