@@ -11,6 +11,7 @@ import psutil
 from nearmetal.samples import Frozen
 
 _MITIGATIONS = Path("/sys/devices/system/cpu/vulnerabilities")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -22,6 +23,7 @@ class Machine(Frozen):
     cores: int  # that we may run on
     threads_per_core: int | None
     memory_bytes: int
+    cache_bytes: dict[str, int]  # L1d, L2, L3 that one core sees; empty where not told
     kernel: str
     command_line: str | None  # isolcpus, mitigations= and their like
     mitigations: dict[str, str]
@@ -39,6 +41,7 @@ def facts() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         threads_per_core=_threads_per_core(),
         memory_bytes=psutil.virtual_memory().total,
+        cache_bytes=cache_bytes(_CACHES),
         kernel=platform.release(),
         command_line=_read(Path("/proc/cmdline")),
         mitigations=_mitigations(),
@@ -47,6 +50,16 @@ def facts() -> Machine:
         distribution=_distribution(),
         python=platform.python_version(),
     )
+
+
+def cache_bytes(folder: Path) -> dict[str, int]:
+    """Data caches by level, smallest first, as the kernel tells them (size is "48K")."""
+    found: dict[str, int] = {}
+    for index in sorted(folder.glob("index*")):
+        level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
+        if level and size and kind != "Instruction" and size.endswith("K") and size[:-1].isdigit():
+            found[f"L{level}{'d' if kind == 'Data' else ''}"] = int(size[:-1]) * 1024
+    return dict(sorted(found.items(), key=lambda cache: cache[1]))
 
 
 def _cpuinfo() -> dict[str, str]:
