@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyroute2 import IPRoute, NetNS
@@ -26,6 +26,7 @@ from nearmetal.lab.journal import Journal
 # RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
 _BENCHMARK_RANGE = ipaddress.ip_network("198.18.0.0/15")
 _CLONE_NEWNET = 0x40000000  # setns(2)
+_HERE = Path("/proc/self/ns/net")
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,48 @@ class Wire:
 @contextmanager
 def veth(journal: Journal) -> Iterator[Wire]:
     """Bring the pair up; taken down in reverse."""
-    subnet = free_subnet()
-    names = [f"nm-{os.getpid()}-{side}" for side in ("sut", "tg")]
-    sut, tg = (
-        End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
-        for number, name in enumerate(names, 1)
-    )
+    sut, tg, subnet = _ends()
     with ExitStack() as stack:
         for end in (sut, tg):
             stack.enter_context(_namespace(journal, end.netns))
         stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
         _join(sut, tg)
-        _configure(sut, tg, subnet.prefixlen)
-        _configure(tg, sut, subnet.prefixlen)
+        _configure(sut, subnet.prefixlen)
+        _configure(tg, subnet.prefixlen)
+        # No ARP on the wire, and no wait for it in the first trial.
+        neighbour(sut, tg.addr, tg.mac)
+        neighbour(tg, sut.addr, sut.mac)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
         yield Wire(sut, tg, str(subnet))
+
+
+@contextmanager
+def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
+    """A pair whose server's end has no address: whoever takes its frames answers for sut.addr.
+
+    That end has a namespace of its own, so no kernel answers or forwards beside the taker. The
+    generator's end is `here`, for everybody on this machine, or in a namespace of its own.
+    """
+    sut, tg, subnet = _ends()
+    if here:
+        tg = replace(tg, netns=_HERE)
+    with ExitStack() as stack:
+        for end in (sut,) if here else (sut, tg):
+            stack.enter_context(_namespace(journal, end.netns))
+        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
+        _join(sut, tg)
+        with NetNS(str(sut.netns), flags=0) as route:
+            route.link("set", index=route.link_lookup(ifname=sut.iface)[0], state="up")
+        _configure(tg, subnet.prefixlen)
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Wire(sut, tg, str(subnet))
+
+
+def neighbour(end: End, addr: str, mac: str) -> None:
+    """Where an address is found, for as long as the link stands: it is not asked by ARP."""
+    with NetNS(str(end.netns), flags=0) as route:
+        index = route.link_lookup(ifname=end.iface)[0]
+        route.neigh("replace", dst=addr, lladdr=mac, ifindex=index, state="permanent")
 
 
 def free_subnet() -> ipaddress.IPv4Network:
@@ -111,6 +139,17 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
     return result.stdout
 
 
+def _ends() -> tuple[End, End, ipaddress.IPv4Network]:
+    """The server's, the generator's, and the subnet that both are in."""
+    subnet = free_subnet()
+    names = [f"nm-{os.getpid()}-{side}" for side in ("sut", "tg")]
+    sut, tg = (
+        End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
+        for number, name in enumerate(names, 1)
+    )
+    return sut, tg, subnet
+
+
 def _directory() -> Path:
     directory = owners.state_directory() / "netns"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -138,14 +177,13 @@ def _join(sut: End, tg: End) -> None:
         route.link("add", ifname=sut.iface, kind="veth", address=sut.mac, peer=peer)
 
 
-def _configure(end: End, other: End, prefix_bits: int) -> None:
+def _configure(end: End, prefix_bits: int) -> None:
     with NetNS(str(end.netns), flags=0) as route:
         lo, index = (route.link_lookup(ifname=name)[0] for name in ("lo", end.iface))
-        route.link("set", index=lo, state="up")
+        if end.netns != _HERE:
+            route.link("set", index=lo, state="up")
         route.addr("add", index=index, address=end.addr, prefixlen=prefix_bits)
         route.link("set", index=index, state="up")
-        # Permanent: no ARP on the wire, and no wait for it in the first trial.
-        route.neigh("replace", dst=other.addr, lladdr=other.mac, ifindex=index, state="permanent")
 
 
 def _enter(netns: Path) -> None:

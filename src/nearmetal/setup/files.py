@@ -20,7 +20,11 @@ from urllib.parse import unquote
 from nearmetal.errors import CannotRunError
 from nearmetal.paths import cache_dir
 
-_PACKAGES = {"memcached": "memcached", "memcaslap": "libmemcached-tools"}
+_PACKAGES = {
+    "memcached": "memcached",
+    "memcaslap": "libmemcached-tools",
+    "dpdk-testpmd": "dpdk-dev",
+}
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
