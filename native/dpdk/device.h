@@ -22,7 +22,6 @@ struct device_config {
     int nb_args;
     uint16_t
         nb_descriptors;   /* of each ring; fewer or more where the device has bounds of its own */
-    uint32_t nb_buffers;  /* 0: enough for full rings, bursts and caches */
     uint64_t rx_offloads; /* wanted: those that the device cannot are left out */
 };
 
