@@ -9,6 +9,7 @@ Readers take a root, so that tests can show them made-up machines.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,9 +57,7 @@ def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator
         return
     file = root / _POOL / "nr_hugepages"
     with journal.holds("value", str(file), old=str(before.total)):
-        try:
+        with contextlib.suppress(OSError):  # no root, or /sys is read-only: what is free must do
             file.write_text(str(before.total + pages(needed_bytes)), encoding="ascii")
-        except OSError:  # no root, or /sys is read-only: what is free must do
-            pass
         after = pool(root)
         yield after.free * PAGE_BYTES if after else 0
