@@ -43,6 +43,9 @@ const char *frames_open(struct frames **frames, const struct datapath_config *co
 
 void frames_mac(const struct frames *frames, uint8_t mac[6]);
 
+/* Cycles of the time stamp counter in a second. */
+uint64_t frames_tsc_hz(const struct frames *frames);
+
 /* Fill out[0..returned); never waits. */
 unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb);
 
