@@ -14,37 +14,18 @@ GRO merges no datagrams here: the kernel does that for UDP only where a socket a
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import os
-import socket
 from pathlib import Path
 
-from nearmetal.errors import NearmetalError
-from nearmetal.lab.netns import End, inside, run_inside
+from nearmetal.lab.netns import End, run_inside
+from nearmetal.lab.offloads import gro_on
 
-_SIOCETHTOOL = 0x8946  # linux/sockios.h
-_ETHTOOL_SGRO = 0x2C  # linux/ethtool.h
 _COMM_BYTES = 15  # older kernels cut a thread's name to this
-
-
-class _EthtoolValue(ctypes.Structure):
-    _fields_ = (("command", ctypes.c_uint32), ("data", ctypes.c_uint32))
-
-
-class _Request(ctypes.Structure):
-    """struct ifreq, with ifr_data."""
-
-    _fields_ = (
-        ("name", ctypes.c_char * 16),
-        ("data", ctypes.POINTER(_EthtoolValue)),
-        ("rest", ctypes.c_char * 16),
-    )
 
 
 def pin_receive(end: End, cpu: int) -> int | None:
     """Do the end's receive processing on this core. Returns the thread; None: not to be seen."""
-    _gro_on(end)
+    gro_on(end)
     known = set(_napi_threads(end.iface))
     run_inside(end.netns, 'echo 1 > "/sys/class/net/$1/threaded"', end.iface)
     new = set(_napi_threads(end.iface)) - known
@@ -53,16 +34,6 @@ def pin_receive(end: End, cpu: int) -> int | None:
     (thread,) = new
     os.sched_setaffinity(thread, {cpu})
     return thread
-
-
-def _gro_on(end: End) -> None:
-    value = _EthtoolValue(_ETHTOOL_SGRO, 1)
-    request = _Request(end.iface.encode(), ctypes.pointer(value))
-    with inside(end.netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        try:
-            fcntl.ioctl(handle, _SIOCETHTOOL, request)
-        except OSError as error:
-            raise NearmetalError(f"cannot switch on GRO of {end.iface}: {error}") from error
 
 
 def _napi_threads(iface: str) -> list[int]:

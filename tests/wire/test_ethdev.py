@@ -1,0 +1,135 @@
+"""The generator on a DPDK port: AF_PACKET on a veth, and a server on sockets at its other end."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearmetal.lab import netns, offloads
+from nearmetal.lab.journal import open_journal
+from nearmetal.lab.netns import Wire
+from nearmetal.lab.process import Child, Where
+
+pytestmark = [
+    pytest.mark.rung("host-mmsg"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="veth needs root"),
+]
+
+READY_S = 10.0
+LOAD_S = 60.0
+SHORT = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "32"]
+EVERY_FAULT = "loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms"
+
+
+@pytest.fixture(scope="module")
+def generator(programs: Callable[[str], Path]) -> str:
+    try:
+        return str(programs("nm-load-ethdev"))
+    except AssertionError:
+        pytest.skip("nm-load-ethdev is not built: DPDK is missing (packages libdpdk-dev, dpdk)")
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    with netns.veth(open_journal()) as pair:
+        offloads.tx_checksums_on_send(pair.sut)
+        yield pair
+
+
+def test_everything_is_answered_without_checksums(
+    generator: str, wire: Wire, programs: Callable[[str], Path]
+) -> None:
+    with server(programs("nm-sock-echo"), wire) as address:
+        result = load(generator, wire, address, "--service", "echo", "--checksums", *SHORT)
+    assert result["answered"] == result["sent"] > 0
+    assert result["frames"]["rx"] >= result["answered"]
+    assert result["frames"]["malformed"] == 0
+
+
+def test_the_store_over_frames(generator: str, wire: Wire, programs: Callable[[str], Path]) -> None:
+    with server(programs("nm-mmsg-kv"), wire) as address:
+        result = load(generator, wire, address, "--checksums", *SHORT)
+    assert result["answered"] == result["sent"] > 0
+    assert result["wrong"] == result["unmatched"] == 0
+    assert result["frames"]["arp"] >= 1
+    assert "faults" not in result
+
+
+def test_faults_harm_nothing_and_add_up(
+    generator: str, wire: Wire, programs: Callable[[str], Path]
+) -> None:
+    with server(programs("nm-mmsg-kv"), wire) as address:
+        result = load(generator, wire, address, "--checksums", "--faults", EVERY_FAULT, *SHORT)
+    assert result["wrong"] == 0
+    assert result["answered"] > 0 and result["lost"] > 0 and result["duplicate"] > 0
+    assert result["sent"] == result["answered"] + result["lost"]
+    for direction in ("tx", "rx"):
+        faults = result["faults"][direction]
+        assert faults["held"] == 0
+        assert faults["frames"] + faults["duplicated"] - faults["lost"] == faults["passed"]
+        for name in ("lost", "duplicated", "reordered", "corrupted", "delayed"):
+            assert faults[name] > 0, name
+    assert result["faults"]["tx"]["passed"] <= result["frames"]["tx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--no-pci", "--no-huge", "-m", "64"], "DPDK sees no port"),
+        (["--bogus"], "DPDK does not start"),
+        (
+            ["--no-pci", "--no-huge", "-m", "64", "--vdev=net_af_packet0,iface=nowhere0"],
+            "No such device",
+        ),
+        ([], "EAL arguments"),
+    ],
+)
+def test_what_dpdk_cannot_do_draws_one_line(
+    generator: str, wire: Wire, arguments: list[str], said: str
+) -> None:
+    command = [generator, "--target", f"{wire.sut.addr}:1", "--source", source(wire)]
+    done = subprocess.run(
+        [*command, "--", *arguments], capture_output=True, text=True, check=False, timeout=LOAD_S
+    )
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1 and said in done.stderr
+    assert done.stdout == ""
+
+
+def source(wire: Wire) -> str:
+    """An address that neither kernel has: whoever answers ARP for it is the generator."""
+    return str(ipaddress.ip_network(wire.subnet)[9])
+
+
+@contextmanager
+def server(program: Path, wire: Wire) -> Iterator[str]:
+    """A server at the SUT's end, and its address."""
+    command = [str(program), "--listen", f"{wire.sut.addr}:0", "--allow", wire.subnet]
+    with Child(command, Where(netns=wire.sut.netns)) as child:
+        yield str(child.expect("ready", READY_S)["listen"])
+
+
+def load(generator: str, wire: Wire, address: str, *options: str) -> dict[str, Any]:
+    """The result of a short load."""
+    command = [generator, "--target", address, "--source", source(wire), *options, "--"]
+    command += ["--no-pci", "--no-huge", "-m", "64"]
+    command += [f"--vdev=net_af_packet0,iface={wire.tg.iface}"]
+    done = subprocess.run(
+        ["nsenter", f"--net={wire.tg.netns}", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LOAD_S,
+    )
+    assert done.returncode == 0, done.stderr
+    event: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert event["event"] == "result"
+    return event
