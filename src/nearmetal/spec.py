@@ -32,6 +32,7 @@ __all__ = [
     "at",
     "load",
     "memory_bytes",
+    "needed_bytes",
     "points",
 ]
 
@@ -154,10 +155,10 @@ def memory_bytes(spec: Spec, rung: str) -> int:
     """What the server of a rung gets: twice the memory its key space needs."""
     if spec.memory_bytes is not None:
         return spec.memory_bytes
-    return max(_MEMORY_FLOOR_BYTES, 2 * _needed_bytes(spec.workload, rung))
+    return max(_MEMORY_FLOOR_BYTES, 2 * needed_bytes(spec.workload, rung))
 
 
-def _needed_bytes(workload: Workload, rung: str) -> int:
+def needed_bytes(workload: Workload, rung: str) -> int:
     """The key space in a server's own form (docs/service.md; memcached's doc/storage.txt)."""
     if rung == "memcached":  # header with cas, terminators, up to 25 % slab waste
         item = (workload.key_bytes + workload.value_bytes + 64) * 5 // 4
@@ -169,7 +170,7 @@ def _needed_bytes(workload: Workload, rung: str) -> int:
 def _check_memory(path: Path, spec: Spec) -> None:
     if spec.memory_bytes is None:
         return
-    needed = max(_needed_bytes(spec.workload, row.rung.name) for row in spec.rungs)
+    needed = max(needed_bytes(spec.workload, row.rung.name) for row in spec.rungs)
     if spec.memory_bytes < needed:
         raise BadInputError(
             f"{path}: memory_bytes: too small: the key space needs {needed} (got"

@@ -1,115 +1,152 @@
-"""The three figures of a report, as SVG for the page and as PDF for papers.
+"""The figures with a line a row: throughput, latency, cycles, and where the CPU time went.
 
-SVG text stays text, and its ink is the page's own (currentColor), so that a figure reads well on
-light and dark ground and on paper. Only rows that were measured are drawn.
+Only measured rows of the closed loop are drawn; sweeps have figures of their own (sweeps.py). Rows
+that differ by more than LINEAR_MAX stand on a logarithmic axis, as marks: a bar is read by its
+length, and a length on such an axis means nothing.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nearmetal.report import drawing, sweeps
+from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, legend
 from nearmetal.report.model import Report
-from nearmetal.report.words import count, microseconds
+from nearmetal.report.words import count, microseconds, name
 from nearmetal.rows import Row
 
-INK = "#010203"  # stands for the page's text colour until the SVG is written
 SERVICE_COLOURS = {"kv": "#0072b2", "echo": "#7fb8dc"}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0
-WIDTH_IN, ROW_IN, REST_IN = 8.6, 0.27, 1.05
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,  # real fonts: papers must embed them
-}
+LINEAR_MAX = 20.0  # largest / smallest; beyond it the small ones would not be seen
+LOGARITHMIC = "; logarithmic: each line of the grid is ten times the one before"
+ROW_IN, REST_IN = 0.27, 1.05
 
 Draw = Callable[[Axes, Sequence[Row]], None]
 
 
-def svgs(report: Report) -> dict[str, str]:
-    """Each figure by its name, ready to stand in a page."""
-    return {name: _svg(name, draw, rows) for name, draw, rows in _drawable(report)}
+def drawings(report: Report) -> list[Drawing]:
+    """What a report has to show, in the page's order."""
+    measured = [row for row in report.rows if row.status == "ok" and row.loop == "closed"]
+    swept = report.spec.sweep is not None and report.spec.sweep.axis != "rate"
+    if swept:  # the points of an axis are a curve, not a list
+        return sweeps.drawings(report)
+    kernel = [row for row in measured if row.wire != "vhost-user"]
+    wanted: list[tuple[str, str, Draw, list[Row]]] = [
+        (
+            "throughput",
+            "Throughput: median over the rounds; whiskers show the interval.",
+            throughput,
+            measured,
+        ),
+        (
+            "latency",
+            "Latency: from sending a request to its right reply, all rounds together.",
+            latency,
+            [row for row in measured if row.latency_ns.p50 is not None],
+        ),
+        (
+            "cycles",
+            "Cost: TSC cycles of the core under test for each right reply, empty polls left out.",
+            cycles,
+            [row for row in measured if row.busy_cycles_per_reply],
+        ),
+        (
+            "cpu",
+            "Cost, by kind: what the core under test spent, of rows that sleep in the kernel.",
+            cpu,
+            [row for row in kernel if row.cpu_s_per_million.sut is not None],
+        ),
+    ]
+    listed = [_listed(title, caption, draw, rows) for title, caption, draw, rows in wanted if rows]
+    return sweeps.drawings(report) + listed
+
+
+def svgs(report: Report) -> list[tuple[str, str]]:
+    """Caption and SVG of each figure, ready to stand in a page."""
+    return [(each.caption, drawing.svg(each)) for each in drawings(report)]
 
 
 def write_pdf(report: Report, folder: Path) -> None:
     """figures/<name>.pdf of each figure."""
     folder.mkdir(exist_ok=True)
-    for name, draw, rows in _drawable(report):
-        with matplotlib.rc_context(STYLE):
-            _figure(draw, rows).savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    for each in drawings(report):
+        drawing.pdf(each, folder)
 
 
 def throughput(axes: Axes, rows: Sequence[Row]) -> None:
-    """Median rates with their intervals; a floor is hatched; the ceiling is a line."""
+    """Median rates with their intervals; a floor is hatched; the ceilings are lines."""
+    rates = [row.replies_per_s.median for row in rows if row.replies_per_s.median]
+    logarithmic = _spread(rates)
+    if logarithmic:
+        _log_axis(axes)
     for place, row in enumerate(rows):
         rate = row.replies_per_s
         if rate.median is None or rate.low is None or rate.high is None:
             continue
-        floor = bool(row.generator_bound)
-        axes.barh(
-            place,
+        colour, floor = SERVICE_COLOURS[row.service], bool(row.generator_bound)
+        _mark(axes, colour, place, rate.median, bar=not logarithmic, floor=floor)
+        axes.errorbar(
             rate.median,
-            height=0.68,
-            color=SERVICE_COLOURS[row.service],
-            hatch="////" if floor else None,
-            edgecolor="white" if floor else SERVICE_COLOURS[row.service],
-            linewidth=0,
+            place,
             xerr=[[max(0.0, rate.median - rate.low)], [max(0.0, rate.high - rate.median)]],
-            error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2.5},
+            fmt="none",
+            ecolor=INK,
+            elinewidth=1,
+            capsize=2.5,
         )
-        text = ("≥ " if floor else "") + count(rate.median)
-        _beside(axes, rate.high, place, text)
+        beside(axes, rate.high, place, ("≥ " if row.generator_bound else "") + count(rate.median))
     ceilings = {row.generator_ceiling_per_s for row in rows if row.generator_ceiling_per_s}
     for ceiling in ceilings:
         axes.axvline(ceiling, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=0)
-    axes.set_xlim(0, axes.get_xlim()[1] * 1.09)
+    if not logarithmic:
+        axes.set_xlim(0, axes.get_xlim()[1] * 1.09)
     axes.xaxis.set_major_formatter(lambda value, _: "0" if value == 0 else count(value))
-    axes.set_xlabel(
-        "right replies per second" + (" (dashed: generator ceiling)" if ceilings else "")
-    )
+    dashed = " (dashed: generator ceiling of the wire)" if ceilings else ""
+    axes.set_xlabel(f"right replies per second{dashed}{LOGARITHMIC if logarithmic else ''}")
 
 
 def latency(axes: Axes, rows: Sequence[Row]) -> None:
     """Three percentiles a row, on a logarithmic axis."""
     for place, row in enumerate(rows):
-        known = [(name, getattr(row.latency_ns, name)) for name in PERCENTILES]
-        points = [(name, value / 1e3) for name, value in known if value is not None]
+        known = [(at, getattr(row.latency_ns, at)) for at in PERCENTILES]
+        points = [(at, value / 1e3) for at, value in known if value is not None]
         if not points:
             continue
         colour = SERVICE_COLOURS[row.service]
         axes.plot(
             [value for _, value in points], [place] * len(points), color=colour, linewidth=1.5
         )
-        for name, value in points:
-            marker, _ = PERCENTILES[name]
+        for at, value in points:
+            marker, _ = PERCENTILES[at]
             axes.plot(value, place, marker, color=colour, markersize=6, markeredgewidth=2)
-        _beside(axes, points[-1][1], place, microseconds(row.latency_ns.p999))
+        beside(axes, points[-1][1], place, microseconds(row.latency_ns.p999))
     for marker, label in PERCENTILES.values():
         axes.plot([], [], marker, color=INK, label=label, markersize=6, markeredgewidth=2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.margins(x=0.1)
     axes.set_xlabel("latency of right replies under full load, µs (the figure is 99.9 %)")
-    _legend(axes, len(PERCENTILES))
+    legend(axes, len(PERCENTILES))
+
+
+def cycles(axes: Axes, rows: Sequence[Row]) -> None:
+    """Busy cycles a reply: the figure that neither an idle core nor a slow generator changes."""
+    known = [row.busy_cycles_per_reply or 0.0 for row in rows]
+    logarithmic = _spread(known)
+    if logarithmic:
+        _log_axis(axes)
+    for place, (row, value) in enumerate(zip(rows, known, strict=True)):
+        _mark(axes, SERVICE_COLOURS[row.service], place, value, bar=not logarithmic)
+        beside(axes, value, place, f"{value:,.0f}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel(f"busy cycles per right reply{LOGARITHMIC if logarithmic else ''}")
 
 
 def cpu(axes: Axes, rows: Sequence[Row]) -> None:
@@ -121,63 +158,61 @@ def cpu(axes: Axes, rows: Sequence[Row]) -> None:
     totals = [row.cpu_s_per_million.sut or 0.0 for row in rows]
     edge = min(max(totals), CUT_AT * median(totals)) or 1.0
     left = [0.0] * len(rows)
-    for name, colour in SPLIT_COLOURS.items():
-        parts = [getattr(row.cpu_split_s_per_million, name) or 0.0 for row in rows]
+    for kind, colour in SPLIT_COLOURS.items():
+        parts = [getattr(row.cpu_split_s_per_million, kind) or 0.0 for row in rows]
         if any(parts):
-            axes.barh(range(len(rows)), parts, left=left, height=0.68, color=colour, label=name)
+            axes.barh(range(len(rows)), parts, left=left, height=0.68, color=colour, label=kind)
         left = [so_far + part for so_far, part in zip(left, parts, strict=True)]
     for place, total in enumerate(totals):
         cut = " (bar cut)" if total > edge else ""
-        _beside(axes, min(total, edge), place, f"{total:.2f}{cut}")
+        beside(axes, min(total, edge), place, f"{total:.2f}{cut}")
     axes.set_xlim(0, edge)
     axes.set_xlabel("CPU seconds of the SUT's core per million replies (= µs per reply)")
-    _legend(axes, len(SPLIT_COLOURS))
+    legend(axes, len(SPLIT_COLOURS))
 
 
-def _drawable(report: Report) -> list[tuple[str, Draw, list[Row]]]:
-    measured = [row for row in report.rows if row.status == "ok"]
-    wanted: list[tuple[str, Draw, list[Row]]] = [
-        ("throughput", throughput, measured),
-        ("latency", latency, [row for row in measured if row.latency_ns.p50 is not None]),
-        ("cpu", cpu, [row for row in measured if row.cpu_s_per_million.sut is not None]),
-    ]
-    return [(name, draw, rows) for name, draw, rows in wanted if rows]
+def _spread(values: Sequence[float]) -> bool:
+    known = [value for value in values if value > 0]
+    return bool(known) and max(known) / min(known) > LINEAR_MAX
 
 
-def _figure(draw: Draw, rows: Sequence[Row]) -> Figure:
-    figure = Figure(figsize=(WIDTH_IN, REST_IN + ROW_IN * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes, rows)
-    axes.set_yticks(range(len(rows)), [f"{row.rung} {row.service}" for row in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(rows) - 0.4, -0.6)  # first row on top
-    return figure
+def _log_axis(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.margins(x=0.12)
 
 
-def _beside(axes: Axes, value: float, place: int, text: str) -> None:
-    """A figure right of its mark; it may stand outside the axes."""
-    axes.annotate(text, (value, place), (7, 0), textcoords="offset points", va="center")
-
-
-def _legend(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0)
-
-
-def _svg(name: str, draw: Draw, rows: Sequence[Row]) -> str:
-    """SVG as a part of a page: without prolog, metadata and namespaces, which HTML implies."""
-    file = io.StringIO()
-    # The salt makes element ids the same each time and different between figures.
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        _figure(draw, rows).savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{name}"', text, count=1
+def _mark(
+    axes: Axes, colour: str, place: int, value: float, *, bar: bool, floor: bool = False
+) -> None:
+    """A bar, or on a logarithmic axis a mark; a floor is hatched, or hollow and points right."""
+    if not bar:
+        fill = "none" if floor else colour
+        shape = ">" if floor else "o"
+        axes.plot(value, place, shape, color=colour, markerfacecolor=fill, markersize=7)
+        return
+    axes.barh(
+        place,
+        value,
+        height=0.68,
+        color=colour,
+        hatch="////" if floor else None,
+        edgecolor="white" if floor else colour,
+        linewidth=0,
     )
-    text = re.sub(r'\bid="([\w.]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'xlink:href="#(\w+)"', rf'href="#{name}-\1"', text)
-    text = re.sub(r"url\(#(\w+)\)", rf"url(#{name}-\1)", text)
-    return text.replace(INK, "currentColor")
+
+
+def _listed(title: str, caption: str, draw: Draw, rows: Sequence[Row]) -> Drawing:
+    """A figure whose vertical axis is the rows."""
+
+    def make() -> Figure:
+        figure = Figure(figsize=(WIDTH_IN, REST_IN + ROW_IN * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes, rows)
+        axes.set_yticks(range(len(rows)), [name(row) for row in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(rows) - 0.4, -0.6)  # first row on top
+        return figure
+
+    return Drawing(title, caption, make)

@@ -16,11 +16,6 @@ from nearmetal.report.model import Report
 from nearmetal.rows import Row
 from nearmetal.stats import MEMCACHED_RUNG
 
-CAPTIONS = {
-    "throughput": "Throughput: median over the rounds; whiskers show the interval.",
-    "latency": "Latency: from sending a request to its right reply, all rounds together.",
-    "cpu": "Cost: what the core under test spent, by kind.",
-}
 # Facts whose unit deserves another form than the bare number.
 SIZES = ("_bytes",)
 
@@ -45,8 +40,8 @@ def write_html(report: Report, path: Path) -> None:
         size=words.size,
     )
     drawn = [
-        (name, CAPTIONS[name], Markup(svg))  # our own SVG: its texts were escaped by its writer
-        for name, svg in figures.svgs(report).items()
+        (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer
+        for caption, svg in figures.svgs(report)
     ]
     page = environment.get_template("page.html").render(
         report=report,

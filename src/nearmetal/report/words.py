@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+from nearmetal import sweep
+from nearmetal.rows import Row
+
 UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
+
+
+def name(row: Row) -> str:
+    """A row in one line: rung, service, and its point on the axis of a sweep."""
+    return " ".join(filter(None, (row.rung, row.service, sweep.words(row.point))))
 
 
 def count(value: float | None) -> str:
@@ -33,6 +43,16 @@ def per_million(seconds: float | None) -> str:
 def ratio(value: float | None) -> str:
     """1.4 -> "1.40 x"."""
     return UNKNOWN if value is None else f"{value:.2f} x"
+
+
+def loss(value: float | None) -> str:
+    """Of a whole: 0.000123 -> "0.012 %", never in powers of ten; none is "0"."""
+    if value is None:
+        return UNKNOWN
+    if value <= 0:
+        return "0"
+    digits = max(0, 1 - math.floor(math.log10(value * 100)))
+    return f"{value * 100:.{digits}f} %"
 
 
 def share(value: float | None) -> str:

@@ -1,0 +1,85 @@
+"""How a figure is drawn: SVG for the page, PDF for papers, one style.
+
+SVG text stays text, and its ink is the page's own (currentColor), so that a figure reads well on
+light and dark ground and on paper.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#010203"  # stands for the page's text colour until the SVG is written
+WIDTH_IN = 8.6
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "grid.color": INK,
+    "grid.alpha": 0.18,
+    "grid.linewidth": 0.6,
+    "pdf.fonttype": 42,  # real fonts: papers must embed them
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure of a report."""
+
+    name: str
+    caption: str
+    make: Callable[[], Figure]
+
+
+def pdf(drawing: Drawing, folder: Path) -> None:
+    """folder/<name>.pdf."""
+    with matplotlib.rc_context(STYLE):
+        figure = drawing.make()
+        figure.savefig(folder / f"{drawing.name}.pdf", metadata={"CreationDate": None})
+
+
+def svg(drawing: Drawing) -> str:
+    """A part of a page: without prolog, metadata and namespaces, which HTML implies."""
+    file = io.StringIO()
+    name = drawing.name
+    # The salt makes element ids the same each time and different between figures.
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        drawing.make().savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{name}"', text, count=1
+    )
+    text = re.sub(r'\bid="([\w.]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'xlink:href="#(\w+)"', rf'href="#{name}-\1"', text)
+    text = re.sub(r"url\(#(\w+)\)", rf"url(#{name}-\1)", text)
+    return text.replace(INK, "currentColor")
+
+
+def beside(axes: Axes, value: float, place: float, text: str) -> None:
+    """A figure right of its mark; it may stand outside the axes."""
+    axes.annotate(text, (value, place), (7, 0), textcoords="offset points", va="center")
+
+
+def legend(axes: Axes, columns: int) -> None:
+    """Above the axes, right."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0)
