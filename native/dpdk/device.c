@@ -56,7 +56,7 @@ static void hush_end(const struct hush *hush, char complaint[COMPLAINT_BYTES])
 
 static const char *eal_start(const struct device_config *config)
 {
-    char **argv = calloc((size_t)config->nb_args + 3, sizeof(*argv));
+    char **argv = calloc((size_t)config->nb_args + 4, sizeof(*argv));
     int argc = 0;
 
     if (argv == NULL)
@@ -64,6 +64,9 @@ static const char *eal_start(const struct device_config *config)
     /* The environment keeps the arguments, and may write to them: they stay allocated. */
     argv[argc++] = strdup(config->program);
     argv[argc++] = strdup("--log-level=error");
+    /* One file for all memory: a vhost-user back end takes at most eight (virtio_user then fails,
+     * and says nothing). */
+    argv[argc++] = strdup("--single-file-segments");
     for (int i = 0; i < config->nb_args; i++)
         argv[argc++] = strdup(config->args[i]);
     return rte_eal_init(argc, argv) >= 0
