@@ -16,8 +16,12 @@
  * the ring is long.
  *
  * Ownership: rooms and frames lie in the driver's memory. Rooms lent are ours until vhost_send,
- * frames received until vhost_return. Whoever reads a frame must expect its bytes to change
- * meanwhile: what is checked must be what is used.
+ * frames received until vhost_return, both at most until the next vhost_control, which may take the
+ * device down: what is kept longer must be copied. Whoever reads a frame must expect its bytes to
+ * change meanwhile: what is checked must be what is used.
+ *
+ * The first two cache lines of what is received or lent are already on their way when the caller
+ * gets them (vhost_receive: also those of the next 32 frames). A burst of 64 pays most.
  *
  * Blocking: only vhost_wait.
  */
@@ -26,6 +30,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Frames received are neither shorter nor longer; others are dropped. */
+#define VHOST_FRAME_BYTES_MIN 14u
+#define VHOST_FRAME_BYTES_MAX 1518u
+
+/* Every room lent takes so many bytes at least; smaller ones are dropped. */
+#define VHOST_ROOM_BYTES_MIN 1514u
 
 struct vhost_frame {
     uint8_t *data; /* behind the virtio-net header */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One ring of the device side: see vhost_ring.h. The hot path.
+ *
+ * Where the time goes is the journey of cache lines between two cores, some 100 ns each, many at a
+ * time. So lines are asked for early (descriptors of the whole burst, then the buffers, and of the
+ * frames behind the burst, before the caller touches the first), and asked for as a writer where
+ * the line will be written next: a frame's buffer is the room of a later one.
+ */
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhost_ring.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Frames fetched ahead of those given to the caller: he works on one burst while the lines of the
+ * next travel. */
+#define AHEAD 32u
+
+#define CACHE_LINE 64u
+
+/* A buffer's two lines with header, addresses and the first bytes of payload. */
+static inline void prefetch_buffer(const uint8_t *data)
+{
+    vring_prefetch_write(data);
+    vring_prefetch_write(data + CACHE_LINE);
+}
+
+void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
+{
+    uint16_t used = vring_see(&vring->used->idx);
+
+    ring->vring = *vring;
+    ring->mask = vring->size - 1;
+    ring->done = ring->given = ring->prepared = ring->seen = used;
+    ring->broken = false;
+    vhost_ring_want_kicks(ring, false);
+}
+
+/* Every part of a chain, in bounds and meant for us; returns how many bytes, 0 where it is not
+ * sound. Followed at most as far as the ring is long (2.6.5.3.2: loops are forbidden). */
+static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *memory,
+                           uint16_t head, struct vhost_bounce *bounce)
+{
+    uint16_t wanted = ring->frames ? 0 : VRING_DESC_F_WRITE;
+    uint64_t total = 0;
+
+    bounce->nb_segments = 0;
+    for (uint32_t i = 0; i < ring->vring.size; i++) {
+        struct vring_desc *desc = &ring->vring.desc[head];
+        uint64_t addr = atomic_load_explicit(&desc->addr, memory_order_relaxed);
+        uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
+        uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
+        uint8_t *data = vhost_memory_guest(memory, addr, len);
+        if ((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != wanted || data == NULL)
+            return 0;
+        if (len > 0) {
+            if (bounce->nb_segments == VHOST_SEGMENTS_MAX)
+                return 0;
+            bounce->segments[bounce->nb_segments++] = (struct vhost_segment){data, len};
+            total += len;
+        }
+        if (!(flags & VRING_DESC_F_NEXT))
+            return total;
+        head = atomic_load_explicit(&desc->next, memory_order_relaxed);
+        if (head > ring->mask)
+            return 0;
+    }
+    return 0;
+}
+
+static void gather(struct vhost_bounce *bounce)
+{
+    uint8_t *to = bounce->data;
+
+    for (unsigned i = 0; i < bounce->nb_segments; i++) {
+        memcpy(to, bounce->segments[i].data, bounce->segments[i].len);
+        to += bounce->segments[i].len;
+    }
+}
+
+/* bounce->data, so many bytes of it, to where the driver wants them. */
+static void scatter(const struct vhost_bounce *bounce, uint32_t nb_bytes)
+{
+    const uint8_t *from = bounce->data;
+
+    for (unsigned i = 0; i < bounce->nb_segments && nb_bytes > 0; i++) {
+        uint32_t len = bounce->segments[i].len;
+        len = len < nb_bytes ? len : nb_bytes;
+        memcpy(bounce->segments[i].data, from, len);
+        from += len;
+        nb_bytes -= len;
+    }
+}
+
+/* Header and frame together: is that a length that can be? A driver gives rooms of at least 1,526
+ * bytes (5.1.6.3.1), and sends at least an Ethernet header, at most a full frame. */
+static inline bool length_sound(const struct vhost_ring *ring, uint64_t bytes)
+{
+    if (ring->frames)
+        return bytes - (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN) <=
+               VHOST_FRAME_BYTES_MAX - VHOST_FRAME_BYTES_MIN;
+    return bytes >= VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN;
+}
+
+static struct vhost_bounce *bounce_of(struct vhost_ring *ring, uint16_t number)
+{
+    return &ring->bounces[number % VHOST_CHAINS_MAX];
+}
+
+/* All that is not one sound descriptor. */
+static void prepare_chain(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
+                          struct vhost_entry *entry)
+{
+    struct vhost_bounce *bounce = bounce_of(ring, number);
+    uint64_t total = chain_read(ring, memory, entry->head, bounce);
+
+    if (!length_sound(ring, total)) {
+        entry->kind = VHOST_DROPPED;
+        ring->nb_bad_descriptor++;
+        return;
+    }
+    total -= VIRTIO_NET_HEADER_BYTES;
+    entry->kind = VHOST_CHAIN;
+    entry->data = bounce->data + VIRTIO_NET_HEADER_BYTES;
+    entry->len = total < VHOST_FRAME_BYTES_MAX ? (uint32_t)total : VHOST_FRAME_BYTES_MAX;
+    if (ring->frames)
+        gather(bounce);
+}
+
+/* Returns how many of nb more the driver has made available. */
+static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
+{
+    uint16_t ready = (uint16_t)(ring->seen - ring->prepared);
+
+    if (ready < nb) {
+        ring->seen = vring_see(&ring->vring.avail->idx);
+        ready = (uint16_t)(ring->seen - ring->prepared);
+        if (UNLIKELY((uint16_t)(ring->seen - ring->done) > ring->vring.size)) {
+            ring->seen = ring->prepared;
+            ring->broken = true;
+            ring->nb_bad_index++;
+            return 0;
+        }
+    }
+    return ready < nb ? ready : nb;
+}
+
+/* Up to nb more entries, checked. */
+static inline void prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb)
+{
+    const uint16_t single = ring->frames ? 0 : VRING_DESC_F_WRITE;
+    const uint32_t mask = ring->mask;
+    struct vring_desc *descs = ring->vring.desc;
+    uint16_t number = ring->prepared;
+
+    nb = look(ring, nb);
+    for (uint32_t i = 0; i < nb; i++) {
+        uint16_t head = atomic_load_explicit(&ring->vring.avail->ring[(number + i) & mask],
+                                             memory_order_relaxed);
+        ring->entries[(number + i) & mask].head = head;
+        __builtin_prefetch(&descs[head & mask]);
+    }
+    for (; nb > 0; nb--, number++) {
+        struct vhost_entry *entry = &ring->entries[number & mask];
+        struct vring_desc *desc = &descs[entry->head & mask];
+        uint64_t addr = atomic_load_explicit(&desc->addr, memory_order_relaxed);
+        uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
+        uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
+        if (UNLIKELY(entry->head > mask)) {
+            ring->broken = true;
+            ring->nb_bad_index++;
+            break;
+        }
+        uint8_t *data = vhost_memory_guest(memory, addr, len);
+        if (LIKELY(flags == single && data != NULL && length_sound(ring, len))) {
+            entry->kind = VHOST_IN_PLACE;
+            entry->data = data + VIRTIO_NET_HEADER_BYTES;
+            entry->len = len - VIRTIO_NET_HEADER_BYTES;
+            prefetch_buffer(entry->data);
+        } else {
+            if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
+                break;
+            prepare_chain(ring, memory, number, entry);
+        }
+    }
+    ring->prepared = number;
+}
+
+/* After used.idx went from `old` to done: call the driver if it wants that. */
+static void call(struct vhost_ring *ring, uint16_t old)
+{
+    vring_fence();
+    if (ring->event_idx ? !vring_event_passed(atomic_load_explicit(vring_used_event(&ring->vring),
+                                                                   memory_order_relaxed),
+                                              ring->done, old)
+                        : atomic_load_explicit(&ring->vring.avail->flags, memory_order_relaxed) &
+                              VRING_AVAIL_F_NO_INTERRUPT)
+        return;
+    uint64_t one = 1;
+    ring->nb_calls++;
+    if (write(ring->call_fd, &one, sizeof(one)) < 0)
+        return; /* its counter is full: the driver has calls enough to see */
+}
+
+static inline void publish(struct vhost_ring *ring, uint16_t done)
+{
+    uint16_t old = ring->done;
+
+    ring->done = done;
+    vring_publish(&ring->vring.used->idx, done);
+    if (ring->call_fd >= 0)
+        call(ring, old);
+}
+
+static inline void use(struct vhost_ring *ring, uint16_t place, uint16_t head, uint32_t len)
+{
+    struct vring_used_elem *elem = &ring->vring.used->ring[place & ring->mask];
+
+    atomic_store_explicit(&elem->id, head, memory_order_relaxed);
+    atomic_store_explicit(&elem->len, len, memory_order_relaxed);
+}
+
+/* Written only where it is not yet so: most drivers leave it as it was, and then the line stays in
+ * both caches. */
+static inline void write_header(uint8_t *at)
+{
+    static const struct virtio_net_header plain = {.nb_buffers = 1};
+
+    if (memcmp(at, &plain, sizeof(plain)) != 0)
+        memcpy(at, &plain, sizeof(plain));
+}
+
+unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
+                         struct vhost_frame *rooms, unsigned nb)
+{
+    unsigned nb_rooms = 0;
+    uint16_t ready = (uint16_t)(ring->prepared - ring->done);
+
+    if (ready < nb && !ring->broken)
+        prepare(ring, memory, nb - ready);
+    for (uint16_t i = ring->done; i != ring->prepared && nb_rooms < nb; i++) {
+        const struct vhost_entry *entry = &ring->entries[i & ring->mask];
+        if (UNLIKELY(entry->kind == VHOST_DROPPED))
+            continue;
+        rooms[nb_rooms++] = (struct vhost_frame){entry->data, entry->len};
+    }
+    if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
+        vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
+    return nb_rooms;
+}
+
+void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, unsigned nb)
+{
+    uint16_t number = ring->done;
+    unsigned nb_sent = 0;
+
+    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. */
+    for (; number != ring->prepared; number++) {
+        struct vhost_entry *entry = &ring->entries[number & ring->mask];
+        uint32_t len = 0;
+        if (LIKELY(entry->kind != VHOST_DROPPED)) {
+            if (nb_sent == nb)
+                break;
+            assert(frames[nb_sent].len <= entry->len);
+            len = frames[nb_sent++].len + VIRTIO_NET_HEADER_BYTES;
+            write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
+            if (UNLIKELY(entry->kind == VHOST_CHAIN))
+                scatter(bounce_of(ring, number), len);
+        }
+        use(ring, number, entry->head, len);
+    }
+    ring->nb_frames += nb_sent;
+    if (number != ring->done) {
+        ring->given = number;
+        publish(ring, number);
+    }
+}
+
+unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory,
+                            struct vhost_frame *frames, unsigned nb)
+{
+    unsigned nb_frames = 0;
+    uint16_t ready = (uint16_t)(ring->prepared - ring->given);
+
+    if (ready < nb + AHEAD && !ring->broken)
+        prepare(ring, memory, nb + AHEAD - ready);
+    uint16_t i = ring->given;
+    for (; i != ring->prepared && nb_frames < nb; i++) {
+        const struct vhost_entry *entry = &ring->entries[i & ring->mask];
+        if (UNLIKELY(entry->kind == VHOST_DROPPED))
+            continue;
+        frames[nb_frames++] = (struct vhost_frame){entry->data, entry->len};
+    }
+    ring->given = i;
+    ring->nb_frames += nb_frames;
+    return nb_frames;
+}
+
+void vhost_ring_return(struct vhost_ring *ring)
+{
+    uint16_t done = ring->done, given = ring->given;
+
+    if (done == given)
+        return;
+    if (ring->in_order) {
+        /* One entry, where the burst begins, naming its last buffer, returns all (2.6.9). */
+        use(ring, done, ring->entries[(uint16_t)(given - 1) & ring->mask].head, 0);
+    } else {
+        for (uint16_t i = done; i != given; i++)
+            use(ring, i, ring->entries[i & ring->mask].head, 0);
+    }
+    publish(ring, given);
+}
+
+bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
+{
+    struct vring_used *used = ring->vring.used;
+
+    if (ring->event_idx) {
+        /* Unwanted: an event just behind what was seen, which 65,535 more buffers do not pass. */
+        atomic_store_explicit(vring_avail_event(&ring->vring),
+                              wanted ? ring->seen : (uint16_t)(ring->seen - 1),
+                              memory_order_relaxed);
+    } else {
+        atomic_store_explicit(&used->flags, wanted ? 0 : VRING_USED_F_NO_NOTIFY,
+                              memory_order_relaxed);
+    }
+    if (!wanted)
+        return false;
+    vring_fence();
+    return vring_see(&ring->vring.avail->idx) != ring->seen;
+}

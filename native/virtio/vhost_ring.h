@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One ring of the device side: buffers that the driver made available become entries, checked once,
+ * and go back to it in the same order (so IN_ORDER holds whether asked for or not).
+ *
+ * An entry's life, by the numbers that separate them, each counting for ever modulo 2^16:
+ *
+ *   done <= given <= prepared <= seen
+ *
+ *   [done, given)     with the caller (frames; rooms are lent without being counted here)
+ *   [given, prepared) checked and prefetched, ahead of the caller
+ *   [prepared, seen)  said by the driver to be available
+ *
+ * Ring 0 carries rooms, ring 1 frames. What fails a check becomes a DROPPED entry and goes back to
+ * the driver in its turn; an index that cannot be makes the ring broken, and nothing moves any
+ * more.
+ */
+#ifndef NEARMETAL_VHOST_RING_H
+#define NEARMETAL_VHOST_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vhost_device.h"
+#include "vhost_memory.h"
+#include "vring.h"
+
+#define VHOST_RING_SIZE_MAX 4096u /* no driver asks for more */
+#define VHOST_CHAINS_MAX 256u     /* chains in the caller's hands: each needs a bounce buffer */
+#define VHOST_SEGMENTS_MAX 64u    /* parts of one chain; more are refused */
+
+enum vhost_entry_kind {
+    VHOST_IN_PLACE, /* one descriptor: used where it lies */
+    VHOST_CHAIN,    /* several: by way of a bounce buffer */
+    VHOST_DROPPED,  /* failed a check */
+};
+
+struct vhost_entry {
+    uint8_t *data; /* the frame, behind the virtio-net header */
+    uint32_t len;  /* as in vhost_frame */
+    uint16_t head;
+    uint16_t kind;
+};
+
+struct vhost_segment {
+    uint8_t *data;
+    uint32_t len;
+};
+
+struct vhost_bounce {
+    struct vhost_segment segments[VHOST_SEGMENTS_MAX];
+    unsigned nb_segments;
+    uint8_t data[VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX];
+};
+
+struct vhost_ring {
+    struct vring vring;
+    uint32_t mask;
+    uint16_t done, given, prepared, seen;
+    bool frames;   /* the driver's frames (ring 1), not rooms */
+    bool in_order; /* one used entry may speak for a burst */
+    bool event_idx;
+    bool broken;
+    int call_fd; /* -1: the driver never wants to be told */
+    uint64_t nb_frames, nb_bad_descriptor, nb_bad_index, nb_calls;
+    struct vhost_entry entries[VHOST_RING_SIZE_MAX];
+    struct vhost_bounce bounces[VHOST_CHAINS_MAX];
+};
+
+/* Begin where the driver's memory says that used buffers end. */
+void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring);
+
+unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
+                         struct vhost_frame *rooms, unsigned nb);
+void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, unsigned nb);
+unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory,
+                            struct vhost_frame *frames, unsigned nb);
+void vhost_ring_return(struct vhost_ring *ring);
+
+/* Kicks are wanted, or not. Afterwards, is there something to do already? */
+bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted);
+
+#endif

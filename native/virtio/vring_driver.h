@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One ring of the driver side (virtio 1.1, 2.6), for speed: one descriptor per buffer, and buffer i
+ * is always descriptor i, so that descriptors and available entries change only where they must.
+ * Freestanding, like vring.h.
+ *
+ * Call order: init, then any number of { offer, publish } and { used, take }. Nothing blocks,
+ * nothing fails; a device whose index jumps breaks the ring (broken), and nothing moves any more.
+ *
+ * The device is not trusted either: what may be written to the ring by it is checked
+ * (vring_driver_used, vring_driver_take), what is ours to know is kept apart (order).
+ */
+#ifndef NEARMETAL_VRING_DRIVER_H
+#define NEARMETAL_VRING_DRIVER_H
+
+#include "vring.h"
+
+struct vring_driver {
+    struct vring ring;
+    uint32_t mask;
+    uint16_t nb_offered;   /* counts for ever: buffers offered */
+    uint16_t nb_published; /* of them, those that the device knows of */
+    uint16_t nb_taken;     /* buffers that came back */
+    bool in_order;         /* agreed upon (2.6.9) */
+    bool broken;
+    uint16_t *order; /* buffer of each place of the ring; `size` of them, the caller's memory */
+};
+
+/* The ring's memory is all zero. */
+static inline void vring_driver_init(struct vring_driver *driver, const struct vring *ring,
+                                     uint16_t *order, bool in_order)
+{
+    *driver = (struct vring_driver){
+        .ring = *ring, .mask = ring->size - 1, .in_order = in_order, .order = order};
+    for (uint32_t i = 0; i < ring->size; i++)
+        order[i] = 0; /* as the available entries are */
+    /* We poll. */
+    atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
+}
+
+/* Buffer i lies there. Once, before it is first offered. */
+static inline void vring_driver_describe(struct vring_driver *driver, uint16_t i, uint64_t addr,
+                                         uint32_t len, uint16_t flags)
+{
+    struct vring_desc *desc = &driver->ring.desc[i];
+
+    atomic_store_explicit(&desc->addr, addr, memory_order_relaxed);
+    atomic_store_explicit(&desc->len, len, memory_order_relaxed);
+    atomic_store_explicit(&desc->flags, flags, memory_order_relaxed);
+}
+
+/* The next buffer for the device, from the next publish on. At most as many as the ring has places
+ * are offered and not yet taken. */
+static inline void vring_driver_offer(struct vring_driver *driver, uint16_t i)
+{
+    uint32_t place = driver->nb_offered++ & driver->mask;
+
+    if (driver->order[place] != i) { /* under IN_ORDER it hardly ever is */
+        driver->order[place] = i;
+        atomic_store_explicit(&driver->ring.avail->ring[place], i, memory_order_relaxed);
+    }
+}
+
+static inline void vring_driver_publish(struct vring_driver *driver)
+{
+    if (driver->nb_published == driver->nb_offered)
+        return;
+    driver->nb_published = driver->nb_offered;
+    vring_publish(&driver->ring.avail->idx, driver->nb_published);
+}
+
+/* How many buffers have come back and were not taken yet. */
+static inline uint16_t vring_driver_used(struct vring_driver *driver)
+{
+    uint16_t nb = (uint16_t)(vring_see(&driver->ring.used->idx) - driver->nb_taken);
+
+    if (__builtin_expect(nb > (uint16_t)(driver->nb_published - driver->nb_taken), 0)) {
+        driver->broken = true;
+        return 0;
+    }
+    return nb;
+}
+
+/* Which buffer is `ahead` places behind the next to be taken; below the ring's size. */
+static inline uint16_t vring_driver_peek(const struct vring_driver *driver, uint16_t ahead)
+{
+    uint32_t place = (uint32_t)(driver->nb_taken + ahead) & driver->mask;
+
+    if (driver->in_order)
+        return driver->order[place];
+    return atomic_load_explicit(&driver->ring.used->ring[place].id, memory_order_relaxed) &
+           driver->mask;
+}
+
+/* The next buffer that came back, and how many bytes the device wrote, by its own word. Of buffers
+ * that only the device reads, `len` says nothing under IN_ORDER. */
+static inline uint16_t vring_driver_take(struct vring_driver *driver, uint32_t *len)
+{
+    uint16_t i = vring_driver_peek(driver, 0);
+
+    *len = atomic_load_explicit(&driver->ring.used->ring[driver->nb_taken & driver->mask].len,
+                                memory_order_relaxed);
+    driver->nb_taken++;
+    return i;
+}
+
+/* The device sleeps and wants a kick for what was published (a fence: not for every burst). */
+static inline bool vring_driver_kick_wanted(const struct vring_driver *driver)
+{
+    vring_fence();
+    return !(atomic_load_explicit(&driver->ring.used->flags, memory_order_relaxed) &
+             VRING_USED_F_NO_NOTIFY);
+}
+
+#endif
