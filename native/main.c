@@ -6,6 +6,7 @@
  * docs/programs.md.
  */
 #include <inttypes.h>
+#include <linux/mman.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 /* A drain ends after this many turns even when requests keep coming. */
 #define DRAIN_TURNS_MAX 4096u
+#define HUGEPAGE_BYTES (2ull << 20)
 
 static volatile sig_atomic_t stop, ask;
 
@@ -38,15 +40,33 @@ static void catch_signals(void)
     sigaction(SIGUSR1, &action, NULL);
 }
 
+/* The service's memory. 2 MiB pages: the index is read at random (fewer TLB misses). */
+static const char *open_memory(void **memory, const struct options *options)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS, huge = MAP_HUGETLB | MAP_HUGE_2MB;
+    uint64_t bytes = (options->memory_bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
+
+    if (options->hugepages) {
+        /* The kernel sets the pages aside now, so that touching one cannot fail later. */
+        *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | huge, -1, 0);
+        if (*memory == MAP_FAILED)
+            return "--hugepages: fewer 2 MiB pages are free than --memory needs; reserve more "
+                   "(sysctl vm.nr_hugepages), or leave --hugepages out";
+        return NULL;
+    }
+    *memory = mmap(NULL, options->memory_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (*memory == MAP_FAILED)
+        return "the machine has not that much memory; give a smaller --memory";
+    (void)madvise(*memory, options->memory_bytes, MADV_HUGEPAGE); /* refusal is no failure */
+    return NULL;
+}
+
 static const char *open_service(struct service **service, const struct options *options)
 {
-    void *memory = mmap(NULL, options->memory_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return "the machine has not that much memory; give a smaller --memory";
-    /* 2 MiB pages: the index is read at random (fewer TLB misses); refusal is no failure. */
-    (void)madvise(memory, options->memory_bytes, MADV_HUGEPAGE);
-
+    void *memory;
+    const char *error = open_memory(&memory, options);
+    if (error != NULL)
+        return error;
     struct service_config config = {
         .memory = memory,
         .memory_bytes = options->memory_bytes,

@@ -185,6 +185,9 @@ static const char *parse_one(struct options *options, int option, const char *va
     case 'p':
         options->datapath.poll = true;
         return NULL;
+    case 'h':
+        options->hugepages = true;
+        return NULL;
     case 's':
         return parse_seed(value, options->seed);
     case 'e':
@@ -199,17 +202,13 @@ static const char *parse_one(struct options *options, int option, const char *va
 
 const char *options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option table[] = {{"listen", required_argument, NULL, 'l'},
-                                          {"memory", required_argument, NULL, 'm'},
-                                          {"allow", required_argument, NULL, 'a'},
-                                          {"admin", required_argument, NULL, 'A'},
-                                          {"trusted", required_argument, NULL, 't'},
-                                          {"batch", required_argument, NULL, 'b'},
-                                          {"segment", no_argument, NULL, 'g'},
-                                          {"poll", no_argument, NULL, 'p'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"every", required_argument, NULL, 'e'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option table[] = {
+        {"listen", required_argument, NULL, 'l'},  {"memory", required_argument, NULL, 'm'},
+        {"allow", required_argument, NULL, 'a'},   {"admin", required_argument, NULL, 'A'},
+        {"trusted", required_argument, NULL, 't'}, {"batch", required_argument, NULL, 'b'},
+        {"segment", no_argument, NULL, 'g'},       {"poll", no_argument, NULL, 'p'},
+        {"hugepages", no_argument, NULL, 'h'},     {"seed", required_argument, NULL, 's'},
+        {"every", required_argument, NULL, 'e'},   {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.memory_bytes = MEMORY_BYTES_DEFAULT,

@@ -16,6 +16,7 @@ struct networks {
 struct options {
     struct datapath_config datapath;
     uint64_t memory_bytes;
+    bool hugepages; /* the service's memory in pages of the kernel's 2 MiB pool */
     struct networks allow, admin, trusted;
     uint8_t seed[16];
     unsigned every_s; /* a `counters` line each so many seconds; 0: none */
