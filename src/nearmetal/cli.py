@@ -172,13 +172,20 @@ def doctor() -> None:
 @app.command(
     epilog="[bold]Examples[/]\n\n"
     "nearmetal serve host-mmsg\n\n"
-    "nearmetal serve host-mmsg --listen 10.0.0.1:11211 --allow 10.0.0.0/24 --metrics 127.0.0.1:9100"
+    "nearmetal serve host-mmsg --listen 10.0.0.1:11211 --allow 10.0.0.0/24 --metrics"
+    " 127.0.0.1:9100\n\n"
+    "nearmetal serve host-dpdk\n\n"
+    "nearmetal serve host-dpdk --nic 0000:03:00.0 --listen 10.0.0.1:11211 --allow 10.0.0.0/24"
 )
 def serve(
     rung: Annotated[str, typer.Argument(help="One of our rungs, as `list` prints them.")],
     listen: Annotated[
-        str, typer.Option(help="ADDR:PORT; IPv6 as \\[ADDR]:PORT.")
-    ] = "127.0.0.1:11211",
+        str | None,
+        typer.Option(
+            help="ADDR:PORT; IPv6 as \\[ADDR]:PORT.",
+            show_default="127.0.0.1:11211; host-dpdk without --nic: of the pair made for it",
+        ),
+    ] = None,
     memory: Annotated[str, typer.Option(help="The store's memory; KiB, MiB, GiB.")] = "64MiB",
     allow: Annotated[
         list[str] | None, typer.Option(help="CIDR that may ask; several times. Default: loopback.")
@@ -191,6 +198,15 @@ def serve(
         typer.Option(help="CIDR whose replies may be longer than 3 x the request."),
     ] = None,
     metrics: Annotated[str | None, typer.Option(help="ADDR:PORT for Prometheus.")] = None,
+    nic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IFACE|PCI",
+            help="host-dpdk: the port it takes; a link, by af_packet, or a PCI device. Without it"
+            " a veth pair is made.",
+        ),
+    ] = None,
+    poll: Annotated[bool, typer.Option("--poll", help="Never sleep, whatever that costs.")] = False,
 ) -> None:
     """Serve one rung for real use, on one core: memcached's ASCII protocol over UDP.
 
@@ -200,9 +216,8 @@ def serve(
     from nearmetal.serve import Options
     from nearmetal.serve import serve as run
 
-    raise typer.Exit(
-        run(rung, Options(listen, memory, allow or [], admin or [], trusted or [], metrics))
-    )
+    rights = (allow or [], admin or [], trusted or [])
+    raise typer.Exit(run(rung, Options(listen, memory, *rights, metrics, nic, poll)))
 
 
 @app.command(

@@ -1,34 +1,54 @@
-"""serve: one rung for real use. Starts the program, listens to its counters, ends it well."""
+"""serve: one rung for real use. Starts the program, listens to its counters, ends it well.
+
+A frame datapath has no kernel's stack below it. It gets a NIC (--nic), or a veth pair that is made
+for it: then everybody on this machine can ask it, at an address of its own, which is printed.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nearmetal import build
+from nearmetal import build, nic
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
+from nearmetal.lab.journal import open_journal
 from nearmetal.lab.process import Child, Event, Where
 from nearmetal.rungs import Rung, find
 
 _START_S = 10.0
 _FOR_EVER_S = 10.0 * 365 * 86_400
 _GAUGES = ("items", "live_bytes")
+_LISTEN = "127.0.0.1:11211"
+_PORT = "11211"
+_FRAME_DATAPATHS = ("dpdk",)
 
 
 @dataclass(frozen=True)
 class Options:
     """As the command line has them."""
 
-    listen: str
+    listen: str | None
     memory: str
     allow: list[str]
     admin: list[str]
     trusted: list[str]
     metrics: str | None
+    nic: str | None = None
+    poll: bool = False
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is started, and where."""
+
+    argv: list[str]
+    where: Where
 
 
 @dataclass(eq=False)
@@ -60,11 +80,15 @@ def serve(name: str, options: Options) -> int:
     rung = find(name)
     if rung.place != "host":
         raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
-    arguments = _arguments(rung, options)
+    if options.nic is not None and rung.datapath not in _FRAME_DATAPATHS:
+        raise BadInputError(f"--nic {options.nic}: {name} uses the kernel's sockets; try host-dpdk")
+    program = _program(rung)
     counters = Counters()
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
-    with Child([*_program(rung), *arguments], Where()) as child:
+    with ExitStack() as stack:
+        start = _start(rung, program, options, stack)
+        child = stack.enter_context(Child(start.argv, start.where))
         try:
             ready = child.expect("ready", _START_S)
             print(f"nearmetal: {name} on {ready['listen']}, pid {ready['pid']}", file=sys.stderr)
@@ -73,6 +97,51 @@ def serve(name: str, options: Options) -> int:
         except KeyboardInterrupt:
             print(json.dumps(_final(name, child.stop())))
             return 0
+
+
+def _start(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:
+    """The command line; what it needs on the machine is made, and is the stack's to take down."""
+    if rung.datapath not in _FRAME_DATAPATHS:
+        options = replace(options, listen=options.listen or _LISTEN)
+        return _Start([*program, *_arguments(rung, options)], Where())
+    journal = open_journal()
+    if options.nic is not None:
+        nic.check_listen(options.nic, _address(options))
+    port = stack.enter_context(nic.port(options.nic, journal))
+    if port.wire is not None:
+        options = _on_pair(options, port.wire.sut.addr, port.wire.subnet)
+    memory = stack.enter_context(nic.memory(journal))
+    argv = [*program, *_arguments(rung, options)]
+    eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
+    stack.enter_context(journal.holds("process", "what was started on the port"))
+    return _Start([*argv, "--", *eal], port.where)
+
+
+def _address(options: Options) -> str:
+    """Of --listen, where a NIC is given."""
+    found = re.fullmatch(r"([0-9.]+):[0-9]+", options.listen or "")
+    if found is None:
+        raise BadInputError(
+            "--nic wants --listen ADDR:PORT, an IPv4 address that nobody else answers for, and"
+            " --allow CIDR"
+        )
+    return found[1]
+
+
+def _on_pair(options: Options, address: str, subnet: str) -> Options:
+    """The server's address is that of the pair, and its subnet is who may ask."""
+    host, _, port = (options.listen or f":{_PORT}").rpartition(":")
+    if host not in ("", address):
+        raise BadInputError(
+            f"--listen {options.listen}: without --nic it has a veth pair of its own, whose address"
+            " is printed; give --nic, or --listen :PORT"
+        )
+    return replace(
+        options,
+        listen=f"{address}:{port}",
+        allow=options.allow or [subnet],
+        admin=options.admin or [subnet],
+    )
 
 
 def _final(name: str, events: list[Event]) -> Event:
@@ -94,6 +163,7 @@ def _program(rung: Rung) -> list[str]:
 
 
 def _arguments(rung: Rung, options: Options) -> list[str]:
+    assert options.listen is not None
     argv = ["--listen", options.listen, "--memory", options.memory]
     for option, values in (
         ("--allow", options.allow),
@@ -102,7 +172,7 @@ def _arguments(rung: Rung, options: Options) -> list[str]:
     ):
         for value in values:
             argv += [option, _cidr(option, value)]
-    argv += rung.options()
+    argv += [*rung.options(), *(["--poll"] if options.poll else [])]
     return [*argv, "--every", "1"] if options.metrics else argv
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -12,16 +13,21 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pyroute2 import IPRoute
 
+from nearmetal import build
 from nearmetal.build import describe_program
+from nearmetal.client import Client
 from nearmetal.errors import CannotRunError
 from nearmetal.rungs import RUNGS
 from nearmetal.setup import files
 
 OURS = [rung.name for rung in RUNGS if rung.place == "host"]
+ON_SOCKETS = [name for name in OURS if name != "host-dpdk"]
 NEARMETAL = [sys.executable, "-m", "nearmetal"]
 
 
@@ -50,7 +56,9 @@ class Served:
 
 @contextmanager
 def serving(rung: str, *words: str) -> Iterator[Served]:
-    command = [*NEARMETAL, "serve", rung, "--listen", "127.0.0.1:0", *words]
+    command = [*NEARMETAL, "serve", rung, *words]
+    if rung in ON_SOCKETS:
+        command += ["--listen", "127.0.0.1:0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -64,7 +72,7 @@ def serving(rung: str, *words: str) -> Iterator[Served]:
             process.terminate()
 
 
-@pytest.mark.parametrize("rung", [pytest.param(r, marks=pytest.mark.rung(r)) for r in OURS])
+@pytest.mark.parametrize("rung", [pytest.param(r, marks=pytest.mark.rung(r)) for r in ON_SOCKETS])
 def test_a_set_a_get_and_the_final_counts(rung: str) -> None:
     with serving(rung) as served:
         assert served.ask(b"set greeting 0 0 5\r\nhello\r\n") == b"STORED\r\n"
@@ -75,6 +83,54 @@ def test_a_set_a_get_and_the_final_counts(rung: str) -> None:
     assert final["event"] == "final"
     assert final["received"] == 3 == sum(final["drops"].values())
     assert final["replies"] == 3
+
+
+@pytest.mark.rung("host-dpdk")
+def test_a_veth_pair_is_made_for_frames() -> None:
+    """Whoever is on this machine can ask it by the kernel's sockets. It goes with the server."""
+    why = build.why_not("nm-dpdk-kv") if os.geteuid() == 0 else "needs root"
+    if why is not None:
+        pytest.skip(why)
+    with serving("host-dpdk", "--memory", "16MiB") as served:
+        host, port = served.address.split(":")
+        with Client(host, int(port), timeout_s=5) as client:
+            client.set("greeting", b"hello" * 200)
+            for _ in range(4):
+                assert client.append("greeting", b"hello" * 200)
+            assert client.get("greeting") == b"hello" * 1000
+            assert client.stats()["curr_items"] == "1"
+        link = Path(f"/sys/class/net/nm-{served.process.pid}-tg")
+        assert link.exists()
+        final = served.stop()
+    assert final["received"] == sum(final["drops"].values())
+    assert final["drops"]["answered"] == 7
+    assert final["drops"]["arp"] >= 1
+    assert not link.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--nic", "nowhere", "--listen", "198.18.255.1:11211"], "no such interface"),
+        (["--nic", "nowhere"], "wants --listen"),
+        (["--nic", "lo", "--listen", "127.0.0.1:11211"], "answers for it itself"),
+        (["--listen", "10.0.0.1:11211"], "veth pair of its own"),
+    ],
+)
+def test_a_wrong_nic_is_one_line(words: list[str], said: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    assert said in refused(*words, rung="host-dpdk")
+
+
+def test_the_default_route_is_not_taken() -> None:
+    with IPRoute() as route:
+        indices = [entry.get("oif") for entry in route.get_default_routes()]
+        names = [link.get("ifname") for link in route.get_links(*filter(None, indices))]
+    if os.geteuid() != 0 or not any(indices):
+        pytest.skip("needs root, and a default route")
+    words = ["--nic", names[0], "--listen", "198.18.255.1:11211"]
+    assert "default route" in refused(*words, rung="host-dpdk")
 
 
 def test_a_busy_port_is_one_line() -> None:
@@ -91,9 +147,9 @@ def test_a_wider_listen_wants_an_allow_list() -> None:
     assert "--allow" in refused("--listen", "0.0.0.0:0")
 
 
-def refused(*words: str) -> str:
+def refused(*words: str, rung: str = "host-sock") -> str:
     done = subprocess.run(
-        [*NEARMETAL, "serve", "host-sock", *words],
+        [*NEARMETAL, "serve", rung, *words],
         capture_output=True,
         text=True,
         check=False,

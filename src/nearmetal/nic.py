@@ -1,0 +1,131 @@
+"""Where `serve` and `switch` put a DPDK port: a link of the kernel's, a PCI device, or a veth pair.
+
+A link is shared with the kernel by net_af_packet: the kernel still sees every frame, so the address
+to answer for must not be the kernel's own. A PCI device is DPDK's alone. Neither may be what this
+machine reaches the rest of the world by.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.lab import hugepages, netns, offloads
+from nearmetal.lab.journal import Journal
+from nearmetal.lab.netns import Wire
+from nearmetal.lab.process import Where
+
+_PCI = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
+_PCI_DEVICES = Path("sys/bus/pci/devices")
+_DPDK_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
+_MEMORY_BYTES = 64 << 20  # of DPDK: buffers of a port with rings of up to 4,096, and its own
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port for a DPDK program."""
+
+    eal: tuple[str, ...]  # its EAL arguments: the device, and no other
+    where: Where  # where the program must run to see it
+    wire: Wire | None  # the pair that was made for it
+
+
+def check_listen(nic: str, address: str) -> None:
+    """A server on a link must not answer for an address that the kernel answers for too."""
+    with IPRoute() as route:
+        own = {entry.get("address") for entry in route.get_addr(socket.AF_INET)}
+    if address in own or address.startswith("127."):
+        raise BadInputError(
+            f"--listen {address}: the kernel answers for it itself; give a free address of the"
+            f" network at {nic}"
+        )
+
+
+@contextmanager
+def port(nic: str | None, journal: Journal) -> Iterator[Port]:
+    """A port on a NIC, or on a veth pair that is made for it and taken down at the end."""
+    if os.geteuid() != 0:
+        raise CannotRunError("a DPDK port needs root: raw frames, network namespaces, hugepages")
+    if nic is not None:
+        yield Port(_device(nic), Where(), None)
+        return
+    with netns.tapped(journal, here=True) as wire:
+        # What reads frames past the kernel would find the sums unfinished.
+        offloads.tx_checksums_on_send(wire.tg)
+        yield Port(_link(wire.sut.iface), Where(wire.sut.netns), wire)
+
+
+@contextmanager
+def memory(journal: Journal) -> Iterator[tuple[str, ...]]:
+    """DPDK's memory, as EAL arguments. Where the kernel has no hugepages for it, small ones do."""
+    size = ("-m", str(_MEMORY_BYTES >> 20))
+    with hugepages.reserved(journal, _MEMORY_BYTES) as free_bytes:
+        if free_bytes >= _MEMORY_BYTES:
+            yield ("--in-memory", *size)
+        else:
+            own = f"--file-prefix=nearmetal-{os.getpid()}"
+            yield ("--no-huge", "--no-shconf", own, *size)
+
+
+def lcores(count: int = 1) -> str:
+    """EAL's main thread, and more, on whatever cores we may have."""
+    cores = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
+    return ",".join(f"{lcore}@({cores})" for lcore in range(count))
+
+
+def _device(nic: str) -> tuple[str, ...]:
+    if _PCI.fullmatch(nic):
+        _check_pci(nic.lower())
+        return ("-a", nic.lower())
+    _check_link(nic)
+    return _link(nic)
+
+
+def _link(iface: str) -> tuple[str, ...]:
+    return ("--no-pci", "--vdev", f"net_af_packet0,iface={iface}")
+
+
+def _check_link(iface: str, root: Path = Path("/")) -> None:
+    if iface == "lo":
+        raise BadInputError("--nic lo: has no Ethernet; without --nic a veth pair is made")
+    if not (root / "sys/class/net" / iface).exists() or "/" in iface:
+        raise BadInputError(f"--nic {iface}: no such interface, and no PCI address as 0000:03:00.0")
+    _check_default_route(iface, iface)
+    with IPRoute() as route:
+        (link,) = route.get_links(ifname=iface)
+        if link.get("state") != "up":
+            raise CannotRunError(f"--nic {iface}: is down; bring it up: ip link set {iface} up")
+
+
+def _check_pci(address: str, root: Path = Path("/")) -> None:
+    device = root / _PCI_DEVICES / address
+    if not device.exists():
+        raise BadInputError(f"--nic {address}: no such PCI device")
+    for link in [*device.glob("net/*"), *device.glob("virtio*/net/*")]:
+        _check_default_route(address, link.name)
+    driver = (device / "driver").resolve().name if (device / "driver").exists() else "none"
+    if driver not in _DPDK_DRIVERS:
+        raise CannotRunError(
+            f"--nic {address}: its driver is {driver}; bind it to vfio-pci first:"
+            f" dpdk-devbind.py --bind=vfio-pci {address}"
+        )
+
+
+def _check_default_route(nic: str, iface: str) -> None:
+    with IPRoute() as route:
+        (index,) = route.link_lookup(ifname=iface)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for entry in route.get_default_routes(family=family):
+                hops = entry.get("multipath") or ()
+                if index in (entry.get("oif"), *(hop.get("oif") for hop in hops)):
+                    raise BadInputError(
+                        f"--nic {nic}: {iface} carries this machine's default route; give another"
+                    )
