@@ -110,7 +110,7 @@ class Row(Frozen):
     resources: Resources = Resources()
     paper: Paper | None = None
     # Beyond what was promised first.
-    knobs: dict[str, int | bool]  # what sets it apart from rungs of the same datapath
+    knobs: dict[str, int | bool | str]  # what sets it apart from rungs of the same datapath
     rounds_planned: int
     replies_per_s_rounds: tuple[float, ...] = ()
     unmatched: int | None = None
@@ -129,6 +129,7 @@ class Row(Frozen):
     intended_per_s: float | None = None  # requests due; closed loop: null
     sut_poller: Poller = Poller()  # sums over the rounds
     tg_poller: Poller = Poller()
+    tg_split: dict[str, float] = {}  # shares of the generator's cycles, by its tasks
     idle_share: PerCore = PerCore()
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()

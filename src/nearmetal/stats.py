@@ -8,6 +8,7 @@ same samples, same rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -168,7 +169,7 @@ def _identity(
     )
 
 
-def _knobs(rung: Rung) -> dict[str, int | bool]:
+def _knobs(rung: Rung) -> dict[str, int | bool | str]:
     """What is set beyond place and datapath."""
     plain = {"name", "place", "datapath", "wire", "services"}
     return {name: value for name, value in rung.model_dump(exclude=plain).items() if value}
@@ -212,6 +213,15 @@ def _pollers(trials: Sequence[Sample], side: str) -> Poller:
     )
 
 
+def _tg_split(trials: Sequence[Sample]) -> dict[str, float]:
+    """What the generator's cycles went into, as shares of all that it told."""
+    sums: Counter[str] = Counter()
+    for trial in trials:
+        sums.update(trial.tg_cycles)
+    whole = sums.total()
+    return {task: cycles / whole for task, cycles in sums.items()} if whole else {}
+
+
 def _speed(trials: Sequence[Sample]) -> dict[str, object]:
     counted = [trial.counts for trial in trials if trial.counts]
     rates = tuple(counts.answered * 1e9 / counts.duration_ns for counts in counted)
@@ -246,6 +256,7 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
         "busy_share": _median_known([t.busy_share for t in trials]),
         "sut_poller": _pollers(trials, "sut_poller"),
         "tg_poller": _pollers(trials, "tg_poller"),
+        "tg_split": _tg_split(trials),
     }
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
 WIDTH_IN = 8.6
@@ -78,6 +80,15 @@ def svg(drawing: Drawing) -> str:
 def beside(axes: Axes, value: float, place: float, text: str) -> None:
     """A figure right of its mark; it may stand outside the axes."""
     axes.annotate(text, (value, place), (7, 0), textcoords="offset points", va="center")
+
+
+def few_ticks(axis: Axis, words: Callable[[float], str]) -> None:
+    """Of a logarithmic axis that is drawn: 1, 2, 5 where it spans little, else powers of ten."""
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0, 2.0, 5.0) if low <= 0 or high / low < 200 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(axes: Axes, columns: int) -> None:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nearmetal.report import drawing, sweeps
-from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, legend
+from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, few_ticks, legend
 from nearmetal.report.model import Report
 from nearmetal.report.words import count, microseconds, name
 from nearmetal.rows import Row
@@ -25,7 +25,7 @@ SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0
 LINEAR_MAX = 20.0  # largest / smallest; beyond it the small ones would not be seen
-LOGARITHMIC = "; logarithmic: each line of the grid is ten times the one before"
+LOGARITHMIC = "; logarithmic, a factor of ten from line to line"
 ROW_IN, REST_IN = 0.27, 1.05
 
 Draw = Callable[[Axes, Sequence[Row]], None]
@@ -108,7 +108,7 @@ def throughput(axes: Axes, rows: Sequence[Row]) -> None:
     if not logarithmic:
         axes.set_xlim(0, axes.get_xlim()[1] * 1.09)
     axes.xaxis.set_major_formatter(lambda value, _: "0" if value == 0 else count(value))
-    dashed = " (dashed: generator ceiling of the wire)" if ceilings else ""
+    dashed = ", dashed: the generator's ceiling" if ceilings else ""
     axes.set_xlabel(f"right replies per second{dashed}{LOGARITHMIC if logarithmic else ''}")
 
 
@@ -130,8 +130,8 @@ def latency(axes: Axes, rows: Sequence[Row]) -> None:
     for marker, label in PERCENTILES.values():
         axes.plot([], [], marker, color=INK, label=label, markersize=6, markeredgewidth=2)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.margins(x=0.1)
+    few_ticks(axes.xaxis, lambda value: f"{value:,g}")
     axes.set_xlabel("latency of right replies under full load, µs (the figure is 99.9 %)")
     legend(axes, len(PERCENTILES))
 

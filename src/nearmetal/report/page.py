@@ -11,17 +11,23 @@ from markupsafe import Markup
 
 from nearmetal import labels
 from nearmetal.report import figures, words
-from nearmetal.report.folder import Facts
+from nearmetal.report.findings import findings
+from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
 from nearmetal.rows import Row
-from nearmetal.stats import MEMCACHED_RUNG
+from nearmetal.samples import Poller
+from nearmetal.spec import Spec
 
 # Facts whose unit deserves another form than the bare number.
-SIZES = ("_bytes",)
+SIZES = "_bytes"
 
 
 def write_html(report: Report, path: Path) -> None:
     """Render the page."""
+    path.write_text(_environment().get_template("page.html").render(_context(report)), "utf-8")
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("nearmetal.report", "."),
         autoescape=True,
@@ -30,7 +36,11 @@ def write_html(report: Report, path: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        at=words.at,
+        busy_turns=busy_turns,
         count=words.count,
+        cycles=words.cycles,
+        loss=words.loss,
         whole=words.whole,
         us=words.microseconds,
         ms=words.milliseconds,
@@ -39,83 +49,110 @@ def write_html(report: Report, path: Path) -> None:
         share=words.share,
         size=words.size,
     )
-    drawn = [
-        (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer
-        for caption, svg in figures.svgs(report)
-    ]
-    page = environment.get_template("page.html").render(
-        report=report,
-        rows=report.rows,
-        measured=[row for row in report.rows if row.status == "ok"],
-        counted=[row for row in report.rows if row.sent is not None],
-        drawn=drawn,
-        short=findings(report.rows),
-        shared=labels.shared(report.rows),
-        setting=setting(report),
-        machine=facts(report.machine),
-        build=facts({name: fact for name, fact in report.build.items() if name != "programs"}),
-        unknown=words.UNKNOWN,
-    )
-    path.write_text(page, encoding="utf-8")
+    environment.globals.update(per_s=per_s, generator_cycles=generator_cycles)
+    return environment
 
 
-def findings(rows: tuple[Row, ...]) -> list[str]:
-    """The few sentences a reader came for; nothing where the rows do not carry them."""
-    found = []
-    bound = {row.rung for row in rows if row.generator_bound and row.service == "kv"}
-    ranked = [row for row in rows if row.place != "reference" and row.vs_memcached.per_sut_core_s]
-    for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
-        floors = [name for name in (row.rung, MEMCACHED_RUNG) if name in bound]
-        floor = f" (a floor: the rate of {' and '.join(floors)})" if floors else ""
-        found.append(
-            f"{row.rung} answers {_times(row.vs_memcached.per_sut_core_s)} as many requests "
-            f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "
-            f"by rate{floor}."
-        )
-    bad = [f"{row.rung} {row.service}" for row in rows if row.status == "failed"]
-    if bad:
-        found.append(f"Failed: {', '.join(bad)}.")
-    return found
+def _context(report: Report) -> dict[str, object]:
+    sweep = report.spec.sweep
+    return {
+        "report": report,
+        "rows": report.rows,
+        "closed": [row for row in report.rows if row.loop == "closed"],
+        "opened": [row for row in report.rows if row.loop == "open"],
+        "measured": [row for row in report.rows if row.status == "ok"],
+        "counted": [row for row in report.rows if row.sent is not None],
+        "swept": sweep is not None,
+        "beside": {  # columns that no row has a figure for are left out
+            "memcached": any(row.vs_memcached.by_rate for row in report.rows),
+            "echo": any(row.vs_echo.by_rate for row in report.rows),
+            "paper": any(row.paper for row in report.rows),
+        },
+        "load": words.load(report.spec),
+        "wires": wires(report.topology),
+        "drawn": [
+            (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer
+            for caption, svg in figures.svgs(report)
+        ],
+        "short": findings(report.rows, sweep.axis if sweep else None),
+        "shared": labels.shared(report.rows),
+        "setting": setting(report),
+        "machine": facts(report.machine),
+        "build": facts({name: fact for name, fact in report.build.items() if name != "programs"}),
+        "unknown": words.UNKNOWN,
+    }
 
 
-def _times(value: float | None) -> str:
-    return words.UNKNOWN if value is None else f"{value:.2f} times"
+def per_s(row: Row, events: int | None) -> float | None:
+    """Events of all rounds, over their measured time."""
+    if events is None or not row.duration_ns:
+        return None
+    return events * 1e9 / row.duration_ns
+
+
+def busy_turns(poller: Poller) -> float | None:
+    """Of a polling program's cycles, those of turns that found something."""
+    if poller.busy_cycles is None or poller.empty_cycles is None:
+        return None
+    whole = poller.busy_cycles + poller.empty_cycles
+    return poller.busy_cycles / whole if whole else None
+
+
+def generator_cycles(row: Row) -> float | None:
+    """The generator's busy cycles for each right reply."""
+    if row.tg_poller.busy_cycles is None or not row.answered:
+        return None
+    return row.tg_poller.busy_cycles / row.answered
 
 
 def setting(report: Report) -> list[tuple[str, str]]:
     """How it was measured, as term and text."""
-    spec, load, top = report.spec, report.spec.workload, report.topology
+    spec, load = report.spec, report.spec.workload
     keys = "uniform" if load.zipf is None else f"Zipf {load.zipf:g}"
-    notes = top.get("notes")
     return [
         (
             "Workload",
-            f"{load.name}: {load.keys:,} keys ({keys}), {load.key_bytes}-byte keys, "
+            f"{load.name}: {_keys(spec)} keys ({keys}), {load.key_bytes}-byte keys, "
             f"{load.value_bytes}-byte values, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
             f"{load.miss * 100:g} % GET of absent keys",
         ),
-        ("Load", f"closed loop, window {spec.window}, {load.flows} flows"),
+        ("Load", f"{words.load(spec)}, {load.flows} flows"),
         (
             "Rounds",
             f"{spec.rounds} (interleaved), each with a fresh server, {spec.warmup_s:g} s warm-up "
             f"and {spec.measured_s:g} s measured; seed {spec.seed}",
         ),
-        ("Wire", _known(top.get("wire"))),
-        (
-            "Cores",
-            f"under test {_known(top.get('sut_cpu'))}, generator {_known(top.get('tg_cpu'))}",
-        ),
-        ("Placement", _known(top.get("placement"))),
+        *(term for wire in wires(report.topology) for term in _wire(wire)),
         ("Generator ceiling", _ceilings(report.rows)),
-        ("Notes", "; ".join(map(str, notes)) if isinstance(notes, list) and notes else "none"),
         ("Time", f"{_known(report.started_utc)} to {_known(report.finished_utc)}"),
     ]
 
 
+def _keys(spec: Spec) -> str:
+    if spec.sweep is None or spec.sweep.axis != "keys":
+        return f"{spec.workload.keys:,}"
+    return " to ".join(f"{point.keys:,}" for point in (spec.sweep.points[0], spec.sweep.points[-1]))
+
+
+def _wire(wire: Facts) -> list[tuple[str, str]]:
+    notes = wire.get("notes")
+    cores = f"under test {_known(wire.get('sut_cpu'))}, generator {_known(wire.get('tg_cpu'))}"
+    found = [
+        (f"Wire {_known(wire.get('wire'))}", _known(wire.get("placement"))),
+        ("its cores", cores),
+    ]
+    if isinstance(notes, list) and notes:
+        found.append(("its notes", "; ".join(map(str, notes))))
+    return found
+
+
 def _ceilings(rows: tuple[Row, ...]) -> str:
-    known = sorted({row.generator_ceiling_per_s for row in rows if row.generator_ceiling_per_s})
-    found = ", ".join(f"{ceiling:,.0f} replies/s against the null responder" for ceiling in known)
-    return found or "unknown: the null responder gave no figure in this run"
+    known = {(row.wire, row.generator_ceiling_per_s) for row in rows if row.generator_ceiling_per_s}
+    found = "; ".join(
+        f"{ceiling:,.0f} replies/s on {wire} against its null responder"
+        for wire, ceiling in sorted(known)
+    )
+    return found or "unknown: no null responder gave a figure in this run"
 
 
 def _known(value: object) -> str:
@@ -129,10 +166,10 @@ def facts(values: Facts) -> list[tuple[str, str]]:
         if name == "version":  # of the file's form, no fact of the run
             continue
         if isinstance(value, dict):
-            found += [(f"{name}.{inner}", text) for inner, text in facts(value)]
+            found += facts({f"{name}.{inner}": each for inner, each in value.items()})
         elif isinstance(value, list):
             found.append((name, ", ".join(str(item) for item in value)))
-        elif isinstance(value, int) and name.endswith(SIZES):
+        elif isinstance(value, int) and SIZES in name:  # cache_bytes.L2 too
             found.append((name, f"{words.size(value)} ({value:,} bytes)"))
         else:
             found.append((name, _known(value)))

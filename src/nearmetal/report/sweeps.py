@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from nearmetal import spec
-from nearmetal.report.drawing import INK, WIDTH_IN, Drawing
+from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, few_ticks
 from nearmetal.report.model import Report
 from nearmetal.report.words import count, loss, size
 from nearmetal.rows import Interval, Row
@@ -154,7 +154,7 @@ def _rates(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None:
         _whiskers(axes, [(at(row), row.replies_per_s) for row in rows], number, name)
         for row in rows:
             text = ("≥ " if row.generator_bound else "") + count(row.replies_per_s.median)
-            place = (at(row), row.replies_per_s.median or 0.0)
+            place = (at(row), row.replies_per_s.high or 0.0)
             axes.annotate(text, place, (0, 7), textcoords="offset points", ha="center")
     axes.set_xscale("log")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
@@ -188,10 +188,10 @@ def _whiskers(
 
 def _percentiles(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None:
     for number, (name, rows) in enumerate(curves.items()):
-        for percentile, (line, words) in PERCENTILES.items():
+        for percentile, (line, _) in PERCENTILES.items():
             known = [(at(row), getattr(row.latency_ns, percentile)) for row in rows]
             seen = [(place, value / 1e3) for place, value in known if value is not None]
-            label = f"{name}, {words}" if percentile == "p50" else words
+            label = name if percentile == "p50" else None
             axes.plot(
                 [place for place, _ in seen],
                 [value for _, value in seen],
@@ -201,7 +201,9 @@ def _percentiles(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None
                 markersize=4,
                 label=label,
             )
+    for line, words in PERCENTILES.values():
+        axes.plot([], [], color=INK, linestyle=line, label=words)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    few_ticks(axes.yaxis, lambda value: f"{value:,g}")
     axes.set_ylabel("latency, µs; logarithmic")
     axes.legend(loc="best", fontsize=7)

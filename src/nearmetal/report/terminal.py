@@ -10,13 +10,14 @@ from rich.text import Text
 
 from nearmetal import labels
 from nearmetal.report.model import Report
-from nearmetal.report.words import count, microseconds, per_million, ratio
+from nearmetal.report.words import at, count, cycles, load, loss, microseconds, ratio
 from nearmetal.rows import Row
 
 COLUMNS = 110  # where nothing is cut or wrapped
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
 SHORT = {"generator-bound": "floor"}
-FIGURES = ("replies/s", "low - high", "p50 µs", "p99 µs", "CPU s/M", "x memc.")
+CLOSED = ("replies/s", "low - high", "p50 µs", "p99 µs", "cycles", "x memc.")
+OPEN = ("replies/s", "loss", "p50 µs", "p99 µs", "p99.9 µs", "cycles")
 
 
 def table(report: Report) -> Table:
@@ -30,14 +31,22 @@ def table(report: Report) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
+    sweep = report.spec.sweep
+    opened = sweep is not None and sweep.axis == "rate"
     result.add_column("row", no_wrap=True)
     result.add_column("service", no_wrap=True)
-    for name in FIGURES:
+    if sweep is not None:
+        result.add_column("at", justify="right", no_wrap=True)
+    for name in OPEN if opened else CLOSED:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("notes", min_width=10)
     shared = labels.shared(report.rows)
     for row in report.rows:
-        result.add_row(*_cells(row, shared), style=STYLES[row.status])
+        place = () if sweep is None else (at(row),)
+        figures = _open(row) if opened else _closed(row)
+        cells = (row.rung, row.service, *place, *figures, _notes(row, shared))
+        # Text, so that a bracket in a reason is no markup.
+        result.add_row(*(Text(cell) for cell in cells), style=STYLES[row.status])
     return result
 
 
@@ -47,22 +56,27 @@ def _title(report: Report) -> Text:
     return Text(f"{report.run} on {machine}{state}")
 
 
-def _cells(row: Row, shared: tuple[str, ...]) -> Iterator[Text]:
+def _closed(row: Row) -> tuple[str, ...]:
     rate = row.replies_per_s
     known = rate.low is not None and rate.high is not None
-    cells = (
-        row.rung,
-        row.service,
+    return (
         ("≥ " if row.generator_bound else "") + count(rate.median),
         f"{count(rate.low)} - {count(rate.high)}" if known else "",
         microseconds(row.latency_ns.p50),
         microseconds(row.latency_ns.p99),
-        per_million(row.cpu_s_per_million.sut),
+        cycles(row.busy_cycles_per_reply),
         ratio(row.vs_memcached.per_sut_core_s),
-        _notes(row, shared),
     )
-    # Text, so that a bracket in a reason is no markup.
-    return (Text(cell) for cell in cells)
+
+
+def _open(row: Row) -> tuple[str, ...]:
+    latency = row.latency_ns
+    return (
+        count(row.replies_per_s.median),
+        loss(row.loss_ratio.median),
+        *(microseconds(value) for value in (latency.p50, latency.p99, latency.p999)),
+        cycles(row.busy_cycles_per_reply),
+    )
 
 
 def _notes(row: Row, shared: tuple[str, ...]) -> str:
@@ -80,10 +94,10 @@ def _caption(report: Report) -> Iterator[str]:
         yield f"Every measured row: {label}"
     spec = report.spec
     yield (
-        f"Closed loop, window {spec.window}, workload {spec.workload.name}, "
-        f"{spec.measured_s:g} s a round; right answers only. ≥, floor: the generator was the limit."
+        f"{load(spec)}; workload {spec.workload.name}, {spec.measured_s:g} s a round; right "
+        "answers only. ≥, floor: the generator was the limit."
     )
     yield (
-        "CPU s/M: seconds of the SUT's core per million replies. x memc.: replies per second of "
-        "that core, over memcached's. Notes in words: report.html."
+        "cycles: busy ones of the SUT's core per reply. x memc.: replies per second of that core, "
+        "over memcached's. Notes in words: report.html."
     )

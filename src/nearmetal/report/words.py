@@ -6,6 +6,7 @@ import math
 
 from nearmetal import sweep
 from nearmetal.rows import Row
+from nearmetal.spec import Spec
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
 
@@ -13,6 +14,28 @@ UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
 def name(row: Row) -> str:
     """A row in one line: rung, service, and its point on the axis of a sweep."""
     return " ".join(filter(None, (row.rung, row.service, sweep.words(row.point))))
+
+
+def at(row: Row) -> str:
+    """The row's point, where its spec has a sweep."""
+    return sweep.words(row.point) or "closed loop"
+
+
+def load(spec: Spec) -> str:
+    """How requests leave: "closed loop, window 128 on veth, 256 on vhost-user"."""
+    wires = dict.fromkeys(row.rung.wire for row in spec.rungs)
+    sizes = {wire: spec.window.of(wire) for wire in wires}
+    if spec.sweep is not None and spec.sweep.axis == "window":
+        listed = ", ".join(str(point.window) for point in spec.sweep.points)
+        return f"closed loop, windows {listed}"
+    if len(set(sizes.values())) == 1:
+        window = f"window {next(iter(sizes.values()))}"
+    else:
+        window = "window " + ", ".join(f"{size} on {wire}" for wire, size in sizes.items())
+    if spec.sweep is None or spec.sweep.axis != "rate":
+        return f"closed loop, {window}"
+    shares = any(point.peak_share is not None for point in spec.sweep.points)
+    return f"{'closed, then ' if shares else ''}open loop ({spec.sweep.arrivals}), {window}"
 
 
 def count(value: float | None) -> str:
@@ -53,6 +76,11 @@ def loss(value: float | None) -> str:
         return "0"
     digits = max(0, 1 - math.floor(math.log10(value * 100)))
     return f"{value * 100:.{digits}f} %"
+
+
+def cycles(value: float | None) -> str:
+    """Whole, grouped: cycles are compared with budgets of some hundred."""
+    return UNKNOWN if value is None else f"{value:,.0f}"
 
 
 def share(value: float | None) -> str:

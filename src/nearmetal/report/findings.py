@@ -1,0 +1,72 @@
+"""The few sentences a reader came for; nothing where the rows do not carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nearmetal.report.words import UNKNOWN, at, count, loss, microseconds, name
+from nearmetal.rows import Row
+from nearmetal.stats import MEMCACHED_RUNG
+from nearmetal.sweep import Axis
+
+
+def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
+    """What the rows of a run say, `axis` being that of its sweep."""
+    ok = [row for row in rows if row.status == "ok"]
+    found = list(_along(ok, axis) if axis in ("keys", "window") else _over_memcached(ok))
+    found += [_at_load(row) for row in ok if row.loop == "open"]
+    bad = [name(row) for row in rows if row.status == "failed"]
+    return [*found, f"Failed: {', '.join(bad)}."] if bad else found
+
+
+def _over_memcached(rows: Sequence[Row]) -> Iterator[str]:
+    bound = {row.rung for row in rows if row.generator_bound and row.service == "kv"}
+    ranked = [row for row in rows if row.place != "reference" and row.vs_memcached.per_sut_core_s]
+    for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
+        floors = [rung for rung in (row.rung, MEMCACHED_RUNG) if rung in bound]
+        floor = f" (a floor: the rate of {' and '.join(floors)})" if floors else ""
+        yield (
+            f"{row.rung} answers {_times(row.vs_memcached.per_sut_core_s)} as many requests "
+            f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "
+            f"by rate{floor}."
+        )
+
+
+def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:
+    """Of each row, the ends of the axis against each other."""
+    curves: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        curves.setdefault((row.rung, row.service), []).append(row)
+    for (rung, service), points in curves.items():
+        ends = sorted(points, key=lambda row: row.point.keys or row.window)
+        first, last = ends[0], ends[-1]
+        before, after = first.replies_per_s.median, last.replies_per_s.median
+        if len(points) < 2 or not before or not after:
+            continue
+        change = "falls" if after < before else "rises"
+        yield (
+            f"{rung} {service}: from {at(first)} to {at(last)} the rate {change} by a factor of "
+            f"{max(before, after) / min(before, after):.2f}, from {count(before)} to "
+            f"{count(after)} replies/s{_floors(first, last, axis)}."
+        )
+
+
+def _floors(first: Row, last: Row, axis: Axis | None) -> str:
+    held = [at(row) for row in (first, last) if row.generator_bound]
+    if not held or axis == "window":  # a small window is meant to hold a row up
+        return ""
+    return f" (at {' and '.join(held)} a floor: the generator was the limit)"
+
+
+def _at_load(row: Row) -> str:
+    latency, lost = row.latency_ns, row.loss_ratio
+    return (
+        f"{name(row)} ({count(row.intended_per_s)}/s): p50 {microseconds(latency.p50)}, "
+        f"p99 {microseconds(latency.p99)}, p99.9 {microseconds(latency.p999)} µs; loss "
+        f"{loss(lost.median)} (median of {row.rounds} trials; {loss(lost.low)} to "
+        f"{loss(lost.high)})."
+    )
+
+
+def _times(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} times"
