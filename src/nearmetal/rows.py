@@ -56,6 +56,15 @@ class CpuSplit(Frozen):
     irq: float | None = None
 
 
+class TgSplit(Frozen):
+    """What the generator's cycles went into, as shares; much `empty` means that it waited."""
+
+    receive: float | None = None
+    empty: float | None = None
+    check: float | None = None
+    send: float | None = None
+
+
 class Ratio(Frozen):
     """This row over another: per second of the SUT's core (the fair one) and by plain rate."""
 
@@ -129,7 +138,7 @@ class Row(Frozen):
     intended_per_s: float | None = None  # requests due; closed loop: null
     sut_poller: Poller = Poller()  # sums over the rounds
     tg_poller: Poller = Poller()
-    tg_split: dict[str, float] = {}  # shares of the generator's cycles, by its tasks
+    tg_split: TgSplit = TgSplit()
     idle_share: PerCore = PerCore()
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()

@@ -24,6 +24,7 @@ from nearmetal.rows import (
     Ratio,
     Row,
     Status,
+    TgSplit,
 )
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import CoreTime, Counts, Point, Poller, Resources, Sample
@@ -213,13 +214,14 @@ def _pollers(trials: Sequence[Sample], side: str) -> Poller:
     )
 
 
-def _tg_split(trials: Sequence[Sample]) -> dict[str, float]:
-    """What the generator's cycles went into, as shares of all that it told."""
+def _tg_split(trials: Sequence[Sample]) -> TgSplit:
     sums: Counter[str] = Counter()
     for trial in trials:
         sums.update(trial.tg_cycles)
     whole = sums.total()
-    return {task: cycles / whole for task, cycles in sums.items()} if whole else {}
+    if not whole:
+        return TgSplit()
+    return TgSplit(**{task: sums[task] / whole for task in TgSplit.model_fields if task in sums})
 
 
 def _speed(trials: Sequence[Sample]) -> dict[str, object]:

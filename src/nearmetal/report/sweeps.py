@@ -89,6 +89,7 @@ def _keys_caption(caches: Mapping[str, tuple[int, float]]) -> str:
 def _keys(curves: Curves, caches: Mapping[str, tuple[int, float]]) -> Figure:
     figure, (axes,) = _panels(1)
     _rates(axes, curves, lambda row: row.point.keys or 0)
+    _log_places(axes, sorted({row.point.keys or 0 for rows in curves.values() for row in rows}))
     axes.set_xlabel("keys; logarithmic")
     low, high = axes.get_xlim()
     for name, (_, keys) in caches.items():
@@ -105,8 +106,7 @@ def _window(curves: Curves) -> Figure:
     _percentiles(latency, curves, lambda row: row.window)
     for axes in (rate, latency):
         axes.set_xlabel("window, requests in flight; logarithmic")
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        _log_places(axes, sorted({row.window for rows in curves.values() for row in rows}))
     return figure
 
 
@@ -131,6 +131,13 @@ def _load(curves: Curves) -> Figure:
     return figure
 
 
+def _log_places(axes: Axes, places: Sequence[int]) -> None:
+    """The points themselves are the ticks."""
+    axes.set_xscale("log")
+    axes.set_xticks(places, [f"{place:,}" for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _share(row: Row) -> float:
     return (row.point.peak_share or 0.0) * 100
 
@@ -152,13 +159,11 @@ def _rates(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None:
     """From zero, so that a fall is seen as large as it is."""
     for number, (name, rows) in enumerate(curves.items()):
         _whiskers(axes, [(at(row), row.replies_per_s) for row in rows], number, name)
-        for row in rows:
+        for row in rows if len(curves) == 1 else ():  # those of several would overlap
             text = ("≥ " if row.generator_bound else "") + count(row.replies_per_s.median)
             place = (at(row), row.replies_per_s.high or 0.0)
             axes.annotate(text, place, (0, 7), textcoords="offset points", ha="center")
-    axes.set_xscale("log")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value) if value else "0"))
     axes.set_ylabel("right replies per second")
     axes.margins(x=0.08)
