@@ -11,6 +11,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <rte_mbuf.h>
 
 #define BUFFERS_IN_CACHES 1024u /* of the pool's own cache, and of bursts under way */
@@ -135,9 +136,15 @@ const char *device_open(struct device *device, const struct device_config *confi
         why = port_start(device, config);
     if (why != NULL && started)
         device_close(device);
+    /* From here on a driver that finds its other end gone would say so at every look. */
+    rte_log_set_global_level(RTE_LOG_CRIT);
     hush_end(&hush, complaint);
-    if (why == NULL || complaint[0] == '\0')
+    if (complaint[0] == '\0')
         return why;
+    if (why == NULL) { /* some drivers complain and go on: it may be why nothing arrives */
+        fprintf(stderr, "%s: DPDK started, and says: %s\n", config->program, complaint);
+        return NULL;
+    }
     snprintf(said, sizeof(said), "%s (%s)", why, complaint);
     return said;
 }
