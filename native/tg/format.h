@@ -12,32 +12,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "words.h"
+
 #define FRAME_BYTES 8u
 #define KEY_BYTES_MIN 12u /* "nm" and 10 digits: any 32-bit number */
 #define KEY_BYTES_MAX 250u
 #define VALUE_BYTES_MIN 16u
 /* Most bytes of a reply, frame included: longer ones come in several datagrams. */
 #define REPLY_BYTES_MAX 1400u
-#define FORMAT_HEAD_BYTES_MAX 320u /* frame, word, key and numbers */
+#define FORMAT_HEAD_BYTES_MAX PATTERN_BYTES_MAX /* frame, word, key and numbers */
 
 enum op { OP_GET, OP_SET };
 
 struct format {
     uint32_t key_bytes, value_bytes;
-    uint32_t get_bytes, set_bytes;           /* whole requests */
-    uint32_t hit_bytes;                      /* whole reply to a GET that found something */
-    uint32_t set_head_bytes, hit_head_bytes; /* up to the value */
-    uint8_t get[FORMAT_HEAD_BYTES_MAX];      /* templates, the key's number being 0 */
-    uint8_t set_head[FORMAT_HEAD_BYTES_MAX];
-    uint8_t hit_head[FORMAT_HEAD_BYTES_MAX];
+    uint32_t get_bytes, set_bytes;          /* whole requests */
+    uint32_t hit_bytes;                     /* whole reply to a GET that found something */
+    struct pattern get, set_head, hit_head; /* the latter two up to the value */
 };
 
 /* False when a reply would not fit one datagram, or a size is out of range. */
 bool format_init(struct format *format, uint32_t key_bytes, uint32_t value_bytes);
-
-/* Write a whole request; room holds format->set_bytes. Returns its length. version: of a SET. */
-uint32_t format_request(const struct format *format, uint8_t *room, uint16_t id, enum op op,
-                        uint32_t number, uint32_t version);
 
 /* Write what answers a GET of `number` up to the value, frame included. Returns its length. */
 uint32_t format_hit_head(const struct format *format, uint8_t *room, uint16_t id, uint32_t number);
@@ -45,9 +40,61 @@ uint32_t format_hit_head(const struct format *format, uint8_t *room, uint16_t id
 /* True, and *number set, where bytes are a key of ours. */
 bool format_parse_key(const uint8_t *key, uint32_t bytes, uint32_t *number);
 
+/* The pattern is a sequence of 64-bit words with a fixed step, starting anywhere: cheap to make,
+ * and compared whole. */
+#define VALUE_HEAD_BYTES 8u
+#define VALUE_STEP 0x9e3779b97f4a7c15u
+
+static inline uint64_t value_start(uint32_t number, uint32_t version)
+{
+    uint64_t x = ((uint64_t)version << 32 | number) * 0xbf58476d1ce4e5b9u + VALUE_STEP;
+
+    x = (x ^ (x >> 29)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 32);
+}
+
 void value_fill(uint8_t *value, uint32_t bytes, uint32_t number, uint32_t version);
 
-/* True when every byte is what value_fill writes for `number` and some version: that one. */
-bool value_matches(const uint8_t *value, uint32_t bytes, uint32_t number, uint32_t *version);
+/* 0 where every byte is what value_fill writes for `number` and some version: that one. */
+static inline uint64_t value_differs(const uint8_t *value, uint32_t bytes, uint32_t number,
+                                     uint32_t *version)
+{
+    uint64_t head = word_read(value), differs = (uint32_t)head ^ number, word, got;
+    uint32_t at = VALUE_HEAD_BYTES;
+
+    *version = (uint32_t)(head >> 32);
+    word = value_start(number, *version);
+    for (; at + 8 <= bytes; at += 8, word += VALUE_STEP) {
+        memcpy(&got, value + at, 8);
+        differs |= got ^ word;
+    }
+    if (at < bytes) {
+        got = 0;
+        memcpy(&got, value + at, bytes - at);
+        differs |= (got ^ word) << (8 * (8 - (bytes - at)));
+    }
+    return differs;
+}
+
+/* True when value_differs says 0. */
+static inline bool value_matches(const uint8_t *value, uint32_t bytes, uint32_t number,
+                                 uint32_t *version)
+{
+    return value_differs(value, bytes, number, version) == 0;
+}
+
+/* Write a SET; returns its length. */
+uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, uint32_t number,
+                    uint32_t version);
+
+/* Write a whole request; room holds format->set_bytes. Returns its length. version: of a SET. */
+static inline uint32_t format_request(const struct format *format, uint8_t *room, uint16_t id,
+                                      enum op op, uint32_t number, uint32_t version)
+{
+    if (op == OP_SET)
+        return format_set(format, room, id, number, version);
+    pattern_write(&format->get, room, id, digits_make(number));
+    return format->get_bytes;
+}
 
 #endif

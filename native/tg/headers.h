@@ -20,10 +20,9 @@
 #ifndef NEARMETAL_TG_HEADERS_H
 #define NEARMETAL_TG_HEADERS_H
 
-#include <emmintrin.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+
+#include "words.h"
 
 #define HEADERS_BYTES 42u
 #define ETHERNET_BYTES 14u
@@ -59,24 +58,6 @@ void headers_init(struct headers *headers, const struct headers_config *config);
 /* The UDP checksum of a datagram as it stands in memory: 0xffff when it is right and there; out of
  * one with checksum 0, the complement of what has to be written. */
 uint32_t headers_udp_sum(const struct headers *headers, const uint8_t *udp, uint32_t bytes);
-
-static inline uint64_t headers_read(const uint8_t *from)
-{
-    uint64_t word;
-
-    memcpy(&word, from, sizeof(word));
-    __asm__("" : "+r"(word)); /* from here on it is a register: never read again */
-    return word;
-}
-
-static inline uint16_t headers_read_short(const uint8_t *from)
-{
-    uint16_t word;
-
-    memcpy(&word, from, sizeof(word));
-    __asm__("" : "+r"(word));
-    return word;
-}
 
 static inline uint16_t headers_fold(uint64_t sum)
 {
@@ -125,10 +106,10 @@ static inline uint32_t headers_check(const struct headers *headers, const uint8_
     if (len < HEADERS_BYTES)
         return HEADERS_MALFORMED;
     first = _mm_loadu_si128((const __m128i *)(const void *)frame);
-    second = headers_read(frame + 16);
-    third = headers_read(frame + 24);
-    fourth = headers_read(frame + 32);
-    checksum = headers_read_short(frame + 40);
+    second = word_read(frame + 16);
+    third = word_read(frame + 24);
+    fourth = word_read(frame + 32);
+    checksum = word_read_short(frame + 40);
     total = __builtin_bswap16((uint16_t)second);
     *flow = (uint16_t)(__builtin_bswap16((uint16_t)(fourth >> 32)) - headers->port_base);
     sum = (uint32_t)_mm_extract_epi16(first, 7) + (second & 0xffffffff) + (second >> 32) +

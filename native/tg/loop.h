@@ -7,6 +7,7 @@
 #ifndef NEARMETAL_TG_LOOP_H
 #define NEARMETAL_TG_LOOP_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@
 #include "workload.h"
 
 #define LOOP_SAID_BYTES 80u
+#define LOOP_DRAWS 128u /* a power of two, room for two bursts */
 
 struct loop {
     struct port *port;
@@ -33,8 +35,10 @@ struct loop {
     bool adopt;      /* verify: whatever version is found is the acknowledged one */
     bool counted;    /* what leaves now belongs to the measured time */
     uint32_t window;
-    uint32_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
-    uint32_t free_head, nb_free;
+    uint16_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
+    uint32_t free_mask, free_head, nb_free;
+    uint32_t next_draw, end_draws; /* what is drawn ahead: [next, end) of the ring */
+    struct draw draws[LOOP_DRAWS];
     double ns_per_cycle;
     uint64_t round_cycles;      /* when the port's current round began */
     uint64_t last_reply_cycles; /* when anything last arrived */
@@ -57,6 +61,13 @@ struct loop_config {
 /* format and workload are initialised, port is open. False when memory is short. */
 bool loop_open(struct loop *loop, const struct loop_config *config);
 void loop_close(struct loop *loop);
+
+/* One more request may leave, on this flow. */
+static inline void loop_flow_free(struct loop *loop, uint32_t flow)
+{
+    assert(loop->nb_free < loop->window);
+    loop->free_flows[(loop->free_head + loop->nb_free++) & loop->free_mask] = (uint16_t)flow;
+}
 
 /* What follows is of this phase. */
 void loop_start(struct loop *loop, enum phase phase, bool counted);

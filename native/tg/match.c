@@ -19,9 +19,11 @@ bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t
         nb_ids *= 2;
     match->nb_flows = nb_flows;
     match->nb_ids = nb_ids;
+    match->ids_shift = (uint32_t)__builtin_ctz(nb_ids);
     match->nb_in_flight = 0;
     match->timeout_cycles = timeout_cycles;
     match->rest_cycles = rest_cycles;
+    match->look_cycles = 0;
     match->flows = calloc(nb_flows, sizeof(*match->flows));
     match->slots = calloc((size_t)nb_flows * nb_ids, sizeof(*match->slots));
     return match->flows != NULL && match->slots != NULL;
@@ -33,59 +35,37 @@ void match_close(struct match *match)
     free(match->slots);
 }
 
-static struct slot *slot_at(struct match *match, uint32_t flow, uint32_t turn)
-{
-    return &match->slots[(size_t)flow * match->nb_ids + (turn & (match->nb_ids - 1))];
-}
-
 /* Resting counts from the loss, which was noticed a time-out after the request had left. */
 static bool rests(const struct match *match, const struct slot *slot, uint64_t now)
 {
-    return (slot->state == SLOT_LOST || slot->state == SLOT_LATE) &&
+    return (slot_state(slot) == SLOT_LOST || slot_state(slot) == SLOT_LATE) &&
            slot_age(slot, now) < match->timeout_cycles + match->rest_cycles;
 }
 
-struct slot *match_take(struct match *match, uint32_t flow_index, uint64_t now, uint16_t *id)
+struct slot *match_take_rest(struct match *match, uint32_t flow_index, uint64_t sent_cycles,
+                             uint64_t what, uint16_t *id)
 {
     struct match_flow *flow = &match->flows[flow_index];
 
     for (unsigned skips = 0; skips < SKIPS_MAX; skips++) {
-        struct slot *slot = slot_at(match, flow_index, flow->next);
+        struct slot *slot = match_slot(match, flow_index, flow->next);
 
         /* A whole round ahead of the oldest in flight: its id is not to be had yet. */
-        if (slot->state == SLOT_IN_FLIGHT)
+        if (slot_state(slot) == SLOT_IN_FLIGHT)
             return NULL;
+        if (!rests(match, slot, sent_cycles))
+            return match_take_next(match, flow_index, sent_cycles, what, id);
         if (flow->next - flow->oldest == match->nb_ids)
-            flow->oldest++; /* it was answered or lost, and is about to be used anew */
+            flow->oldest++;
         flow->next++;
-        if (rests(match, slot, now))
-            continue;
-        *id = (uint16_t)((flow->next - 1) & (match->nb_ids - 1));
-        slot->state = SLOT_IN_FLIGHT;
-        slot->sent_cycles = now & SLOT_TIME_MASK;
-        match->nb_in_flight++;
-        return slot;
     }
     return NULL;
 }
 
-struct slot *match_reply(struct match *match, uint32_t flow, uint16_t id, enum slot_state *before)
+/* `now` may be a little older than the slot: that is no age at all. */
+static uint64_t age_by(const struct slot *slot, uint64_t now)
 {
-    struct slot *slot;
-
-    if (id >= match->nb_ids)
-        return NULL;
-    slot = slot_at(match, flow, id);
-    *before = (enum slot_state)slot->state;
-    if (*before == SLOT_FREE)
-        return NULL;
-    if (*before == SLOT_IN_FLIGHT) {
-        slot->state = SLOT_ANSWERED;
-        match->nb_in_flight--;
-    } else if (*before == SLOT_LOST) {
-        slot->state = SLOT_LATE;
-    }
-    return slot;
+    return slot_age(slot, now) > SLOT_TIME_MAX / 2 ? 0 : slot_age(slot, now);
 }
 
 struct slot *match_expire(struct match *match, uint32_t flow_index, uint64_t now)
@@ -93,17 +73,33 @@ struct slot *match_expire(struct match *match, uint32_t flow_index, uint64_t now
     struct match_flow *flow = &match->flows[flow_index];
 
     for (; flow->oldest != flow->next; flow->oldest++) {
-        struct slot *slot = slot_at(match, flow_index, flow->oldest);
+        struct slot *slot = match_slot(match, flow_index, flow->oldest);
 
-        if (slot->state != SLOT_IN_FLIGHT)
+        if (slot_state(slot) != SLOT_IN_FLIGHT)
             continue;
-        /* `now` may be a little older than the slot: that is no age at all. */
-        if (slot_age(slot, now) < match->timeout_cycles || slot_age(slot, now) > SLOT_TIME_MASK / 2)
+        if (age_by(slot, now) < match->timeout_cycles)
             return NULL;
-        slot->state = SLOT_LOST;
+        slot->word += SLOT_LOST - SLOT_IN_FLIGHT;
         match->nb_in_flight--;
         flow->oldest++;
         return slot;
     }
     return NULL;
+}
+
+/* The oldest in flight of every flow is where match_expire stopped. */
+void match_look_again(struct match *match, uint64_t now)
+{
+    uint64_t oldest = 0;
+
+    for (uint32_t i = 0; i < match->nb_flows; i++) {
+        const struct match_flow *flow = &match->flows[i];
+
+        if (flow->oldest != flow->next) {
+            uint64_t age = age_by(match_slot(match, i, flow->oldest), now);
+
+            oldest = age > oldest ? age : oldest;
+        }
+    }
+    match->look_cycles = now + match->timeout_cycles - oldest;
 }

@@ -14,23 +14,60 @@
 #define NEARMETAL_TG_MATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_ANSWERED, SLOT_LOST, SLOT_LATE };
 
-#define SLOT_TIME_BITS 52u
-#define SLOT_TIME_MASK ((1ull << SLOT_TIME_BITS) - 1)
 #define SLOT_TRIES_MAX 63u
 
+/* One word, written whole: the lowest bits tell the state, then what was asked, then when. */
+#define SLOT_STATE 7u
+#define SLOT_OP_SHIFT 3u /* 2 bits: enum op */
+#define SLOT_TRIES_SHIFT 5u
+#define SLOT_COUNTED (1u << 11)
+#define SLOT_TIME_SHIFT 12u
+#define SLOT_TIME_MAX (UINT64_MAX >> SLOT_TIME_SHIFT)
+
 struct slot {
-    uint64_t sent_cycles : SLOT_TIME_BITS;
-    uint64_t state : 3;   /* enum slot_state */
-    uint64_t op : 2;      /* enum op */
-    uint64_t tries : 6;   /* how often the same was sent before */
-    uint64_t counted : 1; /* sent in the measured time */
+    uint64_t word;
     uint32_t number;
     uint32_t version; /* SET: the version it writes; GET: the one acknowledged before it left */
 };
+
+/* What match_take is to remember. tries: how often the same was sent before; counted: it is sent in
+ * the measured time. */
+static inline uint64_t slot_what(unsigned op, unsigned tries, bool counted)
+{
+    return (uint64_t)op << SLOT_OP_SHIFT | (uint64_t)tries << SLOT_TRIES_SHIFT |
+           (counted ? SLOT_COUNTED : 0);
+}
+
+static inline enum slot_state slot_state(const struct slot *slot)
+{
+    return (enum slot_state)(slot->word & SLOT_STATE);
+}
+
+static inline unsigned slot_op(const struct slot *slot)
+{
+    return (unsigned)(slot->word >> SLOT_OP_SHIFT & 3);
+}
+
+static inline unsigned slot_tries(const struct slot *slot)
+{
+    return (unsigned)(slot->word >> SLOT_TRIES_SHIFT & SLOT_TRIES_MAX);
+}
+
+static inline bool slot_counted(const struct slot *slot)
+{
+    return (slot->word & SLOT_COUNTED) != 0;
+}
+
+/* Cycles since the request of this slot left. */
+static inline uint64_t slot_age(const struct slot *slot, uint64_t now)
+{
+    return (now - (slot->word >> SLOT_TIME_SHIFT)) & SLOT_TIME_MAX;
+}
 
 struct match_flow {
     uint32_t next;   /* id to hand out next, modulo nb_ids */
@@ -40,8 +77,10 @@ struct match_flow {
 struct match {
     uint32_t nb_flows;
     uint32_t nb_ids; /* of a flow: a power of two */
+    uint32_t ids_shift;
     uint32_t nb_in_flight;
     uint64_t timeout_cycles, rest_cycles;
+    uint64_t look_cycles; /* none in flight can have timed out before this */
     struct match_flow *flows;
     struct slot *slots; /* nb_flows * nb_ids */
 };
@@ -51,22 +90,76 @@ bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t
                 uint64_t rest_cycles);
 void match_close(struct match *match);
 
-/* Take an id: the slot, SLOT_IN_FLIGHT, with sent_cycles set to now; NULL when none is free. */
-struct slot *match_take(struct match *match, uint32_t flow, uint64_t now, uint16_t *id);
-
-/*
- * A reply came. Returns the slot of its id with *before telling what it was: IN_FLIGHT (it is
- * ANSWERED now), LOST (LATE now), ANSWERED or LATE (a duplicate). NULL: never sent.
- */
-struct slot *match_reply(struct match *match, uint32_t flow, uint16_t id, enum slot_state *before);
-
 /* The next request of the flow that has timed out by `now`, LOST from here on; NULL: no more. */
 struct slot *match_expire(struct match *match, uint32_t flow, uint64_t now);
 
-/* Cycles since the request of this slot left. */
-static inline uint64_t slot_age(const struct slot *slot, uint64_t now)
+/* False: no request of any flow has timed out by `now`, so there is nothing to expire. */
+static inline bool match_may_expire(const struct match *match, uint64_t now)
 {
-    return (now - slot->sent_cycles) & SLOT_TIME_MASK;
+    return (int64_t)(now - match->look_cycles) >= 0;
+}
+
+/* All that had timed out by `now` was expired: when is it worth looking again? */
+void match_look_again(struct match *match, uint64_t now);
+
+static inline struct slot *match_slot(const struct match *match, uint32_t flow, uint32_t turn)
+{
+    return &match->slots[((size_t)flow << match->ids_shift) + (turn & (match->nb_ids - 1))];
+}
+
+/* match_take where the next id is not simply free. */
+struct slot *match_take_rest(struct match *match, uint32_t flow, uint64_t sent_cycles,
+                             uint64_t what, uint16_t *id);
+
+static inline struct slot *match_take_next(struct match *match, uint32_t flow_index,
+                                           uint64_t sent_cycles, uint64_t what, uint16_t *id)
+{
+    struct match_flow *flow = &match->flows[flow_index];
+    struct slot *slot = match_slot(match, flow_index, flow->next);
+
+    if (flow->next - flow->oldest == match->nb_ids)
+        flow->oldest++; /* it was answered or lost, and is about to be used anew */
+    *id = (uint16_t)(flow->next++ & (match->nb_ids - 1));
+    slot->word = sent_cycles << SLOT_TIME_SHIFT | what | SLOT_IN_FLIGHT;
+    match->nb_in_flight++;
+    return slot;
+}
+
+/* Take an id: the slot, IN_FLIGHT since sent_cycles, with `what` in it (slot_what); NULL when none
+ * is free. */
+static inline struct slot *match_take(struct match *match, uint32_t flow, uint64_t sent_cycles,
+                                      uint64_t what, uint16_t *id)
+{
+    struct slot *slot = match_slot(match, flow, match->flows[flow].next);
+    enum slot_state state = slot_state(slot);
+
+    __builtin_prefetch(slot + 16, 1); /* the ids of four lines ahead */
+    if (__builtin_expect(state != SLOT_ANSWERED && state != SLOT_FREE, 0))
+        return match_take_rest(match, flow, sent_cycles, what, id);
+    return match_take_next(match, flow, sent_cycles, what, id);
+}
+
+/* The slot of an id that came with a reply; NULL where there is no such id. */
+static inline struct slot *match_find(const struct match *match, uint32_t flow, uint16_t id)
+{
+    return id < match->nb_ids ? match_slot(match, flow, id) : NULL;
+}
+
+/*
+ * A reply to this slot's id came. Returns what it was before: IN_FLIGHT (it is ANSWERED now), LOST
+ * (LATE now), ANSWERED or LATE (a duplicate), FREE (never sent).
+ */
+static inline enum slot_state match_reply(struct match *match, struct slot *slot)
+{
+    enum slot_state before = slot_state(slot);
+
+    if (__builtin_expect(before == SLOT_IN_FLIGHT, 1)) {
+        slot->word += SLOT_ANSWERED - SLOT_IN_FLIGHT;
+        match->nb_in_flight--;
+    } else if (before == SLOT_LOST) {
+        slot->word += SLOT_LATE - SLOT_LOST;
+    }
+    return before;
 }
 
 #endif

@@ -37,15 +37,20 @@ static inline uint32_t record_place(uint64_t ns)
     return bucket * RECORD_HALF + (uint32_t)(ns >> bucket);
 }
 
-static inline void record_add(struct record *record, uint64_t ns)
+static inline void record_add_many(struct record *record, uint64_t ns, uint64_t nb)
 {
     uint32_t place = record_place(ns);
 
-    record->counts[place]++;
+    record->counts[place] += nb;
     if (place < record->low)
         record->low = place;
     if (place >= record->high)
         record->high = place + 1;
+}
+
+static inline void record_add(struct record *record, uint64_t ns)
+{
+    record_add_many(record, ns, 1);
 }
 
 #endif

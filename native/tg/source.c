@@ -4,11 +4,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-bool source_open(struct source *source, struct workload *workload, uint32_t window)
+bool source_open(struct source *source, struct workload *workload, uint32_t room)
 {
     *source = (struct source){.nb_keys = workload->nb_keys, .workload = workload};
-    source->again_room = window;
-    source->again = calloc(window, sizeof(*source->again));
+    source->again_room = room;
+    source->again = calloc(room, sizeof(*source->again));
     return source->again != NULL;
 }
 
@@ -36,9 +36,8 @@ unsigned source_fill(struct source *source, struct draw *draws, unsigned nb)
         source->again_head = (source->again_head + 1) % source->again_room;
     }
     if (source->phase == PHASE_MIX) {
-        while (n < nb)
-            draws[n++] = workload_draw(source->workload);
-        return n;
+        workload_fill(source->workload, draws + n, nb - n);
+        return nb;
     }
     for (; n < nb && source->next < source->nb_keys; n++)
         draws[n] = (struct draw){.number = source->next++,

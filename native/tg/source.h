@@ -19,12 +19,12 @@ struct source {
     uint32_t next; /* preload, verify: the next key */
     uint32_t nb_done;
     struct workload *workload;
-    struct draw *again; /* ring: to be sent once more; never more than the window's room */
+    struct draw *again; /* ring: to be sent once more; never more than in flight and drawn ahead */
     uint32_t again_head, nb_again, again_room;
 };
 
-/* window: most requests in flight. False when memory is short. */
-bool source_open(struct source *source, struct workload *workload, uint32_t window);
+/* room: most requests that are in flight or drawn. False when memory is short. */
+bool source_open(struct source *source, struct workload *workload, uint32_t room);
 void source_close(struct source *source);
 
 void source_start(struct source *source, enum phase phase);

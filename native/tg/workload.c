@@ -34,35 +34,48 @@ void workload_init(struct workload *workload, const struct workload_config *conf
     workload->step = (uint64_t)(0.6180339887498949 * config->nb_keys) | 1;
     while (divisor(workload->step, config->nb_keys) != 1)
         workload->step++;
+    workload->reciprocal = UINT64_MAX / config->nb_keys;
     workload->shift = random_next(&workload->random) % config->nb_keys;
     if (config->zipf > 0)
         zipf_init(&workload->zipf, config->nb_keys, config->zipf);
 }
 
-static uint32_t key_draw(struct workload *workload)
+/* x mod nb_keys without a division: for x < 2^62 the quotient is at most 1 too small. */
+static inline uint32_t key_wrap(const struct workload *workload, uint64_t x)
 {
-    if (workload->zipf.nb_segments == 0)
-        return random_scale((uint32_t)(random_next(&workload->random) >> 32), workload->nb_keys);
-    return (uint32_t)((zipf_draw(&workload->zipf, &workload->random) * workload->step +
-                       workload->shift) %
-                      workload->nb_keys);
+    uint64_t quotient = (uint64_t)(((unsigned __int128)x * workload->reciprocal) >> 64);
+    uint64_t rest = x - quotient * workload->nb_keys;
+
+    return (uint32_t)(rest >= workload->nb_keys ? rest - workload->nb_keys : rest);
 }
 
-struct draw workload_draw(struct workload *workload)
+static inline uint32_t key_draw(const struct workload *workload, struct random *random)
 {
-    uint32_t bits = (uint32_t)(random_next(&workload->random) >> 32);
-    struct draw draw = {.number = key_draw(workload), .op = OP_GET};
+    if (workload->zipf.nb_segments == 0)
+        return random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
+    return key_wrap(workload,
+                    zipf_draw(&workload->zipf, random) * workload->step + workload->shift);
+}
 
-    if (bits < workload->below_set)
-        draw.op = OP_SET;
-    else if (bits < workload->below_miss)
-        draw.number += workload->nb_keys;
-    return draw;
+void workload_fill(struct workload *workload, struct draw *draws, unsigned nb)
+{
+    struct random random = workload->random; /* a register, as long as this takes */
+
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t bits = (uint32_t)(random_next(&random) >> 32);
+        bool set = bits < workload->below_set;
+        bool miss = !set && bits < workload->below_miss;
+
+        draws[i] =
+            (struct draw){.number = key_draw(workload, &random) + (miss ? workload->nb_keys : 0),
+                          .op = set ? OP_SET : OP_GET};
+    }
+    workload->random = random;
 }
 
 void workload_redraw(struct workload *workload, struct draw *draw)
 {
     uint32_t base = draw->number < workload->nb_keys ? 0 : workload->nb_keys;
 
-    draw->number = base + key_draw(workload);
+    draw->number = base + key_draw(workload, &workload->random);
 }

@@ -34,13 +34,22 @@ struct workload {
     uint32_t nb_keys;
     uint32_t below_set, below_miss; /* of 2^32 */
     uint64_t step, shift;
+    uint64_t reciprocal; /* 2^64 / nb_keys, rounded down */
     struct random random;
     struct zipf zipf; /* nb_segments 0: uniform */
 };
 
 void workload_init(struct workload *workload, const struct workload_config *config);
 
-struct draw workload_draw(struct workload *workload);
+void workload_fill(struct workload *workload, struct draw *draws, unsigned nb);
+
+static inline struct draw workload_draw(struct workload *workload)
+{
+    struct draw draw;
+
+    workload_fill(workload, &draw, 1);
+    return draw;
+}
 
 /* Another key for the same draw. */
 void workload_redraw(struct workload *workload, struct draw *draw);

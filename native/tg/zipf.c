@@ -21,8 +21,10 @@ static uint32_t segments_cut(struct zipf *zipf, double *weights, uint32_t nb_ran
             nb = nb_ranks - first;
         segment->first = first;
         segment->nb_ranks = nb;
-        /* Rounded down a little, so that rounding to float never keeps too many. */
-        segment->sure = (float)(pow((double)first + nb, -zipf->exponent) / weight * (1 - 1e-6));
+        /* Rounded down a little, so that rounding never keeps too many; what is alone is kept. */
+        segment->sure = nb == 1 ? UINT32_MAX
+                                : (uint32_t)(pow((double)first + nb, -zipf->exponent) / weight *
+                                             (1 - 1e-6) * UINT32_MAX);
         weights[n++] = weight * nb;
     }
     return n;
@@ -69,31 +71,16 @@ void zipf_init(struct zipf *zipf, uint32_t nb_ranks, double exponent)
     aliases_make(zipf, weights);
 }
 
-static uint32_t segment_draw(const struct zipf *zipf, struct random *random)
+static bool is_kept(const struct zipf *zipf, const struct zipf_try *try)
 {
-    uint64_t bits = random_next(random);
-    uint32_t i = random_scale((uint32_t)bits, zipf->nb_segments);
+    double keep = try->bits * 0x1p-32;
 
-    return (uint32_t)(bits >> 32) < zipf->segments[i].threshold ? i : zipf->segments[i].alias;
+    return try->sure || keep < pow((try->rank + 1.0) / (try->first + 1.0), -zipf->exponent);
 }
 
-uint32_t zipf_draw(const struct zipf *zipf, struct random *random)
+uint32_t zipf_draw_on(const struct zipf *zipf, struct random *random, struct zipf_try try)
 {
-    uint32_t rank = 0;
-
-    for (unsigned i = 0; i < DRAWS_MAX; i++) {
-        const struct zipf_segment *segment = &zipf->segments[segment_draw(zipf, random)];
-        uint64_t bits;
-        double keep;
-
-        if (segment->nb_ranks == 1)
-            return segment->first;
-        bits = random_next(random);
-        rank = segment->first + random_scale((uint32_t)bits, segment->nb_ranks);
-        keep = (double)(bits >> 32) * 0x1p-32;
-        if (keep < segment->sure ||
-            keep < pow((rank + 1.0) / (segment->first + 1.0), -zipf->exponent))
-            return rank;
-    }
-    return rank;
+    for (unsigned i = 1; i < DRAWS_MAX && !is_kept(zipf, &try); i++)
+        try = zipf_try(zipf, random);
+    return try.rank;
 }

@@ -10,6 +10,20 @@
 
 static struct match match;
 
+static struct slot *take(uint32_t flow, uint64_t now, uint16_t *id)
+{
+    return match_take(&match, flow, now, slot_what(1, 63, true), id);
+}
+
+/* The slot of what a reply answers, and what it was before; NULL: never sent. */
+static struct slot *reply(uint32_t flow, uint16_t id, enum slot_state *before)
+{
+    struct slot *slot = match_find(&match, flow, id);
+
+    *before = slot == NULL ? SLOT_FREE : match_reply(&match, slot);
+    return *before == SLOT_FREE ? NULL : slot;
+}
+
 static void begin(uint32_t nb_flows)
 {
     EXPECT(match_open(&match, nb_flows, 1, TIMEOUT, REST));
@@ -22,13 +36,13 @@ static void answered_once_then_duplicate(void)
     uint16_t id;
 
     begin(2);
-    slot = match_take(&match, 1, 10, &id);
-    EXPECT(slot != NULL && slot->state == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
-    EXPECT(match_reply(&match, 0, id, &before) == NULL); /* the other flow never sent it */
-    EXPECT(match_reply(&match, 1, id, &before) == slot && before == SLOT_IN_FLIGHT);
+    slot = take(1, 10, &id);
+    EXPECT(slot != NULL && slot_state(slot) == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
+    EXPECT(reply(0, id, &before) == NULL); /* the other flow never sent it */
+    EXPECT(reply(1, id, &before) == slot && before == SLOT_IN_FLIGHT);
     EXPECT(match.nb_in_flight == 0);
-    EXPECT(match_reply(&match, 1, id, &before) == slot && before == SLOT_ANSWERED);
-    EXPECT(match_reply(&match, 1, (uint16_t)(id + 1), &before) == NULL);
+    EXPECT(reply(1, id, &before) == slot && before == SLOT_ANSWERED);
+    EXPECT(reply(1, (uint16_t)(id + 1), &before) == NULL);
     EXPECT(match_expire(&match, 1, 1000000) == NULL);
     match_close(&match);
 }
@@ -40,14 +54,14 @@ static void lost_then_late_then_duplicate(void)
     uint16_t id;
 
     begin(1);
-    slot = match_take(&match, 0, 10, &id);
+    slot = take(0, 10, &id);
     EXPECT(match_expire(&match, 0, 5) == NULL); /* a time before it left */
     EXPECT(match_expire(&match, 0, 10 + TIMEOUT - 1) == NULL);
     EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == slot);
-    EXPECT(slot->state == SLOT_LOST && match.nb_in_flight == 0);
+    EXPECT(slot_state(slot) == SLOT_LOST && match.nb_in_flight == 0);
     EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == NULL);
-    EXPECT(match_reply(&match, 0, id, &before) == slot && before == SLOT_LOST);
-    EXPECT(match_reply(&match, 0, id, &before) == slot && before == SLOT_LATE);
+    EXPECT(reply(0, id, &before) == slot && before == SLOT_LOST);
+    EXPECT(reply(0, id, &before) == slot && before == SLOT_LATE);
     EXPECT(match.nb_in_flight == 0);
     match_close(&match);
 }
@@ -60,8 +74,8 @@ static void the_oldest_are_lost_first(void)
 
     begin(1);
     for (unsigned i = 0; i < 4; i++)
-        slots[i] = match_take(&match, 0, 10 * i, &ids[i]);
-    match_reply(&match, 0, ids[1], &before);
+        slots[i] = take(0, 10 * i, &ids[i]);
+    reply(0, ids[1], &before);
     EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[0]);
     EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[2]);
     EXPECT(match_expire(&match, 0, TIMEOUT + 25) == NULL);
@@ -78,8 +92,8 @@ static unsigned round_count(uint64_t now, uint16_t id)
     for (uint32_t i = 0; i < match.nb_ids; i++) {
         uint16_t taken;
 
-        EXPECT(match_take(&match, 0, now, &taken) != NULL);
-        EXPECT(match_reply(&match, 0, taken, &before) != NULL && before == SLOT_IN_FLIGHT);
+        EXPECT(take(0, now, &taken) != NULL);
+        EXPECT(reply(0, taken, &before) != NULL && before == SLOT_IN_FLIGHT);
         nb += taken == id;
     }
     return nb;
@@ -90,7 +104,7 @@ static void a_lost_id_rests(void)
     uint16_t id;
 
     begin(1);
-    EXPECT(match_take(&match, 0, 0, &id) != NULL);
+    EXPECT(take(0, 0, &id) != NULL);
     EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
     EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
     EXPECT(round_count(TIMEOUT + REST, id) == 1);
@@ -103,9 +117,9 @@ static void a_late_id_rests_too(void)
     uint16_t id;
 
     begin(1);
-    EXPECT(match_take(&match, 0, 0, &id) != NULL);
+    EXPECT(take(0, 0, &id) != NULL);
     EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
-    EXPECT(match_reply(&match, 0, id, &before) != NULL && before == SLOT_LOST);
+    EXPECT(reply(0, id, &before) != NULL && before == SLOT_LOST);
     EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
     match_close(&match);
 }
@@ -118,18 +132,18 @@ static void ids_run_out_and_come_back(void)
 
     begin(1);
     for (uint32_t i = 0; i < match.nb_ids; i++) {
-        EXPECT(match_take(&match, 0, 0, &id) != NULL);
+        EXPECT(take(0, 0, &id) != NULL);
         if (i == 0)
             first = id;
     }
-    EXPECT(match_take(&match, 0, 0, &id) == NULL); /* all are in flight */
-    EXPECT(match_reply(&match, 0, first, &before) != NULL);
-    EXPECT(match_take(&match, 0, 0, &id) != NULL && id == first);
+    EXPECT(take(0, 0, &id) == NULL); /* all are in flight */
+    EXPECT(reply(0, first, &before) != NULL);
+    EXPECT(take(0, 0, &id) != NULL && id == first);
     while (match_expire(&match, 0, TIMEOUT) != NULL)
         nb_lost++;
     EXPECT(nb_lost == match.nb_ids && match.nb_in_flight == 0);
-    EXPECT(match_take(&match, 0, TIMEOUT, &id) == NULL); /* all rest */
-    EXPECT(match_take(&match, 0, TIMEOUT + REST, &id) != NULL);
+    EXPECT(take(0, TIMEOUT, &id) == NULL); /* all rest */
+    EXPECT(take(0, TIMEOUT + REST, &id) != NULL);
     match_close(&match);
 }
 
@@ -142,11 +156,11 @@ static void the_oldest_is_found_after_a_wrap(void)
 
     begin(1);
     for (uint32_t i = 0; i < match.nb_ids - 1; i++) {
-        EXPECT(match_take(&match, 0, 0, &id) != NULL);
-        EXPECT(match_reply(&match, 0, id, &before) != NULL);
+        EXPECT(take(0, 0, &id) != NULL);
+        EXPECT(reply(0, id, &before) != NULL);
     }
-    old = match_take(&match, 0, 0, &id);
-    EXPECT(match_take(&match, 0, TIMEOUT, &id) != NULL && id == 0);
+    old = take(0, 0, &id);
+    EXPECT(take(0, TIMEOUT, &id) != NULL && id == 0);
     EXPECT(match_expire(&match, 0, TIMEOUT) == old);
     EXPECT(match_expire(&match, 0, TIMEOUT) == NULL && match.nb_in_flight == 1);
     match_close(&match);
@@ -161,10 +175,10 @@ static void in_flight_is_conserved(void)
 
     begin(1024); /* the smallest number of ids a flow can have */
     for (uint64_t now = 0; now < 40 * match.nb_ids; now++) {
-        if (match_take(&match, 3, now, &id) != NULL) {
+        if (take(3, now, &id) != NULL) {
             nb_sent++;
             if (now % 7 != 0) {
-                EXPECT(match_reply(&match, 3, id, &before) != NULL && before == SLOT_IN_FLIGHT);
+                EXPECT(reply(3, id, &before) != NULL && before == SLOT_IN_FLIGHT);
                 nb_answered++;
             }
         }
@@ -182,7 +196,7 @@ static void ids_are_checked(void)
 
     begin(1024);
     EXPECT(match.nb_ids < 65536);
-    EXPECT(match_reply(&match, 1023, 65535, &before) == NULL);
+    EXPECT(reply(1023, 65535, &before) == NULL);
     match_close(&match);
 }
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bytes in whole registers: reading them once, ten digits of a number at a time, and texts of which
+ * only an id and a number vary.
+ */
+#ifndef NEARMETAL_TG_WORDS_H
+#define NEARMETAL_TG_WORDS_H
+
+#include <emmintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PATTERN_BYTES_MAX 320u
+#define PATTERN_CHUNK 16u
+#define DIGITS 10u
+
+/* Out of memory that another side may be writing: what is read stays a register, and is not read
+ * again for the next decision. */
+static inline uint64_t word_read(const uint8_t *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, sizeof(word));
+    __asm__("" : "+r"(word));
+    return word;
+}
+
+static inline uint16_t word_read_short(const uint8_t *from)
+{
+    uint16_t word;
+
+    memcpy(&word, from, sizeof(word));
+    __asm__("" : "+r"(word));
+    return word;
+}
+
+/* A number in ten decimal digits, as they lie in memory. */
+struct digits {
+    uint16_t high; /* the first two */
+    uint64_t low;
+};
+
+/* Eight digits are halved three times, all pieces at once: 10486 / 2^20 is 1/100 for what is below
+ * 10,000, and 103 / 2^10 is 1/10 for what is below 100. */
+static inline struct digits digits_make(uint32_t number)
+{
+    uint32_t high = number / 100000000, low = number % 100000000;
+    uint64_t fours = low / 10000 | (uint64_t)(low % 10000) << 32, twos, ones;
+    uint64_t part = (fours * 10486) >> 20 & 0x0000007f0000007f;
+
+    twos = part | (fours - 100 * part) << 16;
+    part = (twos * 103) >> 10 & 0x000f000f000f000f;
+    ones = part | (twos - 10 * part) << 8;
+    part = (high * 103) >> 10; /* high is at most 42 */
+    return (struct digits){.high = (uint16_t)((part | (high - 10 * part) << 8) + 0x3030),
+                           .low = ones + 0x3030303030303030};
+}
+
+/* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere.
+ */
+struct pattern {
+    uint32_t bytes; /* PATTERN_CHUNK..PATTERN_BYTES_MAX */
+    uint32_t digits_at;
+    uint8_t text[PATTERN_BYTES_MAX];
+    uint8_t mask[PATTERN_BYTES_MAX]; /* 0 where it varies, else 0xff */
+};
+
+/* The last chunk ends where the text ends, over part of the one before it. */
+static inline void pattern_write(const struct pattern *pattern, uint8_t *room, uint16_t id,
+                                 struct digits digits)
+{
+    const uint32_t last = pattern->bytes - PATTERN_CHUNK;
+    uint16_t high_first = __builtin_bswap16(id);
+
+    for (uint32_t at = 0; at < last; at += PATTERN_CHUNK)
+        memcpy(room + at, pattern->text + at, PATTERN_CHUNK);
+    memcpy(room + last, pattern->text + last, PATTERN_CHUNK);
+    memcpy(room, &high_first, sizeof(high_first));
+    memcpy(room + pattern->digits_at, &digits.high, sizeof(digits.high));
+    memcpy(room + pattern->digits_at + 2, &digits.low, sizeof(digits.low));
+}
+
+static inline __m128i pattern_load(const uint8_t *from)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+static inline __m128i pattern_chunk(const struct pattern *pattern, const uint8_t *bytes,
+                                    uint32_t at)
+{
+    return _mm_and_si128(_mm_xor_si128(pattern_load(bytes + at), pattern_load(pattern->text + at)),
+                         pattern_load(pattern->mask + at));
+}
+
+/* 0 where pattern->bytes bytes are the pattern's, with this id and number. */
+static inline uint64_t pattern_differs(const struct pattern *pattern, const uint8_t *bytes,
+                                       uint16_t id, struct digits digits)
+{
+    const uint32_t last = pattern->bytes - PATTERN_CHUNK;
+    __m128i differs = pattern_chunk(pattern, bytes, last);
+    uint64_t varying, low;
+    uint16_t got_id, high;
+
+    for (uint32_t at = 0; at < last; at += PATTERN_CHUNK)
+        differs = _mm_or_si128(differs, pattern_chunk(pattern, bytes, at));
+    memcpy(&got_id, bytes, sizeof(got_id));
+    memcpy(&high, bytes + pattern->digits_at, sizeof(high));
+    memcpy(&low, bytes + pattern->digits_at + 2, sizeof(low));
+    varying = (uint64_t)(got_id ^ __builtin_bswap16(id)) | (uint64_t)(high ^ digits.high) |
+              (low ^ digits.low);
+    return varying |
+           (0xffffu ^ (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())));
+}
+
+#endif
