@@ -15,10 +15,12 @@ from pydantic import BaseModel
 
 from nearmetal import build, lab, machine, report, run, topology
 from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.lab import hugepages
 from nearmetal.paths import source_root
+from nearmetal.places import eal
 from nearmetal.progress import Shown
 from nearmetal.report import Report
-from nearmetal.spec import Spec
+from nearmetal.spec import Spec, at, memory_bytes, points
 
 _PRELOAD_PER_S = {"host-py": 15_000}  # rough, for the estimate only
 _OTHERS_PRELOAD_PER_S = 200_000
@@ -47,7 +49,8 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
     began = time.monotonic()
     try:
         shown.stage("bringing up the wire")
-        with topology.up_all(row.rung.wire for row in chosen.rungs) as wires:
+        rungs = [row.rung for row in chosen.rungs]
+        with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
             _leave(folder / "topology.json", wires)
             run.run(chosen, built, wires, folder, shown)
     except BaseException:
@@ -63,13 +66,27 @@ def _leave(path: Path, value: BaseModel) -> None:
 
 
 def programs(chosen: Spec) -> list[str]:
-    """What the rows of a spec start, and the generator."""
+    """What the rows of a spec start, their generators, and what asks them the corpus."""
     names = {
         build.program_of(row.rung.name, row.rung.datapath, service)
         for row in chosen.rungs
         for service in row.services
     }
-    return sorted(names | {"nm-load"})
+    names |= {row.rung.generator for row in chosen.rungs}
+    if any(row.rung.wire == "vhost-user" for row in chosen.rungs):
+        names.add("nm-relay")
+    return sorted(names)
+
+
+def hugepages_bytes(chosen: Spec) -> int:
+    """What the largest server wants in huge pages; only one is alive at a time."""
+    sizes = [
+        eal.MEMORY_BYTES + memory_bytes(at(chosen, point), row.rung.name)
+        for row in chosen.rungs
+        if row.rung.hugepages
+        for point in points(chosen)
+    ]
+    return max(sizes) + hugepages.PAGE_BYTES if sizes else 0
 
 
 def estimate(chosen: Spec) -> tuple[float, int]:
@@ -79,11 +96,13 @@ def estimate(chosen: Spec) -> tuple[float, int]:
     for row in chosen.rungs:
         rate = _PRELOAD_PER_S.get(row.rung.name, _OTHERS_PRELOAD_PER_S)
         for service in row.services:
-            preload_s = 2 * chosen.workload.keys / rate if service == "kv" else 0
-            corpus_s = 2
-            trial_s = 1 + preload_s + chosen.warmup_s + chosen.measured_s
-            seconds += corpus_s + row.rounds * trial_s
-            trials += row.rounds
+            seconds += 2  # the quick corpus
+            for point in points(chosen):
+                keys = at(chosen, point).workload.keys
+                preload_s = 2 * keys / rate if service == "kv" else 0
+                trial_s = 1 + preload_s + chosen.warmup_s + chosen.measured_s
+                seconds += row.rounds * trial_s
+                trials += row.rounds
     return seconds, trials * _DISK_BYTES
 
 

@@ -119,8 +119,8 @@ def why_not(program: str) -> str | None:
     """Why a program cannot be had on this machine, found without building; None: it can."""
     if program == "python":
         return None
-    if program == "memcached":
-        return files.why_not("memcached")
+    if program in ("memcached", "dpdk-testpmd"):
+        return files.why_not(program)
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
     if program == "nm-null-veth":
@@ -128,6 +128,8 @@ def why_not(program: str) -> str | None:
             return "no compiler for BPF (package gcc-bpf)"
         if not _has_pkg("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
+    if program.startswith("nm-dpdk-") and not _has_pkg("libdpdk"):
+        return "no DPDK to link with (package libdpdk-dev)"
     return None
 
 

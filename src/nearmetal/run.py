@@ -22,11 +22,12 @@ from nearmetal import samples, sweep
 from nearmetal.build import Build, program_of
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.lab import cpus
+from nearmetal.pair import Bench
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Point, Sample
 from nearmetal.spec import Spec, at, points
 from nearmetal.topology import Topologies
-from nearmetal.trial import Bench, check, failed_sample, trial
+from nearmetal.trial import check, failed_sample, trial
 
 
 class Progress(Protocol):
@@ -67,8 +68,10 @@ class _State:
 
 def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Progress) -> None:
     """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
-    if "nm-load" not in build.programs:
-        raise CannotRunError(f"nothing can be measured: {build.missing['nm-load']}")
+    generators = {row.rung.generator for row in spec.rungs}
+    if not generators & build.programs.keys():
+        reasons = "; ".join(build.missing[name] for name in sorted(generators))
+        raise CannotRunError(f"nothing can be measured: {reasons}")
     state = _State(_now(), skipped(spec, build, wires))
     todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
     try:
@@ -109,9 +112,12 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     reasons = {}
     for row in spec.rungs:
         for service in row.services:
-            program = program_of(row.rung.name, row.rung.datapath, service)
-            if program not in build.programs:
-                reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+            needed = [program_of(row.rung.name, row.rung.datapath, service), row.rung.generator]
+            if row.rung.wire == "vhost-user" and row.rung.place != "reference":
+                needed.append("nm-relay")  # carries the quick corpus
+            for program in needed:
+                if program not in build.programs:
+                    reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
         if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons

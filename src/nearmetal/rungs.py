@@ -26,6 +26,11 @@ class Rung(Frozen):
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
+    @property
+    def generator(self) -> str:
+        """The program that asks it."""
+        return "nm-load-vhost" if self.wire == "vhost-user" else "nm-load"
+
     def options(self) -> list[str]:
         """Its knobs as its program has them (docs/programs.md)."""
         batch = [] if self.batch is None else ["--batch", str(self.batch)]

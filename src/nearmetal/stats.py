@@ -158,7 +158,7 @@ def _identity(
         topology="p2p",
         accelerator=None,
         cores=standing.cores,
-        generator="nm-load",
+        generator=rung.generator,
         status=status,
         reason=reason,
         rounds=len(trials),

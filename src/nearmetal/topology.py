@@ -50,6 +50,12 @@ class Topology(Frozen):
     notes: tuple[str, ...] = ()
 
     @property
+    def socket(self) -> Path:
+        """vhost-user: where generator and server meet."""
+        assert self.directory is not None
+        return Path(self.directory) / "vhost"
+
+    @property
     def sut(self) -> Where:
         return Where(Path(self.sut_netns) if self.sut_netns else None, self.sut_cpu)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import run, trial
+from nearmetal import pair, run, trial
 from nearmetal.build import Build, Program
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.rungs import Rung, Service, find
@@ -105,7 +105,7 @@ def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int)
     """A run of a share of the peak, whose closed loop answers 90, 100, 110 a second."""
 
     def trial_of(
-        bench: trial.Bench, rung: Rung, service: Service, number: int, second: object
+        bench: pair.Bench, rung: Rung, service: Service, number: int, second: object
     ) -> Sample:
         failed = number == wrong_round and bench.point == Point()
         counts = dict.fromkeys(Counts.model_fields, 0)
@@ -145,7 +145,7 @@ def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
 ) -> None:
     asked = []
 
-    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+    def check(bench: pair.Bench, rung: object, service: Service) -> None:
         asked.append(service)
         raise NearmetalError("quick corpus: get_missing")
 
@@ -173,7 +173,7 @@ def test_nothing_without_the_generator(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+    def check(bench: pair.Bench, rung: object, service: Service) -> None:
         raise NearmetalError(f"{service} does not start")
 
     monkeypatch.setattr(run, "check", check)
@@ -188,7 +188,7 @@ def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(bench: trial.Bench, rung: object, service: Service) -> None:
+    def check(bench: pair.Bench, rung: object, service: Service) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "check", check)

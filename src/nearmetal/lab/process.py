@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -66,9 +66,9 @@ def environment() -> dict[str, str]:
 
 
 class Child:
-    """A running program that prints JSON lines."""
+    """A running program that prints JSON lines; one that `talks` is told what to do in words."""
 
-    def __init__(self, argv: Sequence[str | Path], where: Where) -> None:
+    def __init__(self, argv: Sequence[str | Path], where: Where, *, talks: bool = False) -> None:
         # The death signal follows the thread that forked, not the process.
         assert threading.current_thread() is threading.main_thread()
         self.name = Path(argv[0]).name
@@ -79,7 +79,7 @@ class Child:
         try:
             self._popen = subprocess.Popen(
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 env=environment(),
@@ -119,22 +119,18 @@ class Child:
 
     def stop(self, grace_s: float = 3.0) -> list[Event]:
         """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
-        stdout = self._popen.stdout
-        assert stdout is not None
-        if stdout.closed:
-            return []
-        try:
-            if self.running():
-                self._popen.terminate()
-            return self._rest(grace_s)
-        finally:
-            # Its own children too: the group is theirs alone.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self._popen.wait()
-            os.close(self._ended)
-            stdout.close()
-            self._stderr.close()
+        return [_parse(self.name, line) for line in self._stop(self._popen.terminate, grace_s)]
+
+    def say(self, words: str) -> None:
+        """One line to a program that talks; one that has ended does not hear it."""
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(words.encode() + b"\n")
+            self._popen.stdin.flush()
+
+    def leave(self, words: str, grace_s: float = 3.0) -> str:
+        """As stop, but it is told to end in words. Returns the lines that were not read yet."""
+        return b"\n".join(self._stop(lambda: self.say(words), grace_s)).decode(errors="replace")
 
     def failed(self) -> str | None:
         """Why it is not running any more, in words; None while it runs. Not after stop."""
@@ -153,7 +149,28 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _rest(self, grace_s: float) -> list[Event]:
+    def _stop(self, ask: Callable[[], None], grace_s: float) -> list[bytes]:
+        stdin, stdout = self._popen.stdin, self._popen.stdout
+        assert stdout is not None
+        if stdout.closed:
+            return []
+        try:
+            if self.running():
+                ask()
+            return self._rest(grace_s)
+        finally:
+            # Its own children too: the group is theirs alone.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+            os.close(self._ended)
+            stdout.close()
+            if stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stdin.close()
+            self._stderr.close()
+
+    def _rest(self, grace_s: float) -> list[bytes]:
         """Read until the program ends, or the grace is over."""
         deadline = time.monotonic() + grace_s
         waiting = [self._ended, self._stdout()]
@@ -163,10 +180,10 @@ class Child:
                 waiting.pop()
         while self._ready(0) and self._read(0):
             pass
-        events = []
+        lines = []
         while (line := self._line()) is not None:
-            events.append(_parse(self.name, line))
-        return events
+            lines.append(line)
+        return lines
 
     def _read(self, timeout_s: float) -> bool:
         """Read what is there, or wait. False at the end of the output."""
@@ -200,15 +217,14 @@ class Child:
 
 
 def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
-    """Resident memory, all of it."""
+    """Resident memory, all of it: huge pages are counted apart (proc(5), status)."""
     try:
         status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    for line in status.splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return None
+    sizes = {line.split()[0]: int(line.split()[1]) for line in status.splitlines() if " kB" in line}
+    small = sizes.get("VmRSS:")
+    return None if small is None else (small + sizes.get("HugetlbPages:", 0)) * 1024
 
 
 def _parse(name: str, line: bytes) -> Event:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -13,3 +14,6 @@ class Command:
     says_ready: bool  # prints the ready and final lines of docs/programs.md
     asks_stats: bool = False  # evictions are asked for with `stats`
     store_budget_bytes: int | None = None  # where the ready line does not tell
+    # How a poller tells its turns: counters lines on SIGUSR1, or testpmd's own words.
+    turns: Literal["", "counters", "testpmd"] = ""
+    answers_arp: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from nearmetal.build import Build, program_of
+from nearmetal.places import eal
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
 from nearmetal.topology import Topology
@@ -19,7 +20,12 @@ def command(
     for right in ("--allow", "--admin", "--trusted"):
         argv += [right, topology.subnet]
     argv += rung.options()
-    return Command(tuple(argv), says_ready=True)
+    if topology.directory is None:
+        return Command(tuple(argv), says_ready=True)
+    if rung.hugepages and topology.hugepages_bytes:
+        argv.append("--hugepages")
+    argv += ["--", *eal.arguments(rung, topology, topology.socket)]
+    return Command(tuple(argv), says_ready=True, turns="counters")
 
 
 def _program(rung: Rung, service: Service, build: Build) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nearmetal.build import Build
 from nearmetal.errors import CannotRunError
+from nearmetal.lab import testpmd
+from nearmetal.places import eal
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung
 from nearmetal.topology import Topology
@@ -17,6 +20,10 @@ def command(rung: Rung, build: Build, topology: Topology, memory_bytes: int, por
     """The row's program."""
     if rung.name == "memcached":
         return _memcached(build, topology, memory_bytes, port)
+    if rung.name == "testpmd":
+        return _testpmd(rung, build, topology)
+    if rung.name == "ceiling":
+        return _ceiling(rung, build, topology)
     assert rung.name == "limit-veth", rung.name
     return _limit_veth(build, topology, port)
 
@@ -42,3 +49,24 @@ def _limit_veth(build: Build, topology: Topology, port: int) -> Command:
     argv = [*build.programs["nm-null-veth"].argv(), "--iface", topology.sut_iface]
     argv += ["--port", str(port), "--peer", topology.tg_iface]
     return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=False)
+
+
+def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:
+    """DPDK's own echo: MACs, addresses and ports swapped, one forwarding core.
+
+    Its first lcore reads commands, the second forwards. It answers no ARP.
+    """
+    program = build.programs["dpdk-testpmd"]
+    argv = testpmd.program(Path(program.path), program.library_path)
+    argv += ["--single-file-segments", *eal.arguments(rung, topology, topology.socket, lcores=2)]
+    argv += ["--", "--interactive", "--auto-start", "--forward-mode=5tswap"]
+    argv += ["--record-core-cycles", f"--burst={rung.batch}", "--total-num-mbufs=8192"]
+    argv += [f"--rxd={rung.ring}", f"--txd={rung.ring}"]
+    return Command(tuple(argv), says_ready=False, turns="testpmd", answers_arp=False)
+
+
+def _ceiling(rung: Rung, build: Build, topology: Topology) -> Command:
+    """The null responder of vhost-user."""
+    argv = [*build.programs["nm-null-vhost"].argv(), "--socket", str(topology.socket)]
+    argv += ["--ring", str(rung.ring)]
+    return Command(tuple(argv), says_ready=True, turns="counters", answers_arp=False)

@@ -1,0 +1,198 @@
+"""Server and generator of a trial, up and facing each other on their wire.
+
+Over sockets an asker of its own waits for the server's first right answer, and the generator comes
+after it. On vhost-user the generator is the server's other end: it listens first, asks until the
+server answers, and goes on with its phases.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearmetal import corpus, load
+from nearmetal.build import Build
+from nearmetal.lab import relay
+from nearmetal.lab.netns import inside
+from nearmetal.lab.process import Child, ChildError, Event, SilentError
+from nearmetal.places import host, reference
+from nearmetal.places.command import Command
+from nearmetal.rungs import Rung, Service
+from nearmetal.samples import Point
+from nearmetal.spec import Spec, memory_bytes
+from nearmetal.topology import Topology
+
+START_S = 60.0
+_PORT = 11211  # on a wire of our own every port is free
+_SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
+_FRAME_REQUEST_BYTES_MAX = 1_472  # of 1,500 bytes of IP
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a trial is made with."""
+
+    spec: Spec  # at the trial's point
+    build: Build
+    topology: Topology
+    point: Point
+
+    @property
+    def frames(self) -> bool:
+        """Whether the generator speaks in frames."""
+        return self.topology.wire == "vhost-user"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running DUT."""
+
+    command: Command
+    child: Child
+    port: int
+    start_ms: float
+    store_budget_bytes: int | None
+
+
+@contextmanager
+def facing(
+    bench: Bench, rung: Rung, service: Service, number: int
+) -> Iterator[tuple[Server, Child]]:
+    """A fresh server that has answered, and a generator that has said `ready`."""
+    plan = _plan(bench, rung, service)
+    if bench.frames:
+        with _sharing_memory(plan, number) as both:
+            yield both
+        return
+    with _answering(plan) as server, _generator(plan, number) as generator:
+        expect("ready", next_event(generator, server.child, START_S))
+        yield server, generator
+
+
+def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
+    """The quick corpus, on a server of its own: what failed first, None where all passed."""
+    plan, top = _plan(bench, rung, service), bench.topology
+    if not bench.frames:
+        with _answering(plan), inside(top.tg.netns):
+            return corpus.quick_corpus(service, top.sut_addr, plan.port)
+    unix = top.socket.with_name("relay")
+    argv = bench.build.programs["nm-relay"].argv()
+    with (
+        relay.started(argv, _fresh(top.socket), _fresh(unix), top.tg) as carrier,
+        Child(plan.command.argv, top.sut) as dut,
+    ):
+        expect("up", next_event(carrier, dut, START_S))
+        with relay.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
+            return corpus.quick(service, asker, _FRAME_REQUEST_BYTES_MAX)
+
+
+def next_event(speaker: Child, dut: Child, timeout_s: float) -> Event:
+    """The next line of the generator; a server that has died is named instead of it."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            return speaker.event(min(left_s, _SLICE_S))
+        except ChildError as error:
+            if (reason := dut.failed()) is not None:
+                raise ChildError(reason) from error
+            if not isinstance(error, SilentError):
+                raise
+            if left_s <= _SLICE_S:
+                raise ChildError(f"{speaker.name} said nothing for {timeout_s:.0f} s") from error
+
+
+def expect(name: str, event: Event) -> Event:
+    """The event must be this one."""
+    if event["event"] != name:
+        raise ChildError(f"there came {event['event']!r} where {name!r} was due")
+    return event
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What stands on the wire."""
+
+    bench: Bench
+    rung: Rung
+    service: Service
+    command: Command
+    port: int
+
+
+def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
+    top = bench.topology
+    port = _free_port(top.sut_addr) if top.wire == "lo" else _PORT
+    memory = memory_bytes(bench.spec, rung.name)
+    if rung.place == "host":
+        command = host.command(rung, service, bench.build, top, memory, port)
+    else:
+        command = reference.command(rung, bench.build, top, memory, port)
+    return _Plan(bench, rung, service, command, port)
+
+
+@contextmanager
+def _sharing_memory(plan: _Plan, number: int) -> Iterator[tuple[Server, Child]]:
+    """The generator listens before the server starts: its start is all that is waited for."""
+    command, top = plan.command, plan.bench.topology
+    _fresh(top.socket)
+    with _generator(plan, number) as generator:
+        generator.expect("ready", START_S)
+        with Child(command.argv, top.sut, talks=command.turns == "testpmd") as dut:
+            answered = expect("first_answer", next_event(generator, dut, START_S))
+            yield _server(plan, dut, answered), generator
+
+
+@contextmanager
+def _answering(plan: _Plan) -> Iterator[Server]:
+    """Start the DUT and wait for its first right answer."""
+    top = plan.bench.topology
+    asking = [*_load_argv(plan), "--first-answer"]
+    # The asker is up before the server, so that the server's start is all that is waited for.
+    with Child(asking, top.tg) as asker, Child(plan.command.argv, top.sut) as dut:
+        answered = next_event(asker, dut, START_S)
+        asker.stop()
+        yield _server(plan, dut, answered)
+
+
+def _server(plan: _Plan, dut: Child, answered: Event) -> Server:
+    budget = plan.command.store_budget_bytes
+    if plan.command.says_ready:
+        budget = dut.expect("ready", START_S).get("store_budget_bytes")
+    start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
+    return Server(plan.command, dut, plan.port, start_ms, budget)
+
+
+def _generator(plan: _Plan, number: int) -> Child:
+    spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
+    argv = [*_load_argv(plan), *load.arguments(spec.workload, spec.window.of(plan.rung.wire))]
+    argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
+    if point.rate_per_s is not None:
+        argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
+    if plan.bench.frames:
+        argv += ["--socket", str(top.socket), "--source", top.tg_addr, "--await"]
+        argv += [] if plan.command.answers_arp else ["--target-mac", str(top.sut_mac)]
+    return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
+
+
+def _load_argv(plan: _Plan) -> list[str]:
+    target = f"{plan.bench.topology.sut_addr}:{plan.port}"
+    argv = plan.bench.build.programs[plan.rung.generator].argv()
+    return [*argv, "--target", target, "--service", plan.service]
+
+
+def _fresh(path: Path) -> Path:
+    """Nobody listens there any more: a socket's name stays when its program is killed."""
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _free_port(addr: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind((addr, 0))
+        port: int = udp.getsockname()[1]
+        return port

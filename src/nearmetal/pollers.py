@@ -1,0 +1,128 @@
+"""How busy both sides of a trial were, read at the two ends of its measured time.
+
+A polling program keeps its core at 100 %, so the kernel's accounts say little of it. Those of ours
+count the TSC cycles of turns that found something and of turns that found nothing, and print them
+when asked by a signal. testpmd counts the cycles of the former; the rest of the time it found
+nothing. Context switches tell whether somebody else had the core in between.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearmetal.lab import cpus, owner
+from nearmetal.lab.process import Child, ChildError, Event
+from nearmetal.pair import Server
+from nearmetal.samples import CoreTime, Poller
+from nearmetal.topology import Topology
+
+_TESTPMD = re.compile(r"cycles=(\d+) / total \D*packets=(\d+)")
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One end of the measured time."""
+
+    at_ns: int
+    sut: CoreTime
+    tg: CoreTime
+    sut_switches: tuple[int, int]  # voluntary, involuntary
+    tg_switches: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What a server's turns were, between two looks."""
+
+    busy_cycles: int
+    empty_cycles: int
+    frames: int  # received
+
+    @property
+    def share(self) -> float | None:
+        whole = self.busy_cycles + self.empty_cycles
+        return self.busy_cycles / whole if whole else None
+
+    @property
+    def cycles_per_frame(self) -> float | None:
+        return self.busy_cycles / self.frames if self.frames else None
+
+
+def look(topology: Topology, server: Server, generator: Child) -> Look:
+    """Read now, and ask the server for its counters, which are read at its end."""
+    if server.command.turns == "counters":
+        os.kill(server.child.pid, signal.SIGUSR1)
+    elif server.command.turns == "testpmd":
+        server.child.say("show fwd stats all")
+    return Look(
+        time.monotonic_ns(),
+        cpus.time_of(topology.sut_cpu),
+        cpus.time_of(topology.tg_cpu),
+        switches(server.child.pid),
+        switches(generator.pid),
+    )
+
+
+def switches(pid: int, proc: Path = owner.PROC) -> tuple[int, int]:
+    """Context switches of a process so far, over all its threads: proc(5), status."""
+    voluntary = involuntary = 0
+    for file in (proc / str(pid) / "task").glob("*/status"):
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # the thread has just ended
+            continue
+        for line in text.splitlines():
+            name, _, value = line.partition(":")
+            if name == "voluntary_ctxt_switches":
+                voluntary += int(value)
+            elif name == "nonvoluntary_ctxt_switches":
+                involuntary += int(value)
+    return voluntary, involuntary
+
+
+def of_counters(said: Sequence[Event]) -> Turns:
+    """From the two counters lines that the looks asked for."""
+    found = [event for event in said if event.get("event") == "counters"]
+    if len(found) != 2:
+        raise ChildError(f"the server was asked for its counters twice, and told {len(found)}")
+    names = ("busy_cycles", "empty_cycles", "received")
+    return Turns(*(found[1][name] - found[0][name] for name in names))
+
+
+def of_testpmd(words: str, elapsed_ns: int, tsc_hz: int) -> Turns:
+    """From the first two statistics among its words; the third is that of its end."""
+    found = [(int(cycles), int(packets)) for cycles, packets in _TESTPMD.findall(words)]
+    if len(found) < 2:
+        raise ChildError("testpmd told no cycles: its words are not those that we know")
+    busy, frames = (last - first for first, last in zip(found[0], found[1], strict=True))
+    return Turns(busy, max(0, elapsed_ns * tsc_hz // 10**9 - busy), frames)
+
+
+def server_poller(before: Look, after: Look, turns: Turns | None) -> Poller:
+    """The server's side; turns None: it does not count them."""
+    return Poller(
+        busy_cycles=turns.busy_cycles if turns else None,
+        empty_cycles=turns.empty_cycles if turns else None,
+        **_switched(before.sut_switches, after.sut_switches),
+    )
+
+
+def generator_poller(before: Look, after: Look, cycles: dict[str, int]) -> Poller:
+    """The generator's side, from what its result says of its cycles."""
+    return Poller(
+        busy_cycles=sum(spent for task, spent in cycles.items() if task != "empty"),
+        empty_cycles=cycles.get("empty"),
+        **_switched(before.tg_switches, after.tg_switches),
+    )
+
+
+def _switched(before: tuple[int, int], after: tuple[int, int]) -> dict[str, int]:
+    names = ("switches_voluntary", "switches_involuntary")
+    return {name: after[at] - before[at] for at, name in enumerate(names)}
