@@ -16,6 +16,10 @@
 
 #define BUFFERS_IN_CACHES 1024u /* of the pool's own cache, and of bursts under way */
 #define CACHE_BUFFERS 256u
+/* virtio puts a header of 12 bytes right before the frame, where by default the cache line before
+ * the frame's ends. So shifted, it shares a line with the frame's first 48 bytes: one line less to
+ * be fetched from the other side's core, per frame and direction. */
+#define VIRTIO_SHIFT_BYTES 16u
 #define COMPLAINT_BYTES 300u
 
 /*
@@ -100,6 +104,7 @@ static const char *port_start(struct device *device, const struct device_config 
     struct rte_eth_conf conf = {0};
     struct rte_eth_dev_info info;
     struct rte_ether_addr mac;
+    uint16_t shift;
 
     if (rte_eth_dev_info_get(port, &info) != 0 || rte_eth_macaddr_get(port, &mac) != 0)
         return "the DPDK port says nothing of itself";
@@ -110,8 +115,10 @@ static const char *port_start(struct device *device, const struct device_config 
     if (rte_eth_dev_configure(port, 1, 1, &conf) != 0 ||
         rte_eth_dev_adjust_nb_rx_tx_desc(port, &nb_rx, &nb_tx) != 0)
         return "the DPDK port takes no queue pair";
+    shift =
+        strncmp(info.driver_name, "net_virtio", strlen("net_virtio")) == 0 ? VIRTIO_SHIFT_BYTES : 0;
     device->pool = rte_pktmbuf_pool_create("nearmetal", (unsigned)nb_rx + nb_tx + BUFFERS_IN_CACHES,
-                                           CACHE_BUFFERS, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+                                           CACHE_BUFFERS, shift, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
     if (device->pool == NULL)
         return "DPDK has too little memory for its buffers: more hugepages, or a larger -m, give "
                "it";
