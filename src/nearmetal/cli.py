@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from nearmetal import load_options
 from nearmetal.errors import NearmetalError
 
 if TYPE_CHECKING:
@@ -220,33 +222,71 @@ def serve(
     raise typer.Exit(run(rung, Options(listen, memory, *rights, metrics, nic, poll)))
 
 
+@app.command(epilog="[bold]Example[/]  nearmetal switch --socket /run/nm.sock")
+def switch(
+    nic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IFACE|PCI", help="The port to the generator. Without it a veth pair is made."
+        ),
+    ] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option(help="Where the server connects.", show_default="a new one, printed"),
+    ] = None,
+    peer: Annotated[
+        str | None, typer.Option(metavar="MAC", help="With --nic: who is at its other end.")
+    ] = None,
+    server_mac: Annotated[
+        str, typer.Option(metavar="MAC", help="The server's.")
+    ] = "02:00:00:00:00:03",
+) -> None:
+    """Forward between a NIC-like port and a vhost-user socket, as a host with guests does.
+
+    DPDK's testpmd does the work, and polls. SIGTERM or Ctrl-C ends it and prints its counts.
+    """
+    from nearmetal.switch import switch as run
+
+    raise typer.Exit(run(nic, socket, peer, server_mac))
+
+
 @app.command(
     epilog="[bold]Examples[/]\n\n"
     "nearmetal load 127.0.0.1:11211 --for 10s\n\n"
-    "nearmetal load 10.0.0.1:11211 --window 512 --json"
+    "nearmetal load 10.0.0.1:11211 --window 512 --json\n\n"
+    "nearmetal load 10.0.0.1:11211 --rate 200000 --arrivals poisson\n\n"
+    "nearmetal load 10.0.0.1:11211 --sweep window=1,4,16,64,256\n\n"
+    "nearmetal load 10.0.0.2:11211 --vhost-user /run/nm.sock --source 10.0.0.1"
 )
 def load(
-    target: Annotated[str, typer.Argument(help="ADDR:PORT of a memcached-compatible UDP server.")],
-    service: Annotated[str, typer.Option(help="kv or echo.")] = "kv",
-    workload: Annotated[str, typer.Option(help="standard, smoke, or a spec file.")] = "standard",
-    window: Annotated[int, typer.Option(help="Requests in flight.", min=1, max=65_536)] = 128,
-    duration: Annotated[
-        str | None, typer.Option("--for", help="10s, 5m, 1h; default: until stopped.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The generator's own JSON lines.")
-    ] = False,
+    target: load_options.Target,
+    service: load_options.Service = "kv",
+    workload: load_options.WorkloadName = "standard",
+    window: load_options.Window = None,
+    rate: load_options.Rate = None,
+    arrivals: load_options.Arrivals = "constant",
+    sweep: load_options.Sweep = None,
+    lcores: load_options.Lcores = None,
+    vhost_user: load_options.VhostUser = None,
+    nic: load_options.Nic = None,
+    source: load_options.Source = None,
+    duration: load_options.Duration = None,
+    as_json: load_options.AsJson = False,
 ) -> None:
     """Drive a server with the traffic generator and check every answer. [bold]It writes keys.[/]
 
     The keys it writes begin with [bold]nm[/]; it preloads them, and again whenever the server was
     silent for over a second and came back. One line a second: replies a second, latency, lost and
-    wrong answers. Exit code 1 when an answer was wrong.
+    wrong answers, and what the generator's own cycles went into. Exit code 1 when an answer was
+    wrong.
     """
     from nearmetal.load import Options
     from nearmetal.load import load as run
 
-    raise typer.Exit(run(Options(target, service, workload, window, duration, as_json)))
+    asked = Options(target, service, workload, window, duration, as_json, rate, arrivals, lcores)
+    raise typer.Exit(
+        run(replace(asked, sweep=sweep, vhost_user=vhost_user, nic=nic, source=source))
+    )
 
 
 @app.command()

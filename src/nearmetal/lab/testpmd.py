@@ -26,6 +26,7 @@ _READY = b"Press enter to exit"
 _START_S = 20.0
 _END_S = 10.0
 _TAIL_BYTES = 600
+_OUTPUT_BYTES = 64 << 10  # of what it says, the last; its counts come at the end
 _PORT = re.compile(
     r"Forward statistics for port (\d+) .*?"
     r"RX-packets: (\d+)\s+RX-dropped: (\d+).*?TX-packets: (\d+)\s+TX-dropped: (\d+)",
@@ -71,15 +72,11 @@ class Testpmd:
     def pid(self) -> int:
         return self._popen.pid
 
-    @property
-    def ended(self) -> int:
-        """A descriptor that is readable when it says something or has ended."""
-        assert self._popen.stdout is not None
-        return self._popen.stdout.fileno()
-
-    def failed(self) -> str | None:
-        """Why it is not running any more; None while it runs."""
-        return None if self._popen.poll() is None else self._reason("ended")
+    def wait(self) -> str:
+        """Until it ends by itself; why."""
+        self._wait_for(None, None)
+        self._popen.wait()
+        return self._reason("ended")
 
     def stop(self) -> tuple[PortCounts, ...]:
         """End it; what each port did."""
@@ -99,19 +96,21 @@ class Testpmd:
     def __exit__(self, *_: object) -> None:
         self._kill()
 
-    def _wait_for(self, words: bytes | None, timeout_s: float) -> None:
+    def _wait_for(self, words: bytes | None, timeout_s: float | None) -> None:
         """Read until it says so, or until it ends where nothing is waited for."""
-        deadline = time.monotonic() + timeout_s
+        assert self._popen.stdout is not None
+        stdout = self._popen.stdout.fileno()
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while words is None or words not in self._output:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.ended], [], [], left)[0]:
-                raise ChildError(self._reason(f"did not come that far in {timeout_s:.0f} s"))
-            piece = os.read(self.ended, 1 << 16)
-            self._output += piece
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([stdout], [], [], left)[0]:
+                raise ChildError(self._reason(f"did not come that far in {timeout_s} s"))
+            piece = os.read(stdout, 1 << 16)
             if not piece:
                 if words is not None:
                     raise ChildError(self._reason("ended"))
                 return
+            self._output = (self._output + piece)[-_OUTPUT_BYTES:]
 
     def _kill(self) -> None:
         if self._stderr.closed:
@@ -129,7 +128,8 @@ class Testpmd:
         """With the last of what it said."""
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _TAIL_BYTES))
-        tail = " ".join(self._stderr.read().decode(errors="replace").split())
+        said = self._stderr.read() or self._output[-_TAIL_BYTES:]
+        tail = " ".join(said.decode(errors="replace").split())
         return f"testpmd {what}" + (f": {tail}" if tail else "")
 
 
