@@ -22,7 +22,7 @@ from nearmetal.pair import Server
 from nearmetal.samples import CoreTime, Poller
 from nearmetal.topology import Topology
 
-_TESTPMD = re.compile(r"cycles=(\d+) / total \D*packets=(\d+)")
+_TESTPMD = re.compile(r"cycles=(\d+) / total .*packets=(\d+)")
 _GRACE_S = 5.0
 
 
