@@ -47,13 +47,20 @@ void loop_close(struct loop *loop)
 
 void loop_start(struct loop *loop, enum phase phase, bool counted)
 {
+    uint64_t now = clock_cycles();
+
+    if (loop->paced)
+        pace_stop(loop->pace, now);
+    loop->paced = loop->pace != NULL && phase == PHASE_MIX;
+    if (loop->paced)
+        pace_start(loop->pace, now);
     source_start(&loop->source, phase);
     loop->next_draw = loop->end_draws = 0;
     loop->counted = counted;
     loop->phase_lost = loop->phase_wrong = loop->phase_missed = 0;
     loop->gave_up = false;
     loop->said[0] = '\0';
-    loop->last_reply_cycles = loop->round_cycles = clock_cycles();
+    loop->last_reply_cycles = loop->round_cycles = now;
 }
 
 static bool conflicts(const struct loop *loop, const struct draw *draw)
@@ -147,7 +154,7 @@ static unsigned requests_send(struct loop *loop, struct datagram *requests, unsi
     return made;
 }
 
-/* As many as are free to leave, and as there is room for. */
+/* As many as are free to leave, and due, and as there is room for. */
 static void turn_send(struct loop *loop, uint64_t now)
 {
     unsigned nb = loop->nb_free < PORT_BURST_MAX ? loop->nb_free : PORT_BURST_MAX;
@@ -157,10 +164,18 @@ static void turn_send(struct loop *loop, uint64_t now)
 
     draws_refill(loop);
     drawn = loop->end_draws - loop->next_draw;
-    nb = port_lend(loop->port, requests, nb < drawn ? nb : drawn);
-    for (unsigned i = 0; i < nb; i++)
-        sent_cycles[i] = now;
-    requests_send(loop, requests, nb, sent_cycles);
+    nb = nb < drawn ? nb : drawn;
+    if (loop->paced)
+        nb = pace_look(loop->pace, now, sent_cycles, nb);
+    else
+        for (unsigned i = 0; i < nb; i++)
+            sent_cycles[i] = now;
+    if (nb == 0)
+        return;
+    nb = port_lend(loop->port, requests, nb);
+    nb = requests_send(loop, requests, nb, sent_cycles);
+    if (loop->paced)
+        pace_leave(loop->pace, nb);
     draws_refill(loop);
 }
 
@@ -179,7 +194,7 @@ uint64_t loop_turn(struct loop *loop)
     if (round)
         answers_round(loop, begin);
     checked = clock_cycles();
-    if (loop->nb_free > 0)
+    if (loop->nb_free > 0 || loop->paced)
         turn_send(loop, checked);
     end = clock_cycles();
     if (nb > 0)

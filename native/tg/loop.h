@@ -2,7 +2,7 @@
 /*
  * The loop: a window of requests in flight, and a new one for each that was answered or
  * lost, on the flow that became free. A turn is: receive a burst, check it, time out what is lost,
- * draw and send as many as there is room for.
+ * draw and send as many as there is room for; in the open loop, of those that are due by pace.h.
  */
 #ifndef NEARMETAL_TG_LOOP_H
 #define NEARMETAL_TG_LOOP_H
@@ -15,6 +15,7 @@
 #include "format.h"
 #include "keys.h"
 #include "match.h"
+#include "pace.h"
 #include "port.h"
 #include "record.h"
 #include "source.h"
@@ -30,10 +31,12 @@ struct loop {
     struct workload workload;
     struct source source;
     struct match match;
-    bool echo;       /* the target returns requests unchanged */
-    bool no_overlap; /* no GET leaves while a SET of its key is in flight */
-    bool adopt;      /* verify: whatever version is found is the acknowledged one */
-    bool counted;    /* what leaves now belongs to the measured time */
+    bool echo;         /* the target returns requests unchanged */
+    bool no_overlap;   /* no GET leaves while a SET of its key is in flight */
+    bool adopt;        /* verify: whatever version is found is the acknowledged one */
+    bool counted;      /* what leaves now belongs to the measured time */
+    struct pace *pace; /* open loop: when requests of the mix are due; NULL: closed loop */
+    bool paced;        /* now */
     uint32_t window;
     uint16_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
     uint32_t free_mask, free_head, nb_free;

@@ -65,24 +65,24 @@ void pace_start(struct pace *pace, uint64_t now)
     pace->last_due = (unsigned __int128)now << 32;
     pace->looked_cycles = pace->stall_begin = pace->stall_end = now;
     pace->head = pace->nb_ready = 0;
+    pace->nb_intended = pace->nb_not_sent = pace->nb_slips = pace->slipped_cycles = 0;
     ahead_fill(pace);
 }
 
-uint64_t pace_take(struct pace *pace)
+void pace_leave(struct pace *pace, unsigned nb)
 {
-    uint64_t due = pace->due[pace->head];
-
-    pace->head = (pace->head + 1) % PACE_AHEAD;
-    pace->nb_intended++;
-    if (--pace->nb_ready == 0)
-        ahead_fill(pace);
-    return due;
+    assert(nb <= pace->nb_ready);
+    pace->head = (pace->head + nb) % PACE_AHEAD;
+    pace->nb_ready -= nb;
+    pace->nb_intended += nb;
 }
 
-void pace_drop(struct pace *pace)
+static void give_up(struct pace *pace)
 {
-    (void)pace_take(pace);
+    pace_leave(pace, 1);
     pace->nb_not_sent++;
+    if (pace->nb_ready == 0)
+        ahead_fill(pace);
 }
 
 /* By when a request must have left. */
@@ -110,21 +110,25 @@ static void slip_note(struct pace *pace, uint64_t now)
     pace->looked_cycles = now;
 }
 
-unsigned pace_look(struct pace *pace, uint64_t now, unsigned nb)
+unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb)
 {
-    unsigned due = 0;
+    unsigned nb_due = 0;
 
     slip_note(pace, now);
     for (unsigned i = 0; i < GIVE_UPS_MAX && deadline(pace, pace->due[pace->head]) < now; i++)
-        pace_drop(pace);
+        give_up(pace);
     ahead_fill(pace);
-    while (due < nb && due < PACE_AHEAD && pace->due[(pace->head + due) % PACE_AHEAD] <= now)
-        due++;
-    return due;
+    for (; nb_due < nb && nb_due < PACE_AHEAD; nb_due++) {
+        due[nb_due] = pace->due[(pace->head + nb_due) % PACE_AHEAD];
+        if (due[nb_due] > now)
+            break;
+    }
+    return nb_due;
 }
 
 void pace_stop(struct pace *pace, uint64_t now)
 {
+    ahead_fill(pace);
     while (pace->due[pace->head] <= now)
-        pace_drop(pace);
+        give_up(pace);
 }

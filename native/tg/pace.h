@@ -56,14 +56,12 @@ void pace_init(struct pace *pace, const struct pace_config *config);
 /* The schedule from its beginning, which is now. The same seed gives the same one. */
 void pace_start(struct pace *pace, uint64_t now);
 
-/* Give up what has waited too long; returns how many, at most nb, are due. Call it every turn. */
-unsigned pace_look(struct pace *pace, uint64_t now, unsigned nb);
+/* Give up what has waited too long; returns how many, at most nb <= PACE_AHEAD, are due, and when
+ * each was. Call it every turn. */
+unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb);
 
-/* When the next one is due, which leaves now; as often as pace_look said. */
-uint64_t pace_take(struct pace *pace);
-
-/* The same, but it does not leave after all. */
-void pace_drop(struct pace *pace);
+/* The first nb of those have left; the others wait on. */
+void pace_leave(struct pace *pace, unsigned nb);
 
 /* The end: what was due by now and waits still, is not sent. */
 void pace_stop(struct pace *pace, uint64_t now);
