@@ -11,6 +11,7 @@ Kinds of record (what / old / inside):
     value    sysfs or sysctl file / what it held before
     mount    mount point
     path     file or directory of ours
+    pages    claim on the pool of huge pages / - / its file in sysfs
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
+from nearmetal.lab import hugepages
 from nearmetal.lab import owner as owners
 from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
 
-Kind = Literal["netns", "link", "process", "value", "mount", "path"]
+Kind = Literal["netns", "link", "process", "value", "mount", "path", "pages"]
 
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
@@ -62,12 +64,12 @@ class Journal:
     @contextmanager
     def holds(
         self, kind: Kind, what: str, *, old: str | None = None, inside: str | None = None
-    ) -> Iterator[None]:
+    ) -> Iterator[Record]:
         """Write the record; the body acts; undo at the end, however the body ends."""
         record = Record(kind=kind, what=what, old=old, inside=inside, owner=self.owner)
         file = _write(_folder(self.directory, self.owner), record)
         try:
-            yield
+            yield record
         finally:
             undo(record)
             file.unlink()
@@ -191,6 +193,11 @@ def _undo_path(record: Record) -> None:
         path.unlink(missing_ok=True)
 
 
+def _undo_pages(record: Record) -> None:
+    assert record.inside is not None
+    hugepages.give_back(Path(record.what), Path(record.inside))
+
+
 _UNDO: dict[Kind, Callable[[Record], None]] = {
     "netns": _undo_netns,
     "link": _undo_link,
@@ -198,6 +205,7 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "value": _undo_value,
     "mount": _undo_mount,
     "path": _undo_path,
+    "pages": _undo_pages,
 }
 
 
