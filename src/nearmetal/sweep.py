@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen, Point
 
 Axis = Literal["keys", "window", "rate"]
@@ -65,6 +66,29 @@ class SweepFile(Frozen):
         paced = tuple(_paced(each) for each in self.rate or ())
         closed = (Point(),) if any(point.peak_share is not None for point in paced) else ()
         return Sweep(axis="rate", points=(*closed, *paced), arrivals=self.arrivals or "constant")
+
+
+def points_of(text: str) -> tuple[Point, ...]:
+    """--sweep of `load`: window=1,4,16 or rate=1e5,2e5. A foreign server has no peak of ours."""
+    axis, _, values = text.partition("=")
+    try:
+        numbers = [float(value) for value in values.split(",")]
+        if axis not in ("window", "rate") or (axis == "window" and any(n % 1 for n in numbers)):
+            raise ValueError
+        file = SweepFile.model_validate(
+            {axis: [int(n) if axis == "window" else n for n in numbers]}
+        )
+    except ValidationError as error:
+        raise BadInputError(f"--sweep {text}: {_bare(error)}") from None
+    except (ValueError, OverflowError):
+        raise BadInputError(
+            f"--sweep {text}: an axis and its points, as window=1,4,16 or rate=1e5,2e5"
+        ) from None
+    return file.resolved().points
+
+
+def _bare(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ").removeprefix("Input should ")
 
 
 def stages(points: tuple[Point, ...]) -> tuple[tuple[Point, ...], ...]:

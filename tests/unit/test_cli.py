@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from nearmetal.cli import app
-from nearmetal.load import describe, percentile, seconds
+from nearmetal.load import at, describe, percentile, seconds, split
+from nearmetal.samples import Point
 from nearmetal.setup import extras
+from nearmetal.sweep import points_of
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -37,6 +39,13 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["load", "127.0.0.1"], "127.0.0.1: the target is ADDR:PORT"),
         (["load", "127.0.0.1:1", "--for", "soon"], "--for soon: wants a time"),
         (["load", "127.0.0.1:1", "--service", "tcp"], "--service tcp: kv or echo"),
+        (["load", "127.0.0.1:1", "--sweep", "keys=1"], "--sweep keys=1: an axis and its points"),
+        (["load", "127.0.0.1:1", "--sweep", "window=4,4"], "names window 4 twice"),
+        (["load", "127.0.0.1:1", "--sweep", "rate=0"], "--sweep rate=0: rate 0: requests per"),
+        (["load", "127.0.0.1:1", "--sweep", "rate=9", "--rate", "9"], "--rate: a sweep has rates"),
+        (["load", "127.0.0.1:1", "--arrivals", "odd"], "--arrivals odd: constant or poisson"),
+        (["load", "127.0.0.1:1", "--nic", "x"], "--source: missing; frames need the IPv4 address"),
+        (["load", "127.0.0.1:1", "--source", "10.0.0.1"], "--source: sockets have the kernel's"),
         (["load", "127.0.0.1:1", "--workload", "w"], "--workload w: unknown (known: standard"),
         (["report", "/none"], "/none is not the folder of a run"),
     ],
@@ -110,6 +119,39 @@ def test_a_second_in_words() -> None:
     assert "2,000 replies/s" in words
     assert "lost 1  wrong 2" in words
     assert percentile(event["latency"], 50) == 1000  # type: ignore[arg-type]
+
+
+RESULT = {
+    "event": "result",
+    "duration_ns": 2_000_000_000,
+    "sent": 990,
+    "answered": 980,
+    "wrong": 0,
+    "lost": 10,
+    "intended": 1000,
+    "not_sent": 10,
+    "latency": [[2000, 980]],
+    "cycles": {"receive": 10, "empty": 60, "check": 10, "send": 20},
+}
+
+
+def test_the_generators_cycles_in_percent() -> None:
+    assert split(RESULT) == "  receive 10% empty poll 60% check 10% send 20%"
+    assert split({}) == split({"cycles": {}}) == ""
+    assert describe(RESULT | {"event": "second"}).endswith("send 20%")
+
+
+def test_a_point_in_words() -> None:
+    closed, opened = at(Point(window=16), RESULT), at(Point(rate_per_s=500.0), RESULT)
+    assert closed.startswith("     window 16         490 replies/s  p50        2.0 us")
+    assert "loss 1.0101%" in closed
+    assert opened.startswith("         500/s         490 replies/s")
+    assert "loss 2.0000%  wrong 0  not sent 10" in opened
+
+
+def test_points_of_the_command_line() -> None:
+    assert points_of("window=1,64") == (Point(window=1), Point(window=64))
+    assert points_of("rate=1e5,2e5") == (Point(rate_per_s=1e5), Point(rate_per_s=2e5))
 
 
 def test_requirements_of_extras() -> None:
