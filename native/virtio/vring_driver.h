@@ -26,16 +26,24 @@ struct vring_driver {
     uint16_t *order; /* buffer of each place of the ring; `size` of them, the caller's memory */
 };
 
-/* The ring's memory is all zero. */
+/* The ring's memory is all zero; but for used.idx, where counting begins elsewhere. */
 static inline void vring_driver_init(struct vring_driver *driver, const struct vring *ring,
                                      uint16_t *order, bool in_order)
 {
-    *driver = (struct vring_driver){
-        .ring = *ring, .mask = ring->size - 1, .in_order = in_order, .order = order};
+    uint16_t start = vring_see(&ring->used->idx);
+
+    *driver = (struct vring_driver){.ring = *ring,
+                                    .mask = ring->size - 1,
+                                    .nb_offered = start,
+                                    .nb_published = start,
+                                    .nb_taken = start,
+                                    .in_order = in_order,
+                                    .order = order};
     for (uint32_t i = 0; i < ring->size; i++)
         order[i] = 0; /* as the available entries are */
     /* We poll. */
     atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
+    vring_publish(&ring->avail->idx, start);
 }
 
 /* Buffer i lies there. Once, before it is first offered. */
