@@ -129,8 +129,12 @@ def cas_story(draw: st.DrawFn) -> list[bytes]:
 
 command = st.one_of(storage(), storage(), retrieval(), retrieval(), change(), change(), other)
 # Gets last: memcached does not always pad a number that an answer of the same datagram still holds.
-several = st.lists(command, min_size=2, max_size=5).map(
-    lambda commands: b"".join(sorted(commands, key=lambda one: one.startswith((b"get", b"gat"))))
+# No '-': where a length is wrong, memcached reads the next command into an item's memory, and from
+# there into a number of 2^63 and above that later lies in front of it.
+several = (
+    st.lists(command, min_size=2, max_size=5)
+    .map(lambda many: b"".join(sorted(many, key=lambda one: one.startswith((b"get", b"gat")))))
+    .filter(lambda datagram: b"-" not in datagram)
 )
 datagram = st.one_of(command, several, alone)
 _stories = st.one_of(datagram.map(lambda one: [one]), number_story(), cas_story())

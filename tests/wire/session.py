@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from targets import Target
 
-from nearmetal.corpus import masked
+from nearmetal.corpus import ask_all, masked
 from nearmetal.corpus.case import ALL_RIGHTS, FRAME
 from nearmetal.protocol import FRAME_BYTES
 
@@ -25,10 +26,28 @@ class Session:
 
     def ask(self, body: bytes) -> bytes:
         """The reply's message, comparable."""
-        request = _ASKED.sub(lambda match: self._last.get(match[1], b"1"), body)
-        datagrams = self.target.ask(FRAME + request, ALL_RIGHTS)
-        message = masked(b"".join(datagram[FRAME_BYTES:] for datagram in datagrams))
-        return _SHOWN.sub(self._renamed, message)
+        return self.ask_all([body])[0]
+
+    def ask_all(self, bodies: Sequence[bytes]) -> list[bytes]:
+        """The same of several, together as far as none needs an id that another shows."""
+        messages: list[bytes] = []
+        batch: list[bytes] = []
+        for body in bodies:
+            if batch and _ASKED.search(body):
+                messages += self._ask_batch(batch)
+                batch = []
+            batch.append(body)
+        return messages + self._ask_batch(batch)
+
+    def _ask_batch(self, bodies: Sequence[bytes]) -> list[bytes]:
+        questions = [
+            (FRAME + _ASKED.sub(lambda match: self._last.get(match[1], b"1"), body), ALL_RIGHTS)
+            for body in bodies
+        ]
+        return [
+            _SHOWN.sub(self._renamed, masked(b"".join(part[FRAME_BYTES:] for part in datagrams)))
+            for datagrams in ask_all(self.target, questions)
+        ]
 
     def _renamed(self, match: re.Match[bytes]) -> bytes:
         key, flags, length, cas = match.groups()

@@ -18,21 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+from framed import Framed
 from library import Library
 
-from nearmetal import rungs
+from nearmetal import build, rungs
 from nearmetal.admission import LOOPBACK, admission
 from nearmetal.corpus import CorpusError, Guard, Udp
 from nearmetal.corpus.case import ALL_RIGHTS
+from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
-OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
+FRAMED = ("host-dpdk",)
+OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *FRAMED)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 20.0
 NOW_S = 1_800_000_000  # of the targets whose clock is ours
 WILDCARDS = ("0.0.0.0", "::")
 OPEN = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=LOOPBACK)
+TOO_LONG = "the request does not fit one frame of 1,500 bytes of IP"
 
 
 class Target(Protocol):
@@ -70,9 +75,26 @@ def open_target(
     if rung == "host-py":
         python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
         return Program(python, guard, host)
+    if rung in FRAMED:
+        return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
     path = tools.programs(f"nm-{row.datapath}-{service}")
     return Program([str(path), *row.options()], guard, host)
+
+
+def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
+    """Start a rung of frames; skips where it cannot run."""
+    row = rungs.find(rung)
+    name = f"nm-{row.datapath}-{service}"
+    reason = build.why_not(name)
+    if reason is not None:
+        pytest.skip(f"{rung}: {reason}")
+    return Framed(row, tools.programs(name), tools.programs("nm-relay"), guard)
+
+
+def fits(rung: str, request_bytes: int) -> bool:
+    """Whether a request can reach the rung at all."""
+    return rung not in FRAMED or request_bytes <= UDP_BYTES_MAX
 
 
 class ModelTarget:

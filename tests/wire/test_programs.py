@@ -9,10 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from targets import OPEN, OURS, Program, Sockets, Tools, open_target
+from targets import FRAMED, OPEN, OURS, Program, Sockets, Tools, fits, open_framed, open_target
 
 from nearmetal.client import Client
-from nearmetal.corpus import CASES, GUARDED, Guard, check_case, quick_corpus
+from nearmetal.corpus import CASES, GUARDED, Guard, check_case, quick, quick_corpus
 from nearmetal.corpus.case import FRAME
 
 PROGRAMS = ("host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
@@ -40,16 +40,19 @@ def test_a_stranger_draws_at_most_three_times(rung: str, tools: Tools) -> None:
         b"\n" * 5000,
         b"gets k k\r\n" * 20,
         b"get k\r\nversion\r\nverbosity 1\r\nget k\r\n",
+        b"gets k" + b" k" * 700 + b"\r\n",
     ]
     assert (len(FRAME + questions[0]), len(FRAME + questions[1])) == (15, 93)
     with closing(open_target(rung, tools, GUARDED)) as target:
         for one in (b"k", key):
-            stored = target.ask(
-                FRAME + b"set %b 0 0 20000\r\n" % one + b"v" * 20_000 + b"\r\n", "127.0.0.1"
-            )
-            assert stored == [FRAME[:2] + b"\0\0\0\1\0\0STORED\r\n"]
+            for command in [b"set"] + [b"append"] * 19:
+                body = b"%b %b 0 0 1000\r\n" % (command, one) + b"v" * 1000 + b"\r\n"
+                stored = target.ask(FRAME + body, "127.0.0.1")
+                assert stored == [FRAME[:2] + b"\0\0\0\1\0\0STORED\r\n"]
         for source in ("127.0.0.3", "127.0.0.5"):
             for question in questions:
+                if not fits(rung, len(FRAME + question)):
+                    continue
                 answer = target.ask(FRAME + question, source)
                 assert answer, question[:40]
                 assert sum(map(len, answer)) <= 3 * len(FRAME + question), question[:40]
@@ -103,6 +106,12 @@ def test_echo(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, OPEN, service="echo")) as target:
         assert isinstance(target, Program)
         assert quick_corpus("echo", "127.0.0.1", target.port) is None
+
+
+@_each(FRAMED)
+def test_echo_of_frames(rung: str, tools: Tools) -> None:
+    with closing(open_framed(rung, tools, OPEN, "echo")) as target:
+        assert quick("echo", target.host) is None
 
 
 @_each(("host-mmsg",))

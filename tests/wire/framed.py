@@ -1,0 +1,133 @@
+"""Rungs that know frames only, as targets: a server on virtio-user, nm-relay, and a host of frames.
+
+No kernel is in between, so sources cannot be loopback addresses: 127.x.y.z asks as 10.x.y.z, and
+the server's admission lists are moved alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from nearmetal import nic
+from nearmetal.corpus import Guard
+from nearmetal.lab import hugepages
+from nearmetal.lab.relay import Host
+from nearmetal.rungs import Rung
+
+SERVER, PORT = "10.0.0.100", 11211
+SERVER_MAC = "02:00:00:00:00:64"
+END_S = 20.0
+ENTRIES = 256  # of each ring
+MEMORY_BYTES = 64 << 20
+
+
+class Framed:
+    """A DUT of ours, and the relay that it is asked through."""
+
+    def __init__(self, rung: Rung, server: Path, relay: Path, guard: Guard) -> None:
+        # A short path: an AF_UNIX address has 108 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
+        self.vhost, unix = self.folder / "vhost", self.folder / "frames"
+        self.relay = _started([str(relay), "--socket", str(self.vhost), "--unix", str(unix)])
+        try:
+            _expect(self.relay, "ready")
+            self.process = _started(_command(rung, server, guard, self.vhost))
+        except BaseException:
+            _kill(self.relay)
+            raise
+        try:
+            self.ready = _expect(self.process, "ready")
+            _expect(self.relay, "up")
+            self.host = Host(unix, SERVER, PORT)
+            self.host.server_mac()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        return self.host.ask(datagram, source)
+
+    def ask_many(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
+        return self.host.ask_many(questions)
+
+    def echo(self, datagram: bytes) -> bytes:
+        return self.host.echo(datagram)
+
+    def final(self) -> dict[str, Any]:
+        """Stop it by SIGTERM; its last line."""
+        self.process.terminate()
+        rest, _ = self.process.communicate(timeout=END_S)
+        assert self.process.returncode == 0
+        line: dict[str, Any] = json.loads(rest.splitlines()[-1])
+        return line
+
+    def drops(self) -> Counter[str]:
+        """Stop it; frames by what became of them, sentinels and ARP left out. None is missing."""
+        final = self.final()
+        drops = Counter({name: int(count) for name, count in final["drops"].items()})
+        assert final["received"] == drops.total() == self.host.sent.total()
+        drops["answered"] -= self.host.sentinel_count
+        drops["arp"] -= self.host.sent["arp"]
+        return drops
+
+    def close(self) -> None:
+        if hasattr(self, "host"):
+            self.host.close()
+        for process in (self.process, self.relay):
+            _kill(process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def eal() -> list[str]:
+    """DPDK's memory and core, small; it shares the machine with other tests."""
+    pool = hugepages.pool()
+    huge = pool is not None and pool.free * hugepages.PAGE_BYTES >= 2 * MEMORY_BYTES
+    small = ["--no-huge", "--no-shconf", f"--file-prefix=nm-{os.getpid()}"]
+    memory = ["--in-memory"] if huge else small
+    return [*memory, "-m", str(MEMORY_BYTES >> 20), "--no-telemetry", "--lcores", nic.lcores()]
+
+
+def virtio_user(rung: Rung, vhost: Path) -> list[str]:
+    """The rung's device, on a socket."""
+    device = f"net_virtio_user0,path={vhost},mac={SERVER_MAC},queue_size={ENTRIES},{rung.virtio}"
+    return ["--no-pci", f"--vdev={device}"]
+
+
+def moved(network: str) -> str:
+    """A network of loopback, where the host of frames asks from."""
+    return network.replace("127.", "10.", 1) if network.startswith("127.") else network
+
+
+def _command(rung: Rung, server: Path, guard: Guard, vhost: Path) -> list[str]:
+    command = [str(server), "--listen", f"{SERVER}:{PORT}", *rung.options()]
+    for option in ("allow", "admin", "trusted"):
+        for network in getattr(guard, option):
+            command += [f"--{option}", moved(network)]
+    return [*command, "--", *eal(), *virtio_user(rung, vhost)]
+
+
+def _started(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _expect(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    stdout: IO[str] | None = process.stdout
+    assert stdout is not None
+    text = stdout.readline()
+    line: dict[str, Any] = json.loads(text) if text else {}
+    assert line.get("event") == event, f"{process.args}: said {text!r}, not {event}"
+    return line
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate(timeout=END_S)
