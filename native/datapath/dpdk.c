@@ -68,7 +68,6 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         struct rte_mbuf *mbuf = mbufs[i];
         uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
         __builtin_prefetch(data);
-        __builtin_prefetch(data + 64);
         out[i] = (struct frame){.data = data,
                                 .len = mbuf->nb_segs == 1 ? mbuf->data_len : NO_FRAME_BYTES,
                                 .vouched = vouched_by(mbuf->ol_flags),

@@ -121,15 +121,22 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
     return nb_rx;
 }
 
-/* Frames in place of the spares that left. */
-static void refill_spares(struct datapath *dp)
+/* Spares that left make room. */
+static void compact_spares(struct datapath *dp)
 {
     unsigned nb = 0;
     for (unsigned i = 0; i < dp->nb_spares; i++) {
         if (dp->spares[i].data != NULL)
             dp->spares[nb++] = dp->spares[i];
     }
-    dp->nb_spares = nb + frames_alloc(dp->frames, dp->spares + nb, SERVICE_BURST_MAX - nb);
+    dp->nb_spares = nb;
+}
+
+static void refill_spares(struct datapath *dp)
+{
+    compact_spares(dp);
+    dp->nb_spares +=
+        frames_alloc(dp->frames, dp->spares + dp->nb_spares, SERVICE_BURST_MAX - dp->nb_spares);
     dp->nb_spares_left = dp->nb_spares;
 }
 
@@ -249,6 +256,8 @@ void datapath_stats(const struct datapath *dp, struct datapath_stats *stats)
 
 void datapath_close(struct datapath *dp)
 {
+    compact_spares(dp);
     frames_free(dp->frames, dp->spares, dp->nb_spares);
+    dp->nb_spares = dp->nb_spares_left = 0;
     frames_close(dp->frames);
 }
