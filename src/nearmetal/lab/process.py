@@ -71,7 +71,9 @@ class Child:
     def __init__(self, argv: Sequence[str | Path], where: Where, *, talks: bool = False) -> None:
         # The death signal follows the thread that forked, not the process.
         assert threading.current_thread() is threading.main_thread()
-        self.name = Path(argv[0]).name
+        words = [str(word) for word in argv]
+        self.name = next(Path(word).name for word in words if word != "env" and "=" not in word)
+        self._talks = talks
         self.command = chain(argv, where)
         self.started_ns = time.monotonic_ns()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
@@ -119,7 +121,8 @@ class Child:
 
     def stop(self, grace_s: float = 3.0) -> list[Event]:
         """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
-        return [_parse(self.name, line) for line in self._stop(self._popen.terminate, grace_s)]
+        lines = self._stop(self._popen.terminate, grace_s)
+        return [] if self._talks else [_parse(self.name, line) for line in lines]
 
     def say(self, words: str) -> None:
         """One line to a program that talks; one that has ended does not hear it."""

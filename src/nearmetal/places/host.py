@@ -24,7 +24,7 @@ def command(
         return Command(tuple(argv), says_ready=True)
     if rung.hugepages and topology.hugepages_bytes:
         argv.append("--hugepages")
-    argv += ["--", *eal.arguments(rung, topology, topology.socket)]
+    argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(rung, topology, topology.socket)]
     return Command(tuple(argv), says_ready=True, turns="counters")
 
 

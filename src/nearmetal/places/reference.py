@@ -57,7 +57,7 @@ def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:
     Its first lcore reads commands, the second forwards. It answers no ARP.
     """
     program = build.programs["dpdk-testpmd"]
-    argv = testpmd.program(Path(program.path), program.library_path)
+    argv = eal.prefix(topology) + testpmd.program(Path(program.path), program.library_path)
     argv += ["--single-file-segments", *eal.arguments(rung, topology, topology.socket, lcores=2)]
     argv += ["--", "--interactive", "--auto-start", "--forward-mode=5tswap"]
     argv += ["--record-core-cycles", f"--burst={rung.batch}", "--total-num-mbufs=8192"]
