@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device side over its socket, with front ends that are right, each in its own way. */
+#include <string.h>
+
+#include "check.h"
+#include "front_bed.h"
+
+static void test_next_front_end(struct front_bed *bed)
+{
+    struct vhost_frame rooms[64], frames[64];
+
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+    /* It leaves while we hold rooms and frames of its memory. */
+    vring_driver_offer(&bed->tx, 3);
+    vring_driver_publish(&bed->tx);
+    unsigned nb = vhost_lend(bed->device, rooms, 64);
+    CHECK(nb == 64 && vhost_receive(bed->device, frames, 64) == 1);
+    vhost_front_disconnect(&bed->front);
+    front_bed_control(bed);
+    CHECK(!vhost_up(bed->device));
+    for (unsigned i = 0; i < nb; i++) {
+        memset(rooms[i].data, 1, FRAME);
+        rooms[i].len = FRAME;
+    }
+    CHECK(frames[0].data[0] == 0);
+    vhost_send(bed->device, rooms, nb);
+    vhost_return(bed->device);
+    CHECK(vring_driver_used(&bed->rx) == 0);
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+}
+
+/* QEMU may enable rings before it says where they are. */
+static void test_enable_first(struct front_bed *bed)
+{
+    front_bed_dial(bed);
+    front_bed_send_state(bed, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+    front_bed_send_state(bed, VHOST_USER_SET_VRING_ENABLE, 1, 1);
+    CHECK(!vhost_up(bed->device));
+    front_bed_send_u64(bed, VHOST_USER_SET_FEATURES, bed->front.features);
+    CHECK(vhost_front_start(&bed->front));
+    front_bed_control(bed);
+    CHECK(vhost_up(bed->device));
+    front_bed_send_state(bed, VHOST_USER_SET_VRING_ENABLE, 1, 0);
+    CHECK(!vhost_up(bed->device));
+    front_bed_send_state(bed, VHOST_USER_SET_VRING_ENABLE, 1, 1);
+    CHECK(vhost_up(bed->device));
+}
+
+/* Stop, memory again, and on from where it was. */
+static void test_stop_and_go(struct front_bed *bed)
+{
+    struct vhost_user_reader reader = {0};
+
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+    for (uint32_t ring = 0; ring < 2; ring++) {
+        front_bed_send_state(bed, VHOST_USER_GET_VRING_BASE, ring, 0);
+        CHECK(!vhost_up(bed->device));
+        CHECK(vhost_user_receive(bed->front.socket, &reader) == VHOST_USER_MESSAGE);
+        CHECK(reader.message.payload.state.ring == ring && reader.message.payload.state.value == 8);
+    }
+    CHECK(vhost_front_start(&bed->front));
+    front_bed_control(bed);
+    front_bed_check_works(bed);
+}
+
+static void test_reply_ack(struct front_bed *bed)
+{
+    struct vhost_user_reader reader = {0};
+    struct vhost_user_message message = {
+        .header = {VHOST_USER_SET_VRING_NUM, VHOST_USER_VERSION | VHOST_USER_NEED_REPLY, 8},
+        .payload.state = {0, SIZE}};
+
+    front_bed_dial(bed);
+    front_bed_send_message(bed, &message);
+    CHECK(vhost_user_receive(bed->front.socket, &reader) == VHOST_USER_NOTHING);
+    front_bed_send_u64(bed, VHOST_USER_SET_PROTOCOL_FEATURES,
+                       1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK);
+    front_bed_send_message(bed, &message);
+    CHECK(vhost_user_receive(bed->front.socket, &reader) == VHOST_USER_MESSAGE);
+    CHECK(reader.message.payload.u64 == 0);
+    message.payload.state.value = 3;
+    front_bed_send_message(bed, &message);
+    CHECK(vhost_user_receive(bed->front.socket, &reader) == VHOST_USER_MESSAGE);
+    CHECK(reader.message.payload.u64 != 0);
+}
+
+int main(void)
+{
+    static struct front_bed bed;
+
+    front_bed_open(&bed);
+    test_next_front_end(&bed);
+    test_enable_first(&bed);
+    test_stop_and_go(&bed);
+    test_reply_ack(&bed);
+    front_bed_close(&bed);
+    return 0;
+}
