@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nearmetal.rungs import Service
 from nearmetal.samples import Sample
+from nearmetal.sweep import words
 
 
 class Shown:
@@ -65,10 +66,13 @@ class Shown:
 
     def trial_finished(self, sample: Sample) -> None:
         """Its sample is written."""
-        name = f"{sample.rung} {sample.service}, round {sample.round + 1}"
+        row = " ".join(filter(None, (sample.rung, sample.service, words(sample.point))))
+        name = f"{row}, round {sample.round + 1}"
         if sample.status == "failed" or sample.counts is None:
             self.say(f"{name}: failed: {sample.reason}")
             return
         counts = sample.counts
         rate = counts.answered * 1e9 / max(1, counts.duration_ns)
-        self.say(f"{name}: {rate:,.0f} replies/s, wrong {counts.wrong}, lost {counts.lost}")
+        not_sent = f", not sent {counts.not_sent}" if counts.not_sent else ""
+        losses = f"wrong {counts.wrong}, lost {counts.lost}{not_sent}"
+        self.say(f"{name}: {rate:,.0f} replies/s, {losses}")
