@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -60,6 +61,11 @@ class Framed:
 
     def echo(self, datagram: bytes) -> bytes:
         return self.host.echo(datagram)
+
+    def counted(self) -> Counter[str]:
+        """Frames by what became of them, until now."""
+        self.process.send_signal(signal.SIGUSR1)
+        return Counter(_expect(self.process, "counters")["drops"])
 
     def final(self) -> dict[str, Any]:
         """Stop it by SIGTERM; its last line."""
