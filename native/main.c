@@ -151,7 +151,7 @@ int main(int argc, char **argv)
     if ((error = open_service(&serve.service, &options)) != NULL)
         return fail(2, error);
     if ((error = datapath_open(&serve.datapath, &options.datapath)) != NULL)
-        return fail(1, error);
+        return fail(1, stop ? "stopped before it was ready" : error);
     serve.batch = options.datapath.batch;
     print_ready(serve.datapath, &options);
 
