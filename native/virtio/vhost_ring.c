@@ -139,7 +139,9 @@ static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
     if (ready < nb) {
         ring->seen = vring_see(&ring->vring.avail->idx);
         ready = (uint16_t)(ring->seen - ring->prepared);
-        if (UNLIKELY((uint16_t)(ring->seen - ring->done) > ring->vring.size)) {
+        /* Too far ahead, or back behind what was prepared already, which wraps and is far too. */
+        if (UNLIKELY(ready + (uint32_t)(uint16_t)(ring->prepared - ring->done) >
+                     ring->vring.size)) {
             ring->seen = ring->prepared;
             ring->broken = true;
             ring->nb_bad_index++;

@@ -117,7 +117,8 @@ void front_bed_open(struct front_bed *bed)
         .path = bed->path, .ring_size = SIZE, .buffers_bytes = SIZE * ROOM};
     struct vhost_config device = {.path = bed->path};
 
-    strcpy(bed->folder, "/tmp/nearmetal-virtio-XXXXXX");
+    snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-XXXXXX",
+             getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     CHECK(mkdtemp(bed->folder) != NULL);
     snprintf(bed->path, sizeof(bed->path), "%s/socket", bed->folder);
     CHECK(vhost_open(&bed->device, &device) == NULL);

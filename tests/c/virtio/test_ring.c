@@ -256,6 +256,27 @@ static void test_indices(void)
     }
 }
 
+/* It falls back behind buffers that we have taken already. */
+static void test_backwards(void)
+{
+    static struct bed bed;
+    struct vhost_frame got[4];
+    struct vhost_ring *device;
+
+    bed_open(&bed, SIZE, 65500, false, false);
+    device = bed.device[BED_FRAMES];
+    for (uint16_t i = 0; i < 3; i++) {
+        bed_describe(&bed, BED_FRAMES, i, bed_guest(&bed, i), FRAME, 0, 0);
+        bed_offer(&bed, BED_FRAMES, i);
+    }
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 3);
+    vring_publish(&bed.driver[BED_FRAMES].ring.avail->idx, 65501);
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 0 && device->broken);
+    vhost_ring_return(device);
+    CHECK(vring_see(&bed.driver[BED_FRAMES].ring.used->idx) == 65503);
+    bed_close(&bed);
+}
+
 int main(void)
 {
     test_single_descriptors();
@@ -263,5 +284,6 @@ int main(void)
     test_good_chains();
     test_many_chains();
     test_indices();
+    test_backwards();
     return 0;
 }
