@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,21 +105,22 @@ static const char *port_start(struct device *device, const struct device_config 
     struct rte_eth_conf conf = {0};
     struct rte_eth_dev_info info;
     struct rte_ether_addr mac;
-    uint16_t shift;
+    bool is_virtio;
 
     if (rte_eth_dev_info_get(port, &info) != 0 || rte_eth_macaddr_get(port, &mac) != 0)
         return "the DPDK port says nothing of itself";
     memcpy(device->mac, mac.addr_bytes, sizeof(device->mac));
-    conf.rxmode.offloads = config->rx_offloads & info.rx_offload_capa;
+    is_virtio = strncmp(info.driver_name, "net_virtio", strlen("net_virtio")) == 0;
+    /* On virtio any of them would cost the fast paths. */
+    conf.rxmode.offloads = is_virtio ? 0 : config->rx_offloads & info.rx_offload_capa;
     /* All buffers are of one pool, and nobody else holds them. */
     conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     if (rte_eth_dev_configure(port, 1, 1, &conf) != 0 ||
         rte_eth_dev_adjust_nb_rx_tx_desc(port, &nb_rx, &nb_tx) != 0)
         return "the DPDK port takes no queue pair";
-    shift =
-        strncmp(info.driver_name, "net_virtio", strlen("net_virtio")) == 0 ? VIRTIO_SHIFT_BYTES : 0;
     device->pool = rte_pktmbuf_pool_create("nearmetal", (unsigned)nb_rx + nb_tx + BUFFERS_IN_CACHES,
-                                           CACHE_BUFFERS, shift, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+                                           CACHE_BUFFERS, is_virtio ? VIRTIO_SHIFT_BYTES : 0,
+                                           RTE_MBUF_DEFAULT_BUF_SIZE, socket);
     if (device->pool == NULL)
         return "DPDK has too little memory for its buffers: more hugepages, or a larger -m, give "
                "it";

@@ -22,7 +22,7 @@ struct device_config {
     int nb_args;
     uint16_t
         nb_descriptors;   /* of each ring; fewer or more where the device has bounds of its own */
-    uint64_t rx_offloads; /* wanted: those that the device cannot are left out */
+    uint64_t rx_offloads; /* wanted: where the device can, and not on virtio */
 };
 
 /* NULL, or one sentence. Once a process: DPDK's environment starts only once. */
