@@ -1,0 +1,131 @@
+"""The relay and the null responder of vhost-user: frames there and back, comings and goings."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nearmetal.lab.process import Child, ChildError, Where
+
+ANSWER_S = 10.0
+MAC_BYTES, SOURCE, DESTINATION, PORTS = 6, 26, 30, 34
+
+pytestmark = pytest.mark.rung("ceiling")
+
+Programs = Callable[[str], Path]
+
+
+@pytest.fixture(params=["connects", "listens"])
+def null_listens(request: pytest.FixtureRequest) -> bool:
+    """Which end of the vhost-user socket listens."""
+    return bool(request.param == "listens")
+
+
+@pytest.fixture
+def relay(programs: Programs, tmp_path: Path, null_listens: bool) -> Iterator[Child]:
+    argv = [programs("nm-relay"), "--socket", tmp_path / "vhost", "--unix", tmp_path / "frames"]
+    with Child([*argv, *(["--connect"] if null_listens else [])], Where()) as child:
+        assert child.expect("ready", ANSWER_S) == {"event": "ready"}
+        yield child
+
+
+@pytest.fixture
+def null(programs: Programs, tmp_path: Path, null_listens: bool) -> Callable[[], Child]:
+    argv = [programs("nm-null-vhost"), "--socket", tmp_path / "vhost", "--ring", "256"]
+    return lambda: Child([*argv, *(["--listen"] if null_listens else [])], Where())
+
+
+@pytest.fixture
+def frames(tmp_path: Path, relay: Child) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
+        unix.settimeout(ANSWER_S)
+        unix.bind(str(tmp_path / "here"))
+        unix.connect(str(tmp_path / "frames"))
+        yield unix
+
+
+def turned(frame: bytes) -> bytes:
+    """Ends swapped: MAC, IPv4 address, UDP port."""
+    macs = frame[MAC_BYTES : 2 * MAC_BYTES] + frame[:MAC_BYTES]
+    addresses = frame[DESTINATION:PORTS] + frame[SOURCE:DESTINATION]
+    ports = frame[PORTS + 2 : PORTS + 4] + frame[PORTS : PORTS + 2]
+    return macs + frame[2 * MAC_BYTES : SOURCE] + addresses + ports + frame[PORTS + 4 :]
+
+
+def frame_of(size: int, number: int) -> bytes:
+    return bytes((at * 3 + number) % 256 for at in range(size))
+
+
+@pytest.mark.parametrize("size", [42, 60, 72, 1514])
+def test_comes_back_turned_round(
+    relay: Child, null: Callable[[], Child], frames: socket.socket, size: int
+) -> None:
+    with null() as server:
+        assert server.expect("ready", ANSWER_S)["mac"] == "02:00:00:00:00:02"
+        relay.expect("up", ANSWER_S)
+        for number in range(600):  # more than twice round a ring of 256
+            sent = frame_of(size, number)
+            frames.send(sent)
+            assert frames.recv(2000) == turned(sent)
+        final = server.stop()[-1]
+        assert (final["event"], final["received"], final["bad"]) == ("final", 600, 0)
+
+
+def test_what_is_no_frame_is_dropped(
+    relay: Child, null: Callable[[], Child], frames: socket.socket
+) -> None:
+    with null():
+        relay.expect("up", ANSWER_S)
+        for sent in (b"", b"x" * 13, b"x" * 1515, b"x" * 9000):
+            frames.send(sent)
+        frames.send(b"x" * 14)  # a frame, if one that no server answers
+        frames.send(frame_of(60, 1))
+        assert frames.recv(2000) == turned(frame_of(60, 1))
+        final = relay.stop()[-1]
+        assert (final["tx"], final["rx"], final["dropped"]) == (2, 1, 4)
+
+
+def test_the_next_server_is_served(
+    relay: Child, null: Callable[[], Child], frames: socket.socket
+) -> None:
+    for number, grace_s in enumerate((3.0, 0.0, 3.0)):  # the second one is killed
+        with null() as server:
+            relay.expect("up", ANSWER_S)
+            frames.send(frame_of(60, number))
+            assert frames.recv(2000) == turned(frame_of(60, number))
+            server.stop(grace_s)
+            relay.expect("down", ANSWER_S)
+    assert relay.stop()[-1]["connections"] >= 3
+
+
+def test_asleep_when_idle(relay: Child, null: Callable[[], Child], frames: socket.socket) -> None:
+    """A turn of ours sends nothing; then the kick alone must wake it."""
+    with null():
+        relay.expect("up", ANSWER_S)
+        for number in range(3):
+            ticks = cpu_ticks(relay.pid)
+            time.sleep(0.3)
+            assert cpu_ticks(relay.pid) - ticks < 10, "it spins"
+            frames.send(frame_of(60, number))
+            assert frames.recv(2000) == turned(frame_of(60, number))
+        assert relay.stop()[-1]["kicks"] > 0
+
+
+def cpu_ticks(pid: int) -> int:
+    """User and system time of a process, in ticks of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_says_what_is_wrong(programs: Programs, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    argv = [programs("nm-relay"), "--socket", nowhere / "a", "--unix", tmp_path / "b"]
+    with (
+        Child(argv, Where()) as child,
+        pytest.raises(ChildError, match=r"cannot listen at .*: No such file or directory"),
+    ):
+        child.event(ANSWER_S)
