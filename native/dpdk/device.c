@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,8 +136,13 @@ const char *device_open(struct device *device, const struct device_config *confi
     static char said[640];
     char complaint[COMPLAINT_BYTES];
     struct hush hush = hush_begin();
-    const char *why = eal_start(config);
-    bool started = why == NULL;
+    const char *why;
+    bool started;
+
+    /* virtio-user writes to a socket whose other end may have gone: an error, and no end of us. */
+    signal(SIGPIPE, SIG_IGN);
+    why = eal_start(config);
+    started = why == NULL;
 
     *device = (struct device){.port = RTE_MAX_ETHPORTS};
     if (why == NULL)

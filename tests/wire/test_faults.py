@@ -1,0 +1,140 @@
+"""Under faults nothing wrong is accepted, and no frame vanishes: the ledger of both sides closes.
+
+The generator harms one frame in a hundred, in both directions, between its checks and the wire.
+Frames are then followed from count to count: what left the generator is what the server got, by
+reasons; what the server answered is what came back; what came back is what the generator counts.
+With echo every frame of the run is in the result; a store is preloaded first, so there the frames'
+half of the ledger is closed.
+
+That the same seed gives the same schedule is shown by tests/c/tg, frame by frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from framed import PORT, SERVER, eal, virtio_user
+
+from nearmetal import build, rungs
+
+ALONE = {
+    "loss": "loss=0.01",
+    "duplicate": "duplicate=0.01",
+    "reorder": "reorder=0.01",
+    "corrupt": "corrupt=0.01",
+    "delay": "delay=0.01:1ms",
+}
+COUNTED = {  # what each is called in the result
+    "loss": "lost",
+    "duplicate": "duplicated",
+    "reorder": "reordered",
+    "corrupt": "corrupted",
+    "delay": "delayed",
+}
+FAULTS = {**ALONE, "all": ",".join(ALONE.values())}
+RUNG = rungs.find("host-dpdk")
+# A lost request holds its place in the window until its time-out, so that is short, and far from
+# what the machine may hold a program up.
+LOAD = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "64", "--timeout", "0.05"]
+END_S = 60.0
+
+pytestmark = pytest.mark.rung("host-dpdk")
+
+Programs = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_frame_vanishes(fault: str, programs: Programs, tmp_path: Path) -> None:
+    result, final = run("echo", FAULTS[fault], programs, tmp_path)
+    check_nothing_wrong(result)
+    check_frames(result, final)
+    tx, rx = result["faults"]["tx"], result["faults"]["rx"]
+    for name in ALONE if fault == "all" else (fault,):
+        assert tx[COUNTED[name]] > 0 and rx[COUNTED[name]] > 0, name
+    assert tx["frames"] == result["sent"]
+    accounted = ("answered", "late", "duplicate", "unmatched", "malformed")
+    assert rx["passed"] == sum(result[name] for name in accounted)
+    if fault in ("duplicate", "reorder", "delay"):
+        assert result["answered"] == result["sent"]
+    if fault != "corrupt" and fault != "all":
+        assert result["malformed"] == 0
+        assert final["drops"]["answered"] + final["drops"]["arp"] == final["received"]
+
+
+def test_a_store_under_all_faults(programs: Programs, tmp_path: Path) -> None:
+    result, final = run("kv", FAULTS["all"], programs, tmp_path)
+    check_nothing_wrong(result)
+    check_frames(result, final)
+    assert final["drops"]["udp"] + final["drops"]["ip"] > 0
+    assert final["set"] > 0 and final["evicted"] == 0
+
+
+def check_nothing_wrong(result: dict[str, Any]) -> None:
+    assert result["answered"] > 0
+    assert result["wrong"] == result["stale"] == result["unexpected_miss"] == 0
+    assert result["sent"] == result["answered"] + result["lost"]
+
+
+def check_frames(result: dict[str, Any], final: dict[str, Any]) -> None:
+    """Both sides' frames of the whole life, ARP included."""
+    frames, tx, rx = result["frames"], result["faults"]["tx"], result["faults"]["rx"]
+    for one in (tx, rx):
+        assert one["frames"] + one["duplicated"] - one["lost"] - one["held"] == one["passed"]
+        assert one["held"] == 0
+    drops = final["drops"]
+    assert final["received"] == sum(drops.values()) == frames["tx"]
+    assert final["replies"] == drops["answered"]
+    assert frames["tx"] == tx["passed"] + drops["arp"]
+    assert frames["rx"] == final["replies"] + drops["arp"] == rx["frames"] + frames["arp"]
+    assert frames["bad"] == drops["tx"] == final["tx_errors"] == final["rx_errors"] == 0
+    # What is corrupted and still answered was hit in its sender's MAC address, which no checksum
+    # covers; the reply then goes to nobody.
+    assert drops["mac"] + drops["ethertype"] + drops["ip"] + drops["udp"] <= tx["corrupted"]
+
+
+def run(
+    service: str, faults: str, programs: Programs, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The generator's result and the server's last words."""
+    for name in (f"nm-dpdk-{service}", "nm-load-vhost"):
+        if (reason := build.why_not(name)) is not None:
+            pytest.skip(reason)
+    socket = folder / "vhost"
+    load = [str(programs("nm-load-vhost")), "--socket", str(socket), "--source", "10.0.0.1"]
+    load += ["--target", f"{SERVER}:{PORT}", "--service", service, "--checksums", *LOAD]
+    server = [str(programs(f"nm-dpdk-{service}")), "--listen", f"{SERVER}:{PORT}"]
+    server += ["--allow", "10.0.0.0/8", *RUNG.options(), "--", *eal(), *virtio_user(RUNG, socket)]
+    with started([*load, "--faults", faults]) as generator:
+        wait_for(socket, generator)
+        with started(server) as dut:
+            said, _ = generator.communicate(timeout=END_S)
+            assert generator.returncode == 0, said
+            dut.terminate()
+            words, _ = dut.communicate(timeout=END_S)
+            assert dut.returncode == 0
+    return json.loads(said.splitlines()[-1]), json.loads(words.splitlines()[-1])
+
+
+def wait_for(socket: Path, generator: subprocess.Popen[str]) -> None:
+    """It listens before it says anything: the server must be there first."""
+    while not socket.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            generator.wait(timeout=0.01)
+            raise AssertionError(f"the generator ended with {generator.returncode}")
+
+
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program, gone by the end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
