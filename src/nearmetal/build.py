@@ -119,8 +119,10 @@ def why_not(program: str) -> str | None:
     """Why a program cannot be had on this machine, found without building; None: it can."""
     if program == "python":
         return None
-    if program in ("memcached", "dpdk-testpmd"):
+    if program == "memcached":
         return files.why_not(program)
+    if program == "dpdk-testpmd":
+        return files.why_not(program) or _without_dpdk()
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
     if program == "nm-null-veth":
@@ -128,9 +130,14 @@ def why_not(program: str) -> str | None:
             return "no compiler for BPF (package gcc-bpf)"
         if not _has_pkg("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
-    if program.startswith("nm-dpdk-") and not _has_pkg("libdpdk"):
-        return "no DPDK to link with (package libdpdk-dev)"
+    if program.startswith("nm-dpdk-") or program == "nm-load-ethdev":
+        return _without_dpdk()
     return None
+
+
+def _without_dpdk() -> str | None:
+    """testpmd too: its files alone would be fetched with some 200 packages of libraries."""
+    return None if _has_pkg("libdpdk") else "no DPDK here (package libdpdk-dev)"
 
 
 def _has_pkg(name: str) -> bool:

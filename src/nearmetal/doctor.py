@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 
 from nearmetal import build, machine
+from nearmetal.lab import hugepages
 from nearmetal.rungs import RUNGS, Rung
 
 _GIB = 1 << 30
@@ -19,8 +20,9 @@ def why_not(rung: Rung) -> str | None:
     """Why a rung cannot run here; None: it can."""
     if rung.name == "limit-veth" and os.geteuid() != 0:
         return "needs root: network namespaces and BPF"
-    for service in rung.services:
-        reason = build.why_not(build.program_of(rung.name, rung.datapath, service))
+    programs = [build.program_of(rung.name, rung.datapath, service) for service in rung.services]
+    for program in [*programs, rung.generator]:
+        reason = build.why_not(program)
         if reason is not None:
             return reason
     return None
@@ -58,6 +60,10 @@ def missing() -> Iterator[tuple[str, str]]:
         yield "root", "the traffic goes over lo, with the default placement; limit-veth is skipped"
     if len(os.sched_getaffinity(0)) < 2:
         yield "a second core", "server and generator share one: figures mean little"
+    if reason := build.why_not("nm-dpdk-kv"):
+        yield reason, "host-dpdk, testpmd, and the generator's DPDK edition"
+    if small := _hugepages():
+        yield small, "DPDK runs with small pages; large stores are slower"
     for tool, package, cost in (
         ("gcc", "gcc libc6-dev", "every rung but host-py, and the generator"),
         ("bpf-gcc", "gcc-bpf", "limit-veth, and with it the generator's ceiling"),
@@ -67,10 +73,22 @@ def missing() -> Iterator[tuple[str, str]]:
             yield f"{tool} (package {package})", cost
 
 
+def _hugepages() -> str | None:
+    """Why a run would have none; None: it has, or can make them."""
+    pool = hugepages.pool()
+    if pool is None:
+        return "2 MiB pages: this kernel has no pool of them"
+    if os.geteuid() != 0 and pool.free == 0:
+        return "2 MiB pages: none is free, and only root can make more"
+    return None
+
+
 def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
     yield "CPU", known.cpu or "unknown"
     yield "cores", f"{known.cores} usable, {known.threads_per_core or '?'} threads each"
     yield "memory", f"{known.memory_bytes / _GIB:.1f} GiB"
+    pool = hugepages.pool()
+    yield "2 MiB pages", f"{pool.free} free of {pool.total}" if pool else "no pool in this kernel"
     yield "kernel", known.kernel
     yield "distribution", known.distribution or "unknown"
     guest = {True: "yes: figures vary from run to run", False: "no", None: "unknown"}

@@ -58,6 +58,13 @@ missing_packages() {
                 [ -e /usr/include/bpf/libbpf.h ] || echo libbpf-dev
                 command -v bpf-gcc >/dev/null || echo gcc-bpf
                 ;;
+            dpdk)
+                # Headers, archives and testpmd. Their packages start nothing; the package `dpdk`,
+                # which binds devices at boot, is not among them and not needed.
+                command -v pkg-config >/dev/null || echo pkgconf
+                [ -e /usr/include/dpdk/rte_ethdev.h ] || echo libdpdk-dev
+                command -v dpdk-testpmd >/dev/null || echo dpdk-dev
+                ;;
             test)
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
