@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from nearmetal.rows import Row
+from nearmetal.samples import Poller
 
 WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
 CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by the generator
@@ -18,7 +19,9 @@ SPREAD_MAX = 0.10  # (highest - lowest round) / median
 STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
 SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
 BEHIND_MAX = 0.01  # of the rate asked for, that was never due
-NULL_RESPONDER = {"veth": "limit-veth"}  # of each wire: its rate is the generator's ceiling
+# Of each wire: its rate is the generator's ceiling.
+NULL_RESPONDER = {"veth": "limit-veth", "vhost-user": "ceiling"}
+MEMCACHED_WIRE = "veth"
 
 
 def of(row: Row) -> tuple[str, ...]:
@@ -77,7 +80,10 @@ def _ceiling(row: Row) -> str:
     if row.loop == "open":
         return ""
     if row.rung in NULL_RESPONDER.values():
-        return "ceiling: the generator's most on this wire and window; no store, nothing to compare"
+        return (
+            "ceiling: the generator's most on this wire and window; no store, nothing to compare"
+            + _wall(row)
+        )
     if row.generator_ceiling_per_s is None:
         return (
             "ceiling unknown: the null responder gave no figure in this run, so generator-bound "
@@ -89,6 +95,28 @@ def _ceiling(row: Row) -> str:
             "itself, and the ceiling of this run is too low"
         )
     return ""
+
+
+def _wall(row: Row) -> str:
+    """Which side held the null responder's row up, where both count their turns."""
+    responder, generator = _busy(row.sut_poller), _busy(row.tg_poller)
+    if responder is None or generator is None:
+        return ""
+    name = "the generator" if generator >= responder else "the responder"
+    if max(responder, generator) < 1 - WAIT_SHARE_MAX:
+        name = "the way between the two, neither being busy all the time"
+    return (
+        f"; the wall is {name}: the generator's turns were busy for {_percent(generator)} of their"
+        f" cycles, the responder's for {_percent(responder)}"
+    )
+
+
+def _busy(poller: Poller) -> float | None:
+    """Share of a poller's cycles that went into turns that found something."""
+    if poller.busy_cycles is None or poller.empty_cycles is None:
+        return None
+    whole = poller.busy_cycles + poller.empty_cycles
+    return poller.busy_cycles / whole if whole else None
 
 
 def _bound(row: Row) -> str:
@@ -161,9 +189,14 @@ def _strays(row: Row) -> str:
 
 
 def _wire(row: Row) -> str:
-    if row.wire != "lo":
-        return ""
-    return "wire lo: one namespace, no pinned receive path; not comparable with veth"
+    if row.wire == "lo":
+        return "wire lo: one namespace, no pinned receive path; not comparable with veth"
+    if row.wire != MEMCACHED_WIRE and row.vs_memcached.by_rate is not None:
+        return (
+            f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire},"
+            " with another window and generator; the ratio holds the difference of the wires too"
+        )
+    return ""
 
 
 def _percent(share: float) -> str:

@@ -307,6 +307,8 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
         for row in alone
         if row.status == "ok" and row.loop == "closed"
     }
+    # Of whatever wire: where that is another one than the row's, a label says so.
+    beside = {row.point: row for row in measured.values() if row.rung == MEMCACHED_RUNG}
     related = []
     for row in alone:
         if row.status == "ok" and row.loop == "closed":
@@ -315,7 +317,7 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
             )
             ceiling = null_responder.replies_per_s.median if null_responder else None
             kv = row.service == "kv"
-            memcached = measured.get((MEMCACHED_RUNG, "kv", row.wire, row.point)) if kv else None
+            memcached = beside.get(row.point) if kv else None
             echo = measured.get((row.rung, "echo", row.wire, row.point)) if kv else None
             update = {
                 "generator_ceiling_per_s": ceiling,
