@@ -82,3 +82,21 @@ def test_a_signal_drains_what_is_queued(stop: signal.Signals) -> None:
     assert server.returncode == 0
     assert final["event"] == "final"
     assert (final["received"], final["replies"], final["get"]) == (100, 100, 100)
+
+
+def test_counters_when_asked() -> None:
+    command = [*COMMAND, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        host, _, port = json.loads(server.stdout.readline())["listen"].rpartition(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.connect((host, int(port)))
+            udp.settimeout(10)
+            udp.send(b"\0\1\0\0\0\1\0\0get a\r\n")
+            udp.recv(100)
+        server.send_signal(signal.SIGUSR1)
+        counters = json.loads(server.stdout.readline())
+        server.send_signal(signal.SIGTERM)
+        assert json.loads(server.stdout.readline())["event"] == "final"
+    assert (counters["event"], counters["received"], counters["get"]) == ("counters", 1, 1)
+    assert server.returncode == 0

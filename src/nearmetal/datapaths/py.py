@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
             loop = Loop(udp, options)
             signal.signal(signal.SIGTERM, loop.stop)
             signal.signal(signal.SIGINT, loop.stop)
+            signal.signal(signal.SIGUSR1, loop.tell)
             _print_ready(udp, options)
             loop.run()
     except NearmetalError as error:
@@ -103,6 +104,7 @@ class Loop:
         self._udp = udp
         self._options = options
         self._stopped = False
+        self._asked = False
         self._started = time.monotonic()
         self._started_s = int(time.time())
         self._model = Model(options.memory_bytes, self._started_s, os.getpid())
@@ -118,6 +120,10 @@ class Loop:
         """The signal handler: finish what is queued, then end."""
         self._stopped = True
 
+    def tell(self, signal_number: int, frame: object) -> None:
+        """The signal handler: a counters line at the end of this turn."""
+        self._asked = True
+
     def run(self) -> None:
         """Turns until stopped, a counters line each so often, then the drain and the final line."""
         every_s = self._options.every_s
@@ -126,6 +132,9 @@ class Loop:
             self._turn(self._receive_flags)
             if time.monotonic() >= next_line:
                 next_line += every_s
+                self._asked = True
+            if self._asked:
+                self._asked = False
                 self._print_counters("counters")
         for _ in range(DRAIN_DATAGRAMS_MAX):
             if not self._turn(socket.MSG_DONTWAIT):
