@@ -27,7 +27,8 @@ def null_listens(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def relay(programs: Programs, tmp_path: Path, null_listens: bool) -> Iterator[Child]:
-    argv = [programs("nm-relay"), "--socket", tmp_path / "vhost", "--unix", tmp_path / "frames"]
+    argv = [str(programs("nm-relay")), "--socket", str(tmp_path / "vhost")]
+    argv += ["--unix", str(tmp_path / "frames")]
     with Child([*argv, *(["--connect"] if null_listens else [])], Where()) as child:
         assert child.expect("ready", ANSWER_S) == {"event": "ready"}
         yield child
@@ -35,7 +36,7 @@ def relay(programs: Programs, tmp_path: Path, null_listens: bool) -> Iterator[Ch
 
 @pytest.fixture
 def null(programs: Programs, tmp_path: Path, null_listens: bool) -> Callable[[], Child]:
-    argv = [programs("nm-null-vhost"), "--socket", tmp_path / "vhost", "--ring", "256"]
+    argv = [str(programs("nm-null-vhost")), "--socket", str(tmp_path / "vhost"), "--ring", "256"]
     return lambda: Child([*argv, *(["--listen"] if null_listens else [])], Where())
 
 
@@ -123,7 +124,13 @@ def cpu_ticks(pid: int) -> int:
 
 def test_says_what_is_wrong(programs: Programs, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    argv = [programs("nm-relay"), "--socket", nowhere / "a", "--unix", tmp_path / "b"]
+    argv = [
+        str(programs("nm-relay")),
+        "--socket",
+        str(nowhere / "a"),
+        "--unix",
+        str(tmp_path / "b"),
+    ]
     with (
         Child(argv, Where()) as child,
         pytest.raises(ChildError, match=r"cannot listen at .*: No such file or directory"),
