@@ -22,7 +22,7 @@ from nearmetal.progress import Shown
 from nearmetal.report import Report
 from nearmetal.spec import Spec, at, memory_bytes, points
 
-_PRELOAD_PER_S = {"host-py": 15_000}  # rough, for the estimate only
+_PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}  # rough, for the estimate only
 _OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
