@@ -54,6 +54,11 @@ def kind(label: str) -> str:
     return label.split(":")[0].split(" because")[0].removeprefix("may be ")
 
 
+def across_wires(row: Row) -> bool:
+    """Whether its ratio to memcached is one of two wires."""
+    return row.vs_memcached.by_rate is not None and row.wire not in (MEMCACHED_WIRE, "lo")
+
+
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
     """Whether the generator, not the row, set the rate. None: nothing is known to judge it by."""
     waits = _waits(row)
@@ -191,7 +196,7 @@ def _strays(row: Row) -> str:
 def _wire(row: Row) -> str:
     if row.wire == "lo":
         return "wire lo: one namespace, no pinned receive path; not comparable with veth"
-    if row.wire != MEMCACHED_WIRE and row.vs_memcached.by_rate is not None:
+    if across_wires(row):
         return (
             f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire},"
             " with another window and generator; the ratio holds the difference of the wires too"

@@ -49,6 +49,7 @@ def _environment() -> Environment:
         share=words.share,
         size=words.size,
     )
+    environment.tests["across_wires"] = labels.across_wires
     environment.globals.update(per_s=per_s, generator_cycles=generator_cycles)
     return environment
 

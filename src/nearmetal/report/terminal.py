@@ -65,7 +65,7 @@ def _closed(row: Row) -> tuple[str, ...]:
         microseconds(row.latency_ns.p50),
         microseconds(row.latency_ns.p99),
         cycles(row.busy_cycles_per_reply),
-        ratio(row.vs_memcached.per_sut_core_s),
+        ratio(row.vs_memcached.per_sut_core_s) + ("†" if labels.across_wires(row) else ""),
     )
 
 
@@ -99,5 +99,5 @@ def _caption(report: Report) -> Iterator[str]:
     )
     yield (
         "cycles: busy ones of the SUT's core per reply. x memc.: replies per second of that core, "
-        "over memcached's. Notes in words: report.html."
+        "over memcached's; †: on another wire than memcached. Notes in words: report.html."
     )

@@ -192,3 +192,22 @@ def test_a_malformed_file_is_named(mixed: Path, name: str, text: str, words: str
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"holds no spec\.json"):
         report.write(tmp_path)
+
+
+def test_a_ratio_across_wires_is_marked(tmp_path: Path) -> None:
+    trials = [
+        *made.rounds("memcached", "kv", [200_000] * 3),
+        *made.rounds("host-sock", "kv", [300_000] * 3),
+        *made.rounds("host-dpdk", "kv", [8_000_000] * 3),
+        *made.rounds("testpmd", "echo", [10_000_000] * 3),
+    ]
+    rungs = ("memcached", "host-sock", "host-dpdk", "testpmd")
+    folder = made.folder(tmp_path / "wires", made.spec(*rungs), trials, made.DONE)
+    found = report.write(folder)
+    page = (folder / "report.html").read_text()
+    assert "40.00 x†" in page and "1.50 x†" not in page
+    assert "40.00 times by rate, each on its own wire (vhost-user, veth)." in page
+    assert "host-dpdk kv answers 0.80 times what testpmd bounces" in page
+    console = Console(width=110, record=True, file=(folder / "terminal").open("w"))
+    console.print(report.table(found))
+    assert "40.00 x†" in console.export_text()
