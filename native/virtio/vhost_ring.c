@@ -334,5 +334,5 @@ bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
     if (!wanted)
         return false;
     vring_fence();
-    return vring_see(&ring->vring.avail->idx) != ring->seen;
+    return vring_see(&ring->vring.avail->idx) != (ring->frames ? ring->given : ring->prepared);
 }

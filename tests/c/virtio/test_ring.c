@@ -5,6 +5,8 @@
  * the frame behind it still comes. Under AddressSanitizer, nothing outside the memory is touched.
  */
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "memory_bed.h"
@@ -277,6 +279,84 @@ static void test_backwards(void)
     bed_close(&bed);
 }
 
+/* Is a call, or a kick, due? The counter of the descriptor, emptied. */
+static uint64_t told(int fd)
+{
+    uint64_t nb = 0;
+
+    return read(fd, &nb, sizeof(nb)) == sizeof(nb) ? nb : 0;
+}
+
+static void return_one(struct bed *bed)
+{
+    struct vhost_frame got[4];
+
+    bed_describe(bed, BED_FRAMES, 0, bed_guest(bed, 0), FRAME, 0, 0);
+    bed_offer(bed, BED_FRAMES, 0);
+    CHECK(vhost_ring_receive(bed->device[BED_FRAMES], &bed->memory, got, 4) == 1);
+    vhost_ring_return(bed->device[BED_FRAMES]);
+}
+
+/* The driver is called when it wants that, by flag or by event, and not otherwise. */
+static void test_calls(bool event_idx)
+{
+    static struct bed bed;
+    struct vring *ring = &bed.driver[BED_FRAMES].ring;
+    int fd = eventfd(0, EFD_NONBLOCK);
+
+    bed_open(&bed, SIZE, 65534, false, event_idx);
+    bed.device[BED_FRAMES]->call_fd = fd;
+    /* The flag says no; where events are agreed upon, it says nothing (2.6.7.1). */
+    atomic_store_explicit(vring_used_event(ring), 65530, memory_order_relaxed);
+    return_one(&bed);
+    CHECK(told(fd) == 0);
+    atomic_store_explicit(&ring->avail->flags, 0, memory_order_relaxed);
+    return_one(&bed);
+    CHECK(told(fd) == (event_idx ? 0 : 1));
+    atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
+    atomic_store_explicit(vring_used_event(ring), 1, memory_order_relaxed);
+    return_one(&bed); /* used.idx 0 to 1 */
+    CHECK(told(fd) == 0);
+    return_one(&bed); /* 1 to 2: passes 1 */
+    CHECK(told(fd) == (event_idx ? 1 : 0));
+    CHECK(bed.device[BED_FRAMES]->nb_calls == 1);
+    close(fd);
+    bed_close(&bed);
+}
+
+/* Kicks are asked for only by one who is about to sleep, and what came before is not slept over. */
+static void test_kicks(void)
+{
+    static struct bed bed;
+    struct vhost_ring *device;
+    struct vhost_frame got[4];
+
+    bed_open(&bed, SIZE, 65534, false, false);
+    device = bed.device[BED_FRAMES];
+    CHECK(!vring_driver_kick_wanted(&bed.driver[BED_FRAMES]));
+    CHECK(!vhost_ring_want_kicks(device, true));
+    CHECK(vring_driver_kick_wanted(&bed.driver[BED_FRAMES]));
+    CHECK(!vhost_ring_want_kicks(device, false));
+    CHECK(!vring_driver_kick_wanted(&bed.driver[BED_FRAMES]));
+    bed_describe(&bed, BED_FRAMES, 0, bed_guest(&bed, 0), FRAME, 0, 0);
+    bed_offer(&bed, BED_FRAMES, 0);
+    bed_offer(&bed, BED_FRAMES, 0);
+    CHECK(vhost_ring_want_kicks(device, true));
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 1) == 1);
+    CHECK(vhost_ring_want_kicks(device, true)); /* the other one, though looked at already */
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 1);
+    CHECK(!vhost_ring_want_kicks(device, true));
+    bed_close(&bed);
+    bed_open(&bed, SIZE, 65534, false, true);
+    device = bed.device[BED_FRAMES];
+    struct vring *ring = &bed.driver[BED_FRAMES].ring;
+    _Atomic uint16_t *event = vring_avail_event(ring);
+    CHECK(!vring_event_passed(atomic_load(event), 100, 65534));
+    CHECK(!vhost_ring_want_kicks(device, true));
+    CHECK(vring_event_passed(atomic_load(event), 65535, 65534));
+    bed_close(&bed);
+}
+
 int main(void)
 {
     test_single_descriptors();
@@ -285,5 +365,8 @@ int main(void)
     test_many_chains();
     test_indices();
     test_backwards();
+    test_calls(false);
+    test_calls(true);
+    test_kicks();
     return 0;
 }
