@@ -5,9 +5,8 @@
 
 #include <stdint.h>
 
-#include "counts.h"
+#include "measured.h"
 #include "port.h"
-#include "record.h"
 
 void line_event(const char *event); /* no more than its name */
 void line_ready(uint32_t nb_flows, uint32_t window);
@@ -15,13 +14,6 @@ void line_preloaded(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_lost);
 void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, uint64_t nb_lost,
                    uint64_t nb_missed);
 void line_first_answer(uint64_t monotonic_ns);
-
-struct measured {
-    uint64_t duration_ns, tsc_hz;
-    struct counts counts;
-    struct cycles cycles;
-    struct record latency;
-};
 
 /* event: "second" or "result"; stats: of a result, else NULL. */
 void line_measured(const char *event, const struct measured *measured,

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "pace.h"
 #include "port.h"
 
 #define WINDOW_MAX 65536u
@@ -36,6 +38,9 @@ static const char help[] =
     "  --stay                outlive the target: report down and up, preload again\n"
     "  --first-answer        print when the first right answer came, and end\n"
     "  --await               wait for the first right answer, print it, go on\n"
+    "  --rate R              open loop: R requests a second, whatever is answered\n"
+    "  --arrivals constant|poisson  evenly spaced or at random (constant)\n"
+    "  --lcores LIST         a thread on each of these cores, as 1,3 (sockets)\n"
     "\n"
     "Of whole frames (nm-load-vhost, nm-load-ethdev):\n"
     "\n"
@@ -69,6 +74,9 @@ enum {
     OPT_STAY,
     OPT_FIRST_ANSWER,
     OPT_AWAIT,
+    OPT_RATE,
+    OPT_ARRIVALS,
+    OPT_LCORES,
     OPT_SOURCE,
     OPT_TARGET_MAC,
     OPT_CHECKSUMS,
@@ -100,6 +108,9 @@ static const struct option names[] = {
     {"stay", no_argument, NULL, OPT_STAY},
     {"first-answer", no_argument, NULL, OPT_FIRST_ANSWER},
     {"await", no_argument, NULL, OPT_AWAIT},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"arrivals", required_argument, NULL, OPT_ARRIVALS},
+    {"lcores", required_argument, NULL, OPT_LCORES},
     {"source", required_argument, NULL, OPT_SOURCE},
     {"target-mac", required_argument, NULL, OPT_TARGET_MAC},
     {"checksums", no_argument, NULL, OPT_CHECKSUMS},
@@ -166,6 +177,34 @@ static const char *service(const char *text, bool *echo)
 {
     *echo = strcmp(text, "echo") == 0;
     return *echo || strcmp(text, "kv") == 0 ? NULL : "kv or echo";
+}
+
+static const char *arrivals(const char *text, bool *poisson)
+{
+    *poisson = strcmp(text, "poisson") == 0;
+    return *poisson || strcmp(text, "constant") == 0 ? NULL : "constant or poisson";
+}
+
+/* "1,3" */
+static const char *lcores(const char *text, struct load_options *options)
+{
+    static const char wanted[] = "core numbers, each once, separated by commas";
+
+    for (options->nb_lcores = 0; options->nb_lcores < LCORES_MAX; text++) {
+        char *end;
+        unsigned long core = strtoul(text, &end, 10);
+
+        if (end == text || *text < '0' || *text > '9' || core >= CPU_SETSIZE)
+            return wanted;
+        for (uint32_t i = 0; i < options->nb_lcores; i++)
+            if (options->lcores[i] == core)
+                return wanted;
+        options->lcores[options->nb_lcores++] = (unsigned)core;
+        text = end;
+        if (*text != ',')
+            return *text == '\0' ? NULL : wanted;
+    }
+    return "at most 64 cores";
 }
 
 static const char *ipv4_address(const char *text, uint8_t address[4])
@@ -261,15 +300,34 @@ static const char *option_take(struct load_options *o, int option, double *get)
         return flag(&o->first_answer, true);
     case OPT_AWAIT:
         return flag(&o->await, true);
+    case OPT_RATE:
+        return real(optarg, PACE_RATE_MIN, PACE_RATE_MAX, &o->rate);
+    case OPT_ARRIVALS:
+        return arrivals(optarg, &o->poisson);
+    case OPT_LCORES:
+        return lcores(optarg, o);
     default:
         return frames_option_take(&o->frames, option);
     }
 }
 
+/* Each core gets a share of everything. */
+static const char *lcores_check(const struct load_options *options)
+{
+    uint32_t nb = options->nb_lcores;
+
+    if (options->nb_flows < nb || options->window < nb || options->workload.nb_keys < nb)
+        return "--lcores: --flows, --window and --keys must give each core one at least";
+    if (options->rate > 0 && options->rate < nb * PACE_RATE_MIN)
+        return "--lcores: --rate must give each core 10 a second at least";
+    return NULL;
+}
+
 /* What single options cannot know. NULL, or one sentence. */
 static const char *options_check(const struct load_options *options, double get)
 {
-    struct port_config port = {.target = options->target, .frames = options->frames};
+    struct port_config port = {
+        .target = options->target, .frames = options->frames, .nb_lcores = options->nb_lcores};
     struct format format;
     const char *why = port_check(&port);
 
@@ -279,7 +337,7 @@ static const char *options_check(const struct load_options *options, double get)
         return "--get, --set and --miss must add up to 1";
     if (!format_init(&format, options->key_bytes, options->value_bytes))
         return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
-    return NULL;
+    return lcores_check(options);
 }
 
 const char *load_name(void)

@@ -9,6 +9,8 @@
 #include "port.h"
 #include "workload.h"
 
+#define LCORES_MAX 64u
+
 struct load_options {
     const char *target;
     bool echo;
@@ -18,6 +20,10 @@ struct load_options {
     uint64_t warmup_ns, time_ns; /* time 0: until a signal */
     uint64_t timeout_ns;
     bool preload, no_overlap, stay, first_answer, await;
+    double rate; /* requests a second; 0: closed loop */
+    bool poisson;
+    uint32_t nb_lcores; /* 0: one thread, wherever it is put */
+    unsigned lcores[LCORES_MAX];
     struct port_frames_config frames; /* of the frame editions */
 };
 

@@ -65,7 +65,7 @@ void pace_start(struct pace *pace, uint64_t now)
     pace->last_due = (unsigned __int128)now << 32;
     pace->looked_cycles = pace->stall_begin = pace->stall_end = now;
     pace->head = pace->nb_ready = 0;
-    pace->nb_intended = pace->nb_not_sent = pace->nb_slips = pace->slipped_cycles = 0;
+    pace_forget(pace);
     ahead_fill(pace);
 }
 
@@ -75,14 +75,14 @@ void pace_leave(struct pace *pace, unsigned nb)
     pace->head = (pace->head + nb) % PACE_AHEAD;
     pace->nb_ready -= nb;
     pace->nb_intended += nb;
+    if (pace->nb_ready == 0)
+        ahead_fill(pace);
 }
 
 static void give_up(struct pace *pace)
 {
     pace_leave(pace, 1);
     pace->nb_not_sent++;
-    if (pace->nb_ready == 0)
-        ahead_fill(pace);
 }
 
 /* By when a request must have left. */
@@ -104,7 +104,9 @@ static void slip_note(struct pace *pace, uint64_t now)
         pace->slipped_cycles = now - since;
     if (since < now && now - since > pace->slip_cycles) {
         pace->nb_slips++;
-        pace->stall_begin = pace->looked_cycles;
+        /* One that follows before the last was caught up with prolongs it. */
+        if (head > pace->stall_end || pace->looked_cycles - pace->stall_end > pace->wait_cycles)
+            pace->stall_begin = pace->looked_cycles;
         pace->stall_end = now;
     }
     pace->looked_cycles = now;
@@ -128,7 +130,6 @@ unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb)
 
 void pace_stop(struct pace *pace, uint64_t now)
 {
-    ahead_fill(pace);
     while (pace->due[pace->head] <= now)
         give_up(pace);
 }

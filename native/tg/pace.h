@@ -53,6 +53,12 @@ struct pace_config {
 
 void pace_init(struct pace *pace, const struct pace_config *config);
 
+/* Clear the counts. */
+static inline void pace_forget(struct pace *pace)
+{
+    pace->nb_intended = pace->nb_not_sent = pace->nb_slips = pace->slipped_cycles = 0;
+}
+
 /* The schedule from its beginning, which is now. The same seed gives the same one. */
 void pace_start(struct pace *pace, uint64_t now);
 

@@ -49,12 +49,13 @@ struct port_config {
     uint32_t request_bytes; /* most bytes of a request */
     uint32_t reply_bytes;   /* most bytes of a reply that can be right */
     uint32_t window;        /* most requests in flight */
+    uint32_t nb_lcores;     /* threads, each with a port of its own */
 };
 
 struct port;
 
-/* What the command line says of target and frames: NULL, or one sentence on what is wrong with it
- * or missing. Only these two members are looked at. */
+/* What the command line says of target, frames and lcores: NULL, or one sentence on what is wrong
+ * with it or missing. Only these members are looked at. */
 const char *port_check(const struct port_config *config);
 
 const char *port_open(struct port **port, const struct port_config *config);

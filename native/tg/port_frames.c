@@ -64,6 +64,8 @@ const char *port_check(const struct port_config *config)
 
     if (why != NULL)
         return why;
+    if (config->nb_lcores > 1)
+        return "--lcores: one core only, because a wire of frames has one queue pair";
     if (memcmp(config->frames.source, nobody, 4) == 0)
         return "--source ADDR is missing: the IPv4 address that requests come from";
     if (config->frames.faults != NULL && !config->frames.checksums)

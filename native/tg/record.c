@@ -5,7 +5,9 @@
 
 void record_reset(struct record *record)
 {
-    memset(record->counts, 0, sizeof(record->counts));
+    if (record->low < record->high)
+        memset(record->counts + record->low, 0,
+               (record->high - record->low) * sizeof(record->counts[0]));
     record->low = RECORD_PLACES;
     record->high = 0;
 }

@@ -18,6 +18,7 @@ struct record {
     uint64_t counts[RECORD_PLACES];
 };
 
+/* A record that never was reset is all zero. */
 void record_reset(struct record *record);
 
 /* sum += part */

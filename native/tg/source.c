@@ -40,7 +40,7 @@ unsigned source_fill(struct source *source, struct draw *draws, unsigned nb)
         return nb;
     }
     for (; n < nb && source->next < source->nb_keys; n++)
-        draws[n] = (struct draw){.number = source->next++,
+        draws[n] = (struct draw){.number = source->workload->first + source->next++,
                                  .op = source->phase == PHASE_PRELOAD ? OP_SET : OP_GET};
     return n;
 }

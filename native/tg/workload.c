@@ -27,6 +27,9 @@ void workload_init(struct workload *workload, const struct workload_config *conf
     assert(config->nb_keys >= 1 && config->nb_keys <= WORKLOAD_KEYS_MAX);
     memset(workload, 0, sizeof(*workload));
     workload->nb_keys = config->nb_keys;
+    workload->first = config->first;
+    workload->nb_all = config->nb_all == 0 ? config->nb_keys : config->nb_all;
+    assert(workload->first + (uint64_t)workload->nb_keys <= workload->nb_all);
     workload->below_set = share(config->set);
     workload->below_miss = share(config->set + config->miss);
     workload->random.state = config->seed;
@@ -66,16 +69,16 @@ void workload_fill(struct workload *workload, struct draw *draws, unsigned nb)
         bool set = bits < workload->below_set;
         bool miss = !set && bits < workload->below_miss;
 
-        draws[i] =
-            (struct draw){.number = key_draw(workload, &random) + (miss ? workload->nb_keys : 0),
-                          .op = set ? OP_SET : OP_GET};
+        draws[i] = (struct draw){.number = workload->first + key_draw(workload, &random) +
+                                           (miss ? workload->nb_all : 0),
+                                 .op = set ? OP_SET : OP_GET};
     }
     workload->random = random;
 }
 
 void workload_redraw(struct workload *workload, struct draw *draw)
 {
-    uint32_t base = draw->number < workload->nb_keys ? 0 : workload->nb_keys;
+    uint32_t base = draw->number < workload->nb_all ? 0 : workload->nb_all;
 
-    draw->number = base + key_draw(workload, &workload->random);
+    draw->number = base + workload->first + key_draw(workload, &workload->random);
 }

@@ -4,8 +4,9 @@
  * workload draws the same sequence.
  *
  * Ranks of popularity are scattered over the key numbers (rank * step + shift mod nb_keys, step
- * without common divisor): hot keys do not lie side by side. Keys nb_keys..2 * nb_keys - 1 are
- * never stored; they are what misses ask for.
+ * without common divisor): hot keys do not lie side by side. Behind the last of all keys, as many
+ * again are never stored; they are what misses ask for. Several workloads share the keys without
+ * meeting: each has a range of its own, and draws from it by the same law.
  */
 #ifndef NEARMETAL_TG_WORKLOAD_H
 #define NEARMETAL_TG_WORKLOAD_H
@@ -19,6 +20,8 @@
 
 struct workload_config {
     uint32_t nb_keys; /* 1..WORKLOAD_KEYS_MAX */
+    /* Where several share the keys 0..nb_all - 1: ours are first..first + nb_keys - 1. Else 0. */
+    uint32_t first, nb_all;
     double set, miss; /* shares of requests; the rest are GETs */
     double zipf;      /* exponent; 0: uniform */
     uint64_t seed;
@@ -31,7 +34,7 @@ struct draw {
 };
 
 struct workload {
-    uint32_t nb_keys;
+    uint32_t nb_keys, first, nb_all;
     uint32_t below_set, below_miss; /* of 2^32 */
     uint64_t step, shift;
     uint64_t reciprocal; /* 2^64 / nb_keys, rounded down */
@@ -49,6 +52,13 @@ static inline struct draw workload_draw(struct workload *workload)
 
     workload_fill(workload, &draw, 1);
     return draw;
+}
+
+/* The key after this one, of ours. */
+static inline uint32_t workload_next(const struct workload *workload, uint32_t number)
+{
+    number++;
+    return number == workload->first + workload->nb_keys ? workload->first : number;
 }
 
 /* Another key for the same draw. */

@@ -109,6 +109,12 @@ def source(wire: Wire) -> str:
     return str(ipaddress.ip_network(wire.subnet)[9])
 
 
+def test_frames_have_one_core(generator: str) -> None:
+    command = [generator, "--target", "198.18.0.1:1", "--source", "198.18.0.9", "--lcores", "0,1"]
+    done = subprocess.run([*command, "--", "--no-pci"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "one queue pair" in done.stderr
+
+
 @contextmanager
 def server(program: Path, wire: Wire) -> Iterator[str]:
     """A server at the SUT's end, and its address."""

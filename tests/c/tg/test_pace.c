@@ -49,7 +49,7 @@ static uint32_t leave(uint64_t now)
     uint32_t nb_left = 0;
     unsigned nb;
 
-    while ((nb = pace_look(&pace, now, due, 32)) > 0) {
+    while ((nb = pace_look(&pace, now, due, PACE_AHEAD)) > 0) {
         for (unsigned i = 0; i < nb; i++)
             EXPECT(due[i] <= now && (i == 0 || due[i] >= due[i - 1]));
         pace_leave(&pace, nb);
@@ -162,6 +162,16 @@ static void a_stall_does_not_use_up_patience(void)
     EXPECT(pace.nb_not_sent == 500); /* not the 101 that have fallen due since */
 }
 
+/* What one look was too short for is not given up because of the next stall. */
+static void stalls_in_a_row_are_caught_up_with(void)
+{
+    begin(1e5, false, 1);
+    EXPECT(look(1000 + 4 * MS, 64) == 64);
+    pace_leave(&pace, 64);
+    EXPECT(leave(1000 + 8 * MS) == 800 - 64);
+    EXPECT(pace.nb_not_sent == 0 && pace.nb_slips == 2);
+}
+
 /* Of a long stall only the end is caught up with. */
 static void a_long_stall_is_cut(void)
 {
@@ -202,6 +212,7 @@ int main(void)
     without_room_it_waits_one_ms();
     a_stall_is_caught_up_with();
     a_stall_does_not_use_up_patience();
+    stalls_in_a_row_are_caught_up_with();
     a_long_stall_is_cut();
     a_very_long_stall_is_worked_off();
     the_end_settles_what_waits();

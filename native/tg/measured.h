@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a stretch of the measured time has brought, of one loop or of several together. */
+#ifndef NEARMETAL_TG_MEASURED_H
+#define NEARMETAL_TG_MEASURED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "counts.h"
+#include "loop.h"
+#include "record.h"
+
+struct measured {
+    uint64_t duration_ns;
+    uint64_t tsc_hz;
+    struct counts counts;
+    struct cycles cycles;
+    struct record latency;
+    /* Of the open loop: */
+    bool paced;
+    uint64_t nb_intended, nb_not_sent; /* intended = sent + not_sent */
+    uint64_t nb_slips;                 /* looks at the schedule that came late */
+    uint64_t slipped_ns;               /* the latest of them */
+};
+
+void measured_reset(struct measured *measured);
+
+/* Move what a loop has counted since the last time into `sum`. */
+void measured_take(struct measured *sum, struct loop *loop);
+
+void measured_add(struct measured *sum, const struct measured *part);
+
+/* What the loop has counted so far is forgotten. */
+void measured_forget(struct loop *loop);
+
+#endif
