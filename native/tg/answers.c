@@ -42,6 +42,7 @@ static inline enum verdict reply_verdict(struct loop *loop, const struct slot *s
     struct expected expected = {.id = id,
                                 .op = (uint8_t)slot_op(slot),
                                 .number = slot->number,
+                                .digits = slot->digits,
                                 .version = slot->version,
                                 .acked = slot->version};
     enum verdict verdict;

@@ -23,9 +23,10 @@ struct expected {
     uint16_t id;
     uint8_t op; /* enum op */
     uint32_t number;
-    uint32_t version; /* SET: the version it wrote */
-    uint32_t acked;   /* GET: last acknowledged before it left */
-    uint32_t sent;    /* GET: last sent, now */
+    struct digits digits; /* of the number */
+    uint32_t version;     /* SET: the version it wrote */
+    uint32_t acked;       /* GET: last acknowledged before it left */
+    uint32_t sent;        /* GET: last sent, now */
 };
 
 /* All that answers a SET, or says that a key was not found. */
@@ -54,8 +55,7 @@ static inline enum verdict check_kv(const struct format *format, const struct ex
     *found = 0;
     if (expected->op == OP_SET || len != format->hit_bytes)
         return check_short(expected, reply, len);
-    differs =
-        pattern_differs(&format->hit_head, reply, expected->id, digits_make(expected->number));
+    differs = pattern_differs(&format->hit_head, reply, expected->id, expected->digits);
     differs |= value_differs(value, format->value_bytes, expected->number, &version);
     memcpy(&tail, reply + len - 8, 8); /* the value's last byte, and what ends a reply */
     differs |= (tail >> 8) ^ CHECK_TAIL;
@@ -68,19 +68,18 @@ static inline enum verdict check_kv(const struct format *format, const struct ex
 static inline enum verdict check_echo(const struct format *format, const struct expected *expected,
                                       const uint8_t *reply, uint32_t len)
 {
-    struct digits digits = digits_make(expected->number);
     const uint8_t *value = reply + format->set_head.bytes;
     uint32_t version;
     uint64_t differs;
 
     if (expected->op == OP_GET)
         return len == format->get_bytes &&
-                       pattern_differs(&format->get, reply, expected->id, digits) == 0
+                       pattern_differs(&format->get, reply, expected->id, expected->digits) == 0
                    ? VERDICT_RIGHT
                    : VERDICT_WRONG;
     if (len != format->set_bytes)
         return VERDICT_WRONG;
-    differs = pattern_differs(&format->set_head, reply, expected->id, digits);
+    differs = pattern_differs(&format->set_head, reply, expected->id, expected->digits);
     differs |= value_differs(value, format->value_bytes, expected->number, &version);
     differs |= version ^ expected->version;
     differs |= word_read_short(reply + len - 2) ^ CHECK_LINE_END;

@@ -20,7 +20,7 @@
 static bool answers(const struct load_options *options, const struct format *format,
                     const struct datagram *reply)
 {
-    struct expected expected = {.op = OP_GET};
+    struct expected expected = {.op = OP_GET, .digits = digits_make(0)};
     uint32_t found;
 
     if (options->echo)

@@ -41,12 +41,12 @@ bool format_init(struct format *format, uint32_t key_bytes, uint32_t value_bytes
     return format->hit_bytes <= REPLY_BYTES_MAX;
 }
 
-uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, uint32_t number,
-                    uint32_t version)
+uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, struct digits digits,
+                    uint32_t number, uint32_t version)
 {
     uint8_t *value = room + format->set_head.bytes;
 
-    pattern_write(&format->set_head, room, id, digits_make(number));
+    pattern_write(&format->set_head, room, id, digits);
     value_fill(value, format->value_bytes, number, version);
     memcpy(value + format->value_bytes, "\r\n", 2);
     return format->set_bytes;

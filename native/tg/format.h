@@ -84,17 +84,25 @@ static inline bool value_matches(const uint8_t *value, uint32_t bytes, uint32_t 
 }
 
 /* Write a SET; returns its length. */
-uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, uint32_t number,
-                    uint32_t version);
+uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, struct digits digits,
+                    uint32_t number, uint32_t version);
 
-/* Write a whole request; room holds format->set_bytes. Returns its length. version: of a SET. */
+/* Write a whole request; room holds format->set_bytes. Returns its length. digits: of the number;
+ * version: of a SET. */
+static inline uint32_t format_write(const struct format *format, uint8_t *room, uint16_t id,
+                                    enum op op, struct digits digits, uint32_t number,
+                                    uint32_t version)
+{
+    if (op == OP_SET)
+        return format_set(format, room, id, digits, number, version);
+    pattern_write(&format->get, room, id, digits);
+    return format->get_bytes;
+}
+
 static inline uint32_t format_request(const struct format *format, uint8_t *room, uint16_t id,
                                       enum op op, uint32_t number, uint32_t version)
 {
-    if (op == OP_SET)
-        return format_set(format, room, id, number, version);
-    pattern_write(&format->get, room, id, digits_make(number));
-    return format->get_bytes;
+    return format_write(format, room, id, op, digits_make(number), number, version);
 }
 
 #endif

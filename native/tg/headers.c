@@ -26,6 +26,49 @@ uint32_t headers_udp_sum(const struct headers *headers, const uint8_t *udp, uint
     return headers_fold(sum + bytes_sum(udp, bytes));
 }
 
+bool headers_judge(struct headers *headers, const struct headers_read *read)
+{
+    uint32_t total = __builtin_bswap16((uint16_t)read->second);
+    uint64_t kind = (uint32_t)_mm_extract_epi16(read->first, 7); /* version, IHL, service */
+    uint64_t sum = kind + (read->second & 0xffffffff) + (read->second >> 32) +
+                   (read->third & 0xffffffff) + (read->third >> 32) + (read->fourth & 0xffff);
+    __m128i first = _mm_xor_si128(_mm_and_si128(read->first, headers->rx_mask), headers->rx_first);
+    /* The service (the last byte) may be any. */
+    bool same = (_mm_movemask_epi8(_mm_cmpeq_epi8(first, _mm_setzero_si128())) | 0x8000) == 0xffff;
+    bool fragment = (read->second >> 32 & 0xffbf) != 0; /* more follow, or not at 0; not DF */
+    bool alive = (read->second >> 48 & 0xff) != 0;
+    bool udp = read->second >> 56 == IPPROTO_UDP_NUMBER;
+    bool ours =
+        read->third >> 16 == headers->rx_third && (read->fourth & 0xffffffff) == headers->rx_fourth;
+
+    if (!same || fragment || !alive || !udp || !ours || headers_fold(sum) != 0xffff ||
+        total < IPV4_BYTES + UDP_BYTES || total > HEADERS_TOTAL_MAX ||
+        total - IPV4_BYTES != __builtin_bswap16((uint16_t)(read->fourth >> 48)))
+        return false;
+    if (kind >> 8 == 0)
+        headers->rx[total] = (struct headers_words){read->second, read->third,
+                                                    read->fourth & ~0x0000ffff00000000ull};
+    return true;
+}
+
+static void tx_init(struct headers *headers, const uint8_t *out)
+{
+    uint64_t sum = bytes_sum(out + ETHERNET_BYTES, IPV4_BYTES);
+    struct headers_words words;
+
+    memcpy(&words.second, out + 16, 8);
+    memcpy(&words.third, out + 24, 8);
+    memcpy(&words.fourth, out + 32, 8);
+    for (uint32_t total = IPV4_BYTES + UDP_BYTES; total <= HEADERS_TOTAL_MAX; total++) {
+        uint16_t length = __builtin_bswap16((uint16_t)total);
+        uint16_t udp_length = __builtin_bswap16((uint16_t)(total - IPV4_BYTES));
+        uint16_t checksum = (uint16_t)~headers_fold(sum + length);
+
+        headers->tx[total] = (struct headers_words){words.second | length, words.third | checksum,
+                                                    words.fourth | (uint64_t)udp_length << 48};
+    }
+}
+
 void headers_init(struct headers *headers, const struct headers_config *config)
 {
     static const uint8_t kind[4] = {0x08, 0x00, 0x45, 0x00};
@@ -43,10 +86,7 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     memcpy(out + 30, config->target_address, 4);
     memcpy(out + 36, &target_port, 2);
     headers->tx_first = _mm_loadu_si128((const __m128i *)(const void *)out);
-    memcpy(&headers->tx_second, out + 16, 8);
-    memcpy(&headers->tx_third, out + 24, 8);
-    memcpy(&headers->tx_fourth, out + 32, 8);
-    headers->tx_sum = headers_fold(bytes_sum(out + ETHERNET_BYTES, IPV4_BYTES));
+    tx_init(headers, out);
 
     /* Whose source address it has on Ethernet is the network's affair: a switch may write its own.
      */
@@ -55,7 +95,7 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     headers->rx_first = _mm_loadu_si128((const __m128i *)(const void *)in);
     memset(in, 0, sizeof(in));
     memset(in, 0xff, 6);
-    memset(in + 12, 0xff, 3);
+    memset(in + 12, 0xff, 4);
     headers->rx_mask = _mm_loadu_si128((const __m128i *)(const void *)in);
     memset(in, 0, sizeof(in));
     memcpy(in + 26, config->target_address, 4);
@@ -67,6 +107,7 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     headers->rx_fourth = word & 0xffffffff;
     headers->pseudo_sum = headers_fold(bytes_sum(out + 26, 8) + (IPPROTO_UDP_NUMBER << 8));
 
+    memset(headers->rx, 0, sizeof(headers->rx));
     headers->port_base = config->port_base;
     headers->nb_flows = config->nb_flows;
     headers->checksums = config->checksums;

@@ -13,6 +13,10 @@
  *
  * Numbers stay in the order in which they lie in memory: the sum of RFC 1071 does not care.
  *
+ * Of datagrams of one length, most words are alike. Going out, they are made once for each length.
+ * Coming in, a header is judged field by field, its checksum too, unless its every byte is what the
+ * last sound one of its length had: that has been judged.
+ *
  * What comes lies in memory that the other side may still be writing. So each word is read once,
  * into a register, and everything that is decided about it, and the length that is handed on, come
  * from there. The payload's bytes are the checker's to read, under the same rule.
@@ -31,18 +35,22 @@
 #define HEADERS_MALFORMED UINT32_MAX
 #define IPPROTO_UDP_NUMBER 17u
 
+#define HEADERS_TOTAL_MAX 1500u /* bytes of an IPv4 datagram */
+
+/* Words of a header that depend on its length; coming in, as last seen, all 0 for never. */
+struct headers_words {
+    uint64_t second, third, fourth; /* fourth: without the port of the flow */
+};
+
 struct headers {
-    /* Out: what does not change from frame to frame. */
     __m128i tx_first;
-    uint64_t tx_second, tx_third, tx_fourth;
-    uint32_t tx_sum; /* of the IPv4 header with length 0 */
-    /* In: what must be there. */
     __m128i rx_first, rx_mask;
-    uint64_t rx_third, rx_fourth;
-    uint32_t pseudo_sum; /* of addresses and protocol: the same both ways */
-    uint16_t port_base;  /* of flow 0 */
+    uint64_t rx_third, rx_fourth; /* what must be there of addresses and ports */
+    uint32_t pseudo_sum;          /* of addresses and protocol: the same both ways */
     uint32_t nb_flows;
+    uint16_t port_base; /* of flow 0 */
     bool checksums;
+    struct headers_words tx[HEADERS_TOTAL_MAX + 1], rx[HEADERS_TOTAL_MAX + 1];
 };
 
 struct headers_config {
@@ -71,64 +79,71 @@ static inline uint16_t headers_fold(uint64_t sum)
 static inline void headers_write(const struct headers *headers, uint8_t *frame, uint32_t flow,
                                  uint32_t bytes)
 {
-    uint16_t total = __builtin_bswap16((uint16_t)(IPV4_BYTES + UDP_BYTES + bytes));
-    uint16_t port = __builtin_bswap16((uint16_t)(headers->port_base + flow));
-    uint16_t length = __builtin_bswap16((uint16_t)(UDP_BYTES + bytes));
-    uint16_t checksum = (uint16_t)~headers_fold((uint64_t)headers->tx_sum + total);
-    uint64_t second = headers->tx_second | total, third = headers->tx_third | checksum;
-    uint64_t fourth = headers->tx_fourth | (uint64_t)port << 16 | (uint64_t)length << 48;
+    const struct headers_words *words = &headers->tx[IPV4_BYTES + UDP_BYTES + bytes];
+    uint64_t port = __builtin_bswap16((uint16_t)(headers->port_base + flow));
+    uint64_t fourth = words->fourth | port << 16;
 
     _mm_storeu_si128((__m128i *)(void *)frame, headers->tx_first);
-    memcpy(frame + 16, &second, 8);
-    memcpy(frame + 24, &third, 8);
+    memcpy(frame + 16, &words->second, 8);
+    memcpy(frame + 24, &words->third, 8);
     memcpy(frame + 32, &fourth, 8);
     memset(frame + 40, 0, 2);
     if (headers->checksums) {
-        checksum = (uint16_t)~headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
-                                              UDP_BYTES + bytes);
+        uint8_t *udp = frame + ETHERNET_BYTES + IPV4_BYTES;
+        uint16_t checksum = (uint16_t)~headers_udp_sum(headers, udp, UDP_BYTES + bytes);
+
         checksum = checksum == 0 ? 0xffff : checksum; /* RFC 768: 0 would say that there is none */
         memcpy(frame + 40, &checksum, 2);
     }
 }
+
+/* As they came. */
+struct headers_read {
+    __m128i first;
+    uint64_t second, third, fourth;
+    uint16_t checksum;
+};
+
+/* Field by field; true: sound, and remembered. */
+bool headers_judge(struct headers *headers, const struct headers_read *read);
 
 /*
  * The length of the payload of a frame of `len` bytes, and its flow; HEADERS_MALFORMED where it is
  * no sound datagram from the target to one of our ports. Behind the IP datagram there may be
  * padding.
  */
-static inline uint32_t headers_check(const struct headers *headers, const uint8_t *frame,
-                                     uint32_t len, uint32_t *flow)
+static inline uint32_t headers_check(struct headers *headers, const uint8_t *frame, uint32_t len,
+                                     uint32_t *flow)
 {
-    __m128i first;
-    uint64_t second, third, fourth, sum, bad;
-    uint32_t total, checksum;
+    const struct headers_words *seen;
+    struct headers_read read;
+    uint64_t differs;
+    uint32_t total;
 
-    if (len < HEADERS_BYTES)
+    if (__builtin_expect(len < HEADERS_BYTES, 0))
         return HEADERS_MALFORMED;
-    first = _mm_loadu_si128((const __m128i *)(const void *)frame);
-    second = word_read(frame + 16);
-    third = word_read(frame + 24);
-    fourth = word_read(frame + 32);
-    checksum = word_read_short(frame + 40);
-    total = __builtin_bswap16((uint16_t)second);
-    *flow = (uint16_t)(__builtin_bswap16((uint16_t)(fourth >> 32)) - headers->port_base);
-    sum = (uint32_t)_mm_extract_epi16(first, 7) + (second & 0xffffffff) + (second >> 32) +
-          (third & 0xffffffff) + (third >> 32) + (fourth & 0xffff);
-    first = _mm_and_si128(_mm_xor_si128(first, headers->rx_first), headers->rx_mask);
-    bad = (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(first, _mm_setzero_si128())) ^ 0xffff;
-    bad |= headers_fold(sum) ^ 0xffff;
-    bad |= second >> 32 & 0xffbf; /* a fragment: more follow, or not at 0; DF is the other bit */
-    bad |= (second >> 56) ^ IPPROTO_UDP_NUMBER;
-    bad |= (third >> 16) ^ headers->rx_third;
-    bad |= (fourth & 0xffffffff) ^ headers->rx_fourth;
-    bad |= (uint64_t)(total - IPV4_BYTES) ^ __builtin_bswap16((uint16_t)(fourth >> 48));
-    if (bad != 0 || (second >> 48 & 0xff) == 0 || total < IPV4_BYTES + UDP_BYTES ||
-        total > len - ETHERNET_BYTES || *flow >= headers->nb_flows)
+    read.first = _mm_loadu_si128((const __m128i *)(const void *)frame);
+    read.second = word_read(frame + 16);
+    read.third = word_read(frame + 24);
+    read.fourth = word_read(frame + 32);
+    read.checksum = word_read_short(frame + 40);
+    total = __builtin_bswap16((uint16_t)read.second);
+    *flow = (uint16_t)(__builtin_bswap16((uint16_t)(read.fourth >> 32)) - headers->port_base);
+    if (__builtin_expect(total > len - ETHERNET_BYTES || total > HEADERS_TOTAL_MAX ||
+                             *flow >= headers->nb_flows,
+                         0))
+        return HEADERS_MALFORMED;
+    seen = &headers->rx[total];
+    differs = (read.second ^ seen->second) | (read.third ^ seen->third) |
+              ((read.fourth ^ seen->fourth) & ~0x0000ffff00000000ull) |
+              (0xffffu ^ (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(
+                             _mm_and_si128(read.first, headers->rx_mask), headers->rx_first)));
+    if (__builtin_expect(differs != 0, 0) && !headers_judge(headers, &read))
         return HEADERS_MALFORMED;
     /* Who sends no checksums wants none; one that is there is wanted right all the same. */
-    if ((headers->checksums || checksum != 0) &&
-        (checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
-                                          total - IPV4_BYTES) != 0xffff))
+    if (__builtin_expect(headers->checksums || read.checksum != 0, 0) &&
+        (read.checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
+                                               total - IPV4_BYTES) != 0xffff))
         return HEADERS_MALFORMED;
     return total - IPV4_BYTES - UDP_BYTES;
 }

@@ -28,7 +28,7 @@ bool loop_open(struct loop *loop, const struct loop_config *config)
         loop->free_mask = 2 * loop->free_mask + 1;
     loop->free_flows = calloc(loop->free_mask + 1, sizeof(*loop->free_flows));
     record_reset(&loop->latency);
-    if (loop->free_flows == NULL || !keys_open(&loop->keys, loop->workload.nb_all) ||
+    if (loop->free_flows == NULL || !keys_open(&loop->keys, loop->workload.nb_keys) ||
         !source_open(&loop->source, &loop->workload, config->window + LOOP_DRAWS) ||
         !match_open(&loop->match, config->nb_flows, share, timeout, REST_TIMEOUTS * timeout))
         return false;
@@ -45,18 +45,12 @@ void loop_close(struct loop *loop)
     free(loop->free_flows);
 }
 
-void loop_unpace(struct loop *loop, uint64_t now)
-{
-    if (loop->paced)
-        pace_stop(loop->pace, now);
-    loop->paced = false;
-}
-
 void loop_start(struct loop *loop, enum phase phase, bool counted)
 {
     uint64_t now = clock_cycles();
 
-    loop_unpace(loop, now);
+    if (loop->paced)
+        pace_stop(loop->pace, now);
     loop->paced = loop->pace != NULL && phase == PHASE_MIX;
     if (loop->paced)
         pace_start(loop->pace, now);
@@ -80,7 +74,7 @@ static bool draw_settle(struct loop *loop, struct draw *draw)
     for (unsigned i = 0; i < REDRAWS_MAX && conflicts(loop, draw); i++)
         workload_redraw(&loop->workload, draw);
     for (uint32_t i = 0; i < loop->window && conflicts(loop, draw); i++)
-        draw->number = workload_next(&loop->workload, draw->number);
+        draw->number = (draw->number + 1) % loop->workload.nb_keys;
     return !conflicts(loop, draw);
 }
 
@@ -94,9 +88,11 @@ static void draws_refill(struct loop *loop)
     if (end - loop->next_draw > LOOP_DRAWS / 2)
         return;
     nb = source_fill(&loop->source, draws, nb < LOOP_DRAWS / 2 ? nb : LOOP_DRAWS / 2);
-    for (unsigned i = 0; i < nb; i++)
+    for (unsigned i = 0; i < nb; i++) {
         if (draws[i].number < loop->keys.nb_keys)
             __builtin_prefetch(&loop->keys.versions[draws[i].number], 1);
+        loop->digits[begin + i] = digits_make(draws[i].number);
+    }
     loop->end_draws = end + nb;
 }
 
@@ -129,7 +125,8 @@ static unsigned requests_send(struct loop *loop, struct datagram *requests, unsi
     unsigned made = 0, nb_sets = 0;
 
     for (unsigned i = 0; i < nb; i++) {
-        struct draw draw = loop->draws[loop->next_draw++ & (LOOP_DRAWS - 1)];
+        uint32_t at = loop->next_draw++ & (LOOP_DRAWS - 1);
+        struct draw draw = loop->draws[at];
         struct datagram *request = &requests[made];
         struct slot *slot;
         uint16_t id;
@@ -142,8 +139,10 @@ static unsigned requests_send(struct loop *loop, struct datagram *requests, unsi
             loop_flow_free(loop, request->flow);
             continue;
         }
-        request->len = format_request(&loop->format, request->data, id, (enum op)draw.op,
-                                      draw.number, slot->version);
+        slot->digits =
+            draw.number == loop->draws[at].number ? loop->digits[at] : digits_make(draw.number);
+        request->len = format_write(&loop->format, request->data, id, (enum op)draw.op,
+                                    slot->digits, draw.number, slot->version);
         nb_sets += draw.op == OP_SET;
         made++;
     }

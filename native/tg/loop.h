@@ -42,6 +42,7 @@ struct loop {
     uint32_t free_mask, free_head, nb_free;
     uint32_t next_draw, end_draws; /* what is drawn ahead: [next, end) of the ring */
     struct draw draws[LOOP_DRAWS];
+    struct digits digits[LOOP_DRAWS]; /* of the draws' numbers */
     double ns_per_cycle;
     uint64_t round_cycles;      /* when the port's current round began */
     uint64_t last_reply_cycles; /* when anything last arrived */
@@ -74,9 +75,6 @@ static inline void loop_flow_free(struct loop *loop, uint32_t flow)
 
 /* What follows is of this phase. */
 void loop_start(struct loop *loop, enum phase phase, bool counted);
-
-/* Open loop: nothing becomes due after `now`, and what waits is not sent. */
-void loop_unpace(struct loop *loop, uint64_t now);
 
 /* One turn; returns the time, in TSC cycles. */
 uint64_t loop_turn(struct loop *loop);

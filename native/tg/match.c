@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SLOTS_TOTAL (1u << 18) /* 4 MB, shared out among the flows */
+#define SLOTS_TOTAL (1u << 18) /* 8 MB, shared out among the flows */
 #define IDS_MIN 1024u
 #define IDS_MAX 65536u
 #define SKIPS_MAX 256u /* resting ids passed over in one take */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which request does this reply answer? A slot per flow and 16-bit id, 16 bytes each.
+ * Which request does this reply answer? A slot per flow and 16-bit id, 32 bytes each.
  *
  * Ids of a flow are handed out in turn, so requests in flight lie side by side in the order they
  * left: what has timed out is found from the oldest on, and an answered id comes up again only
@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "words.h"
+
 enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_ANSWERED, SLOT_LOST, SLOT_LATE };
 
 #define SLOT_TRIES_MAX 63u
@@ -32,8 +34,10 @@ enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_ANSWERED, SLOT_LOST, SLOT_LATE
 struct slot {
     uint64_t word;
     uint32_t number;
-    uint32_t version; /* SET: the version it writes; GET: the one acknowledged before it left */
+    uint32_t version;     /* SET: the version it writes; GET: the one acknowledged before it left */
+    struct digits digits; /* of the number */
 };
+_Static_assert(sizeof(struct slot) == 32, "two to a cache line");
 
 /* What match_take is to remember. tries: how often the same was sent before; counted: it is sent in
  * the measured time. */
@@ -133,7 +137,7 @@ static inline struct slot *match_take(struct match *match, uint32_t flow, uint64
     struct slot *slot = match_slot(match, flow, match->flows[flow].next);
     enum slot_state state = slot_state(slot);
 
-    __builtin_prefetch(slot + 16, 1); /* the ids of four lines ahead */
+    __builtin_prefetch(slot + 8, 1); /* the ids of four lines ahead */
     if (__builtin_expect(state != SLOT_ANSWERED && state != SLOT_FREE, 0))
         return match_take_rest(match, flow, sent_cycles, what, id);
     return match_take_next(match, flow, sent_cycles, what, id);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* splitmix64: one word of state, seeded with any number, fit for drawing workloads. */
+/* wyrand: one word of state, seeded with any number, fit for drawing workloads; a multiplication.
+ */
 #ifndef NEARMETAL_TG_RANDOM_H
 #define NEARMETAL_TG_RANDOM_H
 
@@ -11,10 +12,11 @@ struct random {
 
 static inline uint64_t random_next(struct random *random)
 {
-    uint64_t x = random->state += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    unsigned __int128 product;
+
+    random->state += 0xa0761d6478bd642fu;
+    product = (unsigned __int128)random->state * (random->state ^ 0xe7037ed1a0b428dbu);
+    return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
 /* A number in [0, n) from 32 random bits; the bias is below n / 2^32. */

@@ -44,16 +44,20 @@ struct digits {
  * 10,000, and 103 / 2^10 is 1/10 for what is below 100. */
 static inline struct digits digits_make(uint32_t number)
 {
-    uint32_t high = number / 100000000, low = number % 100000000;
-    uint64_t fours = low / 10000 | (uint64_t)(low % 10000) << 32, twos, ones;
-    uint64_t part = (fours * 10486) >> 20 & 0x0000007f0000007f;
+    uint32_t high = 0, part_high;
+    uint64_t fours, twos, part;
 
+    if (__builtin_expect(number >= 100000000, 0)) {
+        high = number / 100000000;
+        number %= 100000000;
+    }
+    part_high = (high * 103) >> 10; /* high is at most 42 */
+    fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    part = (fours * 10486) >> 20 & 0x0000007f0000007f;
     twos = part | (fours - 100 * part) << 16;
     part = (twos * 103) >> 10 & 0x000f000f000f000f;
-    ones = part | (twos - 10 * part) << 8;
-    part = (high * 103) >> 10; /* high is at most 42 */
-    return (struct digits){.high = (uint16_t)((part | (high - 10 * part) << 8) + 0x3030),
-                           .low = ones + 0x3030303030303030};
+    return (struct digits){.high = (uint16_t)((part_high | (high - 10 * part_high) << 8) + 0x3030),
+                           .low = (part | (twos - 10 * part) << 8) + 0x3030303030303030};
 }
 
 /* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere.

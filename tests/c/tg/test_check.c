@@ -29,8 +29,12 @@ static uint32_t text_make(const char *text)
 
 static enum verdict get(uint32_t acked, uint32_t sent, uint32_t len)
 {
-    struct expected expected = {
-        .id = 7, .op = OP_GET, .number = NUMBER, .acked = acked, .sent = sent};
+    struct expected expected = {.id = 7,
+                                .op = OP_GET,
+                                .number = NUMBER,
+                                .digits = digits_make(NUMBER),
+                                .acked = acked,
+                                .sent = sent};
     uint32_t found;
 
     return check_kv(&format, &expected, reply, len, &found);
@@ -38,7 +42,8 @@ static enum verdict get(uint32_t acked, uint32_t sent, uint32_t len)
 
 static enum verdict set(uint32_t len)
 {
-    struct expected expected = {.id = 7, .op = OP_SET, .number = NUMBER, .version = 3};
+    struct expected expected = {
+        .id = 7, .op = OP_SET, .number = NUMBER, .digits = digits_make(NUMBER), .version = 3};
     uint32_t found;
 
     return check_kv(&format, &expected, reply, len, &found);
@@ -108,7 +113,8 @@ static void lengths_and_words_count(void)
 
 static void a_found_version_is_told(void)
 {
-    struct expected expected = {.id = 7, .op = OP_GET, .number = NUMBER};
+    struct expected expected = {
+        .id = 7, .op = OP_GET, .number = NUMBER, .digits = digits_make(NUMBER)};
     uint32_t found = 99, len = hit_make(NUMBER, 5);
 
     EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 5);
@@ -118,7 +124,8 @@ static void a_found_version_is_told(void)
 
 static void echo_returns_the_request(void)
 {
-    struct expected expected = {.id = 7, .op = OP_SET, .number = NUMBER, .version = 3};
+    struct expected expected = {
+        .id = 7, .op = OP_SET, .number = NUMBER, .digits = digits_make(NUMBER), .version = 3};
     uint32_t len = format_request(&format, reply, 7, OP_SET, NUMBER, 3);
 
     EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
