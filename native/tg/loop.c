@@ -28,7 +28,7 @@ bool loop_open(struct loop *loop, const struct loop_config *config)
         loop->free_mask = 2 * loop->free_mask + 1;
     loop->free_flows = calloc(loop->free_mask + 1, sizeof(*loop->free_flows));
     record_reset(&loop->latency);
-    if (loop->free_flows == NULL || !keys_open(&loop->keys, loop->workload.nb_keys) ||
+    if (loop->free_flows == NULL || !keys_open(&loop->keys, loop->workload.nb_all) ||
         !source_open(&loop->source, &loop->workload, config->window + LOOP_DRAWS) ||
         !match_open(&loop->match, config->nb_flows, share, timeout, REST_TIMEOUTS * timeout))
         return false;
@@ -45,12 +45,18 @@ void loop_close(struct loop *loop)
     free(loop->free_flows);
 }
 
+void loop_unpace(struct loop *loop, uint64_t now)
+{
+    if (loop->paced)
+        pace_stop(loop->pace, now);
+    loop->paced = false;
+}
+
 void loop_start(struct loop *loop, enum phase phase, bool counted)
 {
     uint64_t now = clock_cycles();
 
-    if (loop->paced)
-        pace_stop(loop->pace, now);
+    loop_unpace(loop, now);
     loop->paced = loop->pace != NULL && phase == PHASE_MIX;
     if (loop->paced)
         pace_start(loop->pace, now);
@@ -74,7 +80,7 @@ static bool draw_settle(struct loop *loop, struct draw *draw)
     for (unsigned i = 0; i < REDRAWS_MAX && conflicts(loop, draw); i++)
         workload_redraw(&loop->workload, draw);
     for (uint32_t i = 0; i < loop->window && conflicts(loop, draw); i++)
-        draw->number = (draw->number + 1) % loop->workload.nb_keys;
+        draw->number = workload_next(&loop->workload, draw->number);
     return !conflicts(loop, draw);
 }
 

@@ -76,6 +76,9 @@ static inline void loop_flow_free(struct loop *loop, uint32_t flow)
 /* What follows is of this phase. */
 void loop_start(struct loop *loop, enum phase phase, bool counted);
 
+/* Open loop: nothing becomes due after `now`, and what waits is not sent. */
+void loop_unpace(struct loop *loop, uint64_t now);
+
 /* One turn; returns the time, in TSC cycles. */
 uint64_t loop_turn(struct loop *loop);
 
