@@ -38,13 +38,15 @@ static inline void net_fill_request(struct request *request, uint8_t *frame, uin
 static inline bool net_usual(const struct net *net, const struct frame *frame,
                              struct request *request)
 {
+    const uint8_t *data = frame->data;
     uint64_t word[NET_WORDS], differ = 0;
     if (__builtin_expect(frame->len - FRAME_PAYLOAD_OFFSET > FRAME_BYTES_MAX - FRAME_PAYLOAD_OFFSET,
                          0))
         return false;
-    __builtin_memcpy(word, frame->data, sizeof(word));
-    for (unsigned i = 0; i < NET_WORDS; i++)
+    for (unsigned i = 0; i < NET_WORDS; i++) {
+        word[i] = checksum_load(data + 8 * i, 8);
         differ |= (word[i] & net->usual_mask[i]) ^ net->usual_want[i];
+    }
     uint32_t total_bytes = swap16((uint16_t)word[2]);
     uint32_t udp_bytes = swap16((uint16_t)(word[4] >> 48));
     bool sound = differ == 0 && total_bytes <= frame->len - FRAME_NETWORK_OFFSET &&
@@ -68,6 +70,11 @@ static inline bool net_usual(const struct net *net, const struct frame *frame,
     return true;
 }
 
+static inline void store_word(uint8_t *frame, unsigned index, uint64_t word)
+{
+    __builtin_memcpy(frame + 8 * index, &word, 8);
+}
+
 /* The headers of a reply from us to this peer. */
 static inline void net_write_headers(const struct net *net, uint8_t *frame, uint64_t peer_mac,
                                      be32 peer_ip, be16 peer_port, uint32_t payload_bytes)
@@ -77,14 +84,14 @@ static inline void net_write_headers(const struct net *net, uint8_t *frame, uint
     uint64_t sum = net->reply_sum + swap16(total_bytes) + (peer_ip & 0xffff) + (peer_ip >> 16);
     uint16_t checksum = (uint16_t)~checksum_fold(sum);
     const uint64_t *constant = net->reply_words;
-    uint64_t word[NET_WORDS] = {
-        constant[0] | peer_mac,
-        constant[1],
-        constant[2] | swap16(total_bytes),
-        constant[3] | checksum | (uint64_t)(peer_ip & 0xffff) << 48,
-        constant[4] | peer_ip >> 16 | (uint64_t)peer_port << 32 | (uint64_t)swap16(udp_bytes) << 48,
-    };
-    __builtin_memcpy(frame, word, sizeof(word));
+    /* Each word by itself: put together in memory, they would be waited for there. */
+    store_word(frame, 0, constant[0] | peer_mac);
+    store_word(frame, 1, constant[1]);
+    store_word(frame, 2, constant[2] | swap16(total_bytes));
+    store_word(frame, 3, constant[3] | checksum | (uint64_t)(peer_ip & 0xffff) << 48);
+    store_word(frame, 4,
+               constant[4] | peer_ip >> 16 | (uint64_t)peer_port << 32 |
+                   (uint64_t)swap16(udp_bytes) << 48);
 }
 
 static inline uint32_t net_finish(uint8_t *frame, uint32_t payload_bytes, bool with_checksum)
