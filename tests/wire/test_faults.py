@@ -118,7 +118,9 @@ def run(
             dut.terminate()
             words, _ = dut.communicate(timeout=END_S)
             assert dut.returncode == 0
-    return json.loads(said.splitlines()[-1]), json.loads(words.splitlines()[-1])
+    result, final = json.loads(said.splitlines()[-1]), json.loads(words.splitlines()[-1])
+    print({name: value for name, value in result.items() if name != "latency"}, final)
+    return result, final
 
 
 def wait_for(socket: Path, generator: subprocess.Popen[str]) -> None:
