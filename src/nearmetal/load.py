@@ -151,7 +151,11 @@ def describe(event: Event) -> str:
         return f"preloaded {event['keys']:,} keys in {event['duration_ns'] / 1e9:.1f} s"
     if event["event"] == "verified":
         return f"read them back: wrong {event['wrong']}, lost {event['lost']}"
-    words = {"down": "no answer for 1 s: down", "up": "it answers again: up"}
+    words = {
+        "down": "no answer for 1 s: down",
+        "up": "it answers again: up",
+        "first_answer": "it answers",
+    }
     return words.get(event["event"], str(event["event"]))
 
 
