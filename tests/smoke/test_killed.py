@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import random
 import re
 import signal
@@ -22,18 +23,19 @@ import psutil
 import pytest
 from pyroute2 import IPRoute
 
-from nearmetal import lab
-from nearmetal.lab import owner
+from nearmetal import build, lab
+from nearmetal.lab import hugepages, owner
 from nearmetal.lab.lock import BusyError
 
 SEED = 2
 MOMENTS, MOMENTS_LONG = 4, 20
 LONG_S = 300.0
 GONE_S = 20.0  # what the kernel frees behind our back: namespaces, BPF programs
-RUNGS = "memcached,host-mmsg:kv,limit-veth"
+RUNGS = "memcached,host-mmsg:kv,limit-veth,host-dpdk:kv,ceiling"
 BPF_PROG_GET_NEXT_ID, NR_BPF = 11, 321  # linux/bpf.h; x86-64
+POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 # Values that move by themselves.
-MOVING = ("/random", "conntrack", "/dentry", "/stat_refresh", "flush")
+MOVING = ("/random", "conntrack", "/dentry", "/stat_refresh", "flush", "/nr_hugepages")
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,15 @@ def look() -> Machine:
         state=frozenset(
             str(path)
             for path in state.rglob("*")
-            if path.is_file() and path.name != "lock" and not _of_the_living(str(path))
+            if not path.is_dir() and path.name != "lock" and not _of_the_living(str(path))
         ),
     )
 
 
 def _of_the_living(text: str) -> bool:
     """Another run may be at it: what names a living process is not left over."""
-    named = re.search(r"nm-(\d+)-|journal/(\d+):", text)
-    return named is not None and psutil.pid_exists(int(named[1] or named[2]))
+    named = re.search(r"(?:nm-|journal/|hugepages/)(\d+)[-:]", text)
+    return named is not None and psutil.pid_exists(int(named[1]))
 
 
 def _namespaces() -> Iterator[str]:
@@ -109,15 +111,23 @@ def _values() -> Iterator[tuple[str, bytes]]:
                     yield str(path), path.read_bytes()
                 except OSError:
                     continue
+    yield "huge pages, without those that the living have asked for", b"%d" % _hugepages()
 
 
-def bench(out: Path) -> subprocess.Popen[str]:
+def _hugepages() -> int:
+    pool = hugepages.pool()
+    claims = (owner.state_directory() / "hugepages").glob("*:*")
+    theirs = [int(path.read_text().split()[1]) for path in claims if _of_the_living(str(path))]
+    return pool.total - sum(theirs) if pool else 0
+
+
+def bench(out: Path, rungs: str = RUNGS) -> subprocess.Popen[str]:
     """Start one, once nobody else has the machine."""
     deadline = time.monotonic() + LONG_S
     while _busy():
         assert time.monotonic() < deadline, "another run keeps the machine"
         time.sleep(0.1)
-    command = [sys.executable, "-m", "nearmetal", "bench", "--spec", "smoke", "--rungs", RUNGS]
+    command = [sys.executable, "-m", "nearmetal", "bench", "--spec", "smoke", "--rungs", rungs]
     return subprocess.Popen(
         [*command, "--out", str(out), "--yes"],
         stdin=subprocess.DEVNULL,
@@ -179,6 +189,30 @@ def test_nothing_is_left(tmp_path: Path, whole_s: float, is_long: bool) -> None:
         where = f"killed after {moment_s:.2f} of {whole_s:.2f} s"
         assert not [each for each in family if _runs(each)], where
         assert not _left(before), f"{where}: {_left(before)}"
+
+
+def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
+    """Its socket is there and the pool is raised, so both have to go."""
+    reason = build.why_not("nm-dpdk-kv")
+    if reason is not None:
+        pytest.skip(reason)
+    before = look()
+    child = bench(tmp_path / "killed", "host-dpdk:kv")
+    socket = owner.state_directory() / f"nm-{child.pid}-vhost" / "vhost"
+    deadline = time.monotonic() + LONG_S
+    while not socket.exists():
+        assert child.poll() is None, child.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    family = kill(child)
+    assert socket.exists()
+    raised = list((owner.state_directory() / "hugepages").glob(f"{child.pid}:*"))
+    assert raised or not os.access(POOL, os.W_OK)
+    clean = [sys.executable, "-m", "nearmetal", "clean"]
+    done = subprocess.run(clean, check=True, capture_output=True, text=True, timeout=LONG_S)
+    assert ("pages" in done.stdout) == bool(raised)
+    assert not [each for each in family if _runs(each)]
+    assert not _left(before), _left(before)
 
 
 def _runs(process: psutil.Process) -> bool:

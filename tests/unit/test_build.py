@@ -39,6 +39,14 @@ def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
         build._program("nm-never-kv", {})
 
 
+@pytest.mark.parametrize("program", ["nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"])
+def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_has_pkg", lambda name: name != "libdpdk")
+    monkeypatch.setattr(files, "why_not", lambda name: None)
+    assert build.why_not(program) == "no DPDK here (package libdpdk-dev)"
+    assert build.why_not("nm-sock-kv") is None
+
+
 def test_a_failed_tool_shows_its_error(capfd: pytest.CaptureFixture[str]) -> None:
     script = "echo building; echo 'x.c:1: error: no such thing'; echo after; exit 1"
     with pytest.raises(NearmetalError, match="cannot build the native programs"):

@@ -19,6 +19,7 @@ from nearmetal.topology import Topologies, Topology
 PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-veth",
     "nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv", "nm-mmsg-echo",
+    "nm-load-vhost", "nm-relay", "nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd", "nm-null-vhost",
 )  # fmt: skip
 
 
@@ -165,6 +166,30 @@ def test_skipped_with_the_reason() -> None:
     assert set(reasons) == {"memcached", "limit-veth"}
     assert reasons["memcached"] == "no memcached here"
     assert "lo" in reasons["limit-veth"]
+
+
+def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
+    made = spec(host_sock=1, host_dpdk=1, testpmd=1, ceiling=1)
+    reasons = run.skipped(made, built("nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"), loopback())
+    assert reasons == {
+        "host-dpdk": "no nm-dpdk-echo here",
+        "testpmd": "no dpdk-testpmd here",
+    }
+
+
+@pytest.mark.parametrize(
+    ("without", "skipped"),
+    [
+        ("nm-load-vhost", {"host-dpdk", "testpmd", "ceiling"}),
+        ("nm-relay", {"host-dpdk"}),  # reference rows are not asked the corpus
+        ("nm-load", {"host-sock"}),
+    ],
+)
+def test_a_wire_without_its_generator(without: str, skipped: set[str]) -> None:
+    made = spec(host_sock=1, host_dpdk=1, testpmd=1, ceiling=1)
+    reasons = run.skipped(made, built(without), loopback())
+    assert set(reasons) == skipped
+    assert set(reasons.values()) == {f"no {without} here"}
 
 
 def test_nothing_without_the_generator(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Rows of several wires in one run: their ceilings, their pollers, their ratios."""
+
+from __future__ import annotations
+
+import made
+
+from nearmetal.samples import Poller, Sample
+from nearmetal.stats import Setting, rows
+
+
+def vhost(rung: str, service: str, rate: int, busy: int, empty: int) -> list[Sample]:
+    """Three rounds on the wire of memory, whose pollers tell their turns."""
+    generator = Poller(busy_cycles=99, empty_cycles=1)
+    return made.rounds(
+        rung,
+        service,
+        [rate] * 3,
+        busy_cycles_per_reply=260.0,
+        busy_share=busy / (busy + empty),
+        sut_poller=Poller(busy_cycles=busy, empty_cycles=empty),
+        tg_poller=generator,
+    )
+
+
+def test_rows_of_two_wires_stand_beside_each_other_and_say_so() -> None:
+    trials = [
+        *made.rounds("memcached", "kv", [100_000] * 3),
+        *made.rounds("host-sock", "kv", [200_000] * 3),
+        *vhost("host-dpdk", "kv", 4_000_000, 99, 1),
+        *vhost("host-dpdk", "echo", 5_000_000, 90, 10),
+        *vhost("ceiling", "echo", 9_000_000, 40, 60),
+    ]
+    spec = made.spec("memcached", "host-sock", "host-dpdk", "ceiling")
+    found = {f"{r.rung} {r.service}": r for r in rows(Setting(spec=spec), trials)}
+    ours = found["host-dpdk kv"]
+    assert ours.vs_memcached.by_rate == 40
+    assert any(label.startswith("across wires: ") for label in ours.labels)
+    assert not any("across" in label for label in found["host-sock kv"].labels)
+    assert (ours.wire, ours.window, ours.generator) == ("vhost-user", 256, "nm-load-vhost")
+    assert (found["host-sock kv"].window, found["host-sock kv"].generator) == (128, "nm-load")
+    assert ours.generator_ceiling_per_s == 9_000_000
+    assert found["host-sock kv"].generator_ceiling_per_s is None  # another wire's ceiling
+    assert ours.generator_bound is False
+    assert found["host-dpdk echo"].generator_bound is True  # a tenth of its turns found nothing
+
+
+def test_the_ceiling_names_the_wall() -> None:
+    spec = made.spec("ceiling")
+    for busy, wall in ((40, "the wall is the generator: "), (100, "the wall is the responder: ")):
+        (row,) = rows(Setting(spec=spec), vhost("ceiling", "echo", 9_000_000, busy, 100 - busy))
+        (label,) = (each for each in row.labels if each.startswith("ceiling: "))
+        assert wall in label
+        assert f"busy for 99 % of their cycles, the responder's for {busy} %" in label
