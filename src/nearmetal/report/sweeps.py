@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from nearmetal import spec
+from nearmetal import labels, spec
 from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, few_ticks
 from nearmetal.report.model import Report
 from nearmetal.report.words import count, loss, size
@@ -61,6 +61,8 @@ def measured(rows: Sequence[Row], *, open_loop: bool) -> dict[str, list[Row]]:
     """The measured points of each row that has any, by its name."""
     curves: dict[str, list[Row]] = {}
     for row in rows:
+        if row.rung in labels.NULL_RESPONDER.values():
+            continue  # a ceiling stands in the table; here it would flatten what lies below
         if row.status == "ok" and (row.loop == "open") == open_loop:
             curves.setdefault(f"{row.rung} {row.service}", []).append(row)
     return curves
