@@ -5,6 +5,8 @@
  * is left open, and the next front end works.
  */
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -43,7 +45,8 @@ static void test_bad_messages(struct front_bed *bed)
         {.header = {VHOST_USER_SET_VRING_NUM, VHOST_USER_VERSION, 8}, .payload.state = {0, 255}},
         {.header = {VHOST_USER_SET_VRING_NUM, VHOST_USER_VERSION, 8},
          .payload.state = {0, 1u << 31}},
-        {.header = {VHOST_USER_SET_VRING_NUM, VHOST_USER_VERSION, 4}, .payload.state = {0, SIZE}},
+        {.header = {VHOST_USER_SET_VRING_NUM, VHOST_USER_VERSION, 8}, .payload.state = {0, 8192}},
+        {.header = {VHOST_USER_SET_VRING_BASE, VHOST_USER_VERSION, 4}},
         {.header = {VHOST_USER_SET_VRING_ADDR, VHOST_USER_VERSION, 40}, .payload.addr.ring = 77},
         {.header = {VHOST_USER_SET_VRING_ADDR, VHOST_USER_VERSION, 8}},
         {.header = {VHOST_USER_SET_VRING_KICK, VHOST_USER_VERSION, 8}, .payload.u64 = 255},
@@ -75,6 +78,39 @@ static void test_truncated(struct front_bed *bed)
         CHECK(!vhost_up(bed->device));
     }
     front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+}
+
+/* Bytes with as many descriptors as one message may have. */
+static void send_part(struct front_bed *bed, const void *bytes, size_t nb_bytes)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * VHOST_USER_FDS_MAX)] = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = nb_bytes};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control)};
+    struct cmsghdr *fds = CMSG_FIRSTHDR(&header);
+
+    fds->cmsg_level = SOL_SOCKET;
+    fds->cmsg_type = SCM_RIGHTS;
+    fds->cmsg_len = CMSG_LEN(sizeof(int) * VHOST_USER_FDS_MAX); /* all of them 0, our stdin */
+    CHECK(sendmsg(bed->front.socket, &header, 0) == (ssize_t)nb_bytes);
+    front_bed_control(bed);
+}
+
+/* More than a message may have, because both of its halves bring some. */
+static void test_descriptors_in_halves(struct front_bed *bed)
+{
+    const uint32_t header[3] = {VHOST_USER_SET_VRING_BASE, VHOST_USER_VERSION, 8};
+    const uint32_t payload[2] = {0, 0};
+
+    front_bed_shake_hands(bed);
+    unsigned nb = front_bed_open_fds();
+    send_part(bed, header, sizeof(header));
+    send_part(bed, payload, sizeof(payload));
+    front_bed_send_state(bed, VHOST_USER_SET_VRING_BASE, 0, 0);
+    CHECK(front_bed_open_fds() == nb);
     front_bed_check_works(bed);
 }
 
@@ -194,6 +230,7 @@ int main(void)
     front_bed_open(&bed);
     test_bad_messages(&bed);
     test_truncated(&bed);
+    test_descriptors_in_halves(&bed);
     test_surplus_descriptors(&bed);
     test_bad_memory(&bed);
     test_bad_places(&bed);

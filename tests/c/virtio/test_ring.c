@@ -279,6 +279,28 @@ static void test_backwards(void)
     bed_close(&bed);
 }
 
+/* Further than the ring is long, counted from the first buffer that we still have. Under IN_ORDER a
+ * burst comes back by one entry, where it begins, which names its last buffer (2.6.9). */
+static void test_too_many(void)
+{
+    static struct bed bed;
+    struct vhost_frame got[4];
+    struct vhost_ring *device;
+
+    bed_open(&bed, SIZE, 0, true, false);
+    device = bed.device[BED_FRAMES];
+    for (uint16_t i = 5; i < 8; i++) {
+        bed_describe(&bed, BED_FRAMES, i, bed_guest(&bed, i), FRAME, 0, 0);
+        bed_offer(&bed, BED_FRAMES, i);
+    }
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 3);
+    vring_publish(&bed.driver[BED_FRAMES].ring.avail->idx, SIZE + 1);
+    CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 0 && device->broken);
+    vhost_ring_return(device);
+    CHECK(atomic_load(&bed.driver[BED_FRAMES].ring.used->ring[0].id) == 7);
+    bed_close(&bed);
+}
+
 /* Is a call, or a kick, due? The counter of the descriptor, emptied. */
 static uint64_t told(int fd)
 {
@@ -365,6 +387,7 @@ int main(void)
     test_many_chains();
     test_indices();
     test_backwards();
+    test_too_many();
     test_calls(false);
     test_calls(true);
     test_kicks();

@@ -170,6 +170,28 @@ static void test_sizes(void)
     CHECK(vring_avail_bytes(256) == 6 + 2 * 256 && vring_used_bytes(256) == 6 + 8 * 256);
 }
 
+/* The driver's side, of a device whose index jumps. */
+static void test_lying_device(void)
+{
+    static struct bed bed;
+    struct vring_driver *driver = &bed.driver[BED_ROOMS];
+
+    bed_open(&bed, 256, START, true, false);
+    bed_offer(&bed, BED_ROOMS, 0);
+    bed_offer(&bed, BED_ROOMS, 1);
+    vring_publish(&driver->ring.used->idx, START + 2);
+    CHECK(vring_driver_used(driver) == 2 && !driver->broken);
+    vring_publish(&driver->ring.used->idx, START + 3);
+    CHECK(vring_driver_used(driver) == 0 && driver->broken);
+    bed_close(&bed);
+    bed_open(&bed, 256, START, false, false);
+    atomic_store(&driver->ring.used->ring[START % 256].id, UINT32_MAX);
+    CHECK(vring_driver_peek(driver, 0) < 256);
+    vring_publish(&driver->ring.used->idx, START - 1);
+    CHECK(vring_driver_used(driver) == 0 && driver->broken);
+    bed_close(&bed);
+}
+
 int main(int argc, char **argv)
 {
     const char *is_long = getenv("NEARMETAL_TEST_LONG");
@@ -179,6 +201,7 @@ int main(int argc, char **argv)
         nb = 10000000;
     test_events();
     test_sizes();
+    test_lying_device();
     for (uint32_t size = 256; size <= 1024; size *= 4) {
         test_turns(size, true, false, nb);
         test_turns(size, false, false, nb);
