@@ -63,23 +63,28 @@ static void hush_end(const struct hush *hush, char complaint[COMPLAINT_BYTES])
 
 static const char *eal_start(const struct device_config *config)
 {
+    /* DPDK may write to its arguments. */
+    static char program[32], quiet[] = "--log-level=error";
+    /* One file for all memory: a vhost-user back end takes at most eight (virtio_user then fails,
+     * and says nothing). */
+    static char one_file[] = "--single-file-segments";
     char **argv = calloc((size_t)config->nb_args + 4, sizeof(*argv));
-    int argc = 0;
+    int argc = 0, nb_parsed;
 
     if (argv == NULL)
         return "out of memory";
-    /* The environment keeps the arguments, and may write to them: they stay allocated. */
-    argv[argc++] = strdup(config->program);
-    argv[argc++] = strdup("--log-level=error");
-    /* One file for all memory: a vhost-user back end takes at most eight (virtio_user then fails,
-     * and says nothing). */
-    argv[argc++] = strdup("--single-file-segments");
+    snprintf(program, sizeof(program), "%s", config->program);
+    argv[argc++] = program;
+    argv[argc++] = quiet;
+    argv[argc++] = one_file;
     for (int i = 0; i < config->nb_args; i++)
-        argv[argc++] = strdup(config->args[i]);
-    return rte_eal_init(argc, argv) >= 0
+        argv[argc++] = config->args[i];
+    nb_parsed = rte_eal_init(argc, argv);
+    free(argv);
+    return nb_parsed >= 0
                ? NULL
-               : "DPDK does not start; it wants free hugepages (or --no-huge), and right EAL "
-                 "arguments behind --";
+               : "DPDK does not start; it wants free hugepages (or --no-huge), and right "
+                 "EAL arguments behind --";
 }
 
 static const char *port_find(struct device *device)
