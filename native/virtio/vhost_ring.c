@@ -22,11 +22,13 @@
 
 #define CACHE_LINE 64u
 
-/* A buffer's two lines with header, addresses and the first bytes of payload. */
-static inline void prefetch_buffer(const uint8_t *data)
+/* A buffer's two lines with header, addresses and the first bytes of payload; of a frame also the
+ * last one, which is often the third. */
+static inline void prefetch_buffer(const uint8_t *data, const uint8_t *last)
 {
     vring_prefetch_write(data);
     vring_prefetch_write(data + CACHE_LINE);
+    vring_prefetch_write(last);
 }
 
 void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
@@ -182,7 +184,7 @@ static inline void prepare(struct vhost_ring *ring, struct vhost_memory *memory,
             entry->kind = VHOST_IN_PLACE;
             entry->data = data + VIRTIO_NET_HEADER_BYTES;
             entry->len = len - VIRTIO_NET_HEADER_BYTES;
-            prefetch_buffer(entry->data);
+            prefetch_buffer(entry->data, ring->frames ? data + len - 1 : data);
         } else {
             if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
                 break;
