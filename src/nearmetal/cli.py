@@ -196,8 +196,7 @@ def serve(
         list[str] | None, typer.Option(help="CIDR that may send stats, flush_all, verbosity.")
     ] = None,
     trusted: Annotated[
-        list[str] | None,
-        typer.Option(help="CIDR whose replies may be longer than 3 x the request."),
+        list[str] | None, typer.Option(help="CIDR whose replies may exceed 3 x the request.")
     ] = None,
     metrics: Annotated[str | None, typer.Option(help="ADDR:PORT for Prometheus.")] = None,
     nic: Annotated[
