@@ -101,6 +101,9 @@ static const char *load_open(struct load *load)
     load->workers = calloc(load->nb_workers, sizeof(*load->workers));
     if (load->workers == NULL)
         return "out of memory";
+    /* Touched once, so that the first second of the measured time need not wait for its pages. */
+    memset(&load->second, 0, sizeof(load->second));
+    memset(&load->total, 0, sizeof(load->total));
     load->tsc_hz = load->second.tsc_hz = load->total.tsc_hz = clock_calibrate();
     load->second.paced = load->total.paced = options->rate > 0;
     load->left_ns = options->time_ns;

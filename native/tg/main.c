@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-load, the traffic generator. From here: load.c (phases) -> loop.c (a turn) -> port_*.c
- * (the wire), source.c and workload.c (what is asked), match.c, check.c, record.c (what came back).
+ * nm-load, the traffic generator. From here: load.c (a worker a core) -> work.c (phases) -> loop.c
+ * and answers.c (a turn) -> port_*.c and wire_*.c (the wire), source.c, workload.c and pace.c (what
+ * is asked, and when), match.c, check.h, record.c (what came back).
  */
 #include "load.h"
 
