@@ -7,6 +7,7 @@ its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -93,6 +94,10 @@ def build(
     folder = build_dir(variant)
     meson = _meson()
     with _alone(folder):
+        if files.dpdk_wanted() and not _has_pkg("libdpdk"):
+            progress("fetching DPDK")
+            with contextlib.suppress(CannotRunError):  # told by each program that lacks it
+                files.provide("dpdk-testpmd")
         progress("configuring")
         _configure(meson, folder, variant)
         targets = _targets(folder)
@@ -136,14 +141,17 @@ def why_not(program: str) -> str | None:
 
 
 def _without_dpdk() -> str | None:
-    """testpmd too: its files alone would be fetched with some 200 packages of libraries."""
-    return None if _has_pkg("libdpdk") else "no DPDK here (package libdpdk-dev)"
+    if _has_pkg("libdpdk") or files.dpdk_wanted():
+        return None
+    return "no DPDK here (package libdpdk-dev, or files that ./nearmetal bench --yes fetches)"
 
 
 def _has_pkg(name: str) -> bool:
     tool = shutil.which("pkg-config")
     return (
-        tool is not None and subprocess.run([tool, "--exists", name], check=False).returncode == 0
+        tool is not None
+        and subprocess.run([tool, "--exists", name], env=_environment({}), check=False).returncode
+        == 0
     )
 
 
@@ -162,6 +170,7 @@ def _environment(extra: dict[str, str]) -> dict[str, str]:
     venv = str(Path(sys.executable).parent)
     return {
         **process.environment(),
+        **files.pkg_config(),
         **extra,
         "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}",
     }
@@ -183,7 +192,7 @@ def _configure(meson: list[str], folder: Path, variant: Variant) -> None:
 def _optional() -> list[str]:
     """What meson looks for and may do without: a change must configure anew."""
     tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
-    return tools + (["libbpf"] if _has_pkg("libbpf") else [])
+    return tools + [name for name in ("libbpf", "libdpdk") if _has_pkg(name)]
 
 
 @contextmanager
@@ -262,9 +271,15 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
     if name in targets:
         return describe_program(targets[name])
     if name.startswith("nm-"):
-        raise CannotRunError(why_not(name) or f"{name} is not in this build")
+        raise CannotRunError(why_not(name) or _not_built(name))
     path, library_path = files.provide(name)
     return describe_program(path, library_path)
+
+
+def _not_built(name: str) -> str:
+    if "dpdk" in name and not _has_pkg("libdpdk"):
+        return "DPDK is not installed, and its files could not be fetched"
+    return f"{name} is not in this build"
 
 
 def describe_program(path: Path, library_path: str | None = None) -> Program:

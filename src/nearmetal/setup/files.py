@@ -1,8 +1,9 @@
 """Programs that come as files: the distribution's own package, unpacked, never installed.
 
-memcached's package would start a service; so its files are fetched with a package-manager state
-of our own, under the machine's own sources and keys, checked against the hash in the package
-index, and unpacked into the cache. Works for an ordinary user too. Where the machine has the
+memcached's package would start a service, and DPDK's libraries bring one along (rdma-core's iwpmd,
+for NICs that nobody here has); so their files are fetched with a package-manager state of our own,
+under the machine's own sources and keys, checked against the hash in the package index, and unpacked
+into the cache. Works for an ordinary user too. Where the machine has the
 program already, that one is used.
 """
 
@@ -48,6 +49,17 @@ def provide(program: str) -> tuple[Path, str | None]:
         _fetch(program, stamp)
     folder = stamp.parent
     return folder / "usr" / "bin" / program, str(folder / _LIBRARIES)
+
+
+def dpdk_wanted() -> bool:
+    """Whether set-up was told that DPDK may be fetched: it is large, so it is asked for."""
+    return (cache_dir() / "dpdk.wanted").exists()
+
+
+def pkg_config() -> dict[str, str]:
+    """Where pkg-config finds the libraries that were fetched: an environment."""
+    folder = _stamp("dpdk-testpmd").parent / _LIBRARIES / "pkgconfig"
+    return {"PKG_CONFIG_PATH": str(folder)} if (folder / "libdpdk.pc").exists() else {}
 
 
 def _stamp(program: str) -> Path:
@@ -103,20 +115,34 @@ def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path
         raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    packages = []
-    for name in names:
-        package, version = unquote(name).split("_")[:2]
-        packages.append(f"{package}={version}")
-        debs = private / "debs"
-        shutil.rmtree(debs, ignore_errors=True)
-        debs.mkdir()
-        _apt(config, lists, "apt-get", "-q", "download", packages[-1], folder=debs)
-        (deb,) = debs.glob("*.deb")
-        _check_hash(deb, _apt(config, lists, "apt-cache", "show", packages[-1]))
+    pairs = [unquote(name).split("_")[:2] for name in names]
+    packages = [f"{name}={version}" for name, version in pairs if _is_needed(name, program)]
+    debs = private / "debs"
+    shutil.rmtree(debs, ignore_errors=True)
+    debs.mkdir()
+    _apt(config, lists, "apt-get", "-q", "download", *packages, folder=debs)
+    shown = _apt(config, lists, "apt-cache", "show", *packages)
+    for deb in sorted(debs.glob("*.deb")):
+        _check_hash(deb, shown)
         _run(["dpkg-deb", "-x", str(deb), str(target)], target)
+    shutil.rmtree(debs)
+    _relocate(target)
     if not (target / "usr" / "bin" / program).exists():
         raise CannotRunError(f"package {_PACKAGES[program]} holds no {program}")
     return packages
+
+
+def _is_needed(package: str, program: str) -> bool:
+    """Itself and libraries: what else a package depends on has to do with its installation."""
+    return package == _PACKAGES[program] or package.startswith(("lib", "zlib", "ibverbs-providers"))
+
+
+def _relocate(target: Path) -> None:
+    """Libraries are found by pkg-config files, and these name the place of installation."""
+    for file in target.rglob("*.pc"):
+        if not file.is_symlink():
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace("=/usr", f"={target}/usr"), encoding="utf-8")
 
 
 def _check_hash(deb: Path, shown: str) -> None:

@@ -58,19 +58,22 @@ missing_packages() {
                 [ -e /usr/include/bpf/libbpf.h ] || echo libbpf-dev
                 command -v bpf-gcc >/dev/null || echo gcc-bpf
                 ;;
-            dpdk)
-                # Headers, archives and testpmd. Their packages start nothing; the package `dpdk`,
-                # which binds devices at boot, is not among them and not needed.
-                command -v pkg-config >/dev/null || echo pkgconf
-                [ -e /usr/include/dpdk/rte_ethdev.h ] || echo libdpdk-dev
-                command -v dpdk-testpmd >/dev/null || echo dpdk-dev
-                ;;
+            dpdk) command -v pkg-config >/dev/null || echo pkgconf ;; # finds the files
             test)
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
                 ;;
         esac
     done
+}
+
+# DPDK comes as files (files.py): installed, its libraries would bring along and start a service.
+missing_files() {
+    case " $groups " in
+        *' dpdk '*) ;;
+        *) return 0 ;;
+    esac
+    [ -e /usr/include/dpdk/rte_ethdev.h ] || [ -e "$cache/dpdk.wanted" ] || echo DPDK
 }
 
 has_fuzzer() {
@@ -86,33 +89,46 @@ fuzzer_package() {
         sed -n 's/^ *Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
 }
 
+# Two groups may want the same package.
+uniq_words() {
+    words=' '
+    while read -r word; do
+        case $words in
+            *" $word "*) ;;
+            *) words="$words$word " && echo "$word" ;;
+        esac
+    done
+}
+
 set_up_packages() {
-    missing=$(missing_packages | tr '\n' ' ')
+    missing=$(missing_packages | uniq_words | tr '\n' ' ')
     missing=${missing% }
-    [ -n "$missing" ] || return 0
+    fetched=$(missing_files)
+    [ -n "$missing$fetched" ] || return 0
     if ! supported; then
         [ -n "$python" ] || fail "sets itself up on Debian 12 and 13 and Ubuntu 24.04; here install Python >= 3.11 with venv and pip first" 2
-        say "sets itself up on Debian 12 and 13 and Ubuntu 24.04 only; going on without: $missing
+        say "sets itself up on Debian 12 and 13 and Ubuntu 24.04 only; going on without: $missing $fetched
 "
         return 0
     fi
     if ! known; then
         as_root_possible && apt_update
     fi
-    if [ "$yes" = no ] && [ "$missing" = "$(cat -- "$cache/declined" 2>/dev/null || :)" ]; then
+    if [ "$yes" = no ] && [ "$missing$fetched" = "$(cat -- "$cache/declined" 2>/dev/null || :)" ]; then
         return 0 # asked before; --yes changes that
     fi
     show_packages
-    if ! as_root_possible; then
+    if [ -n "$missing" ] && ! as_root_possible; then
         cannot_install "no root rights and no sudo"
         return 0
     fi
     if ! agreed; then
-        printf '%s' "$missing" >"$cache/declined"
+        printf '%s' "$missing$fetched" >"$cache/declined"
         cannot_install "declined"
         return 0
     fi
-    install_packages
+    [ -z "$missing" ] || install_packages
+    [ -z "$fetched" ] || : >"$cache/dpdk.wanted"
     rm -f -- "$cache/declined"
 }
 
@@ -152,18 +168,23 @@ show_packages() {
         sed -n 's/^Need to get \(.*\) of archives.*/download \1,/p
             s/^After this operation, \(.*\) of additional.*/\1 on disk/p' | tr '\n' ' ')
     {
-        echo "nearmetal needs system packages, to be installed by apt-get:"
-        echo "    $missing"
-        echo "    ${sizes:-size unknown: the package lists are empty}"
-        echo "memcached, where it is missing, is not installed: its files (0.5 MB) go into"
+        if [ -n "$missing" ]; then
+            echo "nearmetal needs system packages, to be installed by apt-get:"
+            echo "    $missing"
+            echo "    ${sizes:-size unknown: the package lists are empty}"
+        fi
+        [ -z "$fetched" ] ||
+            echo "DPDK is not installed either: its files (some 40 MB, 200 MB unpacked) and"
+        echo "memcached's, where it is missing (0.5 MB), are fetched into"
         echo "    $cache"
     } >&2
 }
 
 agreed() {
     [ "$yes" = no ] || return 0
+    [ -t 0 ] || [ -n "$missing" ] || return 1 # nothing that we cannot do without
     [ -t 0 ] || fail "no terminal to ask on: say --yes to install: $missing" 2
-    printf 'Install them? [y/N] ' >&2
+    printf 'Install or fetch them? [y/N] ' >&2
     read -r answer || answer=n
     case $answer in
         y | Y | yes | Yes) return 0 ;;
@@ -173,7 +194,7 @@ agreed() {
 
 cannot_install() {
     [ -n "$python" ] || fail "$1: cannot go on without Python; needed: apt-get install $missing" 2
-    say "$1: going on; rows that need one of these are skipped: $missing
+    say "$1: going on; rows that need one of these are skipped: $missing $fetched
 "
 }
 
