@@ -25,7 +25,7 @@ SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0
 LINEAR_MAX = 20.0  # largest / smallest; beyond it the small ones would not be seen
-LOGARITHMIC = "; logarithmic, a factor of ten from line to line"
+LOGARITHMIC = "; logarithmic: equal steps are equal factors"
 ROW_IN, REST_IN = 0.27, 1.05
 
 Draw = Callable[[Axes, Sequence[Row]], None]
@@ -41,7 +41,8 @@ def drawings(report: Report) -> list[Drawing]:
     wanted: list[tuple[str, str, Draw, list[Row]]] = [
         (
             "throughput",
-            "Throughput: median over the rounds; whiskers show the interval.",
+            "Throughput: median over the rounds; whiskers show the interval. Hatched or hollow: a "
+            "floor.",
             throughput,
             measured,
         ),
@@ -105,9 +106,11 @@ def throughput(axes: Axes, rows: Sequence[Row]) -> None:
     ceilings = {row.generator_ceiling_per_s for row in rows if row.generator_ceiling_per_s}
     for ceiling in ceilings:
         axes.axvline(ceiling, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=0)
-    if not logarithmic:
+    if logarithmic:
+        few_ticks(axes.xaxis, count)
+    else:
         axes.set_xlim(0, axes.get_xlim()[1] * 1.09)
-    axes.xaxis.set_major_formatter(lambda value, _: "0" if value == 0 else count(value))
+        axes.xaxis.set_major_formatter(lambda value, _: "0" if value == 0 else count(value))
     dashed = ", dashed: the generator's ceiling" if ceilings else ""
     axes.set_xlabel(f"right replies per second{dashed}{LOGARITHMIC if logarithmic else ''}")
 
@@ -145,7 +148,10 @@ def cycles(axes: Axes, rows: Sequence[Row]) -> None:
     for place, (row, value) in enumerate(zip(rows, known, strict=True)):
         _mark(axes, SERVICE_COLOURS[row.service], place, value, bar=not logarithmic)
         beside(axes, value, place, f"{value:,.0f}")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    if logarithmic:
+        few_ticks(axes.xaxis, lambda value: f"{value:,.0f}")
+    else:
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel(f"busy cycles per right reply{LOGARITHMIC if logarithmic else ''}")
 
 
