@@ -240,6 +240,7 @@ bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t 
         if (agree(front))
             return true;
         vhost_front_disconnect(front);
+        (void)poll(NULL, 0, AGAIN_MS);
     }
     return false;
 }
