@@ -89,6 +89,17 @@ def test_without_a_terminal_and_without_yes_it_refuses(system: System) -> None:
 
 
 @needs_supported
+@pytest.mark.skipif(
+    Path("/usr/include/dpdk/rte_ethdev.h").exists(), reason="DPDK is installed on this machine"
+)
+def test_dpdk_is_named_with_its_size_and_not_installed(system: System) -> None:
+    done = system.run("bench")
+    assert "DPDK is not installed either: its files (some 40 MB" in done.stderr
+    assert "dpdk" not in system.log.read_text()
+    assert not (system.cache / "nearmetal" / "dpdk.wanted").exists()
+
+
+@needs_supported
 def test_declined_without_python_it_cannot_go_on(system: System) -> None:
     try:
         ours, theirs = pty.openpty()

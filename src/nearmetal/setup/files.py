@@ -2,9 +2,9 @@
 
 memcached's package would start a service, and DPDK's libraries bring one along (rdma-core's iwpmd,
 for NICs that nobody here has); so their files are fetched with a package-manager state of our own,
-under the machine's own sources and keys, checked against the hash in the package index, and unpacked
-into the cache. Works for an ordinary user too. Where the machine has the
-program already, that one is used.
+under the machine's own sources and keys, checked against the hash in the package index, and
+unpacked into the cache. Works for an ordinary user too. Where the machine has the program already,
+that one is used.
 """
 
 from __future__ import annotations
@@ -138,7 +138,12 @@ def _is_needed(package: str, program: str) -> bool:
 
 
 def _relocate(target: Path) -> None:
-    """Libraries are found by pkg-config files, and these name the place of installation."""
+    """All libraries in one folder; pkg-config files name it, not the place of installation."""
+    old, new = target / "lib" / "x86_64-linux-gnu", target / _LIBRARIES
+    for path in sorted(old.iterdir()) if old.is_dir() else []:
+        if path.is_symlink() or path.is_file():
+            new.mkdir(parents=True, exist_ok=True)
+            path.rename(new / path.name)
     for file in target.rglob("*.pc"):
         if not file.is_symlink():
             text = file.read_text(encoding="utf-8")
