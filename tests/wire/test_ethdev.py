@@ -44,9 +44,7 @@ def wire() -> Iterator[Wire]:
         yield pair
 
 
-def test_everything_is_answered_without_checksums(
-    generator: str, wire: Wire, programs: Callable[[str], Path]
-) -> None:
+def test_echo_over_frames(generator: str, wire: Wire, programs: Callable[[str], Path]) -> None:
     with server(programs("nm-sock-echo"), wire) as address:
         result = load(generator, wire, address, "--service", "echo", "--checksums", *SHORT)
     assert result["answered"] == result["sent"] > 0
