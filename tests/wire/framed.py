@@ -13,7 +13,8 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +27,7 @@ from nearmetal.rungs import Rung
 SERVER, PORT = "10.0.0.100", 11211
 SERVER_MAC = "02:00:00:00:00:64"
 END_S = 20.0
-ENTRIES = 256  # of each ring
+ENTRIES = 1024  # of each ring: no reply may find it full while a generator is held up
 MEMORY_BYTES = 64 << 20
 
 
@@ -110,6 +111,25 @@ def virtio_user(rung: Rung, vhost: Path) -> list[str]:
 def moved(network: str) -> str:
     """A network of loopback, where the host of frames asks from."""
     return network.replace("127.", "10.", 1) if network.startswith("127.") else network
+
+
+def wait_for(socket: Path, generator: subprocess.Popen[str]) -> None:
+    """It listens before it says anything: the server must be there first."""
+    while not socket.exists():
+        with suppress(subprocess.TimeoutExpired):
+            generator.wait(timeout=0.01)
+            raise AssertionError(f"the generator ended with {generator.returncode}")
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program, gone by the end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def _command(rung: Rung, server: Path, guard: Guard, vhost: Path) -> list[str]:

@@ -11,15 +11,13 @@ That the same seed gives the same schedule is shown by tests/c/tg, frame by fram
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framed import PORT, SERVER, eal, virtio_user
+from framed import PORT, SERVER, eal, started, virtio_user, wait_for
 
 from nearmetal import build, rungs
 
@@ -121,22 +119,3 @@ def run(
     result, final = json.loads(said.splitlines()[-1]), json.loads(words.splitlines()[-1])
     print({name: value for name, value in result.items() if name != "latency"}, final)
     return result, final
-
-
-def wait_for(socket: Path, generator: subprocess.Popen[str]) -> None:
-    """It listens before it says anything: the server must be there first."""
-    while not socket.exists():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            generator.wait(timeout=0.01)
-            raise AssertionError(f"the generator ended with {generator.returncode}")
-
-
-@contextlib.contextmanager
-def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A program, gone by the end."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()

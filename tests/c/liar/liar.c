@@ -388,12 +388,14 @@ unsigned __wrap_service_handle_burst(struct service *service, uint64_t now_ns,
     if (nb_requests > 0)
         burst_pass(service, now_ns, requests, nb_requests);
     for (; nb < nb_replies && liar.queue_head != liar.queue_end; nb++) {
-        const struct message *message = &liar.queue[liar.queue_head++];
+        const struct message *message = &liar.queue[liar.queue_head];
+        bool first = liar.queue_head == 0 || message[-1].request != message->request;
 
-        replies[nb].data = replies[nb].spare;
+        liar.queue_head++;
+        replies[nb].data = first ? requests[message->request].room : replies[nb].spare;
         replies[nb].len = message->len;
         replies[nb].request = message->request;
-        memcpy(replies[nb].spare, message->data, message->len);
+        memcpy(replies[nb].data, message->data, message->len);
     }
     *more = liar.queue_head != liar.queue_end;
     return nb;
