@@ -181,7 +181,7 @@ void vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns)
         struct vhost_ring *ring = &device->rings[i];
         /* Rooms are waited for only where there is none. */
         bool wanted =
-            device->up && device->config.sleeps && (i == FRAMES || ring->prepared == ring->done);
+            device->up && device->config.sleeps && (i == FRAMES || vhost_ring_empty(ring));
         kicks[i] = (struct pollfd){.fd = wanted ? device->told[i].kick_fd : -1, .events = POLLIN};
         if (wanted && vhost_ring_want_kicks(ring, true))
             work = true;

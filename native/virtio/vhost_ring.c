@@ -320,6 +320,13 @@ void vhost_ring_return(struct vhost_ring *ring)
     publish(ring, given);
 }
 
+bool vhost_ring_empty(const struct vhost_ring *ring)
+{
+    uint16_t first = ring->frames ? ring->given : ring->done;
+
+    return vring_see(&ring->vring.avail->idx) == first;
+}
+
 bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
 {
     struct vring_used *used = ring->vring.used;
@@ -336,5 +343,5 @@ bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
     if (!wanted)
         return false;
     vring_fence();
-    return vring_see(&ring->vring.avail->idx) != (ring->frames ? ring->given : ring->prepared);
+    return !vhost_ring_empty(ring);
 }

@@ -12,8 +12,8 @@
  *   [prepared, seen)  said by the driver to be available
  *
  * Ring 0 carries rooms, ring 1 frames. What fails a check becomes a DROPPED entry and goes back to
- * the driver in its turn; an index that cannot be makes the ring broken, and nothing moves any
- * more.
+ * the driver in its turn; an index that cannot be makes the ring broken: nothing more is
+ * taken from it.
  */
 #ifndef NEARMETAL_VHOST_RING_H
 #define NEARMETAL_VHOST_RING_H
@@ -77,7 +77,10 @@ unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory
                             struct vhost_frame *frames, unsigned nb);
 void vhost_ring_return(struct vhost_ring *ring);
 
-/* Kicks are wanted, or not. Afterwards, is there something to do already? */
+/* The caller could be given no more than he was. */
+bool vhost_ring_empty(const struct vhost_ring *ring);
+
+/* Kicks are wanted, or not. If so: is the ring no longer empty, by now? */
 bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted);
 
 #endif

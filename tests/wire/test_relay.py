@@ -104,7 +104,6 @@ def test_the_next_server_is_served(
 
 
 def test_asleep_when_idle(relay: Child, null: Callable[[], Child], frames: socket.socket) -> None:
-    """A turn of ours sends nothing; then the kick alone must wake it."""
     with null():
         relay.expect("up", ANSWER_S)
         for number in range(3):
@@ -113,7 +112,6 @@ def test_asleep_when_idle(relay: Child, null: Callable[[], Child], frames: socke
             assert cpu_ticks(relay.pid) - ticks < 10, "it spins"
             frames.send(frame_of(60, number))
             assert frames.recv(2000) == turned(frame_of(60, number))
-        assert relay.stop()[-1]["kicks"] > 0
 
 
 def cpu_ticks(pid: int) -> int:

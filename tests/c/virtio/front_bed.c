@@ -116,7 +116,7 @@ void front_bed_open(struct front_bed *bed)
 {
     struct vhost_front_config front = {
         .path = bed->path, .ring_size = SIZE, .buffers_bytes = SIZE * ROOM};
-    struct vhost_config device = {.path = bed->path};
+    struct vhost_config device = {.path = bed->path, .sleeps = true};
 
     snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-%ld",
              getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (long)getpid());

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The device side over its socket, with front ends that are right, each in its own way. */
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "check.h"
@@ -87,6 +89,48 @@ static void test_reply_ack(struct front_bed *bed)
     CHECK(reader.message.payload.u64 != 0);
 }
 
+static void *kick_a_sleeper(void *of)
+{
+    struct front_bed *bed = of;
+
+    /* Only who is about to sleep wants a kick. */
+    while (!vring_driver_kick_wanted(&bed->tx))
+        sched_yield();
+    vring_driver_offer(&bed->tx, 3);
+    vring_driver_publish(&bed->tx);
+    vhost_front_kick(&bed->front, VHOST_FRONT_TX);
+    return NULL;
+}
+
+/* Far longer than any test may take: what ends the sleep is the kick. */
+static void test_sleep(struct front_bed *bed)
+{
+    const uint64_t for_ever = 3600ull * 1000000000u;
+    struct vhost_frame frames[4];
+    struct vhost_stats stats;
+    pthread_t driver;
+
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+    CHECK(!vring_driver_kick_wanted(&bed->tx) && !vring_driver_kick_wanted(&bed->rx));
+    CHECK(pthread_create(&driver, NULL, kick_a_sleeper, bed) == 0);
+    while (vhost_receive(bed->device, frames, 4) == 0)
+        vhost_wait(bed->device, -1, for_ever);
+    CHECK(pthread_join(driver, NULL) == 0);
+    vhost_return(bed->device);
+    CHECK(!vring_driver_kick_wanted(&bed->tx));
+    /* The counter is emptied, in this wait or in the last, and what it said is counted. */
+    vhost_front_kick(&bed->front, VHOST_FRONT_TX);
+    vhost_wait(bed->device, -1, for_ever);
+    vhost_stats(bed->device, &stats);
+    CHECK(stats.nb_kicks == 2);
+    /* What happens on the socket wakes it too. */
+    vhost_front_disconnect(&bed->front);
+    vhost_wait(bed->device, -1, for_ever);
+    front_bed_control(bed);
+    CHECK(!vhost_up(bed->device));
+}
+
 int main(void)
 {
     static struct front_bed bed;
@@ -96,6 +140,7 @@ int main(void)
     test_enable_first(&bed);
     test_stop_and_go(&bed);
     test_reply_ack(&bed);
+    test_sleep(&bed);
     front_bed_close(&bed);
     return 0;
 }
