@@ -272,6 +272,8 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
         return describe_program(targets[name])
     if name.startswith("nm-"):
         raise CannotRunError(why_not(name) or _not_built(name))
+    if (reason := why_not(name)) is not None:
+        raise CannotRunError(reason)
     path, library_path = files.provide(name)
     return describe_program(path, library_path)
 

@@ -23,7 +23,6 @@ from nearmetal.samples import CoreTime, Poller
 from nearmetal.topology import Topology
 
 _TESTPMD = re.compile(r"cycles=(\d+) / total .*packets=(\d+)")
-_GRACE_S = 5.0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from nearmetal.pollers import Look, Turns
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Counts, Point, Resources, Sample
 
+_LEAVE_S = 15.0  # testpmd closes its ports before it says its last words
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
 
 
@@ -138,7 +139,7 @@ def _end(server: Server, measured: Measured) -> tuple[Event | None, Turns | None
     dut, command = server.child, server.command
     if command.turns == "testpmd":
         elapsed_ns = measured.after.at_ns - measured.before.at_ns
-        words = dut.leave("quit")
+        words = dut.leave("quit", _LEAVE_S)
         return None, pollers.of_testpmd(words, elapsed_ns, measured.result["tsc_hz"])
     events = dut.stop()
     turns = pollers.of_counters(events) if command.turns == "counters" else None

@@ -43,8 +43,11 @@ def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
 def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_has_pkg", lambda name: name != "libdpdk")
     monkeypatch.setattr(files, "why_not", lambda name: None)
+    monkeypatch.setattr(files, "dpdk_wanted", lambda: False)
     assert build.why_not(program).startswith("no DPDK here")
     assert build.why_not("nm-sock-kv") is None
+    with pytest.raises(CannotRunError, match="no DPDK here"):
+        build._program(program, {})  # and nothing is fetched
 
 
 def test_a_failed_tool_shows_its_error(capfd: pytest.CaptureFixture[str]) -> None:
