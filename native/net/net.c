@@ -240,6 +240,7 @@ enum drop_reason net_receive(const struct net *net, struct frame *frame, struct 
                              bool *answer)
 {
     *answer = false;
+    *request = (struct request){.data = frame->data};
     request->drop = receive(net, frame, request, answer);
     return request->drop;
 }

@@ -44,8 +44,8 @@ void net_open(struct net *net, const uint8_t mac[6], const uint8_t addr[4], uint
 
 /*
  * Check one frame. DROP_NONE: it is a request, and data, len, source, room, room_bytes and drop
- * are filled. Otherwise only drop is. *answer (with DROP_ARP, DROP_ICMP): the frame now holds the
- * answer, to be sent.
+ * are filled. Otherwise drop is the reason, and data is the frame, of length 0. *answer (with
+ * DROP_ARP, DROP_ICMP): the frame now holds the answer, to be sent.
  */
 enum drop_reason net_receive(const struct net *net, struct frame *frame, struct request *request,
                              bool *answer);

@@ -277,6 +277,10 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         service->nb_requests = nb_requests;
         service->next = 0;
         store_set_time(&service->store, now_ns);
+        /* A frame's first line is there: its headers were checked. Its end, where parsing begins,
+         * may still be on the way from the core or the device that wrote it. */
+        for (uint32_t i = 0; i < nb_requests; i++)
+            __builtin_prefetch(requests[i].data + requests[i].len);
         for (uint32_t i = 0; i < nb_requests; i++)
             prepare(service, &requests[i], &service->prepared[i]);
         for (uint32_t i = 0; i < nb_requests; i++)
