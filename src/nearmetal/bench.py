@@ -75,6 +75,8 @@ def programs(chosen: Spec) -> list[str]:
     names |= {row.rung.generator for row in chosen.rungs}
     if any(row.rung.wire == "vhost-user" for row in chosen.rungs):
         names.add("nm-relay")
+    if any(row.rung.wire == "pvp" for row in chosen.rungs):
+        names.add("dpdk-testpmd")  # the switch
     return sorted(names)
 
 

@@ -20,7 +20,10 @@ def why_not(rung: Rung) -> str | None:
     """Why a rung cannot run here; None: it can."""
     if rung.name == "limit-veth" and os.geteuid() != 0:
         return "needs root: network namespaces and BPF"
+    if rung.wire == "pvp" and os.geteuid() != 0:
+        return "needs root: network namespaces and raw frames"
     programs = [build.program_of(rung.name, rung.datapath, service) for service in rung.services]
+    programs += ["dpdk-testpmd"] if rung.wire == "pvp" else []
     for program in [*programs, rung.generator]:
         reason = build.why_not(program)
         if reason is not None:

@@ -60,7 +60,7 @@ def port(nic: str | None, journal: Journal) -> Iterator[Port]:
     with netns.tapped(journal, here=True) as wire:
         # What reads frames past the kernel would find the sums unfinished.
         offloads.tx_checksums_on_send(wire.tg)
-        yield Port(_link(wire.sut.iface), Where(wire.sut.netns), wire)
+        yield Port(link(wire.sut.iface), Where(wire.sut.netns), wire)
 
 
 @contextmanager
@@ -86,10 +86,11 @@ def _device(nic: str) -> tuple[str, ...]:
         _check_pci(nic.lower())
         return ("-a", nic.lower())
     _check_link(nic)
-    return _link(nic)
+    return link(nic)
 
 
-def _link(iface: str) -> tuple[str, ...]:
+def link(iface: str) -> tuple[str, ...]:
+    """A link of the kernel's, as EAL arguments."""
     return ("--no-pci", "--vdev", f"net_af_packet0,iface={iface}")
 
 

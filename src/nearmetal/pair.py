@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearmetal import corpus, load
+from nearmetal import corpus, load, nic, switch
 from nearmetal.build import Build
 from nearmetal.lab import relay
+from nearmetal.lab.journal import open_journal
 from nearmetal.lab.netns import inside
-from nearmetal.lab.process import Child, ChildError, Event, SilentError
+from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.places import host, reference
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
@@ -68,7 +69,7 @@ def facing(
         with _sharing_memory(plan, number) as both:
             yield both
         return
-    with _answering(plan) as server, _generator(plan, number) as generator:
+    with _switch(plan), _answering(plan) as server, _generator(plan, number) as generator:
         expect("ready", next_event(generator, server.child, START_S))
         yield server, generator
 
@@ -77,8 +78,9 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
     plan, top = _plan(bench, rung, service), bench.topology
     if not bench.frames:
-        with _answering(plan), inside(top.tg.netns):
-            return corpus.quick_corpus(service, top.sut_addr, plan.port)
+        most = _FRAME_REQUEST_BYTES_MAX if top.wire == "pvp" else None
+        with _switch(plan), _answering(plan), inside(top.tg.netns):
+            return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
     unix = top.socket.with_name("relay")
     argv = bench.build.programs["nm-relay"].argv()
     with (
@@ -157,6 +159,21 @@ def _answering(plan: _Plan) -> Iterator[Server]:
         answered = next_event(asker, dut, START_S)
         asker.stop()
         yield _server(plan, dut, answered)
+
+
+@contextmanager
+def _switch(plan: _Plan) -> Iterator[None]:
+    """pvp: the switch, for as long as it is needed; it polls."""
+    top = plan.bench.topology
+    if top.wire != "pvp":
+        yield
+        return
+    assert top.switch_netns is not None and top.tg_mac is not None and top.sut_mac is not None
+    port = nic.Port(nic.link(top.sut_iface), Where(Path(top.switch_netns)), None)
+    cpus = f"({','.join(map(str, top.switch_cpus))})"
+    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus)
+    with switch.forwarding(sides, open_journal()):
+        yield
 
 
 def _server(plan: _Plan, dut: Child, answered: Event) -> Server:

@@ -115,9 +115,13 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
             needed = [program_of(row.rung.name, row.rung.datapath, service), row.rung.generator]
             if row.rung.wire == "vhost-user" and row.rung.place != "reference":
                 needed.append("nm-relay")  # carries the quick corpus
+            if row.rung.wire == "pvp":
+                needed.append("dpdk-testpmd")  # the switch
             for program in needed:
                 if program not in build.programs:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+        if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
+            reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
         if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons

@@ -9,7 +9,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
-WireName = Literal["veth", "vhost-user"]
+WireName = Literal["veth", "vhost-user", "pvp"]
 
 
 class Rung(Frozen):
@@ -57,6 +57,16 @@ RUNGS: tuple[Rung, ...] = (
         virtio=_VIRTIO,
         hugepages=True,
         wire="vhost-user",
+    ),
+    # The same server behind a switch, as guests are: a third poller, so not in quick.toml.
+    Rung(
+        name="host-dpdk-pvp",
+        place="host",
+        datapath="dpdk",
+        batch=32,
+        ring=256,
+        virtio=_VIRTIO,
+        wire="pvp",
     ),
     Rung(
         name="testpmd",

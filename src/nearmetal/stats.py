@@ -155,7 +155,7 @@ def _identity(
         point=trials[-1].point if trials else wanted.point,
         window=spec.window.of(rung.wire),
         wire=standing.wire,
-        topology="p2p",
+        topology="pvp" if rung.wire == "pvp" else "p2p",
         accelerator=None,
         cores=standing.cores,
         generator=rung.generator,

@@ -5,6 +5,8 @@ behind is in the journal. `up_all` does so for every wire that the rows of a run
 
     veth        two namespaces of our own; needs root. Without it `lo`, and the result says so.
     vhost-user  a folder for sockets and, for DPDK, pages of the kernel's pool. No kernel between.
+    pvp         both: a veth to a switch, and vhost-user from there on. The switch polls, so it runs
+                during this wire's trials only (pair.py). Needs root.
 """
 
 from __future__ import annotations
@@ -16,16 +18,17 @@ from pathlib import Path
 from typing import Literal
 
 from nearmetal import rungs
-from nearmetal.lab import cpus, hugepages, netns, owner, steering
+from nearmetal.lab import cpus, hugepages, netns, offloads, owner, steering
 from nearmetal.lab.cpus import Cores
 from nearmetal.lab.journal import Journal, open_journal
 from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
 
-WireName = Literal["veth", "lo", "vhost-user"]
+WireName = Literal["veth", "lo", "vhost-user", "pvp"]
 
 # Locally administered, as those of the veth pair.
 _SUT_MAC = "02:00:00:00:00:01"
+_BEHIND_SWITCH_MAC = "02:00:00:00:00:03"
 
 
 class Topology(Frozen):
@@ -46,6 +49,9 @@ class Topology(Frozen):
     sut_mac: str | None = None  # vhost-user: the server's, given to its device
     directory: str | None = None  # vhost-user: where sockets are made
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
+    switch_netns: str | None = None  # pvp: where sut_iface is, which the switch takes
+    switch_cpus: tuple[int, ...] = ()  # pvp: where it polls
+    tg_mac: str | None = None  # pvp: where it sends replies
     placement: str  # in words
     notes: tuple[str, ...] = ()
 
@@ -72,7 +78,7 @@ class Topologies(Frozen):
 
     def of(self, wire: rungs.WireName) -> Topology:
         """The rung's wire as it stands; lo stands in for veth."""
-        names = ("veth", "lo") if wire == "veth" else (wire,)
+        names = ("lo", wire) if wire in ("veth", "pvp") else (wire,)
         return next(top for top in self.wires if top.wire in names)
 
     @property
@@ -95,6 +101,9 @@ def up(wire: WireName, hugepages_bytes: int = 0) -> Iterator[Topology]:
     cores = cpus.choose(cpus.allowed())
     if wire == "vhost-user":
         with _vhost_user(open_journal(), cores, hugepages_bytes) as topology:
+            yield topology
+    elif wire == "pvp" and os.geteuid() == 0:
+        with _pvp(open_journal(), cores) as topology:
             yield topology
     elif wire == "veth" and os.geteuid() == 0:
         with _veth(open_journal(), cores) as topology:
@@ -188,4 +197,42 @@ def _vhost_user(journal: Journal, cores: Cores, needed_bytes: int) -> Iterator[T
                 " that they share; the kernel takes no part"
             ),
             notes=tuple(notes),
+        )
+
+
+@contextmanager
+def _pvp(journal: Journal, cores: Cores) -> Iterator[Topology]:
+    directory = owner.state_directory() / f"nm-{os.getpid()}-pvp"
+    polled = {cores.sut, cores.tg}
+    switch = sorted(cores.control - polled or polled)
+    where = f"core {switch[0]}" if len(switch) == 1 else f"cores {', '.join(map(str, switch))}"
+    shared = " (theirs: there is no other)" if polled & set(switch) else ""
+    with ExitStack() as stack:
+        pair = stack.enter_context(netns.tapped(journal, here=False))
+        offloads.tx_checksums_on_send(pair.tg)
+        netns.neighbour(pair.tg, pair.sut.addr, pair.sut.mac)
+        stack.enter_context(journal.holds("path", str(directory)))
+        directory.mkdir(mode=0o700, parents=True)
+        yield Topology(
+            wire="pvp",
+            sut_netns=None,
+            tg_netns=str(pair.tg.netns),
+            sut_addr=pair.sut.addr,
+            tg_addr=pair.tg.addr,
+            subnet=pair.subnet,
+            sut_iface=pair.sut.iface,
+            tg_iface=pair.tg.iface,
+            sut_cpu=cores.sut,
+            tg_cpu=cores.tg,
+            control_cpus=tuple(sorted(cores.control)),
+            sut_mac=_BEHIND_SWITCH_MAC,
+            directory=str(directory),
+            switch_netns=str(pair.sut.netns),
+            switch_cpus=tuple(switch),
+            tg_mac=pair.tg.mac,
+            placement=(
+                f"server on core {cores.sut}, generator on core {cores.tg}; the switch between them"
+                f" is a third poller, on {where}{shared}"
+            ),
+            notes=(cores.note,) if cores.note else (),
         )

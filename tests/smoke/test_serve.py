@@ -27,7 +27,7 @@ from nearmetal.rungs import RUNGS
 from nearmetal.setup import files
 
 OURS = [rung.name for rung in RUNGS if rung.place == "host"]
-ON_SOCKETS = [name for name in OURS if name != "host-dpdk"]
+ON_SOCKETS = [name for name in OURS if not name.startswith("host-dpdk")]
 NEARMETAL = [sys.executable, "-m", "nearmetal"]
 
 

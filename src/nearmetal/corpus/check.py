@@ -52,12 +52,14 @@ class Service(Target, Protocol):
         ...
 
 
-def quick_corpus(service: str, host: str, port: int) -> str | None:
+def quick_corpus(
+    service: str, host: str, port: int, request_bytes_max: int | None = None
+) -> str | None:
     """`quick` over a socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         udp.connect((host, port))
-        return quick(service, Udp(udp))
+        return quick(service, Udp(udp), request_bytes_max)
 
 
 def quick(service: str, target: Service, request_bytes_max: int | None = None) -> str | None:

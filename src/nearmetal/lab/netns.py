@@ -71,7 +71,7 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
     That end has a namespace of its own, so no kernel answers or forwards beside the taker. The
     generator's end is `here`, for everybody on this machine, or in a namespace of its own.
     """
-    sut, tg, subnet = _ends()
+    sut, tg, subnet = _ends() if here else _ends("nic", "far")
     if here:
         tg = replace(tg, netns=_HERE)
     with ExitStack() as stack:
@@ -139,10 +139,10 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
     return result.stdout
 
 
-def _ends() -> tuple[End, End, ipaddress.IPv4Network]:
+def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
     """The server's, the generator's, and the subnet that both are in."""
     subnet = free_subnet()
-    names = [f"nm-{os.getpid()}-{side}" for side in ("sut", "tg")]
+    names = [f"nm-{os.getpid()}-{side}" for side in sides or ("sut", "tg")]
     sut, tg = (
         End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
         for number, name in enumerate(names, 1)
