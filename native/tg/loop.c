@@ -84,6 +84,24 @@ static bool draw_settle(struct loop *loop, struct draw *draw)
     return !conflicts(loop, draw);
 }
 
+static void digits_fill(struct digits *digits, const struct draw *draws, unsigned nb)
+{
+    unsigned i = 0;
+
+    for (; i + 2 <= nb; i += 2) {
+        uint32_t one = draws[i].number, other = draws[i + 1].number;
+
+        if (__builtin_expect(one >= 100000000 || other >= 100000000, 0)) {
+            digits[i] = digits_make(one);
+            digits[i + 1] = digits_make(other);
+        } else {
+            digits_make_pair(one, other, &digits[i]);
+        }
+    }
+    if (i < nb)
+        digits[i] = digits_make(draws[i].number);
+}
+
 /* Draw ahead, so that what is known of a key is there when its request is made. */
 static void draws_refill(struct loop *loop)
 {
@@ -94,31 +112,67 @@ static void draws_refill(struct loop *loop)
     if (end - loop->next_draw > LOOP_DRAWS / 2)
         return;
     nb = source_fill(&loop->source, draws, nb < LOOP_DRAWS / 2 ? nb : LOOP_DRAWS / 2);
-    for (unsigned i = 0; i < nb; i++) {
+    for (unsigned i = 0; i < nb; i++)
         if (draws[i].number < loop->keys.nb_keys)
             __builtin_prefetch(&loop->keys.versions[draws[i].number], 1);
-        loop->digits[begin + i] = digits_make(draws[i].number);
-    }
+    digits_fill(&loop->digits[begin], draws, nb);
     loop->end_draws = end + nb;
 }
 
-/* NULL: no id is free for it now. */
-static inline struct slot *slot_take(struct loop *loop, const struct draw *draw, uint32_t flow,
-                                     uint64_t sent_cycles, uint16_t *id)
+/* No id was free for it: later. */
+static void draw_put_back(struct loop *loop, const struct draw *draw)
 {
-    struct slot *slot = match_take(&loop->match, flow, sent_cycles,
-                                   slot_what(draw->op, draw->tries, loop->counted), id);
+    loop->counts.window_limited += loop->counted;
+    if (loop->source.phase != PHASE_MIX)
+        source_again(&loop->source, *draw);
+}
 
-    if (__builtin_expect(slot == NULL, 0)) {
-        loop->counts.window_limited += loop->counted;
-        if (loop->source.phase != PHASE_MIX)
-            source_again(&loop->source, *draw);
-        return NULL;
+struct made {
+    struct slot *slot;
+    uint16_t id;
+    uint16_t op;
+};
+
+/* Take slots for up to nb requests, the i-th leaving at sent_cycles[i], and set their flows.
+ * Nothing is written to the wire's memory here, so that all we know stays in registers. */
+static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigned nb,
+                           const uint64_t *sent_cycles, struct made *made)
+{
+    const bool no_overlap = loop->no_overlap;
+    const uint64_t counted = slot_what(0, 0, loop->counted);
+    const struct keys keys = loop->keys; /* where they are */
+    uint32_t next = loop->next_draw;
+    unsigned nb_made = 0;
+
+    loop->next_draw += nb;
+    for (; nb > 0; nb--, next++) {
+        struct draw *draw = &loop->draws[next & (LOOP_DRAWS - 1)];
+        struct digits *digits = &loop->digits[next & (LOOP_DRAWS - 1)];
+        uint32_t flow;
+        struct slot *slot;
+
+        if (draw->op == OP_SET || no_overlap) {
+            if (!draw_settle(loop, draw))
+                continue; /* fewer keys than the window: this turn goes by */
+            *digits = digits_make(draw->number);
+        }
+        flow = flow_take(loop);
+        slot = match_take(&loop->match, flow, sent_cycles[nb_made],
+                          slot_what(draw->op, draw->tries, false) | counted, &made[nb_made].id);
+        if (__builtin_expect(slot == NULL, 0)) {
+            draw_put_back(loop, draw);
+            loop_flow_free(loop, flow);
+            continue;
+        }
+        slot->number = draw->number;
+        slot->digits = *digits;
+        slot->version = draw->op == OP_SET ? keys_set_begin(&loop->keys, draw->number)
+                                           : keys_versions(&keys, draw->number).acked;
+        made[nb_made].slot = slot;
+        made[nb_made].op = draw->op;
+        requests[nb_made++].flow = flow;
     }
-    slot->number = draw->number;
-    slot->version = draw->op == OP_SET ? keys_set_begin(&loop->keys, draw->number)
-                                       : keys_versions(&loop->keys, draw->number).acked;
-    return slot;
+    return nb_made;
 }
 
 /*
@@ -128,41 +182,29 @@ static inline struct slot *slot_take(struct loop *loop, const struct draw *draw,
 static unsigned requests_send(struct loop *loop, struct datagram *requests, unsigned nb,
                               const uint64_t *sent_cycles)
 {
-    unsigned made = 0, nb_sets = 0;
+    struct made made[PORT_BURST_MAX];
+    unsigned nb_sets = 0;
 
-    for (unsigned i = 0; i < nb; i++) {
-        uint32_t at = loop->next_draw++ & (LOOP_DRAWS - 1);
-        struct draw draw = loop->draws[at];
-        struct datagram *request = &requests[made];
-        struct slot *slot;
-        uint16_t id;
-
-        if ((draw.op == OP_SET || loop->no_overlap) && !draw_settle(loop, &draw))
-            continue; /* fewer keys than the window: this turn goes by */
-        request->flow = flow_take(loop);
-        slot = slot_take(loop, &draw, request->flow, sent_cycles[made], &id);
-        if (__builtin_expect(slot == NULL, 0)) {
-            loop_flow_free(loop, request->flow);
-            continue;
-        }
-        slot->digits =
-            draw.number == loop->draws[at].number ? loop->digits[at] : digits_make(draw.number);
-        request->len = format_write(&loop->format, request->data, id, (enum op)draw.op,
-                                    slot->digits, draw.number, slot->version);
-        nb_sets += draw.op == OP_SET;
-        made++;
-    }
-    if (made == 0)
+    nb = slots_take(loop, requests, nb, sent_cycles, made);
+    if (nb == 0)
         return 0;
+    for (unsigned i = 0; i < nb; i++) {
+        const struct slot *slot = made[i].slot;
+
+        nb_sets += made[i].op == OP_SET;
+        requests[i].len =
+            format_write(&loop->format, requests[i].data, made[i].id, (enum op)made[i].op,
+                         slot->digits, slot->number, slot->version);
+    }
     if ((int64_t)(sent_cycles[0] + loop->match.timeout_cycles - loop->match.look_cycles) < 0)
         loop->match.look_cycles = sent_cycles[0] + loop->match.timeout_cycles;
     if (loop->counted) {
-        loop->counts.sent += made;
+        loop->counts.sent += nb;
         loop->counts.sets += nb_sets;
-        loop->counts.gets += made - nb_sets;
+        loop->counts.gets += nb - nb_sets;
     }
-    port_tx_burst(loop->port, requests, made);
-    return made;
+    port_tx_burst(loop->port, requests, nb);
+    return nb;
 }
 
 /* As many as are free to leave, and due, and as there is room for. */

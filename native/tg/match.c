@@ -19,14 +19,17 @@ bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t
         nb_ids *= 2;
     match->nb_flows = nb_flows;
     match->nb_ids = nb_ids;
-    match->ids_shift = (uint32_t)__builtin_ctz(nb_ids);
     match->nb_in_flight = 0;
     match->timeout_cycles = timeout_cycles;
     match->rest_cycles = rest_cycles;
     match->look_cycles = 0;
     match->flows = calloc(nb_flows, sizeof(*match->flows));
     match->slots = calloc((size_t)nb_flows * nb_ids, sizeof(*match->slots));
-    return match->flows != NULL && match->slots != NULL;
+    if (match->flows == NULL || match->slots == NULL)
+        return false;
+    for (uint32_t i = 0; i < nb_flows; i++)
+        match->flows[i].slots = match->slots + (size_t)i * nb_ids;
+    return true;
 }
 
 void match_close(struct match *match)
@@ -42,19 +45,19 @@ static bool rests(const struct match *match, const struct slot *slot, uint64_t n
            slot_age(slot, now) < match->timeout_cycles + match->rest_cycles;
 }
 
-struct slot *match_take_rest(struct match *match, uint32_t flow_index, uint64_t sent_cycles,
+struct slot *match_take_rest(struct match *match, struct match_flow *flow, uint64_t sent_cycles,
                              uint64_t what, uint16_t *id)
 {
-    struct match_flow *flow = &match->flows[flow_index];
-
     for (unsigned skips = 0; skips < SKIPS_MAX; skips++) {
-        struct slot *slot = match_slot(match, flow_index, flow->next);
+        struct slot *slot = match_slot(match, flow, flow->next);
 
         /* A whole round ahead of the oldest in flight: its id is not to be had yet. */
         if (slot_state(slot) == SLOT_IN_FLIGHT)
             return NULL;
-        if (!rests(match, slot, sent_cycles))
-            return match_take_next(match, flow_index, sent_cycles, what, id);
+        if (!rests(match, slot, sent_cycles)) {
+            match_take_next(match, flow, slot, sent_cycles, what, id);
+            return slot;
+        }
         if (flow->next - flow->oldest == match->nb_ids)
             flow->oldest++;
         flow->next++;
@@ -73,7 +76,7 @@ struct slot *match_expire(struct match *match, uint32_t flow_index, uint64_t now
     struct match_flow *flow = &match->flows[flow_index];
 
     for (; flow->oldest != flow->next; flow->oldest++) {
-        struct slot *slot = match_slot(match, flow_index, flow->oldest);
+        struct slot *slot = match_slot(match, flow, flow->oldest);
 
         if (slot_state(slot) != SLOT_IN_FLIGHT)
             continue;
@@ -96,7 +99,7 @@ void match_look_again(struct match *match, uint64_t now)
         const struct match_flow *flow = &match->flows[i];
 
         if (flow->oldest != flow->next) {
-            uint64_t age = age_by(match_slot(match, i, flow->oldest), now);
+            uint64_t age = age_by(match_slot(match, flow, flow->oldest), now);
 
             oldest = age > oldest ? age : oldest;
         }

@@ -74,19 +74,19 @@ static inline uint64_t slot_age(const struct slot *slot, uint64_t now)
 }
 
 struct match_flow {
-    uint32_t next;   /* id to hand out next, modulo nb_ids */
-    uint32_t oldest; /* none before it is in flight */
+    struct slot *slots; /* nb_ids */
+    uint32_t next;      /* id to hand out next, modulo nb_ids */
+    uint32_t oldest;    /* none before it is in flight */
 };
 
 struct match {
     uint32_t nb_flows;
     uint32_t nb_ids; /* of a flow: a power of two */
-    uint32_t ids_shift;
     uint32_t nb_in_flight;
     uint64_t timeout_cycles, rest_cycles;
     uint64_t look_cycles; /* none in flight can have timed out before this */
     struct match_flow *flows;
-    struct slot *slots; /* nb_flows * nb_ids */
+    struct slot *slots; /* of all flows */
 };
 
 /* share: most requests in flight of one flow. False when memory is short. */
@@ -106,47 +106,49 @@ static inline bool match_may_expire(const struct match *match, uint64_t now)
 /* All that had timed out by `now` was expired: when is it worth looking again? */
 void match_look_again(struct match *match, uint64_t now);
 
-static inline struct slot *match_slot(const struct match *match, uint32_t flow, uint32_t turn)
+static inline struct slot *match_slot(const struct match *match, const struct match_flow *flow,
+                                      uint32_t turn)
 {
-    return &match->slots[((size_t)flow << match->ids_shift) + (turn & (match->nb_ids - 1))];
+    return &flow->slots[turn & (match->nb_ids - 1)];
 }
 
 /* match_take where the next id is not simply free. */
-struct slot *match_take_rest(struct match *match, uint32_t flow, uint64_t sent_cycles,
+struct slot *match_take_rest(struct match *match, struct match_flow *flow, uint64_t sent_cycles,
                              uint64_t what, uint16_t *id);
 
-static inline struct slot *match_take_next(struct match *match, uint32_t flow_index,
-                                           uint64_t sent_cycles, uint64_t what, uint16_t *id)
+/* Take the slot that is next, whatever it is. */
+static inline void match_take_next(struct match *match, struct match_flow *flow, struct slot *slot,
+                                   uint64_t sent_cycles, uint64_t what, uint16_t *id)
 {
-    struct match_flow *flow = &match->flows[flow_index];
-    struct slot *slot = match_slot(match, flow_index, flow->next);
+    uint32_t next = flow->next++;
 
-    if (flow->next - flow->oldest == match->nb_ids)
+    if (next - flow->oldest == match->nb_ids)
         flow->oldest++; /* it was answered or lost, and is about to be used anew */
-    *id = (uint16_t)(flow->next++ & (match->nb_ids - 1));
+    *id = (uint16_t)(next & (match->nb_ids - 1));
     slot->word = sent_cycles << SLOT_TIME_SHIFT | what | SLOT_IN_FLIGHT;
     match->nb_in_flight++;
-    return slot;
 }
 
 /* Take an id: the slot, IN_FLIGHT since sent_cycles, with `what` in it (slot_what); NULL when none
  * is free. */
-static inline struct slot *match_take(struct match *match, uint32_t flow, uint64_t sent_cycles,
-                                      uint64_t what, uint16_t *id)
+static inline struct slot *match_take(struct match *match, uint32_t flow_index,
+                                      uint64_t sent_cycles, uint64_t what, uint16_t *id)
 {
-    struct slot *slot = match_slot(match, flow, match->flows[flow].next);
+    struct match_flow *flow = &match->flows[flow_index];
+    struct slot *slot = match_slot(match, flow, flow->next);
     enum slot_state state = slot_state(slot);
 
     __builtin_prefetch(slot + 8, 1); /* the ids of four lines ahead */
     if (__builtin_expect(state != SLOT_ANSWERED && state != SLOT_FREE, 0))
         return match_take_rest(match, flow, sent_cycles, what, id);
-    return match_take_next(match, flow, sent_cycles, what, id);
+    match_take_next(match, flow, slot, sent_cycles, what, id);
+    return slot;
 }
 
 /* The slot of an id that came with a reply; NULL where there is no such id. */
 static inline struct slot *match_find(const struct match *match, uint32_t flow, uint16_t id)
 {
-    return id < match->nb_ids ? match_slot(match, flow, id) : NULL;
+    return id < match->nb_ids ? &match->flows[flow].slots[id] : NULL;
 }
 
 /*

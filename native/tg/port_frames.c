@@ -243,10 +243,6 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
     if (got == 0)
         return 0;
     port->holds = true;
-    for (unsigned i = 0; i < got; i++) {
-        __builtin_prefetch(frames[i].data);
-        __builtin_prefetch(frames[i].data + 64);
-    }
     return frames_take(port, frames, got, datagrams);
 }
 

@@ -20,7 +20,8 @@
 
 #define WIRE_FRAME_BYTES_MAX 1514u
 
-struct wire_frame {
+/* It may alias, so that a wire whose own frames look alike need not copy a burst of them. */
+struct __attribute__((may_alias)) wire_frame {
     uint8_t *data; /* from the Ethernet header on */
     uint32_t len;  /* room lent: bytes that fit; frame: bytes */
 };

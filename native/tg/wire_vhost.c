@@ -5,12 +5,11 @@
  */
 #include "wire.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vhost_device.h"
-
-#define BURST 64u
 
 const char wire_name[] = "vhost-user";
 
@@ -58,33 +57,24 @@ bool wire_up(struct wire *wire)
     return vhost_up(wire->device);
 }
 
+_Static_assert(sizeof(struct wire_frame) == sizeof(struct vhost_frame) &&
+                   offsetof(struct wire_frame, data) == offsetof(struct vhost_frame, data) &&
+                   offsetof(struct wire_frame, len) == offsetof(struct vhost_frame, len),
+               "a frame of the wire is a frame of the device");
+
 unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb)
 {
-    struct vhost_frame frames[BURST];
-
-    nb = vhost_lend(wire->device, frames, nb < BURST ? nb : BURST);
-    for (unsigned i = 0; i < nb; i++)
-        rooms[i] = (struct wire_frame){frames[i].data, frames[i].len};
-    return nb;
+    return vhost_lend(wire->device, (struct vhost_frame *)(void *)rooms, nb);
 }
 
 void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb)
 {
-    struct vhost_frame sent[BURST];
-
-    for (unsigned i = 0; i < nb; i++)
-        sent[i] = (struct vhost_frame){frames[i].data, frames[i].len};
-    vhost_send(wire->device, sent, nb);
+    vhost_send(wire->device, (const struct vhost_frame *)(const void *)frames, nb);
 }
 
 unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
 {
-    struct vhost_frame came[BURST];
-
-    nb = vhost_receive(wire->device, came, nb < BURST ? nb : BURST);
-    for (unsigned i = 0; i < nb; i++)
-        frames[i] = (struct wire_frame){came[i].data, came[i].len};
-    return nb;
+    return vhost_receive(wire->device, (struct vhost_frame *)(void *)frames, nb);
 }
 
 void wire_return(struct wire *wire)

@@ -60,6 +60,27 @@ static inline struct digits digits_make(uint32_t number)
                            .low = (part | (twos - 10 * part) << 8) + 0x3030303030303030};
 }
 
+/* The same of two numbers at once, each below 100,000,000. 0xd1b71759 / 2^45 is 1/10,000, and
+ * 5243 / 2^19 is 1/100 for what is below 10,000. */
+static inline void digits_make_pair(uint32_t one, uint32_t other, struct digits *digits)
+{
+    __m128i numbers = _mm_set_epi64x((long long)other, (long long)one);
+    __m128i high = _mm_srli_epi64(_mm_mul_epu32(numbers, _mm_set1_epi64x(0xd1b71759)), 45);
+    __m128i rest = _mm_sub_epi64(numbers, _mm_mul_epu32(high, _mm_set1_epi64x(10000)));
+    __m128i fours = _mm_or_si128(high, _mm_slli_epi64(rest, 32)), twos, ones;
+
+    high = _mm_srli_epi16(_mm_mulhi_epu16(fours, _mm_set1_epi16(5243)), 3);
+    rest = _mm_sub_epi16(fours, _mm_mullo_epi16(high, _mm_set1_epi16(100)));
+    twos = _mm_or_si128(high, _mm_slli_epi32(rest, 16));
+    high = _mm_srli_epi16(_mm_mullo_epi16(twos, _mm_set1_epi16(103)), 10);
+    rest = _mm_sub_epi16(twos, _mm_mullo_epi16(high, _mm_set1_epi16(10)));
+    ones = _mm_or_si128(high, _mm_slli_epi16(rest, 8));
+    ones = _mm_add_epi8(ones, _mm_set1_epi8('0'));
+    digits[0].high = digits[1].high = 0x3030;
+    digits[0].low = (uint64_t)_mm_cvtsi128_si64(ones);
+    digits[1].low = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(ones, ones));
+}
+
 /* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere.
  */
 struct pattern {

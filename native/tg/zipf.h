@@ -47,9 +47,12 @@ static inline struct zipf_try zipf_try(const struct zipf *zipf, struct random *r
     uint64_t bits = random_next(random), more = random_next(random);
     uint32_t i = random_scale((uint32_t)bits, zipf->nb_segments);
     const struct zipf_segment *segment = &zipf->segments[i];
+    uint32_t alias, kept;
 
     /* Which of the two is a matter of chance: no branch could be foretold. */
-    i = (uint32_t)(bits >> 32) < segment->threshold ? i : segment->alias;
+    alias = segment->alias;
+    kept = 0u - (uint32_t)((uint32_t)(bits >> 32) < segment->threshold);
+    i = alias ^ ((i ^ alias) & kept);
     segment = &zipf->segments[i];
     return (struct zipf_try){.rank =
                                  segment->first + random_scale((uint32_t)more, segment->nb_ranks),

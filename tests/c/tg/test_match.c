@@ -190,6 +190,27 @@ static void in_flight_is_conserved(void)
     match_close(&match);
 }
 
+/* Looking is worth while from the moment on at which the oldest of any flow times out. */
+static void it_is_known_when_to_look(void)
+{
+    enum slot_state before;
+    uint16_t id;
+
+    begin(2);
+    EXPECT(match_may_expire(&match, 0));
+    EXPECT(take(0, 30, &id) != NULL && take(1, 10, &id) != NULL);
+    match_look_again(&match, 50);
+    EXPECT(!match_may_expire(&match, 10 + TIMEOUT - 1) && match_may_expire(&match, 10 + TIMEOUT));
+    EXPECT(reply(1, id, &before) != NULL);
+    EXPECT(match_expire(&match, 1, 60) == NULL); /* passes over what was answered */
+    match_look_again(&match, 60);
+    EXPECT(!match_may_expire(&match, 30 + TIMEOUT - 1) && match_may_expire(&match, 30 + TIMEOUT));
+    EXPECT(match_expire(&match, 0, 30 + TIMEOUT) != NULL);
+    match_look_again(&match, 30 + TIMEOUT); /* nothing is in flight */
+    EXPECT(!match_may_expire(&match, 30 + 2 * TIMEOUT - 1));
+    match_close(&match);
+}
+
 static void ids_are_checked(void)
 {
     enum slot_state before;
@@ -210,6 +231,7 @@ int main(void)
     ids_run_out_and_come_back();
     the_oldest_is_found_after_a_wrap();
     in_flight_is_conserved();
+    it_is_known_when_to_look();
     ids_are_checked();
     return 0;
 }

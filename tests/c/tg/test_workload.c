@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Draws: determinism, shares, Zipf's law; and the bytes of keys, values and requests. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "expect.h"
@@ -149,6 +150,36 @@ static void values_round_trip(uint32_t bytes)
     }
 }
 
+static void digits_are(struct digits digits, uint32_t number)
+{
+    char text[16], made[DIGITS];
+
+    snprintf(text, sizeof(text), "%010u", number);
+    memcpy(made, &digits.high, 2);
+    memcpy(made + 2, &digits.low, 8);
+    EXPECT(memcmp(made, text, DIGITS) == 0);
+}
+
+static void digits_are_printf_s(void)
+{
+    static const uint32_t edges[] = {0,     9,        10,       99,        100,       9999,
+                                     10000, 99999999, 99990000, 100000000, 999999999, UINT32_MAX};
+    struct random random = {.state = 11};
+    struct digits pair[2];
+
+    for (unsigned i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+        digits_are(digits_make(edges[i]), edges[i]);
+    for (uint32_t i = 0; i < 1000000; i++) {
+        uint32_t low = random_scale((uint32_t)random_next(&random), 100000000);
+        uint32_t high = i < 100000 ? 100 * i + i % 100 : 99999999 - low;
+
+        digits_are(digits_make(low << (i % 6)), low << (i % 6));
+        digits_make_pair(low, high, pair);
+        digits_are(pair[0], low);
+        digits_are(pair[1], high);
+    }
+}
+
 static void requests_read_as_they_should(void)
 {
     struct format format;
@@ -203,6 +234,7 @@ int main(void)
     values_round_trip(17);
     values_round_trip(23);
     values_round_trip(REPLY_BYTES_MAX);
+    digits_are_printf_s();
     requests_read_as_they_should();
     sizes_have_bounds();
     return 0;
