@@ -301,23 +301,10 @@ static void reply_pass(struct request *request, struct asked *asked, struct mess
 /* Answer STORED for a SET that was not carried out. */
 static void ignored_pass(struct request *request, const struct asked *asked, uint32_t index)
 {
-    uint8_t stored[] = {(uint8_t)(asked->id >> 8),
-                        (uint8_t)asked->id,
-                        0,
-                        0,
-                        0,
-                        1,
-                        0,
-                        0,
-                        'S',
-                        'T',
-                        'O',
-                        'R',
-                        'E',
-                        'D',
-                        '\r',
-                        '\n'};
+    uint8_t stored[FRAME_BYTES + 8] = "\0\0\0\0\0\1\0\0STORED\r\n";
 
+    stored[0] = (uint8_t)(asked->id >> 8);
+    stored[1] = (uint8_t)asked->id;
     liar.acked[asked->number] = asked->version;
     log_lie("ignore", asked->number);
     queue_add(index, stored, sizeof(stored));
