@@ -64,15 +64,19 @@ def port(nic: str | None, journal: Journal) -> Iterator[Port]:
 
 
 @contextmanager
-def memory(journal: Journal) -> Iterator[tuple[str, ...]]:
-    """DPDK's memory, as EAL arguments. Where the kernel has no hugepages for it, small ones do."""
+def memory(journal: Journal, store_bytes: int = 0) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """DPDK's memory, as EAL arguments, and whether there are hugepages for a store, too.
+
+    Where the kernel has none for both, small pages do.
+    """
     size = ("-m", str(_MEMORY_BYTES >> 20))
-    with hugepages.reserved(journal, _MEMORY_BYTES) as free_bytes:
-        if free_bytes >= _MEMORY_BYTES:
-            yield ("--in-memory", *size)
+    wanted = _MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
+    with hugepages.reserved(journal, wanted) as free_bytes:
+        if free_bytes >= wanted:
+            yield ("--in-memory", *size), True
         else:
             own = f"--file-prefix=nearmetal-{os.getpid()}"
-            yield ("--no-huge", "--no-shconf", own, *size)
+            yield ("--no-huge", "--no-shconf", own, *size), False
 
 
 def lcores(count: int = 1) -> str:

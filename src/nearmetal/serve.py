@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nearmetal import build, nic
+from nearmetal.datapaths.options import memory_bytes
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.process import Child, Event, Where
@@ -110,8 +111,9 @@ def _start(rung: Rung, program: list[str], options: Options, stack: ExitStack) -
     port = stack.enter_context(nic.port(options.nic, journal))
     if port.wire is not None:
         options = _on_pair(options, port.wire.sut.addr, port.wire.subnet)
-    memory = stack.enter_context(nic.memory(journal))
-    argv = [*program, *_arguments(rung, options)]
+    store_bytes = memory_bytes(options.memory)
+    memory, huge = stack.enter_context(nic.memory(journal, store_bytes))
+    argv = [*program, *_arguments(rung, options), *(["--hugepages"] if huge else [])]
     eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
     stack.enter_context(journal.holds("process", "what was started on the port"))
     return _Start([*argv, "--", *eal], port.where)

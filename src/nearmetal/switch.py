@@ -73,7 +73,7 @@ def forwarding(sides: Sides, journal: Journal) -> Iterator[Testpmd]:
     """A switch at work; its socket is there."""
     testpmd = program(*files.provide("dpdk-testpmd"))
     with ExitStack() as stack:
-        memory = stack.enter_context(nic.memory(journal))
+        memory, _ = stack.enter_context(nic.memory(journal))
         stack.enter_context(journal.holds("path", str(sides.socket)))
         argv = [*testpmd, *_arguments(sides, memory)]
         stack.enter_context(journal.holds("process", "the switch"))

@@ -69,13 +69,28 @@ def parse(arguments: list[str]) -> Options:
         host=host,
         port=port,
         service=given.service,
-        memory_bytes=_memory(given.memory),
+        memory_bytes=memory_bytes(given.memory),
         allow=allow,
         admin=tuple(given.admin) or LOOPBACK,
         trusted=tuple(given.trusted) or allow,
         poll=given.poll,
         every_s=int(given.every),
     )
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of --memory, as 64MiB."""
+    match = re.fullmatch(r"([0-9]{1,13})(KiB|MiB|GiB|)", text)
+    if match is None:
+        raise BadInputError(
+            f"--memory {text}: not a size; give bytes, or a number with KiB, MiB or GiB"
+        )
+    size = int(match[1]) << _UNITS[match[2]]
+    if size < MEMORY_BYTES_MIN:
+        raise BadInputError(f"--memory {text}: too small; give at least 1MiB")
+    if size > 1 << 40:
+        raise BadInputError(f"--memory {text}: more than 1 TiB")
+    return size
 
 
 def _listen(text: str) -> tuple[str, int]:
@@ -92,17 +107,3 @@ def _listen(text: str) -> tuple[str, int]:
             f"--listen {text}: not an address; give ADDR:PORT, as 127.0.0.1:11211 or [::1]:11211"
         ) from None
     return str(address), int(port)
-
-
-def _memory(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,13})(KiB|MiB|GiB|)", text)
-    if match is None:
-        raise BadInputError(
-            f"--memory {text}: not a size; give bytes, or a number with KiB, MiB or GiB"
-        )
-    memory_bytes = int(match[1]) << _UNITS[match[2]]
-    if memory_bytes < MEMORY_BYTES_MIN:
-        raise BadInputError(f"--memory {text}: too small; give at least 1MiB")
-    if memory_bytes > 1 << 40:
-        raise BadInputError(f"--memory {text}: more than 1 TiB")
-    return memory_bytes
