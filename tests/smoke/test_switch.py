@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -83,11 +84,12 @@ def test_a_server_behind_the_switch_is_asked(
 
 @pytest.mark.rung("host-dpdk-pvp")
 def test_pvp_end_to_end(rung: Rung, tmp_path: Path) -> None:
-    spec, out = tmp_path / "pvp.toml", tmp_path / "out"
+    spec = tmp_path / "pvp.toml"
     spec.write_text(SPEC, encoding="utf-8")
-    command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
     deadline = time.monotonic() + RUN_S
-    while True:
+    for number in itertools.count():
+        out = tmp_path / str(number)
+        command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
         if BUSY not in done.stderr or time.monotonic() > deadline:
             break
