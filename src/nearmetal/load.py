@@ -261,7 +261,7 @@ def _edition(options: Options) -> Iterator[_Line]:
 
         program = _program("nm-load-ethdev")
         journal = open_journal()
-        with nic.port(options.nic, journal) as port, nic.memory(journal) as memory:
+        with nic.port(options.nic, journal) as port, nic.memory(journal) as (memory, _):
             frames = ["--source", str(options.source), "--await"]
             eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
             yield _Line([*program, *frames], port.where, eal)
