@@ -25,8 +25,8 @@ BUSY = "another run has this machine"
 SPEC = """
 window = 16
 rounds = 1
-warmup_s = 0.1
-measured_s = 0.3
+warmup_s = 0.5
+measured_s = 3.0
 rungs = ["host-dpdk-pvp"]
 [workload]
 keys = 1_000
