@@ -33,7 +33,7 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import hugepages
+from nearmetal.lab import claims
 from nearmetal.lab import owner as owners
 from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
@@ -195,7 +195,7 @@ def _undo_path(record: Record) -> None:
 
 def _undo_pages(record: Record) -> None:
     assert record.inside is not None
-    hugepages.give_back(Path(record.what), Path(record.inside))
+    claims.give_back(Path(record.what), Path(record.inside))
 
 
 _UNDO: dict[Kind, Callable[[Record], None]] = {

@@ -24,6 +24,8 @@ def command(
         return Command(tuple(argv), says_ready=True)
     if rung.hugepages and topology.hugepages_bytes:
         argv.append("--hugepages")
+    if topology.wire == "vhost-user":
+        argv.append("--poll")  # as testpmd does: while it is measured, it does not sleep
     argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(rung, topology, topology.socket)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
     if topology.wire == "pvp":
