@@ -45,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     seeds: dict[str, list[int]] = defaultdict(list)
     for outcome in ("passed", "failed", "skipped", "error"):
         for report in terminalreporter.stats.get(outcome, []):
-            rung = dict(report.user_properties).get("rung")
+            rung = dict(getattr(report, "user_properties", ())).get("rung")
             if rung is None:
                 continue
             counts[rung][outcome] += 1
