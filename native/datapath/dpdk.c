@@ -69,7 +69,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
     for (unsigned i = 0; i < nb_rx; i++) {
         struct rte_mbuf *mbuf = mbufs[i];
         uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
-        __builtin_prefetch(data);
+        frame_prefetch(data);
         out[i] = (struct frame){.data = data,
                                 .len = mbuf->nb_segs == 1 ? mbuf->data_len : NO_FRAME_BYTES,
                                 .vouched = vouched_by(mbuf->ol_flags),
