@@ -39,8 +39,8 @@ struct frame {
 
 /*
  * Fetch the lines of a frame that just came and that its reply will overwrite: the usual request
- * lies on two, its reply on three. To be written, not only read: the other side of the wire had them
- * last, and a line fetched to be read would have to be asked for again. prefetchw does nothing
+ * lies on two, its reply on three. To be written, not only read: the other side of the wire had
+ * them last, and a line fetched to be read would have to be asked for again. prefetchw does nothing
  * where a processor has it not.
  */
 static inline void frame_prefetch(const uint8_t *data)
