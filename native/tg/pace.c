@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
-#define GIVE_UPS_MAX 4096u /* of one look: giving up takes time too */
+#define GIVE_UPS_MAX 4096u   /* of one look: giving up takes time too */
+#define BACKLOG_CATCH_UPS 4u /* how long a backlog may last, in PACE_CATCH_UP_NS */
 
 static uint64_t cycles_of(uint64_t ns, uint64_t tsc_hz)
 {
@@ -63,13 +64,14 @@ void pace_start(struct pace *pace, uint64_t now)
 {
     pace->random.state = pace->seed;
     pace->last_due = (unsigned __int128)now << 32;
-    pace->looked_cycles = pace->stall_begin = pace->stall_end = now;
+    pace->looked_cycles = pace->left_cycles = pace->stall_end = now;
+    pace->catching_up = false;
     pace->head = pace->nb_ready = 0;
     pace_forget(pace);
     ahead_fill(pace);
 }
 
-void pace_leave(struct pace *pace, unsigned nb)
+static void take(struct pace *pace, unsigned nb)
 {
     assert(nb <= pace->nb_ready);
     pace->head = (pace->head + nb) % PACE_AHEAD;
@@ -79,19 +81,27 @@ void pace_leave(struct pace *pace, unsigned nb)
         ahead_fill(pace);
 }
 
+void pace_leave(struct pace *pace, unsigned nb)
+{
+    if (nb > 0)
+        pace->left_cycles = pace->looked_cycles;
+    take(pace, nb);
+}
+
 static void give_up(struct pace *pace)
 {
-    pace_leave(pace, 1);
+    take(pace, 1);
     pace->nb_not_sent++;
 }
 
 /* By when a request must have left. */
 static uint64_t deadline(const struct pace *pace, uint64_t due)
 {
-    bool in_stall = due > pace->stall_begin && due <= pace->stall_end &&
-                    pace->stall_end - due <= pace->catch_up_cycles;
+    uint64_t since = pace->left_cycles > pace->stall_end ? pace->left_cycles : pace->stall_end;
 
-    return (in_stall ? pace->stall_end : due) + pace->wait_cycles;
+    if (!pace->catching_up || (int64_t)(pace->stall_end - due) > (int64_t)pace->catch_up_cycles)
+        return due + pace->wait_cycles;
+    return (since > due ? since : due) + pace->wait_cycles;
 }
 
 /* How late is this look? The first request that fell due since the last one says it. */
@@ -100,16 +110,24 @@ static void slip_note(struct pace *pace, uint64_t now)
     uint64_t head = pace->due[pace->head];
     uint64_t since = head > pace->looked_cycles ? head : pace->looked_cycles;
 
-    if (since < now && now - since > pace->slipped_cycles)
+    pace->looked_cycles = now;
+    if (since >= now)
+        return;
+    if (now - since > pace->slipped_cycles)
         pace->slipped_cycles = now - since;
-    if (since < now && now - since > pace->slip_cycles) {
+    if (now - since > pace->slip_cycles) {
         pace->nb_slips++;
-        /* One that follows before the last was caught up with prolongs it. */
-        if (head > pace->stall_end || pace->looked_cycles - pace->stall_end > pace->wait_cycles)
-            pace->stall_begin = pace->looked_cycles;
+        pace->catching_up = true;
         pace->stall_end = now;
     }
-    pace->looked_cycles = now;
+}
+
+/* A backlog ends with its last request; one that lasts is the target's. */
+static void backlog_note(struct pace *pace, uint64_t now)
+{
+    if (pace->due[pace->head] > now ||
+        now - pace->stall_end > BACKLOG_CATCH_UPS * pace->catch_up_cycles)
+        pace->catching_up = false;
 }
 
 unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb)
@@ -120,6 +138,8 @@ unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb)
     for (unsigned i = 0; i < GIVE_UPS_MAX && deadline(pace, pace->due[pace->head]) < now; i++)
         give_up(pace);
     ahead_fill(pace);
+    if (pace->catching_up)
+        backlog_note(pace, now);
     for (; nb_due < nb && nb_due < PACE_AHEAD; nb_due++) {
         due[nb_due] = pace->due[(pace->head + nb_due) % PACE_AHEAD];
         if (due[nb_due] > now)

@@ -8,8 +8,10 @@
  *
  * Waiting counts from when this program could first have sent it. Where the program itself was held
  * up, it did not look: what fell due meanwhile is caught up with, late, its latency counted from
- * when it was due all the same; of a longer stall only the last PACE_CATCH_UP_NS. How long the
- * worst stall was is `slipped`, and a schedule that slipped is no measurement of the target's tail.
+ * when it was due all the same; of a longer stall only the last PACE_CATCH_UP_NS. Until that
+ * backlog is gone a request waits for its turn, and is given up only when none has left for
+ * PACE_WAIT_NS: the queue is of this program's making, not the target's. How long the worst stall
+ * was is `slipped`, and a schedule that slipped is no measurement of the target's tail.
  */
 #ifndef NEARMETAL_TG_PACE_H
 #define NEARMETAL_TG_PACE_H
@@ -37,7 +39,9 @@ struct pace {
     uint32_t head, nb_ready;
     uint64_t due[PACE_AHEAD]; /* ring */
     uint64_t looked_cycles;   /* the last look */
-    uint64_t stall_begin, stall_end;
+    bool catching_up;         /* with what fell due in a stall that ended at: */
+    uint64_t stall_end;
+    uint64_t left_cycles; /* when a request last left */
     /* Since they were last cleared: */
     uint64_t nb_intended, nb_not_sent, nb_slips;
     uint64_t slipped_cycles;                /* the most by which a look was late */

@@ -36,6 +36,9 @@ __all__ = [
     "points",
 ]
 
+# In an open loop only a full ring holds a request back. Rings have 1,024 entries; a server that
+# takes a burst before it has sent the last one needs some of them free.
+_OPEN_WINDOW = 768
 _MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
 
 
@@ -148,6 +151,8 @@ def at(spec: Spec, point: Point) -> Spec:
         changed["workload"] = spec.workload.model_copy(update={"keys": point.keys})
     if point.window is not None:
         changed["window"] = everywhere(point.window)
+    if point.peak_share is not None or point.rate_per_s is not None:
+        changed["window"] = everywhere(_OPEN_WINDOW)
     return spec.model_copy(update=changed)
 
 

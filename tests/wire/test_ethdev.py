@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,40 @@ def test_faults_harm_nothing_and_add_up(
     assert result["faults"]["tx"]["passed"] <= result["frames"]["tx"]
 
 
+def test_the_kernel_s_half_of_the_ledger_closes(
+    generator: str, wire: Wire, programs: Callable[[str], Path]
+) -> None:
+    """Every frame that left is a request, or the kernel says why not; every reply came back."""
+    before = kernel_counters(wire)
+    command = [str(programs("nm-mmsg-kv")), "--listen", f"{wire.sut.addr}:0"]
+    with Child([*command, "--allow", wire.subnet], Where(netns=wire.sut.netns)) as child:
+        address = str(child.expect("ready", READY_S)["listen"])
+        result = load(generator, wire, address, "--checksums", "--faults", EVERY_FAULT, *SHORT)
+        final = child.stop()[-1]
+    spent = kernel_counters(wire)
+    spent.subtract(before)
+    frames, tx, rx = result["frames"], result["faults"]["tx"], result["faults"]["rx"]
+
+    arp_sent = frames["tx"] - tx["passed"]  # faults spare ARP
+    assert spent["dev rx"] == frames["tx"] and arp_sent >= 1
+    # A flipped bit of a MAC address or of the type: for somebody else, so IP never sees it.
+    unseen = spent["dev rx"] - arp_sent - spent["Ip InReceives"]
+    ip_drops = sum(spent[f"Ip {why}"] for why in ("InHdrErrors", "InAddrErrors", "InUnknownProtos"))
+    assert spent["Ip InReceives"] == spent["Ip InDelivers"] + ip_drops
+    udp = ("InDatagrams", "NoPorts", "InErrors")
+    delivered = sum(spent[f"Udp {what}"] for what in udp) + spent["Icmp InMsgs"]
+    assert spent["Ip InDelivers"] == delivered
+    assert 0 < unseen + ip_drops + spent["Udp InErrors"] <= tx["corrupted"]
+    assert spent["Udp InCsumErrors"] == spent["Udp InErrors"]
+
+    assert final["received"] == sum(final["drops"].values()) == spent["Udp InDatagrams"]
+    assert final["replies"] == spent["Udp OutDatagrams"]
+    assert spent["dev tx"] == final["replies"] + frames["arp"] + spent["Icmp OutMsgs"]
+    assert frames["rx"] == spent["dev tx"] and frames["bad"] == 0
+    assert rx["frames"] == frames["rx"] - frames["arp"]
+    assert result["wrong"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -111,6 +146,22 @@ def test_frames_have_one_core(generator: str) -> None:
     command = [generator, "--target", "198.18.0.1:1", "--source", "198.18.0.9", "--lcores", "0,1"]
     done = subprocess.run([*command, "--", "--no-pci"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "one queue pair" in done.stderr
+
+
+def kernel_counters(wire: Wire) -> Counter[str]:
+    """What the kernel of the server's end has counted: proc(5), net/snmp and net/dev."""
+    with netns.inside(wire.sut.netns):
+        snmp = Path("/proc/thread-self/net/snmp").read_text(encoding="ascii").splitlines()
+        dev = Path("/proc/thread-self/net/dev").read_text(encoding="ascii")
+    counters: Counter[str] = Counter()
+    for names, values in zip(snmp[::2], snmp[1::2], strict=True):
+        kind, *columns = names.split()
+        for name, value in zip(columns, values.split()[1:], strict=True):
+            counters[f"{kind[:-1]} {name}"] = int(value)
+    line = next(line for line in dev.splitlines() if line.strip().startswith(wire.sut.iface))
+    fields = line.partition(":")[2].split()
+    counters["dev rx"], counters["dev tx"] = int(fields[1]), int(fields[9])
+    return counters
 
 
 @contextmanager
