@@ -107,8 +107,11 @@ def test_the_kernel_s_half_of_the_ledger_closes(
 
     assert final["received"] == sum(final["drops"].values()) == spent["Udp InDatagrams"]
     assert final["replies"] == spent["Udp OutDatagrams"]
-    assert spent["dev tx"] == final["replies"] + frames["arp"] + spent["Icmp OutMsgs"]
-    assert frames["rx"] == spent["dev tx"] and frames["bad"] == 0
+    assert frames["rx"] == final["replies"] + frames["arp"] + spent["Icmp OutMsgs"]
+    assert (
+        frames["rx"] <= spent["dev tx"]
+    )  # the kernel asks by ARP when the generator has gone, too
+    assert frames["bad"] == 0
     assert rx["frames"] == frames["rx"] - frames["arp"]
     assert result["wrong"] == 0
 

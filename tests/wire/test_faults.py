@@ -59,7 +59,8 @@ def test_no_frame_vanishes(fault: str, programs: Programs, tmp_path: Path) -> No
     accounted = ("answered", "late", "duplicate", "unmatched", "malformed")
     assert rx["passed"] == sum(result[name] for name in accounted)
     if fault in ("duplicate", "reorder", "delay"):
-        assert result["answered"] == result["sent"]
+        # Nothing is lost; what the machine held up beyond the time-out is late.
+        assert result["answered"] + result["late"] == result["sent"]
     if fault != "corrupt" and fault != "all":
         assert result["malformed"] == 0
         assert final["drops"]["answered"] + final["drops"]["arp"] == final["received"]
