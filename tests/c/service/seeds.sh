@@ -1,25 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Fuzz the service for a bounded time, from seeds made here: every line below becomes an input of one
-# burst with that datagram, once from an administrator and once from an untrusted source, in place.
-# NEARMETAL_TEST_LONG=1: the long edition.
+# Inputs for fuzz.c: every line below becomes one of a burst with that datagram, once from an
+# administrator and once from an untrusted source, in place.
 #
-#     fuzz.sh PROGRAM
+#     seeds.sh FOLDER
 set -eu
-program=$1
-seconds=15
-if [ "${NEARMETAL_TEST_LONG:-0}" = 1 ]; then
-    seconds=600
-fi
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-mkdir "$folder/seeds"
+seeds=$1
 
 # seed NAME OPTIONS TEXT: see fuzz.c; a length above what is left means the rest.
 seed() {
     { printf '\000\077'; printf "\\$(printf %o "$2")"; printf '\377\377'; printf "$3"; } \
-        > "$folder/seeds/$1-$2"
+        > "$seeds/$1-$2"
 }
 
 n=0
@@ -43,16 +35,3 @@ set big 0 0 2000000\r\nabc
 get k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k k\r\n
 \n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n
 LINES
-
-exec_status=0
-"$program" -seed=1 -max_total_time=$seconds -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
-    -print_final_stats=1 -artifact_prefix="$folder/" "$folder/seeds" > "$folder/log" 2>&1 ||
-    exec_status=$?
-tail -n 40 "$folder/log"
-for found in "$folder"/crash-* "$folder"/timeout-* "$folder"/oom-*; do
-    if [ -e "$found" ]; then
-        echo "$found (base64):"
-        base64 "$found"
-    fi
-done
-exit $exec_status
