@@ -65,6 +65,9 @@ def environment() -> dict[str, str]:
     return os.environ | {owner.ENVIRONMENT: str(owner.current())}
 
 
+_PIPE_BYTES = 1 << 20  # a reader may look away for some seconds of lines
+
+
 class Child:
     """A running program that prints JSON lines; one that `talks` is told what to do in words."""
 
@@ -83,6 +86,7 @@ class Child:
                 self.command,
                 stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
+                pipesize=_PIPE_BYTES,
                 stderr=self._stderr,
                 env=environment(),
                 start_new_session=True,  # Ctrl-C is for us: we stop children in order
