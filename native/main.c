@@ -5,7 +5,6 @@
  * Options, memory, open, ready line, turns, drain, final line. What it prints is written up in
  * docs/programs.md.
  */
-#include <inttypes.h>
 #include <linux/mman.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,13 +13,13 @@
 #include <unistd.h>
 
 #include "options.h"
-#include "serve.h"
+#include "report.h"
 
 /* A drain ends after this many turns even when requests keep coming. */
 #define DRAIN_TURNS_MAX 4096u
 #define HUGEPAGE_BYTES (2ull << 20)
 
-static volatile sig_atomic_t stop, ask;
+static atomic_int stop, ask;
 
 static void on_signal(int signal_number)
 {
@@ -80,45 +79,13 @@ static const char *open_service(struct service **service, const struct options *
     return service_open(service, &config);
 }
 
-static void print_ready(const struct datapath *datapath, const struct options *options)
+static void say_counters(const char *event, const struct serve *serve)
 {
-    struct source listen = datapath_listen(datapath);
-    char text[64];
+    struct report report = {.serve = serve->counters};
 
-    source_format(&listen, text);
-    printf("{\"event\":\"ready\",\"datapath\":\"%s\",\"service\":\"%s\",\"listen\":\"%s\","
-           "\"pid\":%d,\"store_budget_bytes\":%" PRIu64 "}\n",
-           datapath_name, service_name, text, getpid(), options->memory_bytes);
-    fflush(stdout);
-}
-
-static void print_counters(const char *event, const struct serve *serve)
-{
-    static const char *const names[NB_DROP_REASONS] = {
-#define X(constant, name) [constant] = name,
-        DROP_REASONS(X)
-#undef X
-    };
-    struct datapath_stats stats;
-    struct service_counters kv;
-
-    datapath_stats(serve->datapath, &stats);
-    service_counters(serve->service, &kv);
-    printf("{\"event\":\"%s\",\"received\":%" PRIu64 ",\"replies\":%" PRIu64 ",\"drops\":{", event,
-           serve->counters.nb_received, serve->counters.nb_replies);
-    for (unsigned i = 0; i < NB_DROP_REASONS; i++)
-        printf("%s\"%s\":%" PRIu64, i ? "," : "", names[i], serve->counters.nb_by_reason[i]);
-    printf("},\"syscalls\":%" PRIu64 ",\"rx_errors\":%" PRIu64 ",\"tx_errors\":%" PRIu64
-           ",\"empty_rx\":%" PRIu64,
-           stats.nb_syscalls, stats.nb_rx_errors, stats.nb_tx_errors, stats.nb_empty_rx);
-    printf(",\"busy_cycles\":%" PRIu64 ",\"empty_cycles\":%" PRIu64, stats.busy_cycles,
-           stats.empty_cycles);
-    printf(",\"items\":%" PRIu64 ",\"live_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64
-           ",\"expired\":%" PRIu64 ",\"get\":%" PRIu64 ",\"get_hits\":%" PRIu64 ",\"set\":%" PRIu64
-           "}\n",
-           kv.nb_items, kv.live_bytes, kv.nb_evicted, kv.nb_expired, kv.nb_get, kv.nb_get_hits,
-           kv.nb_set);
-    fflush(stdout);
+    datapath_stats(serve->datapath, &report.datapath);
+    service_counters(serve->service, &report.service);
+    print_report(event, &report);
 }
 
 static void serve_until_stopped(struct serve *serve, unsigned every_s)
@@ -129,7 +96,7 @@ static void serve_until_stopped(struct serve *serve, unsigned every_s)
         serve_until(serve, every_s ? serve_now_ns() + period_ns : UINT64_MAX);
         ask = 0;
         if (!stop)
-            print_counters("counters", serve);
+            say_counters("counters", serve);
     }
 }
 
@@ -153,11 +120,16 @@ int main(int argc, char **argv)
     if ((error = datapath_open(&serve.datapath, &options.datapath)) != NULL)
         return fail(1, stop ? "stopped before it was ready" : error);
     serve.batch = options.datapath.batch;
-    print_ready(serve.datapath, &options);
+    struct source listen = datapath_listen(serve.datapath);
+    print_ready(&(struct ready){.datapath = datapath_name,
+                                .service = service_name,
+                                .listen = &listen,
+                                .pid = getpid(),
+                                .store_budget_bytes = options.memory_bytes});
 
     serve_until_stopped(&serve, options.every_s);
     serve_drain(&serve, DRAIN_TURNS_MAX);
-    print_counters("final", &serve);
+    say_counters("final", &serve);
     datapath_close(serve.datapath);
     return 0;
 }

@@ -2,23 +2,9 @@
 /* The loop: receive, handle, send. One turn is one burst. */
 #include "serve.h"
 
-#include <time.h>
-
-uint64_t serve_now_ns(void)
+static inline bool is_set(const atomic_int *flag)
 {
-    /* The coarse clocks are read in a few nanoseconds and resolve a few milliseconds: the service
-     * counts seconds. Monotonic from the first call on, so that a clock step expires nothing. */
-    static int64_t wall_minus_monotonic_ns;
-    struct timespec monotonic;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &monotonic);
-    int64_t monotonic_ns = monotonic.tv_sec * 1000000000ll + monotonic.tv_nsec;
-    if (wall_minus_monotonic_ns == 0) {
-        struct timespec wall;
-        clock_gettime(CLOCK_REALTIME_COARSE, &wall);
-        wall_minus_monotonic_ns = wall.tv_sec * 1000000000ll + wall.tv_nsec - monotonic_ns;
-    }
-    return (uint64_t)(monotonic_ns + wall_minus_monotonic_ns);
+    return atomic_load_explicit(flag, memory_order_relaxed) != 0;
 }
 
 /* What did not leave makes its request a drop: it was not answered whole. */
@@ -62,7 +48,7 @@ void serve_until(struct serve *serve, uint64_t until_ns)
     struct request requests[SERVICE_BURST_MAX];
     uint64_t now_ns = serve_now_ns();
 
-    while (!*serve->stop && !*serve->ask && now_ns < until_ns) {
+    while (!is_set(serve->stop) && !is_set(serve->ask) && now_ns < until_ns) {
         unsigned nb_rx = datapath_rx_burst(serve->datapath, requests, serve->batch);
         now_ns = serve_now_ns(); /* after the wait: a request must not meet a stale clock */
         if (nb_rx > 0)

@@ -16,6 +16,7 @@
 #include "device.h"
 
 #define RING_FRAMES 1024u
+#define SLEEP_NS 100000
 /* A frame of so many bytes is dropped by net/. */
 #define NO_FRAME_BYTES (FRAME_BYTES_MAX + 1u)
 
@@ -113,7 +114,8 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
 
 void frames_wait(struct frames *frames, uint64_t ns)
 {
-    struct timespec time = {.tv_nsec = (long)ns};
+    /* Nobody wakes us, so we look ourselves, and soon. */
+    struct timespec time = {.tv_nsec = ns < SLEEP_NS ? (long)ns : SLEEP_NS};
     (void)frames;
     nanosleep(&time, NULL); /* a signal ends it early */
 }

@@ -17,7 +17,7 @@ const char datapath_name[] = "mem";
 struct datapath {
     struct mem_stream stream;
     unsigned batch;
-    volatile sig_atomic_t *stop;
+    atomic_int *stop;
     uint64_t next_byte;
     uint64_t nb_bursts;
     struct mem_result result;
@@ -52,8 +52,7 @@ void mem_render_preload(struct mem_stream *stream, uint32_t first, uint32_t nb_r
         render_one(stream, (uint16_t)i, (struct draw){.number = first + i, .op = OP_SET});
 }
 
-struct datapath *mem_open(const struct mem_stream *stream, unsigned batch,
-                          volatile sig_atomic_t *stop)
+struct datapath *mem_open(const struct mem_stream *stream, unsigned batch, atomic_int *stop)
 {
     struct datapath *datapath = calloc(1, sizeof(*datapath));
     if (datapath == NULL)

@@ -11,7 +11,7 @@
 #ifndef NEARMETAL_MEM_H
 #define NEARMETAL_MEM_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "datapath.h"
 #include "format.h"
@@ -37,8 +37,7 @@ void mem_render(struct mem_stream *stream, uint64_t nb_requests, struct workload
 void mem_render_preload(struct mem_stream *stream, uint32_t first, uint32_t nb_requests);
 
 /* A stream as a datapath: *stop is set when it has been read. */
-struct datapath *mem_open(const struct mem_stream *stream, unsigned batch,
-                          volatile sig_atomic_t *stop);
+struct datapath *mem_open(const struct mem_stream *stream, unsigned batch, atomic_int *stop);
 void mem_result(const struct datapath *datapath, struct mem_result *result);
 
 #endif

@@ -124,7 +124,7 @@ static const char *open_all(struct bench *bench)
 /* Runs the stream; returns TSC cycles. */
 static uint64_t run(struct bench *bench, struct mem_result *result)
 {
-    volatile sig_atomic_t stop = 0, ask = 0;
+    atomic_int stop = 0, ask = 0;
     struct serve serve = {.service = bench->service,
                           .datapath = mem_open(&bench->stream, bench->batch, &stop),
                           .batch = bench->batch,

@@ -6,7 +6,7 @@
 #ifndef NEARMETAL_SERVE_H
 #define NEARMETAL_SERVE_H
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "datapath.h"
@@ -22,13 +22,14 @@ struct serve_counters {
 struct serve {
     struct service *service;
     struct datapath *datapath;
-    unsigned batch;                    /* most requests of one turn */
-    const volatile sig_atomic_t *stop; /* set from outside: the present turn is the last */
-    const volatile sig_atomic_t *ask;  /* set from outside: serve_until returns */
+    unsigned batch;         /* most requests of one turn */
+    const atomic_int *stop; /* set from outside: the present turn is the last */
+    const atomic_int *ask;  /* set from outside: serve_until returns */
     struct serve_counters counters;
 };
 
-/* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. */
+/* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. A
+ * program of Linux has it from now.c, an image from uk/lib/clock. */
 uint64_t serve_now_ns(void);
 
 /* Take turns until *stop or *ask, or until serve_now_ns() >= until_ns (a wait may make it

@@ -12,7 +12,6 @@
 #include "usual.h"
 
 #define IDLE_PER_SECOND 1000u /* 1 ms */
-#define SLEEP_NS 100000u
 #define NOT_SENT UINT8_MAX
 
 struct datapath {
@@ -108,7 +107,7 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
     if (nb_rx == 0) {
         dp->stats.nb_empty_rx++;
         if (!dp->poll && now_tsc - dp->frame_tsc > dp->idle_cycles)
-            frames_wait(dp->frames, SLEEP_NS);
+            frames_wait(dp->frames, DATAPATH_WAIT_NS);
         return 0;
     }
     dp->frame_tsc = now_tsc;

@@ -18,6 +18,7 @@
 #define BIT(n) (1ull << (n))
 #define WANTED                                                                                     \
     (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER) | BIT(VHOST_USER_F_PROTOCOL_FEATURES))
+#define EVENTS BIT(VIRTIO_F_EVENT_IDX)
 
 #define LARGE_PAGE_BYTES 0x200000u
 #define AGAIN_MS 1     /* between two attempts to connect */
@@ -26,46 +27,20 @@
 
 /* ---- memory ---- */
 
-static size_t align(size_t bytes, size_t to)
-{
-    return (bytes + to - 1) / to * to;
-}
-
-/* Rings first, each area on lines of its own. Returns the offset behind the last one; with base
- * NULL nothing is set. */
-static size_t lay_out(struct vhost_front *front, uint8_t *base)
-{
-    uint32_t size = front->config.ring_size;
-    size_t desc = align(vring_desc_bytes(size), VRING_ALIGN_BYTES);
-    size_t avail = align(vring_avail_bytes(size), VRING_ALIGN_BYTES);
-    size_t used = align(vring_used_bytes(size), VRING_ALIGN_BYTES);
-    size_t at = 0;
-
-    for (unsigned i = 0; i < VHOST_FRONT_RINGS; i++) {
-        if (base != NULL)
-            front->rings[i] = (struct vring){.desc = (void *)(base + at),
-                                             .avail = (void *)(base + at + desc),
-                                             .used = (void *)(base + at + desc + avail),
-                                             .size = size};
-        at += desc + avail + used;
-    }
-    return align(at, 4096);
-}
-
 static bool map_memory(struct vhost_front *front, unsigned memfd_flags, size_t page_bytes)
 {
-    size_t rings_bytes = lay_out(front, NULL);
+    size_t rings_bytes = vhost_layout(NULL, front->config.ring_size, front->rings);
 
-    front->memory_bytes = align(rings_bytes + front->config.buffers_bytes, page_bytes);
+    front->memory_bytes = vhost_layout_align(rings_bytes + front->config.buffers_bytes, page_bytes);
     front->memory_fd = memfd_create("nearmetal", MFD_CLOEXEC | MFD_ALLOW_SEALING | memfd_flags);
     if (front->memory_fd < 0)
         return false;
     if (ftruncate(front->memory_fd, (off_t)front->memory_bytes) == 0 &&
-        fcntl(front->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0) {
+        fcntl(front->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
         front->memory = mmap(NULL, front->memory_bytes, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_POPULATE, front->memory_fd, 0);
         if (front->memory != MAP_FAILED) {
-            lay_out(front, front->memory);
+            vhost_layout(front->memory, front->config.ring_size, front->rings);
             front->buffers = front->memory + rings_bytes;
             front->buffers_guest = rings_bytes;
             return true;
@@ -79,7 +54,7 @@ const char *vhost_front_open(struct vhost_front *front, const struct vhost_front
 {
     static char sentence[256];
 
-    *front = (struct vhost_front){.config = *config, .listener = -1, .socket = -1};
+    *front = (struct vhost_front){.config = *config, .listener = -1, .socket = -1, .call_fd = -1};
     if (!map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB, LARGE_PAGE_BYTES) &&
         !map_memory(front, 0, 4096))
         return "no memory for rings and buffers";
@@ -88,6 +63,8 @@ const char *vhost_front_open(struct vhost_front *front, const struct vhost_front
         if (front->kick_fds[i] < 0)
             return "no descriptor for kicks";
     }
+    if (config->called && (front->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        return "no descriptor to be called by";
     if (config->listen) {
         front->listener = vhost_user_listen(config->path);
         if (front->listener < 0) {
@@ -108,6 +85,8 @@ void vhost_front_close(struct vhost_front *front)
     }
     for (unsigned i = 0; i < VHOST_FRONT_RINGS; i++)
         close(front->kick_fds[i]);
+    if (front->call_fd >= 0)
+        close(front->call_fd);
     munmap(front->memory, front->memory_bytes);
     close(front->memory_fd);
 }
@@ -145,7 +124,7 @@ static bool agree(struct vhost_front *front)
 
     if (!ask_u64(front, VHOST_USER_GET_FEATURES, &offered))
         return false;
-    front->features = offered & WANTED;
+    front->features = offered & (WANTED | (front->config.events ? EVENTS : 0));
     if (!(front->features & BIT(VIRTIO_F_VERSION_1)))
         return false;
     /* We need none of the protocol features; agreeing upon none lets rings be enabled by message.
@@ -194,11 +173,13 @@ static bool send_ring(const struct vhost_front *front, uint32_t i)
                          .used = (uintptr_t)ring->used,
                          .avail = (uintptr_t)ring->avail}};
 
-    /* No descriptor to be called by: we poll. */
+    /* Only for frames that come is anybody ever called: rooms that come back can wait for them. */
+    bool called = i == VHOST_FRONT_RX && front->call_fd >= 0;
     return send_state(front, VHOST_USER_SET_VRING_NUM, i, ring->size) &&
            send_state(front, VHOST_USER_SET_VRING_BASE, i, 0) &&
            vhost_user_send(front->socket, &addr) &&
-           send_u64(front, VHOST_USER_SET_VRING_CALL, i | VHOST_USER_RING_NO_FD, -1) &&
+           send_u64(front, VHOST_USER_SET_VRING_CALL, called ? i : i | VHOST_USER_RING_NO_FD,
+                    called ? front->call_fd : -1) &&
            send_u64(front, VHOST_USER_SET_VRING_KICK, i, front->kick_fds[i]);
 }
 
@@ -214,32 +195,48 @@ bool vhost_front_start(struct vhost_front *front)
     return sent;
 }
 
-static int connect_one(const struct vhost_front *front)
+/* A back end that is there; -1: none. Where we listen, one is waited for up to wait_ms. */
+static int connect_one(const struct vhost_front *front, int wait_ms)
 {
     struct pollfd wait = {.fd = front->listener, .events = POLLIN};
 
-    if (front->listener >= 0)
-        return poll(&wait, 1, WAIT_MS) == 1
-                   ? accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
-                   : -1;
-    int fd = vhost_user_connect(front->config.path);
-    if (fd < 0)
-        (void)poll(NULL, 0, AGAIN_MS);
-    return fd;
+    if (front->listener < 0)
+        return vhost_user_connect(front->config.path);
+    return poll(&wait, 1, wait_ms) == 1
+               ? accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
+               : -1;
 }
 
-bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t *stop)
+static bool try_connect(struct vhost_front *front, int wait_ms)
+{
+    front->socket = connect_one(front, wait_ms);
+    if (front->socket < 0)
+        return false;
+    if (agree(front))
+        return true;
+    vhost_front_disconnect(front);
+    return false;
+}
+
+static void empty_rings(struct vhost_front *front)
 {
     vhost_front_disconnect(front);
     /* Nobody has the memory any more, or at least nobody who should. */
     memset(front->memory, 0, (size_t)(front->buffers - front->memory));
+}
+
+bool vhost_front_try(struct vhost_front *front)
+{
+    empty_rings(front);
+    return try_connect(front, 0);
+}
+
+bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t *stop)
+{
+    empty_rings(front);
     while (!*stop) {
-        front->socket = connect_one(front);
-        if (front->socket < 0)
-            continue;
-        if (agree(front))
+        if (try_connect(front, WAIT_MS))
             return true;
-        vhost_front_disconnect(front);
         (void)poll(NULL, 0, AGAIN_MS);
     }
     return false;

@@ -20,13 +20,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vring.h"
-
-enum { VHOST_FRONT_RX = 0, VHOST_FRONT_TX = 1, VHOST_FRONT_RINGS = 2 };
+#include "vhost_layout.h"
 
 struct vhost_front_config {
     const char *path;
     bool listen; /* false: connect to a back end that listens, again and again until one does */
+    bool events; /* EVENT_IDX is wanted where it is offered */
+    bool called; /* the driver may sleep: the back end gets call_fd for frames */
     uint32_t ring_size;
     size_t buffers_bytes; /* of memory for frames, behind the rings */
 };
@@ -38,6 +38,7 @@ struct vhost_front {
     size_t memory_bytes;
     struct vring rings[VHOST_FRONT_RINGS];
     int kick_fds[VHOST_FRONT_RINGS];
+    int call_fd; /* -1: none */
     uint8_t *buffers;
     uint64_t buffers_guest; /* their guest-physical address */
     uint64_t features;      /* agreed upon with this back end */
@@ -47,6 +48,9 @@ const char *vhost_front_open(struct vhost_front *front, const struct vhost_front
 
 /* Until *stop is set, or a back end is there and agrees. */
 bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t *stop);
+
+/* The same without waiting: is a back end there now that agrees? */
+bool vhost_front_try(struct vhost_front *front);
 
 /* The rings hold what the driver wants to begin with: let the back end have them. */
 bool vhost_front_start(struct vhost_front *front);

@@ -20,8 +20,10 @@ struct vring_driver {
     uint32_t mask;
     uint16_t nb_offered;   /* counts for ever: buffers offered */
     uint16_t nb_published; /* of them, those that the device knows of */
+    uint16_t nb_asked;     /* of those, those about which it was asked whether it wants a kick */
     uint16_t nb_taken;     /* buffers that came back */
     bool in_order;         /* agreed upon (2.6.9) */
+    bool event_idx;        /* agreed upon (2.6.7); set by the caller after init */
     bool broken;
     uint16_t *order; /* buffer of each place of the ring; `size` of them, the caller's memory */
 };
@@ -36,13 +38,15 @@ static inline void vring_driver_init(struct vring_driver *driver, const struct v
                                     .mask = ring->size - 1,
                                     .nb_offered = start,
                                     .nb_published = start,
+                                    .nb_asked = start,
                                     .nb_taken = start,
                                     .in_order = in_order,
                                     .order = order};
     for (uint32_t i = 0; i < ring->size; i++)
         order[i] = 0; /* as the available entries are */
-    /* We poll. */
+    /* We poll. An event just behind what was taken is not passed by 65,535 buffers. */
     atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
+    atomic_store_explicit(vring_used_event(ring), (uint16_t)(start - 1), memory_order_relaxed);
     vring_publish(&ring->avail->idx, start);
 }
 
@@ -112,12 +116,45 @@ static inline uint16_t vring_driver_take(struct vring_driver *driver, uint32_t *
     return i;
 }
 
-/* The device sleeps and wants a kick for what was published (a fence: not for every burst). */
-static inline bool vring_driver_kick_wanted(const struct vring_driver *driver)
+/* Does the device sleep, and want a kick for what was published since it was last asked? (A fence:
+ * not for every burst.) */
+static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
 {
+    const struct vring_used *used = driver->ring.used;
+    uint16_t old = driver->nb_asked;
+
+    driver->nb_asked = driver->nb_published;
     vring_fence();
-    return !(atomic_load_explicit(&driver->ring.used->flags, memory_order_relaxed) &
-             VRING_USED_F_NO_NOTIFY);
+    if (driver->event_idx)
+        return vring_event_passed(
+            atomic_load_explicit(vring_avail_event(&driver->ring), memory_order_relaxed),
+            driver->nb_published, old);
+    return !(atomic_load_explicit(&used->flags, memory_order_relaxed) & VRING_USED_F_NO_NOTIFY);
+}
+
+/* We poll, and never wish to be called: to be said again at least every 32,768 buffers, because an
+ * event is a place in a count that goes round. */
+static inline void vring_driver_poll(const struct vring_driver *driver)
+{
+    if (driver->event_idx)
+        atomic_store_explicit(vring_used_event(&driver->ring), (uint16_t)(driver->nb_taken - 1),
+                              memory_order_relaxed);
+    else
+        atomic_store_explicit(&driver->ring.avail->flags, VRING_AVAIL_F_NO_INTERRUPT,
+                              memory_order_relaxed);
+}
+
+/* We are about to sleep, and wish to be called for the next buffer that comes back. True: there is
+ * one already, so that nobody will call. vring_driver_poll takes the wish back. */
+static inline bool vring_driver_want_call(struct vring_driver *driver)
+{
+    if (driver->event_idx)
+        atomic_store_explicit(vring_used_event(&driver->ring), driver->nb_taken,
+                              memory_order_relaxed);
+    else
+        atomic_store_explicit(&driver->ring.avail->flags, 0, memory_order_relaxed);
+    vring_fence();
+    return vring_driver_used(driver) > 0 || driver->broken;
 }
 
 #endif

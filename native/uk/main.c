@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The program of an image: one datapath and one service, joined by the linker as in native/main.c,
+ * with micro-libraries (uk/lib/) where that has Linux and a C library.
+ */
+#include <stddef.h>
+
+#include "boot.h"
+#include "serve.h"
+
+/* A drain ends after this many turns even when requests keep coming. */
+#define DRAIN_TURNS_MAX 4096u
+
+static void open_service(struct service **service, const struct boot *boot)
+{
+    const struct options *options = boot->options;
+    struct service_config config = {
+        .memory = boot_memory(options->memory_bytes, options->hugepages),
+        .memory_bytes = options->memory_bytes,
+        .now_ns = serve_now_ns(),
+        .pid = boot->pid,
+        .allow = {options->allow.networks, options->allow.nb_networks},
+        .admin = {options->admin.networks, options->admin.nb_networks},
+        .trusted = {options->trusted.networks, options->trusted.nb_networks},
+    };
+
+    if (config.memory == NULL)
+        boot_fail(options->hugepages
+                      ? "--hugepages: fewer 2 MiB pages are free than --memory needs; reserve more "
+                        "(sysctl vm.nr_hugepages), or leave --hugepages out"
+                      : "the machine has not that much memory; give a smaller --memory");
+    __builtin_memcpy(config.seed, options->seed, sizeof(config.seed));
+    const char *error = service_open(service, &config);
+    if (error != NULL)
+        boot_fail(error);
+}
+
+static struct report report_of(const struct serve *serve)
+{
+    struct report report = {.serve = serve->counters};
+
+    datapath_stats(serve->datapath, &report.datapath);
+    service_counters(serve->service, &report.service);
+    return report;
+}
+
+static void serve_until_stopped(struct serve *serve)
+{
+    while (atomic_load_explicit(serve->stop, memory_order_relaxed) == 0) {
+        serve_until(serve, UINT64_MAX);
+        if (atomic_load_explicit(serve->ask, memory_order_relaxed) != 0) {
+            struct report report = report_of(serve);
+            boot_report(&report);
+        }
+    }
+}
+
+_Noreturn void image_main(void)
+{
+    struct boot boot;
+    struct serve serve = {0};
+
+    boot_open(&boot);
+    serve.stop = boot.stop;
+    serve.ask = boot.ask;
+    serve.batch = boot.options->datapath.batch;
+    open_service(&serve.service, &boot);
+    const char *error = datapath_open(&serve.datapath, &boot.options->datapath);
+    if (error != NULL)
+        boot_fail(error);
+    boot_ready();
+    serve_until_stopped(&serve);
+    serve_drain(&serve, DRAIN_TURNS_MAX);
+    struct report report = report_of(&serve);
+    datapath_close(serve.datapath);
+    boot_exit(&report);
+}

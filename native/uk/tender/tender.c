@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nm-tender: starts an image as a process of its own, the data process, and does for it all that
+ * that may not: it owns the vhost-user socket and does the handshake with every back end that
+ * comes, keeps the time, and prints what the data process counts.
+ *
+ * The link, by its generation in the control page:
+ *
+ *      even, down --- a back end agrees: rings emptied, handshake ---> odd, up
+ *        ^                                                              |
+ *        +--- the data process has seen it <--- even: it is gone <------+
+ *
+ * Rings are emptied only once the data process has seen that they are no longer its own.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tender.h"
+
+#define NS_PER_MS 1000000ull
+#define AGAIN_MS 1          /* between two attempts to find a back end */
+#define SEEN_MS 5000u       /* what the data process may take to see a change, or to report */
+#define SEEN_PAUSE_NS 50000 /* between two looks */
+#define END_MS 10000        /* what it may take to end */
+
+struct tender {
+    struct tender_options options;
+    struct vhost_front front;
+    struct data data;
+    struct timekeeper time;
+    int signal_fd;
+    bool up, was_up;    /* was_up: ever */
+    bool ready;         /* has been said */
+    uint64_t report_ns; /* --every: when the next is due */
+};
+
+static int fail(int code, const char *error)
+{
+    fprintf(stderr, "nm-tender: %s\n", error);
+    return code;
+}
+
+static void say(const char *event)
+{
+    printf("{\"event\":\"%s\"}\n", event);
+    fflush(stdout);
+}
+
+static struct control_link *link_of(const struct tender *tender)
+{
+    return &tender->data.control->link;
+}
+
+/* The data process may be asleep. */
+static void wake(const struct tender *tender)
+{
+    uint64_t one = 1;
+
+    if (tender->front.call_fd >= 0 && write(tender->front.call_fd, &one, sizeof(one)) < 0)
+        return; /* its counter is full: it is awake */
+}
+
+static bool has_ended(const struct tender *tender, int wait_ms)
+{
+    struct pollfd wait = {.fd = tender->data.pid_fd, .events = POLLIN};
+
+    return poll(&wait, 1, wait_ms) == 1;
+}
+
+/* Until the data process has written this. False: not within its time, or it has ended. */
+static bool await(const struct tender *tender, const _Atomic uint32_t *word, uint32_t wanted)
+{
+    const struct timespec pause = {0, SEEN_PAUSE_NS};
+    uint64_t end_ns = timekeeper_now_ns() + SEEN_MS * NS_PER_MS;
+
+    while (atomic_load_explicit(word, memory_order_acquire) != wanted) {
+        if (has_ended(tender, 0) || timekeeper_now_ns() > end_ns)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+/* ---- the link ---- */
+
+static bool link_take_down(struct tender *tender)
+{
+    struct control_link *link = link_of(tender);
+    uint32_t generation = atomic_load_explicit(&link->generation, memory_order_relaxed) + 1;
+
+    tender->up = false;
+    vhost_front_disconnect(&tender->front);
+    atomic_store_explicit(&link->generation, generation, memory_order_release);
+    wake(tender);
+    say("down");
+    return await(tender, &tender->data.control->said.seen, generation);
+}
+
+/* Rings that nobody uses are empty; the back end learns of them, then the data process may fill
+ * them. A back end sees empty rings until it does. */
+static void link_try(struct tender *tender)
+{
+    struct control_link *link = link_of(tender);
+
+    if (!vhost_front_try(&tender->front))
+        return;
+    if (!vhost_front_start(&tender->front)) {
+        vhost_front_disconnect(&tender->front);
+        return;
+    }
+    atomic_store_explicit(&link->features, tender->front.features, memory_order_relaxed);
+    atomic_fetch_add_explicit(&link->generation, 1, memory_order_release);
+    wake(tender);
+    tender->up = true;
+    if (tender->was_up)
+        say("up");
+    tender->was_up = true;
+}
+
+/* ---- what the data process says ---- */
+
+static bool report(struct tender *tender, const char *event)
+{
+    struct control *control = tender->data.control;
+    uint32_t nb = atomic_load_explicit(&control->said.nb_reports, memory_order_relaxed);
+
+    atomic_store_explicit(&control->link.ask, 1, memory_order_release);
+    wake(tender);
+    if (!await(tender, &control->said.nb_reports, nb + 1))
+        return false;
+    struct report copy = control->said.report;
+    print_report(event, &copy);
+    return true;
+}
+
+static void look_whether_ready(struct tender *tender)
+{
+    struct control_said *said = &tender->data.control->said;
+    char datapath[CONTROL_NAME_BYTES], service[CONTROL_NAME_BYTES];
+
+    if (tender->ready || atomic_load_explicit(&said->state, memory_order_acquire) != CONTROL_READY)
+        return;
+    tender->ready = true;
+    memcpy(datapath, said->datapath, sizeof(datapath));
+    memcpy(service, said->service, sizeof(service));
+    datapath[sizeof(datapath) - 1] = service[sizeof(service) - 1] = '\0';
+    print_ready(&(struct ready){.datapath = datapath,
+                                .service = service,
+                                .listen = &tender->options.dut.datapath.listen,
+                                .pid = tender->data.pid,
+                                .tender_pid = getpid(),
+                                .store_budget_bytes = tender->options.dut.memory_bytes});
+}
+
+/* ---- the program ---- */
+
+/* SIGTERM or SIGINT: end; SIGUSR1: report. True: end. */
+static bool take_signals(struct tender *tender, bool *ask)
+{
+    struct signalfd_siginfo info;
+
+    while (read(tender->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo != SIGUSR1)
+            return true;
+        *ask = true;
+    }
+    return false;
+}
+
+/* Sleep until there is something to do: a signal, an end, the clock, a back end's leaving, or the
+ * next attempt to find one. */
+static void rest(struct tender *tender)
+{
+    uint64_t now_ns = timekeeper_now_ns(), until_ns = timekeeper_look(&tender->time, now_ns);
+    struct pollfd wait[] = {
+        {.fd = tender->signal_fd, .events = POLLIN},
+        {.fd = tender->data.pid_fd, .events = POLLIN},
+        {.fd = tender->up ? tender->front.socket : tender->front.listener, .events = POLLIN}};
+
+    if (tender->report_ns != 0 && tender->report_ns < until_ns)
+        until_ns = tender->report_ns;
+    if (!tender->ready || (!tender->up && tender->front.listener < 0))
+        until_ns = now_ns + AGAIN_MS * NS_PER_MS;
+    uint64_t ms = until_ns > now_ns ? (until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+    (void)poll(wait, sizeof(wait) / sizeof(wait[0]), (int)ms);
+}
+
+/* --every: is a report due? */
+static bool report_is_due(struct tender *tender)
+{
+    uint64_t period_ns = tender->options.dut.every_s * 1000 * NS_PER_MS;
+    uint64_t now_ns = timekeeper_now_ns();
+
+    if (period_ns == 0 || !tender->ready)
+        return false;
+    if (tender->report_ns == 0)
+        tender->report_ns = now_ns + period_ns;
+    if (now_ns < tender->report_ns)
+        return false;
+    tender->report_ns += period_ns;
+    return true;
+}
+
+/* Until it is told to end (NULL), or something makes it impossible to go on: a sentence. */
+static const char *run(struct tender *tender)
+{
+    for (;;) {
+        bool ask = false;
+        if (!tender->up)
+            link_try(tender);
+        else if (vhost_front_lost(&tender->front) && !link_take_down(tender) &&
+                 !has_ended(tender, 0))
+            return "the data process does not let go of its rings";
+        look_whether_ready(tender);
+        if (has_ended(tender, 0))
+            return data_end(&tender->data);
+        if (take_signals(tender, &ask))
+            return NULL;
+        if ((report_is_due(tender) || ask) && tender->ready && !report(tender, "counters") &&
+            !has_ended(tender, 0))
+            return "the data process does not answer";
+        rest(tender);
+    }
+}
+
+/* The data process finishes what it has, then says its last words. */
+static const char *stop(struct tender *tender)
+{
+    struct control *control = tender->data.control;
+    const char *error;
+
+    atomic_store_explicit(&control->link.stop, 1, memory_order_release);
+    wake(tender);
+    if (!has_ended(tender, END_MS))
+        return "the data process does not end, and is killed";
+    error = data_end(&tender->data);
+    if (error != NULL)
+        return error;
+    look_whether_ready(tender);
+    struct report copy = control->said.report;
+    print_report("final", &copy);
+    return NULL;
+}
+
+static const char *start(struct tender *tender)
+{
+    struct control *control = tender->data.control;
+
+    timekeeper_start(&tender->time, &control->clock);
+    control->setup.version = CONTROL_VERSION;
+    control->setup.ring_size = tender->front.config.ring_size;
+    control->setup.memory_bytes = tender->front.memory_bytes;
+    control->setup.tsc_hz = timekeeper_tsc_hz(&tender->time);
+    memcpy(control->setup.mac, tender->options.mac, sizeof(control->setup.mac));
+    control->setup.called = tender->front.call_fd >= 0;
+    control->setup.options = tender->options.dut;
+    control->setup.options.datapath.args = NULL; /* in our memory, not in its */
+    control->setup.options.datapath.nb_args = 0;
+    return data_start(&tender->data, tender->options.image, &tender->front);
+}
+
+static void catch_signals(struct tender *tender)
+{
+    sigset_t wanted;
+
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGTERM);
+    sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &wanted, NULL);
+    tender->signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+    static struct tender tender;
+    const char *error = tender_options_parse(&tender.options, argc, argv);
+
+    if (error != NULL)
+        return fail(2, error);
+    catch_signals(&tender);
+    if ((error = data_open(&tender.data)) != NULL ||
+        (error = vhost_front_open(&tender.front, &tender.options.front)) != NULL ||
+        (error = start(&tender)) != NULL)
+        return fail(1, error);
+    error = run(&tender);
+    if (error == NULL && tender.data.pid > 0)
+        error = stop(&tender);
+    data_close(&tender.data);
+    vhost_front_close(&tender.front);
+    return error == NULL ? 0 : fail(1, error);
+}
