@@ -39,7 +39,6 @@
 #define AHEAD 32u          /* frames fetched beyond the burst at hand */
 #define RECYCLE_MIN 64u    /* frames sent are looked after so many at a time */
 #define KICK_TURNS 16u     /* where no turn is empty, a kick is thought of so often */
-#define POLL_AGAIN 0x4000u /* buffers after which the device is told again not to call */
 
 _Static_assert(HEADER_OFFSET + ROOM_BYTES <= STRIDE_BYTES, "a room fits its buffer");
 _Static_assert(STRIDE_BYTES % LINE_BYTES == 0 && STRIDE_BYTES / LINE_BYTES % 2 == 1, "odd lines");
@@ -314,7 +313,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         /* A length that cannot be is no frame's: net/ drops what is longer than one. */
         out[i] = frame_of(frames, buffer, len - VIRTIO_NET_HEADER_BYTES);
     }
-    if (__builtin_expect((uint16_t)(before ^ driver->nb_taken) & POLL_AGAIN, 0))
+    if (__builtin_expect((uint16_t)(before ^ driver->nb_taken) & VRING_EVENT_AGAIN, 0))
         vring_driver_poll(driver);
     if (__builtin_expect(frames->nb_unkicked >= KICK_TURNS, 0))
         kick(frames);

@@ -139,7 +139,10 @@ static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
     uint16_t ready = (uint16_t)(ring->seen - ring->prepared);
 
     if (ready < nb) {
+        uint16_t before = ring->seen;
         ring->seen = vring_see(&ring->vring.avail->idx);
+        if (UNLIKELY((before ^ ring->seen) & VRING_EVENT_AGAIN && ring->event_idx))
+            vhost_ring_want_kicks(ring, false);
         ready = (uint16_t)(ring->seen - ring->prepared);
         /* Too far ahead, or back behind what was prepared already, which wraps and is far too. */
         if (UNLIKELY(ready + (uint32_t)(uint16_t)(ring->prepared - ring->done) >
@@ -332,9 +335,9 @@ bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
     struct vring_used *used = ring->vring.used;
 
     if (ring->event_idx) {
-        /* Unwanted: an event just behind what was seen, which 65,535 more buffers do not pass. */
+        /* Unwanted: as far away as a place in a count that goes round can be (vring.h). */
         atomic_store_explicit(vring_avail_event(&ring->vring),
-                              wanted ? ring->seen : (uint16_t)(ring->seen - 1),
+                              wanted ? ring->seen : (uint16_t)(ring->seen + VRING_EVENT_FAR),
                               memory_order_relaxed);
     } else {
         atomic_store_explicit(&used->flags, wanted ? 0 : VRING_USED_F_NO_NOTIFY,

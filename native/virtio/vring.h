@@ -156,6 +156,13 @@ static inline _Atomic uint16_t *vring_avail_event(const struct vring *ring)
     return (_Atomic uint16_t *)(void *)&ring->used->ring[ring->size];
 }
 
+/* An event is a place in a count that goes round, so whoever does not wish to be told names one far
+ * away, and another at least whenever his own count has this bit changed. The other side asks after
+ * at most as many buffers as a ring has. */
+#define VRING_EVENT_FAR 0x8000u
+#define VRING_EVENT_AGAIN 0x4000u
+_Static_assert(VRING_EVENT_AGAIN <= VRING_EVENT_FAR / 2, "named anew before it is near");
+
 /* idx went from `old` to `now`: did it pass `event`? (2.6.7.2) */
 static inline bool vring_event_passed(uint16_t event, uint16_t now, uint16_t old)
 {

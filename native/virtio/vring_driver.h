@@ -44,9 +44,10 @@ static inline void vring_driver_init(struct vring_driver *driver, const struct v
                                     .order = order};
     for (uint32_t i = 0; i < ring->size; i++)
         order[i] = 0; /* as the available entries are */
-    /* We poll. An event just behind what was taken is not passed by 65,535 buffers. */
+    /* We poll. */
     atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
-    atomic_store_explicit(vring_used_event(ring), (uint16_t)(start - 1), memory_order_relaxed);
+    atomic_store_explicit(vring_used_event(ring), (uint16_t)(start + VRING_EVENT_FAR),
+                          memory_order_relaxed);
     vring_publish(&ring->avail->idx, start);
 }
 
@@ -132,13 +133,13 @@ static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
     return !(atomic_load_explicit(&used->flags, memory_order_relaxed) & VRING_USED_F_NO_NOTIFY);
 }
 
-/* We poll, and never wish to be called: to be said again at least every 32,768 buffers, because an
- * event is a place in a count that goes round. */
+/* We poll, and never wish to be called: to be said again whenever VRING_EVENT_AGAIN of nb_taken
+ * changes. */
 static inline void vring_driver_poll(const struct vring_driver *driver)
 {
     if (driver->event_idx)
-        atomic_store_explicit(vring_used_event(&driver->ring), (uint16_t)(driver->nb_taken - 1),
-                              memory_order_relaxed);
+        atomic_store_explicit(vring_used_event(&driver->ring),
+                              (uint16_t)(driver->nb_taken + VRING_EVENT_FAR), memory_order_relaxed);
     else
         atomic_store_explicit(&driver->ring.avail->flags, VRING_AVAIL_F_NO_INTERRUPT,
                               memory_order_relaxed);
