@@ -117,6 +117,7 @@ int main(int argc, char **argv)
     catch_signals();
     if ((error = open_service(&serve.service, &options)) != NULL)
         return fail(2, error);
+    options.datapath.fetch_bytes = service_fetch_bytes;
     if ((error = datapath_open(&serve.datapath, &options.datapath)) != NULL)
         return fail(1, stop ? "stopped before it was ready" : error);
     serve.batch = options.datapath.batch;

@@ -36,9 +36,9 @@
 #define STRIDE_BYTES 1600u
 #define HEADER_OFFSET (LINE_BYTES - VIRTIO_NET_HEADER_BYTES) /* the frame is at LINE_BYTES */
 #define ROOM_BYTES (VIRTIO_NET_HEADER_BYTES + FRAME_BYTES_MAX)
-#define AHEAD 32u          /* frames fetched beyond the burst at hand */
-#define RECYCLE_MIN 64u    /* frames sent are looked after so many at a time */
-#define KICK_TURNS 16u     /* where no turn is empty, a kick is thought of so often */
+#define AHEAD 32u       /* frames fetched beyond the burst at hand */
+#define RECYCLE_MIN 64u /* frames sent are looked after so many at a time */
+#define KICK_TURNS 16u  /* where no turn is empty, a kick is thought of so often */
 
 _Static_assert(HEADER_OFFSET + ROOM_BYTES <= STRIDE_BYTES, "a room fits its buffer");
 _Static_assert(STRIDE_BYTES % LINE_BYTES == 0 && STRIDE_BYTES / LINE_BYTES % 2 == 1, "odd lines");
@@ -66,6 +66,7 @@ struct frames {
     uint32_t generation; /* of the link that we know */
     bool up;
     uint32_t nb_buffers;
+    uint32_t fetch_bytes; /* of each frame */
     struct queue rx, tx;
     unsigned nb_ahead;    /* of the frames that came, those whose lines were asked for already */
     unsigned nb_unkicked; /* turns that published something, since a kick was last thought of */
@@ -237,8 +238,8 @@ const char *frames_open(struct frames **out, const struct datapath_config *confi
     static struct frames frames;
     const char *error = transport_open(&frames.transport);
 
-    (void)config;
     *out = &frames;
+    frames.fetch_bytes = FRAME_HEADERS_BYTES + config->fetch_bytes;
     if (error != NULL)
         return error;
     frames.nb_buffers = frames.transport.ring_size + NB_SPARES;
@@ -273,7 +274,7 @@ static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_w
 
     for (unsigned i = frames->nb_ahead; i < nb; i++) {
         uint16_t desc = vring_driver_peek(&frames->rx.driver, (uint16_t)i);
-        frame_prefetch(frame_at(frames, frames->rx.told[desc].buffer));
+        frame_prefetch(frame_at(frames, frames->rx.told[desc].buffer), frames->fetch_bytes);
     }
     frames->nb_ahead = nb > nb_wanted ? nb - nb_wanted : 0;
 }

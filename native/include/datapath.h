@@ -36,6 +36,7 @@ struct datapath_config {
     unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
     bool segment;         /* mmsg: replies to one peer leave as one message (UDP_SEGMENT) */
     bool poll;            /* never sleep */
+    uint32_t fetch_bytes; /* of each payload are worth fetching for the service (service.h) */
     char *const *args;    /* what stood behind `--`: the datapath's own, as EAL arguments */
     int nb_args;
 };

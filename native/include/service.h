@@ -80,6 +80,10 @@ struct service; /* lives at the start of config.memory; echo needs only that */
 /* "kv", "echo": the word printed in counters and results. */
 extern const char service_name[];
 
+/* Bytes, from the beginning of a usual request's room on, that the service reads or writes: what a
+ * datapath may fetch for it beforehand. 0: it looks at none. */
+extern const uint32_t service_fetch_bytes;
+
 const char *service_open(struct service **service, const struct service_config *config);
 
 /*

@@ -9,6 +9,7 @@
 #include "service.h"
 
 const char service_name[] = "echo";
+const uint32_t service_fetch_bytes = 0; /* the bytes stay where they are */
 
 struct service {
     struct admission admission;

@@ -18,6 +18,7 @@
 #include "service.h"
 
 const char service_name[] = "kv";
+const uint32_t service_fetch_bytes = 80; /* a small item's reply; its request is shorter */
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
 _Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&

@@ -65,7 +65,9 @@ _Noreturn void image_main(void)
     serve.ask = boot.ask;
     serve.batch = boot.options->datapath.batch;
     open_service(&serve.service, &boot);
-    const char *error = datapath_open(&serve.datapath, &boot.options->datapath);
+    struct datapath_config config = boot.options->datapath;
+    config.fetch_bytes = service_fetch_bytes;
+    const char *error = datapath_open(&serve.datapath, &config);
     if (error != NULL)
         boot_fail(error);
     boot_ready();
