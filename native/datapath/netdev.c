@@ -332,10 +332,13 @@ unsigned frames_alloc(struct frames *frames, struct frame *out, unsigned nb)
 
 unsigned frames_tx_burst(struct frames *frames, const struct frame *list, unsigned nb)
 {
-    unsigned room = queue_room(&frames->tx), nb_tx = nb < room ? nb : room;
+    bool works = frames->up && !is_broken(frames);
 
-    if (!frames->up || is_broken(frames))
-        nb_tx = 0;
+    if (__builtin_expect(works && queue_room(&frames->tx) < nb, 0)) {
+        recycle(frames);
+        works = !is_broken(frames);
+    }
+    unsigned room = works ? queue_room(&frames->tx) : 0, nb_tx = nb < room ? nb : room;
     for (unsigned i = 0; i < nb_tx; i++)
         queue_offer(frames, &frames->tx, buffer_of(&list[i]),
                     list[i].len + VIRTIO_NET_HEADER_BYTES);
