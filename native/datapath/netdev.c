@@ -221,6 +221,8 @@ static void recycle(struct frames *frames)
     uint16_t nb = vring_driver_used(&frames->tx.driver), buffer;
     uint32_t len;
 
+    if (nb == 0)
+        return;
     for (; nb > 0 && queue_take(&frames->tx, &buffer, &len); nb--) {
         if (queue_room(&frames->rx) > 0)
             queue_offer(frames, &frames->rx, buffer, ROOM_BYTES);
@@ -228,6 +230,7 @@ static void recycle(struct frames *frames)
             frames->pool[frames->nb_pool++] = buffer;
     }
     vring_driver_publish(&frames->rx.driver);
+    frames->nb_unkicked += frames->nb_unkicked == 0; /* the device may be waiting for a room */
 }
 
 /* ---- frames.h ---- */
@@ -358,8 +361,10 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
         else
             frames->pool[frames->nb_pool++] = buffer_of(&list[i]);
     }
-    if (works)
+    if (works) {
         vring_driver_publish(&frames->rx.driver);
+        frames->nb_unkicked++;
+    }
 }
 
 void frames_wait(struct frames *frames, uint64_t ns)
