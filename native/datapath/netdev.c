@@ -166,9 +166,10 @@ static void queue_reclaim(struct frames *frames, struct queue *queue)
 
 /* ---- the link ---- */
 
-static void fill_rx(struct frames *frames)
+/* Rooms for the device, as long as more than nb_kept spares remain. */
+static void fill_rx(struct frames *frames, unsigned nb_kept)
 {
-    while (frames->nb_pool > NB_SPARES / 2 && queue_room(&frames->rx) > 0)
+    while (frames->nb_pool > nb_kept && queue_room(&frames->rx) > 0)
         queue_offer(frames, &frames->rx, frames->pool[--frames->nb_pool], ROOM_BYTES);
     vring_driver_publish(&frames->rx.driver);
 }
@@ -189,7 +190,7 @@ static void renew(struct frames *frames)
         return;
     queue_start(frames, &frames->rx, &link.rings[TRANSPORT_RX], link.features, VRING_DESC_F_WRITE);
     queue_start(frames, &frames->tx, &link.rings[TRANSPORT_TX], link.features, 0);
-    fill_rx(frames);
+    fill_rx(frames, NB_SPARES / 2);
     frames->nb_unkicked = 1;
 }
 
@@ -372,6 +373,11 @@ void frames_wait(struct frames *frames, uint64_t ns)
     struct vring_driver *driver = &frames->rx.driver;
     bool works = frames->up && !is_broken(frames);
 
+    /* Without a room the device could not call us: all may be frames that it has not read yet. */
+    if (works && queue_room(&frames->rx) == driver->ring.size) {
+        fill_rx(frames, NB_SPARES / 4);
+        frames->nb_unkicked++;
+    }
     if (works && frames->nb_unkicked > 0)
         kick(frames);
     if ((!works || !vring_driver_want_call(driver)) && is_current(frames))
