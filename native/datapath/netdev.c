@@ -174,6 +174,15 @@ static void fill_rx(struct frames *frames, unsigned nb_kept)
     vring_driver_publish(&frames->rx.driver);
 }
 
+/* What a device left in the headers that are never written again is not for the next one to read:
+ * it might be offloads that were never agreed upon. */
+static void clear_headers(const struct frames *frames)
+{
+    for (uint32_t i = 0; i < frames->nb_buffers; i++)
+        __builtin_memset(frames->transport.buffers + (size_t)i * STRIDE_BYTES + HEADER_OFFSET, 0,
+                         VIRTIO_NET_HEADER_BYTES);
+}
+
 /* Another generation: whatever the rings held is ours again, and where there is a device now, it
  * gets all rooms. Frames that the caller holds he still holds. */
 static void renew(struct frames *frames)
@@ -188,6 +197,7 @@ static void renew(struct frames *frames)
     frames->nb_ahead = frames->nb_unkicked = 0;
     if (!link.up)
         return;
+    clear_headers(frames);
     queue_start(frames, &frames->rx, &link.rings[TRANSPORT_RX], link.features, VRING_DESC_F_WRITE);
     queue_start(frames, &frames->tx, &link.rings[TRANSPORT_TX], link.features, 0);
     fill_rx(frames, NB_SPARES / 2);
