@@ -167,11 +167,21 @@ static void queue_reclaim(struct frames *frames, struct queue *queue)
 
 /* ---- the link ---- */
 
-static void fill_rx(struct frames *frames)
+/* Rooms for the device, as long as more than nb_kept spares remain. */
+static void fill_rx(struct frames *frames, unsigned nb_kept)
 {
-    while (frames->nb_pool > NB_SPARES / 2 && queue_room(&frames->rx) > 0)
+    while (frames->nb_pool > nb_kept && queue_room(&frames->rx) > 0)
         queue_offer(frames, &frames->rx, frames->pool[--frames->nb_pool], ROOM_BYTES);
     vring_driver_publish(&frames->rx.driver);
+}
+
+/* What a device left in the headers that are never written again is not for the next one to read:
+ * it might be offloads that were never agreed upon. */
+static void clear_headers(const struct frames *frames)
+{
+    for (uint32_t i = 0; i < frames->nb_buffers; i++)
+        __builtin_memset(frames->transport.buffers + (size_t)i * STRIDE_BYTES + HEADER_OFFSET, 0,
+                         VIRTIO_NET_HEADER_BYTES);
 }
 
 /* Another generation: whatever the rings held is ours again, and where there is a device now, it
@@ -188,9 +198,10 @@ static void renew(struct frames *frames)
     frames->nb_ahead = frames->nb_unkicked = 0;
     if (!link.up)
         return;
+    clear_headers(frames);
     queue_start(frames, &frames->rx, &link.rings[TRANSPORT_RX], link.features, VRING_DESC_F_WRITE);
     queue_start(frames, &frames->tx, &link.rings[TRANSPORT_TX], link.features, 0);
-    fill_rx(frames);
+    fill_rx(frames, NB_SPARES / 2);
     frames->nb_unkicked = 1;
 }
 
@@ -222,6 +233,8 @@ static void recycle(struct frames *frames)
     uint16_t nb = vring_driver_used(&frames->tx.driver), buffer;
     uint32_t len;
 
+    if (nb == 0)
+        return;
     for (; nb > 0 && queue_take(&frames->tx, &buffer, &len); nb--) {
         if (queue_room(&frames->rx) > 0)
             queue_offer(frames, &frames->rx, buffer, ROOM_BYTES);
@@ -229,6 +242,7 @@ static void recycle(struct frames *frames)
             frames->pool[frames->nb_pool++] = buffer;
     }
     vring_driver_publish(&frames->rx.driver);
+    frames->nb_unkicked += frames->nb_unkicked == 0; /* the device may be waiting for a room */
 }
 
 /* ---- frames.h ---- */
@@ -333,10 +347,13 @@ unsigned frames_alloc(struct frames *frames, struct frame *out, unsigned nb)
 
 unsigned frames_tx_burst(struct frames *frames, const struct frame *list, unsigned nb)
 {
-    unsigned room = queue_room(&frames->tx), nb_tx = nb < room ? nb : room;
+    bool works = frames->up && !is_broken(frames);
 
-    if (!frames->up || is_broken(frames))
-        nb_tx = 0;
+    if (__builtin_expect(works && queue_room(&frames->tx) < nb, 0)) {
+        recycle(frames);
+        works = !is_broken(frames);
+    }
+    unsigned room = works ? queue_room(&frames->tx) : 0, nb_tx = nb < room ? nb : room;
     for (unsigned i = 0; i < nb_tx; i++)
         queue_offer(frames, &frames->tx, buffer_of(&list[i]),
                     list[i].len + VIRTIO_NET_HEADER_BYTES);
@@ -356,8 +373,10 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
         else
             frames->pool[frames->nb_pool++] = buffer_of(&list[i]);
     }
-    if (works)
+    if (works) {
         vring_driver_publish(&frames->rx.driver);
+        frames->nb_unkicked++;
+    }
 }
 
 void frames_wait(struct frames *frames, uint64_t ns)
@@ -365,6 +384,11 @@ void frames_wait(struct frames *frames, uint64_t ns)
     struct vring_driver *driver = &frames->rx.driver;
     bool works = frames->up && !is_broken(frames);
 
+    /* Without a room the device could not call us: all may be frames that it has not read yet. */
+    if (works && queue_room(&frames->rx) == driver->ring.size) {
+        fill_rx(frames, NB_SPARES / 4);
+        frames->nb_unkicked++;
+    }
     if (works && frames->nb_unkicked > 0)
         kick(frames);
     if ((!works || !vring_driver_want_call(driver)) && is_current(frames))

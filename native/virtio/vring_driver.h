@@ -124,6 +124,8 @@ static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
     const struct vring_used *used = driver->ring.used;
     uint16_t old = driver->nb_asked;
 
+    if (old == driver->nb_published)
+        return false; /* it was told of everything, or was awake */
     driver->nb_asked = driver->nb_published;
     vring_fence();
     if (driver->event_idx)
