@@ -31,7 +31,7 @@ def test_fetched_programs_bring_their_libraries() -> None:
 def test_every_rung_names_a_program() -> None:
     for rung in RUNGS:
         for service in rung.services:
-            assert build.program_of(rung.name, rung.datapath, service)
+            assert build.program_of(rung, service)
 
 
 def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
