@@ -85,7 +85,7 @@ class Resources(Frozen):
     store_budget_bytes: int | None = None
     start_ms: float | None = None  # exec to the first right answer
     syscalls_per_million: float | None = None  # per million replies
-    store_rss_bytes: int | None = None  # of the store's budget, what is resident
+    store_rss_bytes: int | None = None  # of the memory that the store may use, what is resident
     tender_image_bytes: int | None = None
     tender_rss_bytes: int | None = None
 

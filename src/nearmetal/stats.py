@@ -187,7 +187,7 @@ def _sums(trials: Sequence[Sample]) -> dict[str, object]:
         (c.slipped_ns for c in counted if c.slipped_ns is not None), default=None
     )
     evicted = [trial.evicted for trial in trials if trial.evicted is not None]
-    beyond = [_beyond(trial.resources, trial.service) for trial in trials]
+    beyond = [_beyond(trial.resources) for trial in trials]
     return sums | {
         "evicted": sum(evicted) if evicted else None,
         "resources": _resources(trials),
@@ -204,13 +204,12 @@ def _resources(trials: Sequence[Sample]) -> Resources:
     return Resources.model_validate(middles)
 
 
-def _beyond(resources: Resources, service: Service) -> int | None:
+def _beyond(resources: Resources) -> int | None:
     """Resident memory that is not the store's. A store that was never full is not all resident, so
-    what counts is its part that is. echo has none."""
-    store = 0 if service == "echo" else resources.store_rss_bytes
-    if resources.rss_bytes is None or store is None:
+    what counts is its part that is."""
+    if resources.rss_bytes is None or resources.store_rss_bytes is None:
         return None
-    return resources.rss_bytes - store
+    return resources.rss_bytes - resources.store_rss_bytes
 
 
 def _whole(value: float | None) -> int | None:

@@ -209,9 +209,11 @@ def _memory(server: Server, service: Service) -> dict[str, int | None]:
     if server.pid != server.child.pid:
         found["tender_rss_bytes"] = rss_bytes(server.child.pid)
     budget = server.store_budget_bytes
-    if service == "kv" and budget is not None:
-        found["store_budget_bytes"] = budget
+    found["store_budget_bytes"] = budget if service == "kv" else None
+    if budget is not None:  # echo has the memory, too, and does without
         found["store_rss_bytes"] = mapping_rss_bytes(server.pid, budget)
+    elif service == "echo":
+        found["store_rss_bytes"] = 0
     return found
 
 

@@ -10,7 +10,7 @@ from nearmetal.lab import owner
 
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ ")
 _RESIDENT = ("Rss", "Shared_Hugetlb", "Private_Hugetlb")
-_SLACK_BYTES = 4 << 20  # by which a mapping may be rounded up: whole huge pages
+_PAGES_BYTES = (4 << 10, 2 << 20)  # a mapping is of whole pages, small or huge
 
 
 def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
@@ -26,7 +26,8 @@ def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
 
 
 def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int | None:
-    """What is resident of its one mapping of that size; None where there is no such, or several."""
+    """What is resident of its one mapping for so much; None where there is no such, or several."""
+    whole = {-(-size_bytes // page) * page for page in _PAGES_BYTES}
     try:
         text = (proc / str(pid) / "smaps").read_text(encoding="utf-8", errors="replace")
     except OSError:  # ended, or not ours to look at
@@ -34,7 +35,7 @@ def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int
     found = [
         sum(sizes.get(name, 0) for name in _RESIDENT)
         for sizes in _mappings(text)
-        if size_bytes <= sizes["Size"] < size_bytes + _SLACK_BYTES
+        if sizes["Size"] in whole
     ]
     return found[0] if len(found) == 1 else None
 
