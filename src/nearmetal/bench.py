@@ -17,12 +17,15 @@ from nearmetal import build, lab, machine, report, run, topology
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.lab import hugepages
 from nearmetal.paths import source_root
-from nearmetal.places import eal
+from nearmetal.places import eal, ukp
 from nearmetal.progress import Shown
 from nearmetal.report import Report
+from nearmetal.rungs import Rung
 from nearmetal.spec import Spec, at, memory_bytes, points
 
-_PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}  # rough, for the estimate only
+# Rough, for the estimate only.
+_PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}
+_PRELOAD_PER_S |= {"ukp-netdev": 2_000_000, "ukp-lwip": 2_000_000}
 _OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
@@ -66,29 +69,27 @@ def _leave(path: Path, value: BaseModel) -> None:
 
 
 def programs(chosen: Spec) -> list[str]:
-    """What the rows of a spec start, their generators, and what asks them the corpus."""
+    """What the rows of a spec start, and what else they need."""
     names = {
-        build.program_of(row.rung.name, row.rung.datapath, service)
-        for row in chosen.rungs
-        for service in row.services
+        build.program_of(row.rung, service) for row in chosen.rungs for service in row.services
     }
-    names |= {row.rung.generator for row in chosen.rungs}
-    if any(row.rung.wire == "vhost-user" for row in chosen.rungs):
-        names.add("nm-relay")
-    if any(row.rung.wire == "pvp" for row in chosen.rungs):
-        names.add("dpdk-testpmd")  # the switch
-    return sorted(names)
+    return sorted(names.union(*(build.programs_beside(row.rung) for row in chosen.rungs)))
 
 
 def hugepages_bytes(chosen: Spec) -> int:
     """What the largest server wants in huge pages; only one is alive at a time."""
     sizes = [
-        eal.MEMORY_BYTES + memory_bytes(at(chosen, point), row.rung.name)
+        _frames_bytes(row.rung) + memory_bytes(at(chosen, point), row.rung.name)
         for row in chosen.rungs
         if row.rung.hugepages
         for point in points(chosen)
     ]
     return max(sizes) + hugepages.PAGE_BYTES if sizes else 0
+
+
+def _frames_bytes(rung: Rung) -> int:
+    """What it holds frames in, beside its store."""
+    return ukp.MEMORY_BYTES if rung.place == "ukp" else eal.MEMORY_BYTES
 
 
 def estimate(chosen: Spec) -> tuple[float, int]:

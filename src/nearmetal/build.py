@@ -24,6 +24,7 @@ from typing import Any, Literal
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.lab import process
 from nearmetal.paths import build_dir, source_root
+from nearmetal.rungs import Rung
 from nearmetal.samples import Frozen
 from nearmetal.setup import files
 
@@ -46,7 +47,7 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
 }
 
-
+TENDER = "nm-tender"  # starts and tends the images of the place ukp
 _REFERENCES = {
     "memcached": "memcached",
     "limit-veth": "nm-null-veth",
@@ -111,13 +112,27 @@ def build(
         return _describe(folder, targets, wanted)
 
 
-def program_of(rung: str, datapath: str | None, service: str) -> str:
-    """The name in Build.programs of what a rung starts."""
-    if datapath == "py":
+def program_of(rung: Rung, service: str) -> str:
+    """The name in Build.programs of what answers for a rung."""
+    if rung.datapath == "py":
         return "python"
-    if datapath is not None:
-        return f"nm-{datapath}-{service}"
-    return _REFERENCES[rung]
+    if rung.datapath is None:
+        return _REFERENCES[rung.name]
+    if rung.place == "ukp":
+        return f"nm-ukp-{rung.datapath}-{service}"
+    return f"nm-{rung.datapath}-{service}"
+
+
+def programs_beside(rung: Rung) -> list[str]:
+    """What else a row of it needs: its generator, and what starts, asks or joins it."""
+    names = [rung.generator]
+    if rung.place == "ukp":
+        names.append(TENDER)
+    if rung.wire == "vhost-user" and rung.place != "reference":
+        names.append("nm-relay")  # carries the quick corpus
+    if rung.wire == "pvp":
+        names.append("dpdk-testpmd")  # the switch
+    return names
 
 
 def why_not(program: str) -> str | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nearmetal import build, machine
 from nearmetal.lab import hugepages
-from nearmetal.rungs import RUNGS, Rung
+from nearmetal.rungs import PLACES, RUNGS, Rung
 
 _GIB = 1 << 30
 
@@ -22,9 +22,8 @@ def why_not(rung: Rung) -> str | None:
         return "needs root: network namespaces and BPF"
     if rung.wire == "pvp" and os.geteuid() != 0:
         return "needs root: network namespaces and raw frames"
-    programs = [build.program_of(rung.name, rung.datapath, service) for service in rung.services]
-    programs += ["dpdk-testpmd"] if rung.wire == "pvp" else []
-    for program in [*programs, rung.generator]:
+    programs = [build.program_of(rung, service) for service in rung.services]
+    for program in [*programs, *build.programs_beside(rung)]:
         reason = build.why_not(program)
         if reason is not None:
             return reason
@@ -40,7 +39,8 @@ def rung_table() -> Table:
         reason = why_not(rung)
         here = "yes" if reason is None else f"no: {reason}"
         services = ", ".join(rung.services)
-        table.add_row(rung.name, rung.place, rung.datapath or "-", services, here)
+        place = f"{rung.place} ({PLACES[rung.place]})" if rung.place in PLACES else rung.place
+        table.add_row(rung.name, place, rung.datapath or "-", services, here)
     return table
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from nearmetal.rows import Row
+from nearmetal.rungs import PLACES
 from nearmetal.samples import Poller
 
 WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
@@ -37,6 +38,7 @@ def of(row: Row) -> tuple[str, ...]:
         _lost(row),
         _strays(row),
         _wire(row),
+        _place(row),
     )
     return tuple(label for label in found if label)
 
@@ -202,6 +204,15 @@ def _wire(row: Row) -> str:
             " with another window and generator; the ratio holds the difference of the wires too"
         )
     return ""
+
+
+def _place(row: Row) -> str:
+    if row.place != "ukp":
+        return ""
+    return (
+        f"{PLACES['ukp']}: the unikernel's own code, but no virtual machine around it; a tender"
+        " makes its vhost-user connection, and its costs stand apart"
+    )
 
 
 def _percent(share: float) -> str:

@@ -20,7 +20,7 @@ from nearmetal.lab import relay
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.netns import inside
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
-from nearmetal.places import host, reference
+from nearmetal.places import host, reference, ukp
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Point
@@ -53,7 +53,8 @@ class Server:
     """A running DUT."""
 
     command: Command
-    child: Child
+    child: Child  # what was started: signals and lines are its own
+    pid: int  # the process that answers; of the place ukp a child of that
     port: int
     start_ms: float
     store_budget_bytes: int | None
@@ -84,7 +85,7 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     unix = top.socket.with_name("relay")
     argv = bench.build.programs["nm-relay"].argv()
     with (
-        relay.started(argv, _fresh(top.socket), _fresh(unix), top.tg) as carrier,
+        relay.started(argv, _fresh(top.socket), ["--unix", _fresh(unix)], top.tg) as carrier,
         Child(plan.command.argv, top.sut) as dut,
     ):
         expect("up", next_event(carrier, dut, START_S))
@@ -132,6 +133,8 @@ def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
     memory = memory_bytes(bench.spec, rung.name)
     if rung.place == "host":
         command = host.command(rung, service, bench.build, top, memory, port)
+    elif rung.place == "ukp":
+        command = ukp.command(rung, service, bench.build, top, memory, port)
     else:
         command = reference.command(rung, bench.build, top, memory, port)
     return _Plan(bench, rung, service, command, port)
@@ -177,11 +180,12 @@ def _switch(plan: _Plan) -> Iterator[None]:
 
 
 def _server(plan: _Plan, dut: Child, answered: Event) -> Server:
-    budget = plan.command.store_budget_bytes
+    budget, pid = plan.command.store_budget_bytes, dut.pid
     if plan.command.says_ready:
-        budget = dut.expect("ready", START_S).get("store_budget_bytes")
+        ready = dut.expect("ready", START_S)
+        budget, pid = ready.get("store_budget_bytes"), ready.get("pid", pid)
     start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
-    return Server(plan.command, dut, plan.port, start_ms, budget)
+    return Server(plan.command, dut, pid, plan.port, start_ms, budget)
 
 
 def _generator(plan: _Plan, number: int) -> Child:

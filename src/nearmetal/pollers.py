@@ -43,6 +43,8 @@ class Turns:
     busy_cycles: int
     empty_cycles: int
     frames: int  # received
+    replies: int = 0
+    syscalls: int | None = None  # None: it does not count them
 
     @property
     def share(self) -> float | None:
@@ -52,6 +54,12 @@ class Turns:
     @property
     def cycles_per_frame(self) -> float | None:
         return self.busy_cycles / self.frames if self.frames else None
+
+    @property
+    def syscalls_per_million(self) -> float | None:
+        if self.syscalls is None or not self.replies:
+            return None
+        return self.syscalls * 1e6 / self.replies
 
 
 def look(topology: Topology, server: Server, generator: Child) -> Look:
@@ -64,7 +72,7 @@ def look(topology: Topology, server: Server, generator: Child) -> Look:
         time.monotonic_ns(),
         cpus.time_of(topology.sut_cpu),
         cpus.time_of(topology.tg_cpu),
-        switches(server.child.pid),
+        switches(server.pid),
         switches(generator.pid),
     )
 
@@ -91,8 +99,18 @@ def of_counters(said: Sequence[Event]) -> Turns:
     found = [event for event in said if event.get("event") == "counters"]
     if len(found) != 2:
         raise ChildError(f"the server was asked for its counters twice, and told {len(found)}")
-    names = ("busy_cycles", "empty_cycles", "received")
-    return Turns(*(found[1][name] - found[0][name] for name in names))
+
+    def between(name: str) -> int:
+        first, last = (int(event.get(name, 0)) for event in found)
+        return last - first
+
+    return Turns(
+        busy_cycles=between("busy_cycles"),
+        empty_cycles=between("empty_cycles"),
+        frames=between("received"),
+        replies=between("replies"),
+        syscalls=between("syscalls") if "syscalls" in found[1] else None,
+    )
 
 
 def of_testpmd(words: str, elapsed_ns: int, tsc_hz: int) -> Turns:

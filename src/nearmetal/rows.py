@@ -143,6 +143,7 @@ class Row(Frozen):
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()
     replies_per_sut_core_s: float | None = None
+    rss_beyond_budget_bytes: int | None = None  # resident, without what the store holds
     generator_bound: bool | None = None
     vs_memcached: Ratio = Ratio()
     vs_echo: Ratio = Ratio()

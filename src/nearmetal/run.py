@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from nearmetal import samples, sweep
-from nearmetal.build import Build, program_of
+from nearmetal.build import Build, program_of, programs_beside
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.lab import cpus
 from nearmetal.pair import Bench
@@ -112,12 +112,7 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     reasons = {}
     for row in spec.rungs:
         for service in row.services:
-            needed = [program_of(row.rung.name, row.rung.datapath, service), row.rung.generator]
-            if row.rung.wire == "vhost-user" and row.rung.place != "reference":
-                needed.append("nm-relay")  # carries the quick corpus
-            if row.rung.wire == "pvp":
-                needed.append("dpdk-testpmd")  # the switch
-            for program in needed:
+            for program in (program_of(row.rung, service), *programs_beside(row.rung)):
                 if program not in build.programs:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
         if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":

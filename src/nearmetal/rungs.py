@@ -10,19 +10,23 @@ from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
 WireName = Literal["veth", "vhost-user", "pvp"]
+Place = Literal["host", "ukp", "reference"]
+
+# What a place is, where its name alone does not tell.
+PLACES: dict[str, str] = {"ukp": "unikernel as a process"}
 
 
 class Rung(Frozen):
     """A row of the table: place + datapath + knobs. Data, not code."""
 
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
-    place: Literal["host", "reference"]
+    place: Place
     datapath: str | None  # None for reference rows
     batch: int | None = None  # most requests or frames of one turn: --batch, testpmd's --burst
     segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
     ring: int | None = None  # entries of each virtqueue
     virtio: str | None = None  # what is asked of virtio-user: device options, joined by a comma
-    hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and DPDK's
+    hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and the frames'
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -55,6 +59,25 @@ RUNGS: tuple[Rung, ...] = (
         batch=32,
         ring=1024,
         virtio=_VIRTIO,
+        hugepages=True,
+        wire="vhost-user",
+    ),
+    # A burst of 64: the ring's index is published once for all of it.
+    Rung(
+        name="ukp-netdev",
+        place="ukp",
+        datapath="netdev",
+        batch=64,
+        ring=1024,
+        hugepages=True,
+        wire="vhost-user",
+    ),
+    Rung(
+        name="ukp-lwip",
+        place="ukp",
+        datapath="lwip",
+        batch=64,
+        ring=1024,
         hugepages=True,
         wire="vhost-user",
     ),

@@ -78,11 +78,16 @@ class CoreTime(Frozen):
 
 
 class Resources(Frozen):
+    """What a row costs beside its core. Of the place ukp the image's; the tender's stand apart."""
+
     image_bytes: int | None = None  # program with its shared libraries
     rss_bytes: int | None = None  # whole process, after the measured time
     store_budget_bytes: int | None = None
     start_ms: float | None = None  # exec to the first right answer
     syscalls_per_million: float | None = None  # per million replies
+    store_rss_bytes: int | None = None  # of the memory that the store may use, what is resident
+    tender_image_bytes: int | None = None
+    tender_rss_bytes: int | None = None
 
 
 class Sample(Frozen):

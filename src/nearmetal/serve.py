@@ -1,7 +1,8 @@
 """serve: one rung for real use. Starts the program, listens to its counters, ends it well.
 
 A frame datapath has no kernel's stack below it. It gets a NIC (--nic), or a veth pair that is made
-for it: then everybody on this machine can ask it, at an address of its own, which is printed.
+for it: then everybody on this machine can ask it, at an address of its own, which is printed. The
+same holds of a unikernel as a process, which gets a tap device (tap.py).
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from nearmetal import build, nic
+from nearmetal import build, nic, tap
 from nearmetal.datapaths.options import memory_bytes
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
+from nearmetal.lab import hugepages
 from nearmetal.lab.journal import open_journal
-from nearmetal.lab.process import Child, Event, Where
+from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
+from nearmetal.places import ukp
 from nearmetal.rungs import Rung, find
 
 _START_S = 10.0
-_FOR_EVER_S = 10.0 * 365 * 86_400
+_LOOK_S = 1.0  # how long a dead relay may go unnoticed
 _GAUGES = ("items", "live_bytes")
 _LISTEN = "127.0.0.1:11211"
 _PORT = "11211"
@@ -50,6 +54,7 @@ class _Start:
 
     argv: list[str]
     where: Where
+    relay: Child | None = None  # without it nobody is answered
 
 
 @dataclass(eq=False)
@@ -79,38 +84,77 @@ class Counters:
 def serve(name: str, options: Options) -> int:
     """Serve until SIGTERM, SIGINT or the program's own end."""
     rung = find(name)
-    if rung.place != "host":
-        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
-    if options.nic is not None and rung.datapath not in _FRAME_DATAPATHS:
-        raise BadInputError(f"--nic {options.nic}: {name} uses the kernel's sockets; try host-dpdk")
-    program = _program(rung)
+    _check(rung, options)
     counters = Counters()
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
     with ExitStack() as stack:
-        start = _start(rung, program, options, stack)
+        start = _start(rung, options, stack)
         child = stack.enter_context(Child(start.argv, start.where))
         try:
             ready = child.expect("ready", _START_S)
             print(f"nearmetal: {name} on {ready['listen']}, pid {ready['pid']}", file=sys.stderr)
-            while True:
-                counters.event = child.event(_FOR_EVER_S)
+            _follow(child, start.relay, counters)
         except KeyboardInterrupt:
             print(json.dumps(_final(name, child.stop())))
-            return 0
+    return 0
 
 
-def _start(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:
+def _check(rung: Rung, options: Options) -> None:
+    if rung.place == "reference":
+        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+    if options.nic is None or rung.datapath in _FRAME_DATAPATHS:
+        return
+    has = "has a tap device of its own" if rung.place == "ukp" else "uses the kernel's sockets"
+    raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
+
+
+def _follow(child: Child, relay: Child | None, counters: Counters) -> None:
+    """Listen to it until it ends, which is raised; what else it says is for bench."""
+    while True:
+        with suppress(SilentError):
+            event = child.event(_LOOK_S)
+            if event.get("event") == "counters":
+                counters.event = event
+        if relay is not None and (reason := relay.failed()) is not None:
+            raise ChildError(reason)
+
+
+def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     """The command line; what it needs on the machine is made, and is the stack's to take down."""
+    if rung.place == "ukp":
+        return _on_tap(rung, options, stack)
+    program = _program(rung)
     if rung.datapath not in _FRAME_DATAPATHS:
         options = replace(options, listen=options.listen or _LISTEN)
         return _Start([*program, *_arguments(rung, options)], Where())
+    return _on_port(rung, program, options, stack)
+
+
+def _on_tap(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+    """The tender, and a relay between its server and a tap device."""
+    image, tender, relay = _programs(rung, [build.program_of(rung, "kv"), build.TENDER, "nm-relay"])
+    store_bytes = memory_bytes(options.memory)
+    journal = open_journal()
+    joined = stack.enter_context(tap.joined(journal, relay.argv()))
+    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
+    wanted = ukp.MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
+    free_bytes = stack.enter_context(hugepages.reserved(journal, wanted))
+    argv = [*tender.argv(), *_arguments(rung, options)]
+    argv += ["--hugepages"] if free_bytes >= wanted else []
+    own = ukp.arguments(rung, Path(image.path), joined.socket, joined.mac)
+    return _Start([*argv, *own], Where(), joined.relay)
+
+
+def _on_port(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:
+    """A DPDK program, and its port."""
     journal = open_journal()
     if options.nic is not None:
         nic.check_listen(options.nic, _address(options))
     port = stack.enter_context(nic.port(options.nic, journal))
     if port.wire is not None:
-        options = _on_pair(options, port.wire.sut.addr, port.wire.subnet)
+        why = "without --nic it has a veth pair of its own"
+        options = _beside(options, port.wire.sut.addr, port.wire.subnet, why)
     store_bytes = memory_bytes(options.memory)
     memory, huge = stack.enter_context(nic.memory(journal, store_bytes))
     argv = [*program, *_arguments(rung, options), *(["--hugepages"] if huge else [])]
@@ -130,13 +174,12 @@ def _address(options: Options) -> str:
     return found[1]
 
 
-def _on_pair(options: Options, address: str, subnet: str) -> Options:
-    """The server's address is that of the pair, and its subnet is who may ask."""
+def _beside(options: Options, address: str, subnet: str, why: str) -> Options:
+    """The server's address is that of what was made for it, and its subnet is who may ask."""
     host, _, port = (options.listen or f":{_PORT}").rpartition(":")
     if host not in ("", address):
         raise BadInputError(
-            f"--listen {options.listen}: without --nic it has a veth pair of its own, whose address"
-            " is printed; give --nic, or --listen :PORT"
+            f"--listen {options.listen}: {why}, whose address is printed; give --listen :PORT"
         )
     return replace(
         options,
@@ -155,13 +198,19 @@ def _final(name: str, events: list[Event]) -> Event:
 
 def _program(rung: Rung) -> list[str]:
     """How the command line begins; built where it is not."""
-    program = build.program_of(rung.name, rung.datapath, "kv")
-    if program == "python":
+    name = build.program_of(rung, "kv")
+    if name == "python":
         return [sys.executable, "-m", "nearmetal.datapaths.py"]
-    built = build.build([program])
-    if program not in built.programs:
-        raise CannotRunError(f"{rung.name}: {built.missing[program]}")
-    return built.programs[program].argv()
+    (program,) = _programs(rung, [name])
+    return program.argv()
+
+
+def _programs(rung: Rung, names: list[str]) -> list[build.Program]:
+    built = build.build(names)
+    for name in names:
+        if name not in built.programs:
+            raise CannotRunError(f"{rung.name}: {built.missing[name]}")
+    return [built.programs[name] for name in names]
 
 
 def _arguments(rung: Rung, options: Options) -> list[str]:

@@ -187,18 +187,33 @@ def _sums(trials: Sequence[Sample]) -> dict[str, object]:
         (c.slipped_ns for c in counted if c.slipped_ns is not None), default=None
     )
     evicted = [trial.evicted for trial in trials if trial.evicted is not None]
-    return sums | {"evicted": sum(evicted) if evicted else None, "resources": _resources(trials)}
+    beyond = [_beyond(trial.resources) for trial in trials]
+    return sums | {
+        "evicted": sum(evicted) if evicted else None,
+        "resources": _resources(trials),
+        "rss_beyond_budget_bytes": _whole(_median_known(beyond)),
+    }
 
 
 def _resources(trials: Sequence[Sample]) -> Resources:
     """Median over the trials that know a figure."""
     middles: dict[str, float | int | None] = {}
     for name in Resources.model_fields:
-        known = [value for t in trials if (value := getattr(t.resources, name)) is not None]
-        middle = median(known) if known else None
-        whole = name.endswith("_bytes") and middle is not None
-        middles[name] = round(middle) if whole and middle is not None else middle
+        middle = _median_known([getattr(trial.resources, name) for trial in trials])
+        middles[name] = _whole(middle) if name.endswith("_bytes") else middle
     return Resources.model_validate(middles)
+
+
+def _beyond(resources: Resources) -> int | None:
+    """Resident memory that is not the store's. A store that was never full is not all resident, so
+    what counts is its part that is."""
+    if resources.rss_bytes is None or resources.store_rss_bytes is None:
+        return None
+    return resources.rss_bytes - resources.store_rss_bytes
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _sum_known(values: Sequence[int | None]) -> int | None:

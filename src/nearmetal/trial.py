@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nearmetal import pollers
-from nearmetal.build import program_of
+from nearmetal.build import TENDER, program_of
 from nearmetal.client import Client
 from nearmetal.errors import NearmetalError
 from nearmetal.lab import cpus
+from nearmetal.lab.memory import mapping_rss_bytes, rss_bytes
 from nearmetal.lab.netns import inside
-from nearmetal.lab.process import Child, ChildError, Event, rss_bytes
+from nearmetal.lab.process import Child, ChildError, Event
 from nearmetal.pair import Bench, Server, ask_corpus, expect, facing, next_event
 from nearmetal.pollers import Look, Turns
 from nearmetal.rungs import Rung, Service
@@ -57,12 +58,11 @@ def trial(
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     with facing(bench, rung, service, number) as (server, generator):
         measured = _listen(bench, server, generator, service, second)
-        rss = rss_bytes(server.child.pid)
+        memory = _memory(server, service)
         evicted = _evicted(bench, server) if server.command.asks_stats else None
         final, turns = _end(server, measured)
     if final is not None:
         evicted = final.get("evicted")
-    program = bench.build.programs[program_of(rung.name, rung.datapath, service)]
     counts = counts_of(measured.result)
     return Sample(
         rung=rung.name,
@@ -77,11 +77,10 @@ def trial(
         **_cpu(measured, turns, counts),
         point=bench.point,
         resources=Resources(
-            image_bytes=program.image_bytes,
-            rss_bytes=rss,
-            store_budget_bytes=server.store_budget_bytes if service == "kv" else None,
+            **_images(bench, rung, service),
+            **memory,
             start_ms=server.start_ms,
-            syscalls_per_million=_syscalls(final),
+            syscalls_per_million=_syscalls(final, turns),
         ),
     )
 
@@ -195,7 +194,33 @@ def _cpu(measured: Measured, turns: Turns | None, counts: Counts) -> dict[str, A
     }
 
 
-def _syscalls(final: Event | None) -> float | None:
+def _images(bench: Bench, rung: Rung, service: Service) -> dict[str, int]:
+    """Sizes of what was started."""
+    programs = bench.build.programs
+    found = {"image_bytes": programs[program_of(rung, service)].image_bytes}
+    if rung.place == "ukp":
+        found["tender_image_bytes"] = programs[TENDER].image_bytes
+    return found
+
+
+def _memory(server: Server, service: Service) -> dict[str, int | None]:
+    """What is resident now, at the end of the measured time."""
+    found = {"rss_bytes": rss_bytes(server.pid)}
+    if server.pid != server.child.pid:
+        found["tender_rss_bytes"] = rss_bytes(server.child.pid)
+    budget = server.store_budget_bytes
+    found["store_budget_bytes"] = budget if service == "kv" else None
+    if budget is not None:  # echo has the memory, too, and does without
+        found["store_rss_bytes"] = mapping_rss_bytes(server.pid, budget)
+    elif service == "echo":
+        found["store_rss_bytes"] = 0
+    return found
+
+
+def _syscalls(final: Event | None, turns: Turns | None) -> float | None:
+    """Of the measured time, where the server told its counts at both ends; else of its life."""
+    if turns is not None:
+        return turns.syscalls_per_million
     if final is None or not final.get("replies"):
         return None
     return float(final["syscalls"]) * 1e6 / float(final["replies"])

@@ -11,7 +11,7 @@ import pytest
 
 from nearmetal import build
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.rungs import RUNGS
+from nearmetal.rungs import RUNGS, find
 from nearmetal.setup import files
 
 
@@ -31,7 +31,16 @@ def test_fetched_programs_bring_their_libraries() -> None:
 def test_every_rung_names_a_program() -> None:
     for rung in RUNGS:
         for service in rung.services:
-            assert build.program_of(rung.name, rung.datapath, service)
+            assert build.program_of(rung, service)
+
+
+def test_what_stands_beside_a_rungs_program() -> None:
+    assert build.program_of(find("ukp-netdev"), "kv") == "nm-ukp-netdev-kv"
+    assert set(build.programs_beside(find("ukp-netdev"))) == {
+        "nm-load-vhost", "nm-tender", "nm-relay",
+    }  # fmt: skip
+    assert build.programs_beside(find("host-sock")) == ["nm-load"]
+    assert build.programs_beside(find("ceiling")) == ["nm-load-vhost"]
 
 
 def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:

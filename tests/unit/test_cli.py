@@ -34,6 +34,11 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["bench", "--rungs", "host-sokc"], "unknown rung 'host-sokc'; did you mean host-sock?"),
         (["serve", "host-mmgs"], "unknown rung 'host-mmgs'; did you mean host-mmsg?"),
         (["serve", "memcached"], "memcached is a reference row, not ours to serve"),
+        (
+            ["serve", "host-sock", "--nic", "x"],
+            "host-sock uses the kernel's sockets; try host-dpdk",
+        ),
+        (["serve", "ukp-lwip", "--nic", "x"], "has a tap device of its own; try host-dpdk"),
         (["serve", "host-py", "--allow", "10.0.0.0/99"], "--allow 10.0.0.0/99: "),
         (["serve", "host-py", "--metrics", "9100"], "--metrics 9100: wants ADDR:PORT"),
         (["load", "127.0.0.1"], "127.0.0.1: the target is ADDR:PORT"),

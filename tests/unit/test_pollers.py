@@ -34,6 +34,13 @@ def test_turns_are_what_lies_between_two_lines() -> None:
     assert (Turns(0, 0, 0).share, Turns(0, 0, 0).cycles_per_frame) == (None, None)
 
 
+def test_system_calls_are_those_of_the_measured_time() -> None:
+    first = counters(1, 1, 10) | {"syscalls": 400, "replies": 1_000}
+    last = counters(2, 2, 20) | {"syscalls": 401, "replies": 2_001_000}
+    assert pollers.of_counters([first, last]).syscalls_per_million == 0.5
+    assert pollers.of_counters([counters(1, 1, 1), counters(2, 2, 2)]).syscalls_per_million is None
+
+
 def test_a_line_that_is_missing_is_told() -> None:
     with pytest.raises(ChildError, match="asked for its counters twice, and told 1"):
         pollers.of_counters([counters(1, 1, 1), {"event": "final"}])

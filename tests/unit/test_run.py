@@ -20,6 +20,7 @@ PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-veth",
     "nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv", "nm-mmsg-echo",
     "nm-load-vhost", "nm-relay", "nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd", "nm-null-vhost",
+    "nm-tender", "nm-ukp-netdev-kv", "nm-ukp-netdev-echo",
 )  # fmt: skip
 
 
@@ -180,13 +181,15 @@ def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
 @pytest.mark.parametrize(
     ("without", "skipped"),
     [
-        ("nm-load-vhost", {"host-dpdk", "testpmd", "ceiling"}),
-        ("nm-relay", {"host-dpdk"}),  # reference rows are not asked the corpus
+        ("nm-load-vhost", {"host-dpdk", "ukp-netdev", "testpmd", "ceiling"}),
+        ("nm-relay", {"host-dpdk", "ukp-netdev"}),  # reference rows are not asked the corpus
         ("nm-load", {"host-sock"}),
+        ("nm-tender", {"ukp-netdev"}),
+        ("nm-ukp-netdev-echo", {"ukp-netdev"}),
     ],
 )
 def test_a_wire_without_its_generator(without: str, skipped: set[str]) -> None:
-    made = spec(host_sock=1, host_dpdk=1, testpmd=1, ceiling=1)
+    made = spec(host_sock=1, host_dpdk=1, ukp_netdev=1, testpmd=1, ceiling=1)
     reasons = run.skipped(made, built(without), loopback())
     assert set(reasons) == skipped
     assert set(reasons.values()) == {f"no {without} here"}

@@ -11,7 +11,7 @@ import pytest
 from nearmetal import topology
 from nearmetal.build import Build, Program
 from nearmetal.lab import hugepages
-from nearmetal.places import eal, host, reference
+from nearmetal.places import eal, host, reference, ukp
 from nearmetal.rungs import find
 from nearmetal.topology import Topologies, Topology
 
@@ -106,9 +106,26 @@ def test_command_lines(made_build: Build) -> None:
     assert null.argv == ("/x/nm-null-vhost", "--socket", "/run/x/vhost", "--ring", "1024")
 
 
+def test_a_unikernel_as_a_process_is_started_by_its_tender(made_build: Build) -> None:
+    rung = find("ukp-netdev")
+    made = ukp.command(rung, "kv", made_build, vhost(), 8 * MIB, 11211)
+    words = list(made.argv)
+    assert words[:3] == ["/x/nm-tender", "--listen", "198.18.0.1:11211"]
+    assert words[words.index("--batch") + 1] == "64"
+    own = words[words.index("--") + 1 :]
+    assert own == [
+        "--image", "/x/nm-ukp-netdev-kv", "--socket", "/run/x/vhost",
+        "--mac", "02:00:00:00:00:01", "--ring", "1024",
+    ]  # fmt: skip
+    assert {"--hugepages", "--poll"} <= set(words[: words.index("--")])
+    assert (made.turns, made.says_ready, made.answers_arp) == ("counters", True, True)
+    small = ukp.command(rung, "kv", made_build, vhost(hugepages_bytes=0), 8 * MIB, 11211)
+    assert "--hugepages" not in small.argv
+
+
 @pytest.fixture
 def made_build() -> Build:
-    names = ("nm-dpdk-kv", "dpdk-testpmd", "nm-null-vhost")
+    names = ("nm-dpdk-kv", "dpdk-testpmd", "nm-null-vhost", "nm-tender", "nm-ukp-netdev-kv")
     programs = {name: Program(path=f"/x/{name}", image_bytes=1, sha256="") for name in names}
     return Build(
         compiler="", flags="", isa="", commit=None, dirty=False, folder="", programs=programs,

@@ -1,4 +1,5 @@
-"""Rungs that know frames only, as targets: a server on virtio-user, nm-relay, and a host of frames.
+"""Rungs that know frames only, as targets: a server on a vhost-user socket, as DPDK program on
+virtio-user or as the tender's image, nm-relay, and a host of frames.
 
 No kernel is in between, so sources cannot be loopback addresses: 127.x.y.z asks as 10.x.y.z, and
 the server's admission lists are moved alike.
@@ -13,15 +14,18 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from nearmetal import nic
+import pytest
+
+from nearmetal import build, nic
 from nearmetal.corpus import Guard
 from nearmetal.lab import hugepages
 from nearmetal.lab.relay import Host
+from nearmetal.places import ukp
 from nearmetal.rungs import Rung
 
 SERVER, PORT = "10.0.0.100", 11211
@@ -30,18 +34,22 @@ END_S = 20.0
 ENTRIES = 1024  # of each ring: no reply may find it full while a generator is held up
 MEMORY_BYTES = 64 << 20
 
+Programs = Callable[[str], Path]
+
 
 class Framed:
     """A DUT of ours, and the relay that it is asked through."""
 
-    def __init__(self, rung: Rung, server: Path, relay: Path, guard: Guard) -> None:
+    def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
         # A short path: an AF_UNIX address has 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
-        self.relay = _started([str(relay), "--socket", str(self.vhost), "--unix", str(unix)])
+        relay = str(programs("nm-relay"))
+        command = server(rung, service, programs, self.vhost, _rights(guard))
+        self.relay = _started([relay, "--socket", str(self.vhost), "--unix", str(unix)])
         try:
             _expect(self.relay, "ready")
-            self.process = _started(_command(rung, server, guard, self.vhost))
+            self.process = _started(command)
         except BaseException:
             _kill(self.relay)
             raise
@@ -93,6 +101,31 @@ class Framed:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def server(
+    rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
+) -> list[str]:
+    """The command line of a rung's server on that socket."""
+    program = str(programs(build.program_of(rung, service)))
+    words = ["--listen", f"{SERVER}:{PORT}", *rung.options(), *options]
+    if rung.place == "ukp":
+        own = ukp.arguments(rung, Path(program), vhost, SERVER_MAC)
+        return [str(programs(build.TENDER)), *words, *own]
+    return [program, *words, "--", *eal(), *virtio_user(rung, vhost)]
+
+
+def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
+    """What needs something that is not on this machine is not in the build."""
+    name = build.program_of(rung, service)
+    reason = build.why_not(name)
+    if reason is None and rung.datapath == "lwip":
+        with suppress(AssertionError):
+            programs(name)
+            return
+        reason = f"{name} is not in this build"
+    if reason is not None:
+        pytest.skip(f"{rung.name}: {reason}")
+
+
 def eal() -> list[str]:
     """DPDK's memory and core, small; it shares the machine with other tests."""
     pool = hugepages.pool()
@@ -132,12 +165,12 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def _command(rung: Rung, server: Path, guard: Guard, vhost: Path) -> list[str]:
-    command = [str(server), "--listen", f"{SERVER}:{PORT}", *rung.options()]
+def _rights(guard: Guard) -> list[str]:
+    options = []
     for option in ("allow", "admin", "trusted"):
         for network in getattr(guard, option):
-            command += [f"--{option}", moved(network)]
-    return [*command, "--", *eal(), *virtio_user(rung, vhost)]
+            options += [f"--{option}", moved(network)]
+    return options
 
 
 def _started(command: list[str]) -> subprocess.Popen[str]:

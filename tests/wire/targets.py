@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import pytest
-from framed import Framed
+from framed import Framed, skip_where_missing
 from library import Library
 
 from nearmetal import build, rungs
@@ -29,7 +28,7 @@ from nearmetal.corpus.case import ALL_RIGHTS
 from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
-FRAMED = ("host-dpdk",)
+FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip")
 OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *FRAMED)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
@@ -78,18 +77,15 @@ def open_target(
     if rung in FRAMED:
         return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
-    path = tools.programs(f"nm-{row.datapath}-{service}")
+    path = tools.programs(build.program_of(row, service))
     return Program([str(path), *row.options()], guard, host)
 
 
 def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
     """Start a rung of frames; skips where it cannot run."""
     row = rungs.find(rung)
-    name = f"nm-{row.datapath}-{service}"
-    reason = build.why_not(name)
-    if reason is not None:
-        pytest.skip(f"{rung}: {reason}")
-    return Framed(row, tools.programs(name), tools.programs("nm-relay"), guard)
+    skip_where_missing(row, service, tools.programs)
+    return Framed(row, service, tools.programs, guard)
 
 
 def fits(rung: str, request_bytes: int) -> bool:

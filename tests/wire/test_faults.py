@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framed import PORT, SERVER, eal, started, virtio_user, wait_for
+from framed import PORT, SERVER, server, skip_where_missing, started, wait_for
+from targets import FRAMED
 
-from nearmetal import build, rungs
+from nearmetal import rungs
+from nearmetal.rungs import Rung
 
 ALONE = {
     "loss": "loss=0.01",
@@ -36,20 +38,24 @@ COUNTED = {  # what each is called in the result
     "delay": "delayed",
 }
 FAULTS = {**ALONE, "all": ",".join(ALONE.values())}
-RUNG = rungs.find("host-dpdk")
 # A lost request holds its place in the window until its time-out, so that is short, and far from
 # what the machine may hold a program up.
 LOAD = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "64", "--timeout", "0.05"]
 END_S = 60.0
 
-pytestmark = pytest.mark.rung("host-dpdk")
-
 Programs = Callable[[str], Path]
 
 
+@pytest.fixture(
+    params=[pytest.param(name, id=name, marks=pytest.mark.rung(name)) for name in FRAMED]
+)
+def rung(request: pytest.FixtureRequest) -> Rung:
+    return rungs.find(request.param)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_frame_vanishes(fault: str, programs: Programs, tmp_path: Path) -> None:
-    result, final = run("echo", FAULTS[fault], programs, tmp_path)
+def test_no_frame_vanishes(rung: Rung, fault: str, programs: Programs, tmp_path: Path) -> None:
+    result, final = run(rung, "echo", FAULTS[fault], programs, tmp_path)
     check_nothing_wrong(result)
     check_frames(result, final)
     tx, rx = result["faults"]["tx"], result["faults"]["rx"]
@@ -66,8 +72,8 @@ def test_no_frame_vanishes(fault: str, programs: Programs, tmp_path: Path) -> No
         assert final["drops"]["answered"] + final["drops"]["arp"] == final["received"]
 
 
-def test_a_store_under_all_faults(programs: Programs, tmp_path: Path) -> None:
-    result, final = run("kv", FAULTS["all"], programs, tmp_path)
+def test_a_store_under_all_faults(rung: Rung, programs: Programs, tmp_path: Path) -> None:
+    result, final = run(rung, "kv", FAULTS["all"], programs, tmp_path)
     check_nothing_wrong(result)
     check_frames(result, final)
     assert final["drops"]["udp"] + final["drops"]["ip"] > 0
@@ -98,20 +104,17 @@ def check_frames(result: dict[str, Any], final: dict[str, Any]) -> None:
 
 
 def run(
-    service: str, faults: str, programs: Programs, folder: Path
+    rung: Rung, service: str, faults: str, programs: Programs, folder: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The generator's result and the server's last words."""
-    for name in (f"nm-dpdk-{service}", "nm-load-vhost"):
-        if (reason := build.why_not(name)) is not None:
-            pytest.skip(reason)
+    skip_where_missing(rung, service, programs)
     socket = folder / "vhost"
     load = [str(programs("nm-load-vhost")), "--socket", str(socket), "--source", "10.0.0.1"]
     load += ["--target", f"{SERVER}:{PORT}", "--service", service, "--checksums", *LOAD]
-    server = [str(programs(f"nm-dpdk-{service}")), "--listen", f"{SERVER}:{PORT}"]
-    server += ["--allow", "10.0.0.0/8", *RUNG.options(), "--", *eal(), *virtio_user(RUNG, socket)]
+    command = server(rung, service, programs, socket, ["--allow", "10.0.0.0/8"])
     with started([*load, "--faults", faults]) as generator:
         wait_for(socket, generator)
-        with started(server) as dut:
+        with started(command) as dut:
             said, _ = generator.communicate(timeout=END_S)
             assert generator.returncode == 0, said
             dut.terminate()

@@ -1,12 +1,13 @@
 """The checks can fail: against a service that lies, the generator finds every lie, and no other.
 
-The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie at SIGUSR2,
-which it gets when the generator says that the measured time has begun, and logs what it does. What
-the generator counted must be exactly what the log says. The time-out is longer than in a trial:
-here a program that the machine held up for 100 ms must not look like a lie.
+The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie when it is told
+to, which is when the generator says that the measured time has begun, and keeps account of what it
+does. What the generator counted must be exactly that. The time-out is longer than in a trial: here
+a program that the machine held up for 100 ms must not look like a lie.
 
-The same holds on the sockets and on virtio-user, where the generator works in the server's own
-buffers.
+The same holds on the sockets and on vhost-user, where the generator works in the server's own
+buffers. A Linux program is told by a signal, and writes a log. An image knows neither: it is told,
+and asked, in its memory (tests/c/liar/liar_image.c).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,41 +24,73 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framed import PORT, SERVER, eal, started, virtio_user, wait_for
+from framed import PORT, SERVER, SERVER_MAC, eal, started, virtio_user, wait_for
 
 from nearmetal import rungs
-from nearmetal.build import build, why_not
+from nearmetal.build import TENDER, build, why_not
+from nearmetal.places import ukp
 
 TIMEOUT_MS = 400
 REQUESTS = 1_000_000
 KEYS = 50_000
 SERVER_S = 30.0
+SERVES = ["--listen", f"{SERVER}:{PORT}", "--memory", "64MiB", "--allow", "10.0.0.0/8"]
 
-Measure = Callable[[Path, int], dict[str, Any]]
+KINDS = ("none", "flip", "drop", "double", "delay", "ignore", "stale")  # enum lie, liar.h
+
+Lies = Counter[str]
+Measure = Callable[[Path, int], tuple[dict[str, Any], Lies]]
 
 
-def on_sockets(log: Path, seed: int) -> dict[str, Any]:
+def on_sockets(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
     """nm-mmsg-liar on loopback; joined replies must come apart right."""
+    log = folder / "lies.jsonl"
     command = [program("nm-mmsg-liar"), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
     with liar([*command, "--segment"], log, seed) as server:
         generator = [program("nm-load"), "--target", ready(server)["listen"]]
         with started([*generator, *options(seed)]) as load:
-            return measure(server, load)
+            result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
+    return result, logged(log)
 
 
-def on_vhost_user(log: Path, seed: int) -> dict[str, Any]:
+def on_virtio_user(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
     """nm-dpdk-liar on virtio-user, which connects to the generator."""
     if (reason := why_not("nm-dpdk-kv")) is not None:
         pytest.skip(reason)
-    rung, socket = rungs.find("host-dpdk"), log.parent / "vhost"
-    generator = [program("nm-load-vhost"), "--socket", str(socket), "--source", "10.0.0.1"]
-    generator += ["--target", f"{SERVER}:{PORT}"]
-    command = [program("nm-dpdk-liar"), "--listen", f"{SERVER}:{PORT}", "--memory", "64MiB"]
-    command += ["--allow", "10.0.0.0/8", "--", *eal(), *virtio_user(rung, socket)]
-    with started([*generator, *options(seed)]) as load:
-        wait_for(socket, load)
-        with liar(command, log, seed) as server:
-            return measure(server, load)
+    rung, log = rungs.find("host-dpdk"), folder / "lies.jsonl"
+    command = [program("nm-dpdk-liar"), *SERVES, "--", *eal(), *virtio_user(rung, folder / "vhost")]
+    with on_vhost_user(folder, seed) as load, liar(command, log, seed) as server:
+        result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
+    return result, logged(log)
+
+
+def on_netdev(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    return in_an_image("ukp-netdev", folder, seed)
+
+
+def on_lwip(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    return in_an_image("ukp-lwip", folder, seed)
+
+
+def in_an_image(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    """nm-ukp-<datapath>-liar, with its tender."""
+    if os.geteuid() != 0:
+        pytest.skip("the memory of an image's process is root's to read")
+    rung = rungs.find(name)
+    image = f"nm-ukp-{rung.datapath}-liar"
+    built = build([image, TENDER], variant="sanitize").programs
+    if image not in built:
+        pytest.skip(why_not(f"nm-ukp-{rung.datapath}-kv") or f"{image} is not in this build")
+    path = Path(built[image].path)
+    own = ukp.arguments(rung, path, folder / "vhost", SERVER_MAC)
+    command = [built[TENDER].path, *SERVES, *rung.options(), *own]
+    with on_vhost_user(folder, seed) as load, started(command) as tender:
+        memory = Memory(path, ready(tender)["pid"])
+        result = measure(lambda: memory.lie(seed), load)
+        lies = memory.lies()
+        tender.terminate()
+        tender.communicate(timeout=SERVER_S)
+    return result, lies
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -64,13 +98,13 @@ def on_vhost_user(log: Path, seed: int) -> dict[str, Any]:
     "measured",
     [
         pytest.param(on_sockets, id="host-mmsg", marks=pytest.mark.rung("host-mmsg")),
-        pytest.param(on_vhost_user, id="host-dpdk", marks=pytest.mark.rung("host-dpdk")),
+        pytest.param(on_virtio_user, id="host-dpdk", marks=pytest.mark.rung("host-dpdk")),
+        pytest.param(on_netdev, id="ukp-netdev", marks=pytest.mark.rung("ukp-netdev")),
+        pytest.param(on_lwip, id="ukp-lwip", marks=pytest.mark.rung("ukp-lwip")),
     ],
 )
 def test_the_generator_finds_exactly_the_lies(measured: Measure, seed: int, tmp_path: Path) -> None:
-    log = tmp_path / "lies.jsonl"
-    result = measured(log, seed)
-    lies = Counter(json.loads(line)["lie"] for line in log.read_text().splitlines())
+    result, lies = measured(tmp_path, seed)
     print({name: value for name, value in result.items() if name != "latency"}, lies)
 
     for kind in ("flip", "drop", "double", "delay", "ignore", "stale"):
@@ -84,6 +118,49 @@ def test_the_generator_finds_exactly_the_lies(measured: Measure, seed: int, tmp_
     assert result["duplicate"] == lies["double"]
     assert result["unexpected_miss"] == 0
     assert result["unmatched"] == 0
+
+
+class Memory:
+    """What a liar in an image is told, and what it tells, by the names of its symbols."""
+
+    def __init__(self, image: Path, pid: int) -> None:
+        said = subprocess.run(["nm", image], capture_output=True, text=True, check=True).stdout
+        self._at = {name: int(at, 16) for at, _, name in map(str.split, said.splitlines())}
+        self._file = Path(f"/proc/{pid}/mem")
+
+    def lie(self, seed: int) -> None:
+        """struct liar_settings: what it lies by, then that it shall."""
+        with self._file.open("r+b", buffering=0) as memory:
+            for offset, value in ((0, seed), (8, TIMEOUT_MS * 1_000_000)):
+                memory.seek(self._at["liar_settings"] + offset)
+                memory.write(struct.pack("<Q", value))
+            memory.seek(self._at["liar_settings"] + 16)
+            memory.write(struct.pack("<I", 1))
+
+    def lies(self) -> Lies:
+        """What is still held is never sent: the generator is gone."""
+        with self._file.open("rb", buffering=0) as memory:
+            memory.seek(self._at["liar_counts"])
+            counts = struct.unpack(f"<{len(KINDS)}Q", memory.read(8 * len(KINDS)))
+            memory.seek(self._at["liar_nb_held"])
+            (held,) = struct.unpack("<I", memory.read(4))
+        lies = Counter(dict(zip(KINDS, counts, strict=True)))
+        lies["drop"] += held
+        return lies
+
+
+def logged(log: Path) -> Lies:
+    return Counter(json.loads(line)["lie"] for line in log.read_text().splitlines())
+
+
+@contextmanager
+def on_vhost_user(folder: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
+    """A generator, once its socket is there."""
+    generator = [program("nm-load-vhost"), "--socket", str(folder / "vhost")]
+    generator += ["--source", "10.0.0.1", "--target", f"{SERVER}:{PORT}"]
+    with started([*generator, *options(seed)]) as load:
+        wait_for(folder / "vhost", load)
+        yield load
 
 
 @contextmanager
@@ -117,15 +194,16 @@ def options(seed: int) -> list[str]:
     return [*words, "--seed", str(seed), "--warmup", "0", "--time", "0"]
 
 
-def measure(server: subprocess.Popen[str], load: subprocess.Popen[str]) -> dict[str, Any]:
-    """Let the generator ask until it has sent enough; returns its result."""
+def measure(begin: Callable[[], None], load: subprocess.Popen[str]) -> dict[str, Any]:
+    """Let the generator ask until it has sent enough, of a liar that begins when it measures;
+    returns its result."""
     event: dict[str, Any] = {}
     sent = 0
     assert load.stdout is not None
     for line in load.stdout:
         event = json.loads(line)
         if event["event"] == "measuring":
-            server.send_signal(signal.SIGUSR2)
+            begin()
         sent += event["sent"] if event["event"] == "second" else 0
         if sent >= REQUESTS:
             load.send_signal(signal.SIGINT)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyroute2 import IPRoute
 
+from nearmetal.lab import netns
+from nearmetal.lab.journal import open_journal
+from nearmetal.lab.netns import Tap
 from nearmetal.lab.process import Child, ChildError, Where
 
 ANSWER_S = 10.0
@@ -134,3 +139,80 @@ def test_says_what_is_wrong(programs: Programs, tmp_path: Path) -> None:
         pytest.raises(ChildError, match=r"cannot listen at .*: No such file or directory"),
     ):
         child.event(ANSWER_S)
+
+
+# ---- a tap device ----
+
+
+@pytest.fixture
+def tap() -> Iterator[Tap]:
+    if os.geteuid() != 0:
+        pytest.skip("a tap device needs root")
+    with netns.tap(open_journal()) as device:
+        yield device
+
+
+def on_tap(programs: Programs, tmp_path: Path, iface: str) -> Child:
+    argv = [str(programs("nm-relay")), "--socket", str(tmp_path / "vhost")]
+    return Child([*argv, "--tap", iface], Where())
+
+
+@pytest.fixture
+def raw(tap: Tap) -> Iterator[socket.socket]:
+    """Every frame at the kernel's end of the device."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3)) as packets:
+        packets.settimeout(ANSWER_S)
+        packets.bind((tap.iface, 0))
+        yield packets
+
+
+def received(packets: socket.socket, frame: bytes) -> None:
+    """Others may be on their way: the kernel's own."""
+    while packets.recv(2000) != frame:
+        pass
+
+
+def test_a_tap_device_comes_back_turned_round(
+    programs: Programs, tmp_path: Path, tap: Tap, raw: socket.socket
+) -> None:
+    null = [str(programs("nm-null-vhost")), "--socket", str(tmp_path / "vhost"), "--ring", "256"]
+    with on_tap(programs, tmp_path, tap.iface) as relay:
+        relay.expect("ready", ANSWER_S)
+        with Child(null, Where()):
+            relay.expect("up", ANSWER_S)
+            for number, size in enumerate([42, 60, 1514] * 200):
+                sent = frame_of(size, number)
+                raw.send(sent)
+                received(raw, turned(sent))
+            ticks = cpu_ticks(relay.pid)
+            time.sleep(0.3)
+            assert cpu_ticks(relay.pid) - ticks < 10, "it spins"
+            final = relay.stop()[-1]
+    assert final["tx"] == final["rx"] >= 600 and final["dropped"] == 0
+
+
+def test_a_tap_device_that_goes_ends_the_relay(
+    programs: Programs, tmp_path: Path, tap: Tap
+) -> None:
+    with on_tap(programs, tmp_path, tap.iface) as relay:
+        relay.expect("ready", ANSWER_S)
+        with IPRoute() as route:
+            route.link("del", ifname=tap.iface)
+        assert relay.event(ANSWER_S)["event"] == "final"
+        with pytest.raises(ChildError, match="exit code 1: nm-relay: the device that carried"):
+            relay.event(ANSWER_S)
+
+
+def test_says_what_is_wrong_with_a_tap_device(programs: Programs, tmp_path: Path, tap: Tap) -> None:
+    with on_tap(programs, tmp_path, tap.iface) as relay:
+        relay.expect("ready", ANSWER_S)
+        for name, reason in (
+            ("nm-nowhere", "there is none of that name"),
+            ("lo", "it is no tap device"),
+            (tap.iface, "somebody else has it"),
+        ):
+            with (
+                on_tap(programs, tmp_path, name) as child,
+                pytest.raises(ChildError, match=f"the tap device {name}: {reason}"),
+            ):
+                child.event(ANSWER_S)

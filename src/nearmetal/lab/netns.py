@@ -46,6 +46,16 @@ class Wire:
     subnet: str
 
 
+@dataclass(frozen=True)
+class Tap:
+    """A tap device of this machine's own namespace; a program holds its other end."""
+
+    iface: str
+    addr: str
+    peer_addr: str  # for whoever answers at the other end
+    subnet: str
+
+
 @contextmanager
 def veth(journal: Journal) -> Iterator[Wire]:
     """Bring the pair up; taken down in reverse."""
@@ -84,6 +94,23 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
         _configure(tg, subnet.prefixlen)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
         yield Wire(sut, tg, str(subnet))
+
+
+@contextmanager
+def tap(journal: Journal) -> Iterator[Tap]:
+    """A tap device, up and with an address; it says nothing of its own accord."""
+    subnet = free_subnet()
+    made = Tap(f"nm-{os.getpid()}-tap", str(subnet[2]), str(subnet[1]), str(subnet))
+    with journal.holds("link", made.iface):
+        with IPRoute() as route:
+            route.link("add", ifname=made.iface, kind="tuntap", mode="tap")
+            quiet = Path("/proc/sys/net/ipv6/conf") / made.iface / "disable_ipv6"
+            if quiet.exists():
+                quiet.write_text("1", encoding="ascii")
+            (index,) = route.link_lookup(ifname=made.iface)
+            route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
+            route.link("set", index=index, state="up")
+        yield made
 
 
 def neighbour(end: End, addr: str, mac: str) -> None:

@@ -223,17 +223,6 @@ class Child:
         return f"{self.name} {what}" + (f": {tail}" if tail else "")
 
 
-def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
-    """Resident memory, all of it: huge pages are counted apart (proc(5), status)."""
-    try:
-        status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    sizes = {line.split()[0]: int(line.split()[1]) for line in status.splitlines() if " kB" in line}
-    small = sizes.get("VmRSS:")
-    return None if small is None else (small + sizes.get("HugetlbPages:", 0)) * 1024
-
-
 def _parse(name: str, line: bytes) -> Event:
     try:
         event = json.loads(line)

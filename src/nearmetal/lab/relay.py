@@ -1,6 +1,6 @@
 """A host of our own on a server's vhost-user wire, made of frames: asks, and checks every answer.
 
-    with relay.started(argv, vhost_socket, unix_socket, Where()) as child:
+    with relay.started(argv, vhost_socket, ["--unix", unix_socket], Where()) as child:
         ...start the server...
         child.expect("up", START_S)
         with relay.Host(unix_socket, "10.0.0.100", 11211) as host:
@@ -50,10 +50,16 @@ class HostError(NearmetalError):
 
 @contextmanager
 def started(
-    argv: Sequence[str | Path], vhost: Path, unix: Path, where: Where, *, connect: bool = False
+    argv: Sequence[str | Path],
+    vhost: Path,
+    carrier: Sequence[str | Path],
+    where: Where,
+    *,
+    connect: bool = False,
 ) -> Iterator[Child]:
-    """A relay that waits for a server on `vhost` (or connects to it) and for us on `unix`."""
-    command = [*argv, "--socket", str(vhost), "--unix", str(unix)]
+    """A relay that waits for a server on `vhost` (or connects to it); `carrier`: --unix PATH, where
+    it waits for us, or --tap NAME, which it takes."""
+    command = [*argv, "--socket", str(vhost), *carrier]
     with Child([*command, "--connect"] if connect else command, where) as child:
         child.expect("ready", START_S)
         yield child

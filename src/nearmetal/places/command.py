@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nearmetal.rungs import Rung
+from nearmetal.topology import Topology
+
 
 @dataclass(frozen=True)
 class Command:
@@ -17,3 +20,16 @@ class Command:
     # How a poller tells its turns: counters lines on SIGUSR1, or testpmd's own words.
     turns: Literal["", "counters", "testpmd"] = ""
     answers_arp: bool = True
+
+
+def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> list[str]:
+    """Of a DUT of ours: it answers the generator's subnet and nobody else."""
+    argv = ["--listen", f"{topology.sut_addr}:{port}", "--memory", str(memory_bytes)]
+    for right in ("--allow", "--admin", "--trusted"):
+        argv += [right, topology.subnet]
+    argv += rung.options()
+    if rung.hugepages and topology.hugepages_bytes:
+        argv.append("--hugepages")
+    if topology.wire == "vhost-user":
+        argv.append("--poll")  # as testpmd does: while it is measured, it does not sleep
+    return argv

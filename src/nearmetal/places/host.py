@@ -6,7 +6,7 @@ import sys
 
 from nearmetal.build import Build, program_of
 from nearmetal.places import eal
-from nearmetal.places.command import Command
+from nearmetal.places.command import Command, options
 from nearmetal.rungs import Rung, Service
 from nearmetal.topology import Topology
 
@@ -14,18 +14,10 @@ from nearmetal.topology import Topology
 def command(
     rung: Rung, service: Service, build: Build, topology: Topology, memory_bytes: int, port: int
 ) -> Command:
-    """The server, answering the generator's subnet and nobody else."""
-    argv = [*_program(rung, service, build), "--listen", f"{topology.sut_addr}:{port}"]
-    argv += ["--memory", str(memory_bytes)]
-    for right in ("--allow", "--admin", "--trusted"):
-        argv += [right, topology.subnet]
-    argv += rung.options()
+    """The server."""
+    argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
     if topology.directory is None:
         return Command(tuple(argv), says_ready=True)
-    if rung.hugepages and topology.hugepages_bytes:
-        argv.append("--hugepages")
-    if topology.wire == "vhost-user":
-        argv.append("--poll")  # as testpmd does: while it is measured, it does not sleep
     argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(rung, topology, topology.socket)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
     if topology.wire == "pvp":
@@ -36,4 +28,4 @@ def command(
 def _program(rung: Rung, service: Service, build: Build) -> list[str]:
     if rung.datapath == "py":
         return [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
-    return build.programs[program_of(rung.name, rung.datapath, service)].argv()
+    return build.programs[program_of(rung, service)].argv()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nearmetal.labels import MEMCACHED_WIRE, across_wires
+from nearmetal.report.comparisons import comparisons, sentence
 from nearmetal.report.words import UNKNOWN, at, count, loss, microseconds, name
 from nearmetal.rows import Row
 from nearmetal.stats import MEMCACHED_RUNG
 from nearmetal.sweep import Axis
-
-TESTPMD = "testpmd"
 
 
 def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
@@ -19,7 +18,7 @@ def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
     if axis in ("keys", "window"):
         found = list(_along(ok, axis))
     else:
-        found = [*_over_memcached(ok), *_over_testpmd(ok)]
+        found = [*_over_memcached(ok), *map(sentence, comparisons(ok))]
     found += [_at_load(row) for row in ok if row.loop == "open"]
     bad = [name(row) for row in rows if row.status == "failed"]
     return [*found, f"Failed: {', '.join(bad)}."] if bad else found
@@ -39,20 +38,6 @@ def _over_memcached(rows: Sequence[Row]) -> Iterator[str]:
             f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "
             f"by rate{floor}{wires}."
         )
-
-
-def _over_testpmd(rows: Sequence[Row]) -> Iterator[str]:
-    """Rows of testpmd's wire against what it merely bounces."""
-    closed = [row for row in rows if row.loop == "closed" and row.replies_per_s.median]
-    base = next((row for row in closed if row.rung == TESTPMD), None)
-    if base is None:
-        return
-    for row in closed:
-        if row.place != "reference" and (row.wire, row.point) == (base.wire, base.point):
-            ratio = (row.replies_per_s.median or 0.0) / (base.replies_per_s.median or 1.0)
-            bound = [name(each) for each in (row, base) if each.generator_bound]
-            floor = f" (a floor: the rate of {' and '.join(bound)})" if bound else ""
-            yield f"{name(row)} answers {ratio:.2f} times what testpmd bounces{floor}."
 
 
 def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:

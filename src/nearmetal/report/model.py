@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nearmetal.report.comparisons import Comparison, comparisons
 from nearmetal.report.folder import Facts, Folder
 from nearmetal.rows import Row
 from nearmetal.samples import Frozen
@@ -26,19 +27,22 @@ class Report(Frozen):
     finished_utc: str | None
     topology: Facts
     build: Facts
+    comparisons: tuple[Comparison, ...]
 
 
 def make(folder: Folder) -> Report:
     """Samples to rows, beside the facts of their run."""
+    found = rows(folder.setting(), folder.samples)
     return Report(
         run=folder.name,
         spec=folder.spec,
         machine=folder.machine,
         partial=folder.state.partial,
         reason=folder.state.reason,
-        rows=rows(folder.setting(), folder.samples),
+        rows=found,
         started_utc=folder.state.started_utc,
         finished_utc=folder.state.finished_utc,
         topology=folder.topology,
         build=folder.build,
+        comparisons=tuple(comparisons(found)),
     )

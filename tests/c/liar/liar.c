@@ -4,26 +4,20 @@
  * only.
  *
  * The linker's --wrap leads serve.c's service_handle_burst here; the real one is called from here.
- * From SIGUSR2 on, of the replies to the generator's requests one in 10,000 has a byte flipped
+ * Once told to, of the replies to the generator's requests one in 10,000 has a byte flipped
  * behind its frame, and one in 1,000 each is dropped, doubled, or delayed past the generator's
  * time-out; one SET in 1,000 is answered STORED and not carried out. At most one lie a request, and
  * none about an answer that an ignored SET has made stale.
  *
  * A delayed reply is kept here and goes out beside the reply to a later request of its source; when
- * none comes in time it is never sent, and logged as dropped. The log has a line for each lie, and
- * one for each GET answered with an older version than was acknowledged ("stale").
- *
- * Environment: NEARMETAL_LIAR_LOG (file), _SEED, _TIMEOUT_MS (the time-out of the generator).
+ * none comes in time it is never sent, and counts as dropped. Each lie is told to the program that
+ * this is in (liar.h), and so is each GET answered with an older version than was acknowledged.
  */
 #include <assert.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "format.h"
-#include "random.h"
+#include "liar.h"
 #include "service.h"
 
 #define KEYS_MAX (1u << 22)
@@ -36,8 +30,6 @@
 #define GIVE_UP_TIMEOUTS 6u /* from 1 to 11 time-outs after its request left */
 /* A request can draw its own reply twice, and each held one goes out once. */
 #define QUEUE_MAX (SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX + SERVICE_BURST_MAX + HELD_MAX)
-
-enum lie { LIE_NONE, LIE_FLIP, LIE_DROP, LIE_DOUBLE, LIE_DELAY, LIE_IGNORE };
 
 /* What a request of the generator asks; known is false for any other. */
 struct asked {
@@ -62,9 +54,6 @@ struct held {
 };
 
 struct liar {
-    FILE *log;
-    uint64_t timeout_ns;
-    struct random random;
     uint32_t acked[KEYS_MAX]; /* version last acknowledged; 0: none */
     struct message inner[SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX];
     struct message queue[QUEUE_MAX]; /* to be handed out: [queue_head, queue_end) */
@@ -74,7 +63,8 @@ struct liar {
 };
 
 static struct liar liar;
-static volatile sig_atomic_t lying;
+struct liar_settings liar_settings;
+uint32_t liar_nb_held;
 
 unsigned __real_service_handle_burst(struct service *service, uint64_t now_ns,
                                      struct request *requests, unsigned nb_requests,
@@ -83,69 +73,23 @@ unsigned __wrap_service_handle_burst(struct service *service, uint64_t now_ns,
                                      struct request *requests, unsigned nb_requests,
                                      struct reply *replies, unsigned nb_replies, bool *more);
 
-static void log_lie(const char *lie, uint32_t number)
-{
-    fprintf(liar.log, "{\"lie\":\"%s\",\"number\":%u}\n", lie, number);
-}
-
-static void lying_begin(int signal_number)
-{
-    (void)signal_number;
-    lying = 1;
-}
-
 static void held_give_up(struct held *held)
 {
     held->waits = false;
-    log_lie("drop", held->number);
+    liar_nb_held--;
+    liar_log(LIE_DROP, held->number);
 }
 
-static void liar_close(void)
+void liar_close(void)
 {
     for (; liar.held_head != liar.held_end; liar.held_head++)
         if (liar.held[liar.held_head % HELD_MAX].waits)
             held_give_up(&liar.held[liar.held_head % HELD_MAX]);
-    fclose(liar.log);
-}
-
-static const char *setting(const char *name)
-{
-    const char *value = getenv(name);
-
-    if (value == NULL) {
-        fprintf(stderr, "liar: %s is not set\n", name);
-        exit(2);
-    }
-    return value;
-}
-
-__attribute__((constructor)) static void liar_open(void)
-{
-    struct sigaction action = {.sa_handler = lying_begin};
-    const char *path = setting("NEARMETAL_LIAR_LOG");
-
-    liar.random.state = strtoull(setting("NEARMETAL_LIAR_SEED"), NULL, 10);
-    liar.timeout_ns = strtoull(setting("NEARMETAL_LIAR_TIMEOUT_MS"), NULL, 10) * 1000000;
-    liar.log = fopen(path, "w");
-    if (liar.log == NULL) {
-        perror(path);
-        exit(2);
-    }
-    sigaction(SIGUSR2, &action, NULL);
-    atexit(liar_close);
-}
-
-static uint64_t clock_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
 static bool one_in_a_thousand(void)
 {
-    return random_scale((uint32_t)random_next(&liar.random), 1000) == 0;
+    return random_scale((uint32_t)random_next(&liar_settings.random), 1000) == 0;
 }
 
 /* The value in `text`, behind its first line and before `tail` bytes; version 0: not ours. */
@@ -178,14 +122,14 @@ static struct asked request_parse(const struct request *request)
     if (asked.op == OP_SET)
         asked.version = value_version(text, len, 2, asked.number);
     asked.known = asked.op == OP_GET || asked.version != 0;
-    if (lying && asked.known && asked.op == OP_SET && one_in_a_thousand())
+    if (liar_settings.lying && asked.known && asked.op == OP_SET && one_in_a_thousand())
         asked.lie = LIE_IGNORE;
     return asked;
 }
 
 static enum lie lie_draw(void)
 {
-    uint32_t x = random_scale((uint32_t)random_next(&liar.random), 1000000);
+    uint32_t x = random_scale((uint32_t)random_next(&liar_settings.random), 1000000);
 
     if (x < PER_MILLION_FLIP)
         return LIE_FLIP;
@@ -215,6 +159,7 @@ static bool hold(const struct request *request, const struct asked *asked,
         return false;
     liar.held_end++;
     held->waits = true;
+    liar_nb_held++;
     held->since_ns = now_ns;
     held->source = request->source;
     held->number = asked->number;
@@ -230,15 +175,16 @@ static void held_release(const struct request *request, uint32_t index, uint64_t
         struct held *held = &liar.held[i % HELD_MAX];
         uint64_t age_ns = now_ns - held->since_ns;
 
-        if (age_ns < DELAY_TIMEOUTS * liar.timeout_ns)
+        if (age_ns < DELAY_TIMEOUTS * liar_settings.timeout_ns)
             break;
-        if (held->waits && age_ns > GIVE_UP_TIMEOUTS * liar.timeout_ns) {
+        if (held->waits && age_ns > GIVE_UP_TIMEOUTS * liar_settings.timeout_ns) {
             held_give_up(held);
         } else if (held->waits && held->source.port == request->source.port &&
                    memcmp(held->source.addr, request->source.addr, sizeof(held->source.addr)) ==
                        0) {
             held->waits = false;
-            log_lie("delay", held->number);
+            liar_nb_held--;
+            liar_log(LIE_DELAY, held->number);
             queue_add(index, held->data, held->len);
         }
         if (!held->waits && i == liar.held_head)
@@ -248,7 +194,7 @@ static void held_release(const struct request *request, uint32_t index, uint64_t
 
 static void flip(struct message *reply)
 {
-    uint64_t bits = random_next(&liar.random);
+    uint64_t bits = random_next(&liar_settings.random);
     uint32_t at = FRAME_BYTES + random_scale((uint32_t)bits, reply->len - FRAME_BYTES);
 
     reply->data[at] ^= (uint8_t)(1 + (bits >> 32) % 255);
@@ -257,13 +203,13 @@ static void flip(struct message *reply)
 /* Answers to GETs and SETs: what is stale, what is acknowledged, and which lie it will be. */
 static enum lie lie_choose(const struct asked *asked, const struct message *reply)
 {
-    enum lie lie = lying ? lie_draw() : LIE_NONE;
+    enum lie lie = liar_settings.lying ? lie_draw() : LIE_NONE;
 
     if (asked->op == OP_GET) {
         uint32_t version =
             value_version(reply->data + FRAME_BYTES, reply->len - FRAME_BYTES, 7, asked->number);
         if (version != 0 && (int32_t)(version - liar.acked[asked->number]) < 0) {
-            log_lie("stale", asked->number);
+            liar_log(LIE_STALE, asked->number);
             return LIE_NONE;
         }
     } else if (lie == LIE_NONE || lie == LIE_DOUBLE) {
@@ -276,8 +222,6 @@ static enum lie lie_choose(const struct asked *asked, const struct message *repl
 static void reply_pass(struct request *request, struct asked *asked, struct message *reply,
                        uint64_t now_ns)
 {
-    static const char *const names[] = {"none", "flip", "drop", "double", "delay", "ignore"};
-
     asked->lie = lie_choose(asked, reply);
     if (asked->lie == LIE_DELAY && hold(request, asked, reply, now_ns)) {
         request->drop = DROP_QUIET;
@@ -286,7 +230,7 @@ static void reply_pass(struct request *request, struct asked *asked, struct mess
     if (asked->lie == LIE_DELAY)
         asked->lie = LIE_DROP;
     if (asked->lie != LIE_NONE)
-        log_lie(names[asked->lie], asked->number);
+        liar_log(asked->lie, asked->number);
     if (asked->lie == LIE_DROP) {
         request->drop = DROP_QUIET;
         return;
@@ -306,7 +250,7 @@ static void ignored_pass(struct request *request, const struct asked *asked, uin
     stored[0] = (uint8_t)(asked->id >> 8);
     stored[1] = (uint8_t)asked->id;
     liar.acked[asked->number] = asked->version;
-    log_lie("ignore", asked->number);
+    liar_log(LIE_IGNORE, asked->number);
     queue_add(index, stored, sizeof(stored));
     request->drop = DROP_NONE;
 }
@@ -342,7 +286,7 @@ static void burst_pass(struct service *service, uint64_t now_ns, struct request 
                        unsigned nb_requests)
 {
     struct asked asked[SERVICE_BURST_MAX];
-    uint64_t clock_ns = clock_now_ns();
+    uint64_t clock_ns = liar_now_ns();
     unsigned nb_inner, next = 0;
 
     for (unsigned i = 0; i < nb_requests; i++) {

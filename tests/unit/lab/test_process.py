@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from nearmetal.lab import owner
-from nearmetal.lab.process import Child, ChildError, SilentError, Where, chain, rss_bytes
+from nearmetal.lab.memory import rss_bytes
+from nearmetal.lab.process import Child, ChildError, SilentError, Where, chain
 
 LONG_S = 20.0
 

@@ -33,6 +33,7 @@ MEMBERS = {
     "cpu_s_per_million": {"sut", "tg"},
     "resources": {
         "image_bytes", "rss_bytes", "store_budget_bytes", "start_ms", "syscalls_per_million",
+        "store_rss_bytes", "tender_image_bytes", "tender_rss_bytes",
     },
 }  # fmt: skip
 

@@ -1,0 +1,85 @@
+"""Pairs of rows that answer a question together: one over the other, by rate and by cycles.
+
+A rate that is a floor makes a ratio one-sided: above, it is at least this; below, at most; with
+both, only the cycles tell. Rows of different wires carry the difference of the wires too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nearmetal.report.words import name
+from nearmetal.rows import Row
+from nearmetal.samples import Frozen
+
+TESTPMD = "testpmd echo"
+
+# What the steps are about: the ring without DPDK, a store against a bare echo, a stack against
+# the kernel's, a stack against none.
+PAIRS = (
+    ("ukp-netdev echo", "host-dpdk echo"),
+    ("ukp-netdev kv", "host-dpdk kv"),
+    ("ukp-lwip kv", "host-sock kv"),
+    ("ukp-lwip echo", "ukp-netdev echo"),
+)
+
+
+class Comparison(Frozen):
+    """One row over another of the same run and point."""
+
+    row: str
+    over: str
+    by_rate: float
+    by_busy_cycles: float | None  # busy cycles per reply: less than 1 is cheaper
+    floors: tuple[str, ...]  # of the two, those whose rate is a floor
+    wires: tuple[str, ...]  # one, or the row's and the other's
+
+
+def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
+    """PAIRS, and every row of ours on testpmd's wire over what that merely bounces."""
+    closed = {
+        name(row): row
+        for row in rows
+        if row.status == "ok" and row.loop == "closed" and row.replies_per_s.median
+    }
+    known = [pair for pair in PAIRS if {*pair} <= {*closed}]
+    pairs = [(closed[above], closed[below]) for above, below in known]
+    base = closed.get(TESTPMD)
+    if base is not None:
+        ours = (row for row in closed.values() if row.place != "reference")
+        pairs += [(row, base) for row in ours if (row.wire, row.point) == (base.wire, base.point)]
+    for row, over in pairs:
+        yield _compare(row, over)
+
+
+def sentence(found: Comparison) -> str:
+    """The same in words."""
+    does = "testpmd bounces" if found.over == TESTPMD else f"{found.over} does"
+    times = f"{_side(found)}{found.by_rate:.2f} times what {does}"
+    cycles = ""
+    if found.by_busy_cycles is not None:
+        cycles = f", for {found.by_busy_cycles:.2f} times its busy cycles per reply"
+    both = " (both rates are floors: the cycles tell)" if len(found.floors) > 1 else ""
+    wires = f", each on its own wire ({', '.join(found.wires)})" if len(found.wires) > 1 else ""
+    return f"{found.row} answers {times}{cycles}{wires}{both}."
+
+
+def _side(found: Comparison) -> str:
+    """Of a ratio with one floor in it."""
+    if len(found.floors) != 1:
+        return ""
+    return "at least " if found.floors[0] == found.row else "at most "
+
+
+def _compare(row: Row, over: Row) -> Comparison:
+    rate, base = row.replies_per_s.median, over.replies_per_s.median
+    assert rate and base
+    ours, theirs = row.busy_cycles_per_reply, over.busy_cycles_per_reply
+    return Comparison(
+        row=name(row),
+        over=name(over),
+        by_rate=rate / base,
+        by_busy_cycles=ours / theirs if ours is not None and theirs else None,
+        floors=tuple(name(each) for each in (row, over) if each.generator_bound),
+        wires=tuple(dict.fromkeys((row.wire, over.wire))),
+    )

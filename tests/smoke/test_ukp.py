@@ -1,0 +1,326 @@
+"""A unikernel as a process, served on a tap device, and what happens when one of its parts is
+killed: the generator, the tender, or the process that answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from nearmetal import build, rungs
+from nearmetal.client import Client
+from nearmetal.lab.process import Child, ChildError, Event, Where
+from nearmetal.places import ukp
+from nearmetal.rungs import RUNGS, Rung
+
+NEARMETAL = [sys.executable, "-m", "nearmetal"]
+SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
+SAY_S = 30.0  # longest wait for a line
+GONE_S = 10.0
+RUN_S = 300.0
+LOAD = ["--keys", "2000", "--window", "64", "--warmup", "0", "--time", "0", "--stay"]
+BUSY = "another run has this machine"
+SPEC = """
+window = 16
+rounds = 1
+measured_s = 20.0
+rungs = ["{rung}:kv"]
+[workload]
+keys = 1_000
+flows = 4
+"""
+
+Programs = Callable[[str], Path]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(rung.name, id=rung.name, marks=pytest.mark.rung(rung.name))
+        for rung in RUNGS
+        if rung.place == "ukp"
+    ]
+)
+def rung(request: pytest.FixtureRequest, programs: Programs) -> Rung:
+    found = rungs.find(request.param)
+    name = build.program_of(found, "kv")
+    reason = build.why_not(name)
+    if reason is None and found.datapath == "lwip":
+        with suppress(AssertionError):
+            programs(name)
+            return found
+        reason = f"{name} is not in this build"
+    if reason is not None:
+        pytest.skip(reason)
+    return found
+
+
+# ---- killed and started again ----
+
+
+@dataclass(frozen=True)
+class Both:
+    """Generator and tender on one socket, as programs that can be started."""
+
+    rung: Rung
+    programs: Programs
+    folder: Path
+
+    @contextmanager
+    def generator(self) -> Iterator[Child]:
+        argv = [self.programs("nm-load-vhost"), "--socket", self.folder / "vhost"]
+        argv += ["--source", SOURCE, "--target", f"{SERVER}:11211", "--service", "kv", *LOAD]
+        with Child(argv, Where()) as child:
+            yield child
+
+    @contextmanager
+    def tender(self) -> Iterator[tuple[Child, int]]:
+        """And the process that answers."""
+        image = self.programs(build.program_of(self.rung, "kv"))
+        argv = [str(self.programs(build.TENDER)), "--listen", f"{SERVER}:11211"]
+        argv += ["--memory", "8MiB", "--allow", "10.0.0.0/8", *self.rung.options()]
+        argv += ukp.arguments(self.rung, image, self.folder / "vhost", MAC)
+        with Child(argv, Where()) as child:
+            ready = until(child, "ready")
+            assert ready["tender_pid"] == child.pid != ready["pid"]
+            yield child, ready["pid"]
+
+
+@pytest.fixture
+def both(rung: Rung, programs: Programs, tmp_path: Path) -> Both:
+    return Both(rung, programs, tmp_path)
+
+
+def until(child: Child, name: str) -> Event:
+    """The next line of that name; others are passed over."""
+    while (event := child.event(SAY_S))["event"] != name:
+        pass
+    return event
+
+
+def answered(generator: Child) -> None:
+    """Traffic flows: a second of it had answers, and none was wrong."""
+    while (event := until(generator, "second"))["answered"] == 0:
+        pass
+    assert event["wrong"] == 0
+
+
+def ledger(generator: Child) -> Event:
+    """Its result: every request is accounted for."""
+    result = generator.stop(SAY_S)[-1]
+    assert result["event"] == "result"
+    assert result["sent"] == result["answered"] + result["wrong"] + result["lost"]
+    assert result["wrong"] == 0
+    return result
+
+
+def gone(pid: int) -> None:
+    deadline = time.monotonic() + GONE_S
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"{pid} is still there"
+        time.sleep(0.01)
+
+
+def test_the_generator_is_killed(both: Both) -> None:
+    with both.generator() as first, both.tender() as (tender, _):
+        answered(first)
+        os.kill(first.pid, signal.SIGKILL)
+        assert tender.event(SAY_S) == {"event": "down"}
+        with both.generator() as second:
+            assert tender.event(SAY_S) == {"event": "up"}
+            answered(second)
+            ledger(second)
+        final = tender.stop()[-1]
+    assert final["event"] == "final"
+    assert final["received"] == sum(final["drops"].values())
+
+
+def test_the_tender_is_killed(both: Both) -> None:
+    """What answers goes with it; the next one is met by the same generator."""
+    with both.generator() as generator:
+        with both.tender() as (tender, pid):
+            answered(generator)
+            os.kill(tender.pid, signal.SIGKILL)
+            gone(pid)
+        until(generator, "down")
+        with both.tender() as (tender, _):
+            until(generator, "up")
+            answered(generator)
+            result = ledger(generator)
+            assert result["lost"] > 0  # what was on its way
+
+
+def test_the_process_that_answers_is_killed(both: Both) -> None:
+    """The tender says so and ends; the next one is met by the same generator."""
+    with both.generator() as generator:
+        with both.tender() as (tender, pid):
+            answered(generator)
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(ChildError) as ended:
+                until(tender, "never")
+            assert "nm-tender ended with exit code 1: nm-tender: " in str(ended.value)
+            assert "data process" in str(ended.value)
+        until(generator, "down")
+        with both.tender():
+            until(generator, "up")
+            answered(generator)
+            assert ledger(generator)["lost"] > 0
+
+
+def test_a_row_whose_process_is_killed_fails_with_the_reason(rung: Rung, tmp_path: Path) -> None:
+    spec, out = tmp_path / "spec.toml", tmp_path / "out"
+    spec.write_text(SPEC.format(rung=rung.name), encoding="utf-8")
+    command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
+    began = time.monotonic()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as bench:
+        image = build.program_of(rung, "kv")
+        kill_when_measured(bench, image)
+        assert bench.stderr is not None
+        said = bench.stderr.read().decode()
+    if BUSY in said:
+        pytest.skip(said.splitlines()[-1])
+    assert bench.returncode == 1, said
+    assert time.monotonic() - began < RUN_S
+    (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+    assert row["status"] == "failed"
+    assert "nm-tender ended with exit code 1" in row["reason"]
+    assert "data process" in row["reason"]
+
+
+def kill_when_measured(bench: subprocess.Popen[bytes], image: str) -> None:
+    """The image's process, a second after its generator came; with the corpus there is none."""
+    deadline = time.monotonic() + RUN_S
+    while bench.poll() is None and time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(bench.pid).children(recursive=True)
+            ages = {each.name(): time.time() - each.create_time() for each in family}
+            if ages.get("nm-load-vhost", 0.0) > 1.0:
+                for each in family:
+                    if image.startswith(each.name()):  # the kernel cuts a long one
+                        each.kill()
+                        return
+        time.sleep(0.05)
+
+
+# ---- served ----
+
+
+@dataclass(frozen=True)
+class Served:
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+    pid: int  # what answers
+
+    @property
+    def link(self) -> Path:
+        return Path(f"/sys/class/net/nm-{self.process.pid}-tap")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def serving(rung: Rung, *words: str) -> Iterator[Served]:
+    if os.geteuid() != 0:
+        pytest.skip("a tap device needs root")
+    command = [*NEARMETAL, "serve", rung.name, "--memory", "8MiB", *words]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline().split()
+            assert line[:3] == ["nearmetal:", rung.name, "on"], [*line, process.stderr.read()]
+            host, _, port = line[3].rstrip(",").partition(":")
+            yield Served(process, host, int(port), int(line[5]))
+        finally:
+            process.terminate()
+
+
+def ask(served: Served) -> None:
+    with Client(served.host, served.port, timeout_s=5) as client:
+        client.set("greeting", b"hello" * 200)
+        for _ in range(4):
+            assert client.append("greeting", b"hello" * 200)
+        assert client.get("greeting") == b"hello" * 1000  # several frames
+        assert client.stats()["curr_items"] == "1"
+
+
+def test_the_kernel_asks_through_a_tap_device(rung: Rung) -> None:
+    with serving(rung) as served:
+        ask(served)
+        assert served.link.exists()
+        family = served.family()
+        before = [sum(each.cpu_times()[:2]) for each in family]
+        time.sleep(1.0)
+        spent = [sum(each.cpu_times()[:2]) - was for each, was in zip(family, before, strict=True)]
+        assert max(spent) < 0.1, f"somebody is awake: {spent}"
+        served.process.send_signal(signal.SIGTERM)
+        out, _ = served.process.communicate(timeout=SAY_S)
+    assert served.process.returncode == 0
+    final = json.loads(out.splitlines()[-1])
+    drops = final["drops"]
+    assert final["received"] == sum(drops.values())
+    assert (drops["answered"], drops["udp"], drops["ip"]) == (7, 0, 0)  # sums were finished
+    assert drops["arp"] >= 1
+    assert not served.link.exists()
+    assert not [each for each in family if each.is_running()]
+
+
+def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
+    with serving(rung) as served:
+        family = served.family()
+        assert len(family) == 3, family  # relay, tender, image
+        served.process.kill()
+        served.process.communicate(timeout=SAY_S)
+    for each in family:
+        gone(each.pid)
+    clean = [*NEARMETAL, "clean"]
+    done = subprocess.run(clean, check=True, capture_output=True, text=True, timeout=SAY_S)
+    assert served.link.name in done.stdout
+    assert not served.link.exists()
+
+
+@pytest.mark.parametrize("part", ["nm-relay", "nm-tender", "nm-ukp"])
+def test_a_served_part_that_dies_is_one_line(rung: Rung, part: str) -> None:
+    with ExitStack() as stack:
+        served = stack.enter_context(serving(rung))
+        (victim,) = (each for each in served.family() if each.name().startswith(part))
+        victim.kill()
+        _, err = served.process.communicate(timeout=SAY_S)
+    assert served.process.returncode == 1
+    assert len(err.splitlines()) == 1, err
+    assert ("nm-relay" if part == "nm-relay" else "nm-tender") in err
+    assert not served.link.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--nic", "eth9", "--listen", "198.18.255.1:11211"], "try host-dpdk"),
+        (["--listen", "10.0.0.1:11211"], "tap device of its own"),
+    ],
+)
+def test_what_it_cannot_be_given_is_one_line(rung: Rung, words: list[str], said: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a tap device needs root")
+    done: Any = subprocess.run(
+        [*NEARMETAL, "serve", rung.name, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SAY_S,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and said in done.stderr
