@@ -72,6 +72,7 @@ u32_t sys_now(void)
     return (u32_t)(__builtin_ia32_rdtsc() / (hz / MS_PER_SECOND));
 }
 
+/* lwIP is through with it. What we are through with needs no word: it is made anew each time. */
 static void take_back(struct pbuf *pbuf)
 {
     (void)pbuf;
@@ -105,7 +106,6 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *pbuf, const
     __builtin_memcpy(request->source.addr + 8, &low, 8);
     request->source.port = port;
     request->drop = dp->verdict = DROP_NONE;
-    pbuf_free(pbuf);
 }
 
 /* From ip4_output_if: an IPv4 packet, which goes to who asked. */
@@ -319,7 +319,6 @@ static inline bool send_one(struct datapath *dp, struct frame *frame, uint32_t l
     udp_setflags(dp->pcb, dp->peer.with_checksum ? 0 : UDP_FLAGS_NOCHKSUM);
     (void)udp_sendto_if_src(dp->pcb, pbuf, &dp->peer.ip, dp->peer.port, &dp->netif,
                             &dp->netif.ip_addr);
-    pbuf_free(pbuf);
     return __builtin_expect(dp->is_sent, 1);
 }
 

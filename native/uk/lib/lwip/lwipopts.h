@@ -43,6 +43,7 @@
 /* Checked and made in software, each of them; which of them the wire vouches for is said per frame.
  */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
+#define LWIP_INLINE_IP_CHKSUM 1
 
 /* A frame is a pbuf that the glue owns. lwIP's own memory is for the answers that it makes itself,
  * one at a time: an ARP reply, or an ICMP error that is then not sent. */
