@@ -28,7 +28,6 @@
 #include "netif/ethernet.h"
 
 #include "burst.h"
-#include "turns.h"
 #include "usual.h"
 
 #define MS_PER_SECOND 1000u
@@ -180,18 +179,12 @@ static bool open_lwip(struct datapath *dp)
 const char *datapath_open(struct datapath **datapath, const struct datapath_config *config)
 {
     struct datapath *dp = &the_datapath;
-    uint8_t mac[6];
 
     *datapath = dp;
-    const char *error = net_check_listen(&config->listen);
-    if (error == NULL)
-        error = frames_open(&dp->burst.frames, config);
+    dp->listen = config->listen;
+    const char *error = burst_open(&dp->burst, &dp->net, &dp->turns, config);
     if (error != NULL)
         return error;
-    frames_mac(dp->burst.frames, mac);
-    net_open(&dp->net, mac, config->listen.addr + 12, config->listen.port);
-    dp->listen = config->listen;
-    turns_open(&dp->turns, config->poll, frames_tsc_hz(dp->burst.frames));
     dp->tick_tsc = dp->turns.turn_tsc;
     dp->tick_cycles = frames_tsc_hz(dp->burst.frames);
     return open_lwip(dp) ? NULL : "lwIP has no room for an interface and a port: too small a build";

@@ -7,14 +7,15 @@
  * spare leaves as a reply's further datagram, or stays and is lent again. A slot whose data is NULL
  * has no frame: it left. What the wire did not take comes back into its slot.
  *
- * Of a turn: burst_begin, burst_answer for each answer; then, once or more often, burst_lend,
- * burst_put_answers, burst_put for each reply, burst_send; at last burst_release.
+ * After burst_open, in each turn: burst_begin, burst_answer for each answer; then, once or more
+ * often, burst_lend, burst_put_answers, burst_put for each reply, burst_send; at last
+ * burst_release.
  */
 #ifndef NEARMETAL_BURST_H
 #define NEARMETAL_BURST_H
 
-#include "frames.h"
-#include "headers.h"
+#include "net.h"
+#include "turns.h"
 
 #define BURST_NOT_SENT UINT8_MAX
 
@@ -35,6 +36,22 @@ struct outgoing {
     struct frame list[2 * SERVICE_BURST_MAX];
     uint8_t position[SERVICE_BURST_MAX]; /* where reply i is in the list, or BURST_NOT_SENT */
 };
+
+/* Open the frames, and what every datagram datapath over them begins with. */
+static inline const char *burst_open(struct burst *burst, struct net *net, struct turns *turns,
+                                     const struct datapath_config *config)
+{
+    uint8_t mac[6];
+    const char *error = net_check_listen(&config->listen);
+    if (error == NULL)
+        error = frames_open(&burst->frames, config);
+    if (error != NULL)
+        return error;
+    frames_mac(burst->frames, mac);
+    net_open(net, mac, config->listen.addr + 12, config->listen.port);
+    turns_open(turns, config->poll, frames_tsc_hz(burst->frames));
+    return NULL;
+}
 
 /* So many frames are in rx. */
 static inline void burst_begin(struct burst *burst, unsigned nb_rx)

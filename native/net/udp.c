@@ -7,7 +7,6 @@
  * their drop reason set; the answers to ARP and ICMP among them leave with the burst's replies.
  */
 #include "burst.h"
-#include "turns.h"
 #include "usual.h"
 
 struct datapath {
@@ -22,20 +21,10 @@ struct datapath {
 const char *datapath_open(struct datapath **datapath, const struct datapath_config *config)
 {
     static struct datapath udp;
-    struct datapath *dp = &udp;
-    uint8_t mac[6];
 
-    *datapath = dp;
-    const char *error = net_check_listen(&config->listen);
-    if (error == NULL)
-        error = frames_open(&dp->burst.frames, config);
-    if (error != NULL)
-        return error;
-    frames_mac(dp->burst.frames, mac);
-    net_open(&dp->net, mac, config->listen.addr + 12, config->listen.port);
-    dp->listen = config->listen;
-    turns_open(&dp->turns, config->poll, frames_tsc_hz(dp->burst.frames));
-    return NULL;
+    *datapath = &udp;
+    udp.listen = config->listen;
+    return burst_open(&udp.burst, &udp.net, &udp.turns, config);
 }
 
 struct source datapath_listen(const struct datapath *dp)
