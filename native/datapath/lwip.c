@@ -79,6 +79,8 @@ static void take_back(struct pbuf *pbuf)
 
 static inline struct pbuf *lend(uint8_t *data, uint32_t len)
 {
+    if (__builtin_expect(data < (uint8_t *)(&lent + 1), 0))
+        __builtin_trap(); /* linked or placed wrongly: no reply would ever get its headers */
     lent.custom_free_function = take_back;
     return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_RAM, &lent, data, FRAME_BYTES_MAX);
 }
