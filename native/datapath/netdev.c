@@ -43,7 +43,8 @@
 _Static_assert(HEADER_OFFSET + ROOM_BYTES <= STRIDE_BYTES, "a room fits its buffer");
 _Static_assert(STRIDE_BYTES % LINE_BYTES == 0 && STRIDE_BYTES / LINE_BYTES % 2 == 1, "odd lines");
 
-const char datapath_name[] = "netdev";
+/* Where lwip stands on it, that is the datapath. */
+__attribute__((weak)) const char datapath_name[] = "netdev";
 
 /* What a descriptor says, and whether the device has it. Ours, so that nothing that the device may
  * have written there is believed. */

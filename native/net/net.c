@@ -5,6 +5,20 @@
 #include "checksum.h"
 #include "usual.h"
 
+const char *net_check_listen(const struct source *listen)
+{
+    static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+    uint8_t first = listen->addr[12];
+    if (__builtin_memcmp(listen->addr, mapped_prefix, sizeof(mapped_prefix)) != 0)
+        return "--listen: a frame datapath speaks IPv4 only; give an IPv4 address";
+    if (first == 0 || first == 127 || first >= 224)
+        return "--listen: give the IPv4 address that this server is to have on the wire, as "
+               "10.0.0.2:11211";
+    if (listen->port == 0)
+        return "--listen: a frame datapath cannot choose a port; give one";
+    return NULL;
+}
+
 static bool same_mac(const uint8_t *a, const uint8_t *b)
 {
     return checksum_load(a, 6) == checksum_load(b, 6);
@@ -97,11 +111,9 @@ void net_udp_checksum_set(uint8_t *frame, uint32_t udp_bytes)
     udp->checksum = checksum != 0 ? checksum : 0xffff; /* 0 would say "none" (RFC 768) */
 }
 
-/* A request for our address by a sender that may be answered: not gratuitous or spoofed (from our
- * own address), not from a group. An all-zero sender address is a probe (RFC 5227, 1.1), which
- * must be answered. */
-static bool arp_asks_for_us(const struct net *net, const struct arp_packet *arp)
+bool net_arp_asks_for_us(const struct net *net, const uint8_t *frame)
 {
+    const struct arp_packet *arp = (const struct arp_packet *)(frame + FRAME_NETWORK_OFFSET);
     return arp->hardware_type == swap16(ARP_HARDWARE_ETHERNET) &&
            arp->protocol_type == swap16(ETHER_TYPE_IPV4) && arp->hardware_bytes == 6 &&
            arp->protocol_bytes == 4 && arp->operation == swap16(ARP_REQUEST) &&
@@ -114,7 +126,7 @@ static bool answer_arp(const struct net *net, struct frame *frame)
 {
     struct ether_header *ether = (struct ether_header *)frame->data;
     struct arp_packet *arp = (struct arp_packet *)(frame->data + FRAME_NETWORK_OFFSET);
-    if (!arp_asks_for_us(net, arp))
+    if (!net_arp_asks_for_us(net, frame->data))
         return false;
     arp->operation = swap16(ARP_REPLY);
     __builtin_memcpy(arp->target_mac, arp->sender_mac, 6);

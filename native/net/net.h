@@ -41,6 +41,9 @@ struct net {
     uint64_t reply_sum;              /* the same of their IPv4 header: part of its checksum */
 };
 
+/* NULL, or one sentence: why a server of frames cannot have this address. */
+const char *net_check_listen(const struct source *listen);
+
 /* The address that we answer for; addr is a unicast address. */
 void net_open(struct net *net, const uint8_t mac[6], const uint8_t addr[4], uint16_t port);
 
@@ -51,6 +54,11 @@ void net_open(struct net *net, const uint8_t mac[6], const uint8_t addr[4], uint
  */
 enum drop_reason net_receive(const struct net *net, struct frame *frame, struct request *request,
                              bool *answer);
+
+/* Is this ARP packet (the frame holds FRAME_ARP_BYTES) a request for our address by a sender that
+ * may be answered: not gratuitous or spoofed (from our own address), not from a group? An all-zero
+ * sender address is a probe (RFC 5227, 1.1), which must be answered. */
+bool net_arp_asks_for_us(const struct net *net, const uint8_t *frame);
 
 /* Is the UDP checksum of this sound request right? (It is not 0, and 40 + 8 <= frame's bytes.) */
 bool net_udp_checksum_is_right(const uint8_t *frame, uint32_t udp_bytes);

@@ -26,7 +26,7 @@ from nearmetal.lab import process
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
 from nearmetal.samples import Frozen
-from nearmetal.setup import files
+from nearmetal.setup import files, sources
 
 Variant = Literal["normal", "sanitize", "fuzz"]
 
@@ -95,21 +95,37 @@ def build(
     folder = build_dir(variant)
     meson = _meson()
     with _alone(folder):
-        if files.dpdk_wanted() and not _has_pkg("libdpdk"):
-            progress("fetching DPDK")
-            with contextlib.suppress(CannotRunError):  # told by each program that lacks it
-                files.provide("dpdk-testpmd")
+        everything = wanted is None or variant != "normal"
+        wanted = wanted if wanted is None else list(wanted)
+        _fetch(progress, lwip=everything or any(map(_has_lwip, wanted or ())))
         progress("configuring")
         _configure(meson, folder, variant)
         targets = _targets(folder)
-        everything = wanted is None or variant != "normal"
-        wanted = [*targets, "memcached", "python"] if wanted is None else list(wanted)
+        wanted = [*targets, "memcached", "python"] if wanted is None else wanted
         progress("compiling")
         names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
         if everything or names:
             _ninja(folder, ["all"] if everything else names)
         progress("describing")
         return _describe(folder, targets, wanted)
+
+
+def _fetch(progress: Callable[[str], None], *, lwip: bool) -> None:
+    """What is compiled, but comes as files. What cannot be had is told by each program that
+    lacks it."""
+    if files.dpdk_wanted() and not _has_pkg("libdpdk"):
+        progress("fetching DPDK")
+        with contextlib.suppress(CannotRunError):
+            files.provide("dpdk-testpmd")
+    if lwip and sources.found(sources.LWIP) is None:
+        progress("fetching lwIP's source")
+        with contextlib.suppress(CannotRunError):
+            sources.provide(sources.LWIP)
+
+
+def _has_lwip(program: str) -> bool:
+    """Whether a program is compiled from lwIP's source."""
+    return "-lwip-" in program
 
 
 def program_of(rung: Rung, service: str) -> str:
@@ -152,6 +168,8 @@ def why_not(program: str) -> str | None:
             return "no libbpf headers (package libbpf-dev)"
     if program.startswith("nm-dpdk-") or program == "nm-load-ethdev":
         return _without_dpdk()
+    if _has_lwip(program):
+        return sources.why_not(sources.LWIP)
     return None
 
 
@@ -193,7 +211,8 @@ def _environment(extra: dict[str, str]) -> dict[str, str]:
 
 def _configure(meson: list[str], folder: Path, variant: Variant) -> None:
     """Set the folder up once; ninja itself notices a changed meson.build."""
-    environment, options = _VARIANTS[variant]
+    environment, fixed = _VARIANTS[variant]
+    options = [*fixed, f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
     stamp = folder / "nearmetal-setup"
     key = "\n".join([sys.executable, *options, *sorted(_optional())])
     if stamp.exists() and stamp.read_text() == key:
@@ -296,6 +315,8 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
 def _not_built(name: str) -> str:
     if "dpdk" in name and not _has_pkg("libdpdk"):
         return "DPDK is not installed, and its files could not be fetched"
+    if _has_lwip(name) and sources.found(sources.LWIP) is None:
+        return "lwIP's source is not here, and could not be fetched"
     return f"{name} is not in this build"
 
 

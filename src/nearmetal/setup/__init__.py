@@ -3,4 +3,5 @@
 setup.sh   system packages and the venv, in sh, because Python may not be there yet
 extras.py  the Python packages of a command, standard library only
 files.py   programs that come as files (memcached), without being installed
+sources.py the source of a library that comes as files (lwIP)
 """

@@ -69,12 +69,12 @@ def _stamp(program: str) -> Path:
 def _fetch(program: str, stamp: Path) -> None:
     """Fetch and unpack; the machine's package lists first, then fresh ones of our own."""
     private = cache_dir() / "apt"
-    config = _write_config(private)
+    config = write_config(private)
     reason = ""
     for lists in (Path("/var/lib/apt/lists"), private / "state" / "lists"):
         try:
             if lists.is_relative_to(private):
-                _apt(config, lists, "apt-get", "-q", "update")
+                apt(config, lists, "apt-get", "-q", "update")
             packages = _unpack(program, config, lists, private, stamp.parent)
         except CannotRunError as error:
             reason = str(error)
@@ -84,7 +84,7 @@ def _fetch(program: str, stamp: Path) -> None:
     raise CannotRunError(f"{program} is not installed and could not be fetched: {reason}")
 
 
-def _write_config(private: Path) -> Path:
+def write_config(private: Path) -> Path:
     """State of our own, and none of the machine's hooks; sources and keys stay the machine's."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (private / folder).mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _write_config(private: Path) -> Path:
 
 def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path) -> list[str]:
     """The package and every library it needs that the machine has not, side by side."""
-    text = _apt(
+    text = apt(
         config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", _PACKAGES[program]
     )
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
@@ -120,11 +120,11 @@ def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path
     debs = private / "debs"
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir()
-    _apt(config, lists, "apt-get", "-q", "download", *packages, folder=debs)
-    shown = _apt(config, lists, "apt-cache", "show", *packages)
+    apt(config, lists, "apt-get", "-q", "download", *packages, folder=debs)
+    shown = apt(config, lists, "apt-cache", "show", *packages)
     for deb in sorted(debs.glob("*.deb")):
         _check_hash(deb, shown)
-        _run(["dpkg-deb", "-x", str(deb), str(target)], target)
+        run(["dpkg-deb", "-x", str(deb), str(target)], target)
     shutil.rmtree(debs)
     _relocate(target)
     if not (target / "usr" / "bin" / program).exists():
@@ -156,12 +156,14 @@ def _check_hash(deb: Path, shown: str) -> None:
         raise CannotRunError(f"{deb.name} does not have the hash that the package index names")
 
 
-def _apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Path("/")) -> str:
+def apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Path("/")) -> str:
+    """Run one of apt's tools with a configuration and lists of our own."""
     command = [tool, "-c", str(config), "-o", f"Dir::State::lists={lists}", *arguments]
-    return _run(command, folder)
+    return run(command, folder)
 
 
-def _run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path) -> str:
+    """What it printed; where it failed, its first error."""
     done = subprocess.run(
         command,
         cwd=folder,

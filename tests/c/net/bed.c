@@ -120,6 +120,23 @@ void bed_echo(struct bed_frame *frame, const void *data, uint32_t nb)
     bed_seal_icmp(frame);
 }
 
+bool bed_from_input(struct bed_frame *frame, const uint8_t *data, size_t nb_bytes)
+{
+    if (nb_bytes < 1 || nb_bytes > BED_ROOM - 8)
+        return false;
+    memset(frame, 0, sizeof(*frame));
+    frame->len = (uint32_t)nb_bytes - 1;
+    memcpy(frame->bytes, data + 1, frame->len);
+    if (data[0] & 4)
+        bed_seal_ip(frame);
+    if (data[0] & 8 && bed_get16(frame->bytes + 38) < BED_ROOM - 34)
+        bed_seal_udp(frame);
+    uint32_t icmp_total = bed_get16(frame->bytes + 16);
+    if (data[0] & 16 && icmp_total >= 28 && icmp_total < BED_ROOM - 34)
+        bed_seal_icmp(frame);
+    return true;
+}
+
 /* nb bytes that end where touching is a fault. */
 static uint8_t *before_guard(const uint8_t *bytes, uint32_t nb)
 {

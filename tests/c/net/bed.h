@@ -41,6 +41,9 @@ uint16_t bed_checksum(uint32_t sum, const uint8_t *bytes, uint32_t nb);
 /* Of a UDP datagram with its pseudo header; 0: it is right. */
 uint16_t bed_udp_checksum(const uint8_t *frame);
 
+/* A fuzzer's input: the first byte says which checksums are made right, the rest is the frame. */
+bool bed_from_input(struct bed_frame *frame, const uint8_t *data, size_t nb_bytes);
+
 /*
  * Give any frame to net_receive and net_usual, where it ends at a page that may not be touched, and
  * check what holds for all: a verdict of drop.h, the same from both, payloads and answers inside

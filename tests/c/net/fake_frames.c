@@ -8,7 +8,8 @@
 
 #define FAKE_TSC_HZ 1000000u /* so that a millisecond of empty turns is soon over */
 
-const char datapath_name[] = "fake";
+/* Weak: what is made of frames may have a name of its own. */
+const char datapath_name[] __attribute__((weak)) = "fake";
 
 struct frames {
     struct fake fake;
@@ -62,8 +63,10 @@ unsigned frames_rx_burst(struct frames *this, struct frame *out, unsigned nb)
     unsigned nb_rx = fake->nb_rx < nb ? fake->nb_rx : nb;
     for (unsigned i = 0; i < nb_rx; i++) {
         make(fake, &out[i]);
-        out[i].len = fake->rx[i].len;
-        memcpy(out[i].data, fake->rx[i].bytes, out[i].len);
+        uint32_t len = fake->rx[i].len;
+        memcpy(out[i].data, fake->rx[i].bytes, len < FRAME_BYTES_MAX ? len : FRAME_BYTES_MAX);
+        out[i].len = len;
+        out[i].vouched = fake->vouched[i];
     }
     fake->nb_rx = 0;
     return nb_rx;

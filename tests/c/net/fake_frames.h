@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A frame datapath in memory: what it is to receive is put in, what was sent is looked at, and
- * every frame is accounted for. Frames end at their room's end in an allocation of their own.
+ * every frame is accounted for. Frames end at their room's end in an allocation of their own; of
+ * one that is longer, the rest is not there.
  */
 #ifndef NEARMETAL_FAKE_FRAMES_H
 #define NEARMETAL_FAKE_FRAMES_H
@@ -12,6 +13,7 @@
 
 struct fake {
     struct bed_frame rx[SERVICE_BURST_MAX]; /* what the next rx_burst gives */
+    uint32_t vouched[SERVICE_BURST_MAX];    /* for which of them */
     unsigned nb_rx;
     struct bed_frame sent[FAKE_SENT_MAX];
     unsigned nb_sent;
