@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.images import libraries
 from nearmetal.lab import process
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
@@ -63,6 +64,7 @@ class Program(Frozen):
     image_bytes: int  # with its shared libraries
     sha256: str
     library_path: str | None = None  # for LD_LIBRARY_PATH; files we fetched have one
+    libraries: dict[str, str] | None = None  # of an image: hashes of their objects (images.py)
 
     def argv(self) -> list[str]:
         """How its command line begins."""
@@ -326,7 +328,13 @@ def describe_program(path: Path, library_path: str | None = None) -> Program:
     for library in _libraries(path, library_path):
         total += library.stat().st_size
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Program(path=str(path), image_bytes=total, sha256=digest, library_path=library_path)
+    return Program(
+        path=str(path),
+        image_bytes=total,
+        sha256=digest,
+        library_path=library_path,
+        libraries=libraries(path),
+    )
 
 
 def _libraries(path: Path, library_path: str | None) -> set[Path]:
