@@ -156,16 +156,17 @@ static void frames_return(struct port *port)
         faults_return(port->faults);
 }
 
-/* ARP is worth no queue: where there is no room, it will be asked again. */
-static void arp_send(struct port *port, const uint8_t *frame)
+/* ARP is worth no queue: false where there is no room. */
+static bool arp_send(struct port *port, const uint8_t *frame)
 {
     struct wire_frame room;
 
     if (frames_lend(port, &room, 1) == 0 || room.len < ARP_FRAME_BYTES)
-        return;
+        return false;
     memcpy(room.data, frame, ARP_FRAME_BYTES);
     room.len = ARP_FRAME_BYTES;
     frames_send(port, &room, 1);
+    return true;
 }
 
 /* Who comes up anew may have another address. */
@@ -180,8 +181,10 @@ static void other_end_look(struct port *port)
         port->neighbour.known = false;
         port->neighbour.asked_ns = 0;
     }
-    if (port->up && neighbour_ask(&port->neighbour, clock_ns(), question))
-        arp_send(port, question);
+    /* A server that has just come may not have lent a room yet: that was no question. */
+    if (port->up && neighbour_ask(&port->neighbour, clock_ns(), question) &&
+        !arp_send(port, question))
+        port->neighbour.asked_ns = 0;
 }
 
 static void arp_take(struct port *port, const struct wire_frame *frame)
@@ -191,7 +194,7 @@ static void arp_take(struct port *port, const struct wire_frame *frame)
 
     port->nb_arp++;
     if (neighbour_take(&port->neighbour, frame->data, frame->len, answer))
-        arp_send(port, answer);
+        (void)arp_send(port, answer); /* it will be asked again */
     if (port->neighbour.known && !known)
         addresses_set(port);
 }

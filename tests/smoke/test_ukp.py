@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -290,6 +292,21 @@ def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
     done = subprocess.run(clean, check=True, capture_output=True, text=True, timeout=SAY_S)
     assert served.link.name in done.stdout
     assert not served.link.exists()
+
+
+def test_metrics_are_the_image_s(rung: Rung) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{free.getsockname()[1]}"
+    with serving(rung, "--metrics", where) as served:
+        ask(served)
+        deadline, text = time.monotonic() + SAY_S, ""
+        while 'nearmetal_ended_total{reason="answered"} 7.0' not in text:
+            assert time.monotonic() < deadline, text
+            with urllib.request.urlopen(f"http://{where}/metrics", timeout=SAY_S) as answer:
+                text = answer.read().decode()
+            time.sleep(0.1)  # the counters are said once a second
+    assert "nearmetal_items 1.0" in text
 
 
 @pytest.mark.parametrize("part", ["nm-relay", "nm-tender", "nm-ukp"])
