@@ -220,12 +220,16 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
         call(ring, old);
 }
 
+/* Written only where it says something else: a driver whose buffers come round in one order finds
+ * most entries as they were a ring ago, and then their line stays in both caches. */
 static inline void use(struct vhost_ring *ring, uint16_t place, uint16_t head, uint32_t len)
 {
     struct vring_used_elem *elem = &ring->vring.used->ring[place & ring->mask];
 
-    atomic_store_explicit(&elem->id, head, memory_order_relaxed);
-    atomic_store_explicit(&elem->len, len, memory_order_relaxed);
+    if (atomic_load_explicit(&elem->id, memory_order_relaxed) != head)
+        atomic_store_explicit(&elem->id, head, memory_order_relaxed);
+    if (atomic_load_explicit(&elem->len, memory_order_relaxed) != len)
+        atomic_store_explicit(&elem->len, len, memory_order_relaxed);
 }
 
 /* Written only where it is not yet so: most drivers leave it as it was, and then the line stays in
@@ -244,8 +248,8 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     unsigned nb_rooms = 0;
     uint16_t ready = (uint16_t)(ring->prepared - ring->done);
 
-    if (ready < nb && !ring->broken)
-        prepare(ring, memory, nb - ready);
+    if (ready < nb + AHEAD && !ring->broken)
+        prepare(ring, memory, nb + AHEAD - ready);
     for (uint16_t i = ring->done; i != ring->prepared && nb_rooms < nb; i++) {
         const struct vhost_entry *entry = &ring->entries[i & ring->mask];
         if (UNLIKELY(entry->kind == VHOST_DROPPED))
