@@ -145,7 +145,7 @@ static unsigned to_server(struct relay *relay, bool *room)
 
     if (!relay->up) {
         for (nb = 0; nb < BURST; nb++)
-            rooms[nb] = (struct vhost_frame){waste[nb], sizeof(waste[nb])};
+            rooms[nb] = (struct vhost_frame){.data = waste[nb], .len = sizeof(waste[nb])};
     }
     *room = nb > 0;
     for (unsigned i = 0; i < nb; i++) {
