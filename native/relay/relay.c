@@ -60,7 +60,7 @@ static unsigned to_server(struct relay *relay, bool *room)
 
     if (!relay->up) {
         for (nb = 0; nb < CARRIER_BURST; nb++)
-            rooms[nb] = (struct vhost_frame){waste[nb], sizeof(waste[nb])};
+            rooms[nb] = (struct vhost_frame){.data = waste[nb], .len = sizeof(waste[nb])};
     }
     *room = nb > 0;
     if (nb == 0)

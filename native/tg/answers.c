@@ -90,7 +90,7 @@ static inline void answer_take(struct loop *loop, const struct slot *slot,
 {
     enum verdict verdict = reply_verdict(loop, slot, reply, id);
 
-    if (slot_op(slot) == OP_SET)
+    if (slot_op(slot) == OP_SET && !loop->echo)
         keys_set_end(&loop->keys, slot->number, verdict == VERDICT_RIGHT);
     if (__builtin_expect(verdict != VERDICT_RIGHT, 0)) {
         wrong_count(loop, slot, reply, verdict);
@@ -167,7 +167,7 @@ static void lost_take(struct loop *loop, const struct slot *slot, uint32_t flow)
 
     loop->counts.lost += slot_counted(slot);
     loop->phase_lost++;
-    if (again.op == OP_SET)
+    if (again.op == OP_SET && !loop->echo)
         keys_set_end(&loop->keys, slot->number, false);
     if (loop->source.phase == PHASE_PRELOAD || loop->source.phase == PHASE_VERIFY) {
         if (target_answers(loop) && ++again.tries >= TRIES_MAX)

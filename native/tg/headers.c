@@ -26,46 +26,91 @@ uint32_t headers_udp_sum(const struct headers *headers, const uint8_t *udp, uint
     return headers_fold(sum + bytes_sum(udp, bytes));
 }
 
-bool headers_judge(struct headers *headers, const struct headers_read *read)
-{
-    uint32_t total = __builtin_bswap16((uint16_t)read->second);
-    uint64_t kind = (uint32_t)_mm_extract_epi16(read->first, 7); /* version, IHL, service */
-    uint64_t sum = kind + (read->second & 0xffffffff) + (read->second >> 32) +
-                   (read->third & 0xffffffff) + (read->third >> 32) + (read->fourth & 0xffff);
-    __m128i first = _mm_xor_si128(_mm_and_si128(read->first, headers->rx_mask), headers->rx_first);
-    /* The service (the last byte) may be any. */
-    bool same = (_mm_movemask_epi8(_mm_cmpeq_epi8(first, _mm_setzero_si128())) | 0x8000) == 0xffff;
-    bool fragment = (read->second >> 32 & 0xffbf) != 0; /* more follow, or not at 0; not DF */
-    bool alive = (read->second >> 48 & 0xff) != 0;
-    bool udp = read->second >> 56 == IPPROTO_UDP_NUMBER;
-    bool ours =
-        read->third >> 16 == headers->rx_third && (read->fourth & 0xffffffff) == headers->rx_fourth;
+/* The five words of headers.h. */
+struct words {
+    uint64_t second, third, fourth;
+    uint16_t checksum;
+};
 
-    if (!same || fragment || !alive || !udp || !ours || headers_fold(sum) != 0xffff ||
-        total < IPV4_BYTES + UDP_BYTES || total > HEADERS_TOTAL_MAX ||
-        total - IPV4_BYTES != __builtin_bswap16((uint16_t)(read->fourth >> 48)))
-        return false;
-    if (kind >> 8 == 0)
-        headers->rx[total] = (struct headers_words){read->second, read->third,
-                                                    read->fourth & ~0x0000ffff00000000ull};
-    return true;
+static struct words words_of(const struct headers_read *read)
+{
+    return (struct words){.second = (uint64_t)_mm_extract_epi64(read->second, 0),
+                          .third = (uint64_t)_mm_extract_epi64(read->second, 1),
+                          .fourth = (uint64_t)_mm_extract_epi64(_mm_srli_si128(read->third, 6), 0),
+                          .checksum = (uint16_t)_mm_extract_epi16(read->third, 7)};
+}
+
+/* Bytes 26 to 41 by the words. */
+static __m128i third_of(const struct words *words)
+{
+    uint8_t bytes[16];
+
+    memcpy(bytes, (const uint8_t *)&words->third + 2, 6);
+    memcpy(bytes + 6, &words->fourth, 8);
+    memcpy(bytes + 14, &words->checksum, 2);
+    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
+}
+
+/* All but the UDP checksum. */
+static bool words_sound(const struct headers *headers, __m128i first, const struct words *words)
+{
+    uint32_t total = __builtin_bswap16((uint16_t)words->second);
+    uint64_t kind = (uint32_t)_mm_extract_epi16(first, 7); /* version, IHL, service */
+    uint64_t sum = kind + (words->second & 0xffffffff) + (words->second >> 32) +
+                   (words->third & 0xffffffff) + (words->third >> 32) + (words->fourth & 0xffff);
+    __m128i differs = _mm_xor_si128(_mm_and_si128(first, headers->rx_mask), headers->rx_first);
+    /* The service (the last byte) may be any. */
+    bool same =
+        (_mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())) | 0x8000) == 0xffff;
+    bool fragment = (words->second >> 32 & 0xffbf) != 0; /* more follow, or not at 0; not DF */
+    bool alive = (words->second >> 48 & 0xff) != 0;
+    bool udp = words->second >> 56 == IPPROTO_UDP_NUMBER;
+    bool ours = words->third >> 16 == headers->rx_third &&
+                (words->fourth & 0xffffffff) == headers->rx_fourth;
+
+    return same && !fragment && alive && udp && ours && headers_fold(sum) == 0xffff &&
+           total >= IPV4_BYTES + UDP_BYTES && total <= HEADERS_TOTAL_MAX &&
+           total - IPV4_BYTES == __builtin_bswap16((uint16_t)(words->fourth >> 48));
+}
+
+uint32_t headers_judge(struct headers *headers, struct headers_read read, const uint8_t *frame,
+                       uint32_t len)
+{
+    struct words words = words_of(&read);
+    uint32_t total = __builtin_bswap16((uint16_t)words.second);
+
+    if (total > len - ETHERNET_BYTES || !words_sound(headers, read.first, &words))
+        return HEADERS_MALFORMED;
+    /* Who sends no checksums wants none; one that is there is wanted right all the same. */
+    if ((headers->checksums || words.checksum != 0) &&
+        (words.checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
+                                                total - IPV4_BYTES) != 0xffff))
+        return HEADERS_MALFORMED;
+    if (words.checksum == 0 && total + ETHERNET_BYTES == len)
+        headers->seen[len] =
+            (struct headers_seen){.first = _mm_and_si128(read.first, headers->rx_mask),
+                                  .second = read.second,
+                                  .third = _mm_insert_epi16(third_of(&words), 0, 5)};
+    return total - IPV4_BYTES - UDP_BYTES;
 }
 
 static void tx_init(struct headers *headers, const uint8_t *out)
 {
     uint64_t sum = bytes_sum(out + ETHERNET_BYTES, IPV4_BYTES);
-    struct headers_words words;
+    uint8_t made[HEADERS_BYTES];
 
-    memcpy(&words.second, out + 16, 8);
-    memcpy(&words.third, out + 24, 8);
-    memcpy(&words.fourth, out + 32, 8);
+    memcpy(made, out, sizeof(made));
     for (uint32_t total = IPV4_BYTES + UDP_BYTES; total <= HEADERS_TOTAL_MAX; total++) {
         uint16_t length = __builtin_bswap16((uint16_t)total);
         uint16_t udp_length = __builtin_bswap16((uint16_t)(total - IPV4_BYTES));
         uint16_t checksum = (uint16_t)~headers_fold(sum + length);
 
-        headers->tx[total] = (struct headers_words){words.second | length, words.third | checksum,
-                                                    words.fourth | (uint64_t)udp_length << 48};
+        memcpy(made + 16, &length, 2);
+        memcpy(made + 24, &checksum, 2);
+        memcpy(made + 38, &udp_length, 2);
+        headers->tx[total] = (struct headers_bytes){
+            .second = _mm_loadu_si128((const __m128i *)(const void *)(made + 16)),
+            .third = _mm_loadu_si128((const __m128i *)(const void *)(made + HEADERS_THIRD))};
     }
 }
 
@@ -107,7 +152,7 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     headers->rx_fourth = word & 0xffffffff;
     headers->pseudo_sum = headers_fold(bytes_sum(out + 26, 8) + (IPPROTO_UDP_NUMBER << 8));
 
-    memset(headers->rx, 0, sizeof(headers->rx));
+    memset(headers->seen, 0xff, sizeof(headers->seen));
     headers->port_base = config->port_base;
     headers->nb_flows = config->nb_flows;
     headers->checksums = config->checksums;

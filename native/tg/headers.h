@@ -13,9 +13,10 @@
  *
  * Numbers stay in the order in which they lie in memory: the sum of RFC 1071 does not care.
  *
- * Of datagrams of one length, most words are alike. Going out, they are made once for each length.
- * Coming in, a header is judged field by field, its checksum too, unless its every byte is what the
- * last sound one of its length had: that has been judged.
+ * Of datagrams of one length, most bytes are alike. Going out, they are made once for each length,
+ * in three registers, of which the last begins at byte 26. Coming in, a header is judged field by
+ * field, its checksum too, unless its every byte but the flow's is what the last sound one had that
+ * was as long and had no UDP checksum: that has been judged.
  *
  * What comes lies in memory that the other side may still be writing. So each word is read once,
  * into a register, and everything that is decided about it, and the length that is handed on, come
@@ -37,9 +38,17 @@
 
 #define HEADERS_TOTAL_MAX 1500u /* bytes of an IPv4 datagram */
 
-/* Words of a header that depend on its length; coming in, as last seen, all 0 for never. */
-struct headers_words {
-    uint64_t second, third, fourth; /* fourth: without the port of the flow */
+#define HEADERS_THIRD 26u
+#define HEADERS_SEEN (ETHERNET_BYTES + HEADERS_TOTAL_MAX + 1)
+
+/* Bytes 16 to 31 and 26 to 41 of a header, which depend on its length. */
+struct headers_bytes {
+    __m128i second, third; /* third: without the port of the flow */
+};
+
+/* As last seen of frames of one length; all 1 where never, which no masked first can be. */
+struct headers_seen {
+    __m128i first, second, third;
 };
 
 struct headers {
@@ -50,7 +59,8 @@ struct headers {
     uint32_t nb_flows;
     uint16_t port_base; /* of flow 0 */
     bool checksums;
-    struct headers_words tx[HEADERS_TOTAL_MAX + 1], rx[HEADERS_TOTAL_MAX + 1];
+    struct headers_bytes tx[HEADERS_TOTAL_MAX + 1];
+    struct headers_seen seen[HEADERS_SEEN]; /* by bytes of the frame; of 0: none */
 };
 
 struct headers_config {
@@ -79,15 +89,13 @@ static inline uint16_t headers_fold(uint64_t sum)
 static inline void headers_write(const struct headers *headers, uint8_t *frame, uint32_t flow,
                                  uint32_t bytes)
 {
-    const struct headers_words *words = &headers->tx[IPV4_BYTES + UDP_BYTES + bytes];
-    uint64_t port = __builtin_bswap16((uint16_t)(headers->port_base + flow));
-    uint64_t fourth = words->fourth | port << 16;
+    const struct headers_bytes *tx = &headers->tx[IPV4_BYTES + UDP_BYTES + bytes];
+    uint16_t port = __builtin_bswap16((uint16_t)(headers->port_base + flow));
 
     _mm_storeu_si128((__m128i *)(void *)frame, headers->tx_first);
-    memcpy(frame + 16, &words->second, 8);
-    memcpy(frame + 24, &words->third, 8);
-    memcpy(frame + 32, &fourth, 8);
-    memset(frame + 40, 0, 2);
+    _mm_storeu_si128((__m128i *)(void *)(frame + 16), tx->second);
+    _mm_storeu_si128((__m128i *)(void *)(frame + HEADERS_THIRD),
+                     _mm_insert_epi16(tx->third, port, 4));
     if (headers->checksums) {
         uint8_t *udp = frame + ETHERNET_BYTES + IPV4_BYTES;
         uint16_t checksum = (uint16_t)~headers_udp_sum(headers, udp, UDP_BYTES + bytes);
@@ -97,15 +105,14 @@ static inline void headers_write(const struct headers *headers, uint8_t *frame, 
     }
 }
 
-/* As they came. */
+/* As they came, each byte once. */
 struct headers_read {
-    __m128i first;
-    uint64_t second, third, fourth;
-    uint16_t checksum;
+    __m128i first, second, third;
 };
 
-/* Field by field; true: sound, and remembered. */
-bool headers_judge(struct headers *headers, const struct headers_read *read);
+/* headers_check of what was not seen before: field by field, and remembered where it is sound. */
+uint32_t headers_judge(struct headers *headers, struct headers_read read, const uint8_t *frame,
+                       uint32_t len);
 
 /*
  * The length of the payload of a frame of `len` bytes, and its flow; HEADERS_MALFORMED where it is
@@ -115,37 +122,25 @@ bool headers_judge(struct headers *headers, const struct headers_read *read);
 static inline uint32_t headers_check(struct headers *headers, const uint8_t *frame, uint32_t len,
                                      uint32_t *flow)
 {
-    const struct headers_words *seen;
+    const struct headers_seen *seen = &headers->seen[len < HEADERS_SEEN ? len : 0];
     struct headers_read read;
-    uint64_t differs;
-    uint32_t total;
+    __m128i differs;
 
     if (__builtin_expect(len < HEADERS_BYTES, 0))
         return HEADERS_MALFORMED;
-    read.first = _mm_loadu_si128((const __m128i *)(const void *)frame);
-    read.second = word_read(frame + 16);
-    read.third = word_read(frame + 24);
-    read.fourth = word_read(frame + 32);
-    read.checksum = word_read_short(frame + 40);
-    total = __builtin_bswap16((uint16_t)read.second);
-    *flow = (uint16_t)(__builtin_bswap16((uint16_t)(read.fourth >> 32)) - headers->port_base);
-    if (__builtin_expect(total > len - ETHERNET_BYTES || total > HEADERS_TOTAL_MAX ||
-                             *flow >= headers->nb_flows,
-                         0))
+    read.first = register_read(frame);
+    read.second = register_read(frame + 16);
+    read.third = register_read(frame + HEADERS_THIRD);
+    *flow = (uint16_t)(__builtin_bswap16((uint16_t)_mm_extract_epi16(read.third, 5)) -
+                       headers->port_base);
+    if (__builtin_expect(*flow >= headers->nb_flows, 0))
         return HEADERS_MALFORMED;
-    seen = &headers->rx[total];
-    differs = (read.second ^ seen->second) | (read.third ^ seen->third) |
-              ((read.fourth ^ seen->fourth) & ~0x0000ffff00000000ull) |
-              (0xffffu ^ (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(
-                             _mm_and_si128(read.first, headers->rx_mask), headers->rx_first)));
-    if (__builtin_expect(differs != 0, 0) && !headers_judge(headers, &read))
-        return HEADERS_MALFORMED;
-    /* Who sends no checksums wants none; one that is there is wanted right all the same. */
-    if (__builtin_expect(headers->checksums || read.checksum != 0, 0) &&
-        (read.checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
-                                               total - IPV4_BYTES) != 0xffff))
-        return HEADERS_MALFORMED;
-    return total - IPV4_BYTES - UDP_BYTES;
+    differs = _mm_xor_si128(_mm_and_si128(read.first, headers->rx_mask), seen->first);
+    differs = _mm_or_si128(differs, _mm_xor_si128(read.second, seen->second));
+    differs = _mm_or_si128(differs, _mm_xor_si128(_mm_insert_epi16(read.third, 0, 5), seen->third));
+    if (__builtin_expect(!_mm_testz_si128(differs, differs), 0))
+        return headers_judge(headers, read, frame, len);
+    return len - HEADERS_BYTES; /* without padding: such are not remembered */
 }
 
 #endif

@@ -28,7 +28,8 @@ bool loop_open(struct loop *loop, const struct loop_config *config)
         loop->free_mask = 2 * loop->free_mask + 1;
     loop->free_flows = calloc(loop->free_mask + 1, sizeof(*loop->free_flows));
     record_reset(&loop->latency);
-    if (loop->free_flows == NULL || !keys_open(&loop->keys, loop->workload.nb_all) ||
+    if (loop->free_flows == NULL ||
+        !keys_open(&loop->keys, loop->echo ? 0 : loop->workload.nb_all) ||
         !source_open(&loop->source, &loop->workload, config->window + LOOP_DRAWS) ||
         !match_open(&loop->match, config->nb_flows, share, timeout, REST_TIMEOUTS * timeout))
         return false;
@@ -133,6 +134,12 @@ struct made {
     uint16_t op;
 };
 
+/* The version that a SET writes. */
+static inline uint32_t set_begin(struct loop *loop, uint32_t number)
+{
+    return loop->echo ? ++loop->version : keys_set_begin(&loop->keys, number);
+}
+
 /* Take slots for up to nb requests, the i-th leaving at sent_cycles[i], and set their flows.
  * Nothing is written to the wire's memory here, so that all we know stays in registers. */
 static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigned nb,
@@ -166,8 +173,10 @@ static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigne
         }
         slot->number = draw->number;
         slot->digits = *digits;
-        slot->version = draw->op == OP_SET ? keys_set_begin(&loop->keys, draw->number)
-                                           : keys_versions(&keys, draw->number).acked;
+        if (draw->op == OP_SET)
+            slot->version = set_begin(loop, draw->number);
+        else
+            slot->version = keys_versions(&keys, draw->number).acked;
         made[nb_made].slot = slot;
         made[nb_made].op = draw->op;
         requests[nb_made++].flow = flow;

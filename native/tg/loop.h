@@ -31,7 +31,8 @@ struct loop {
     struct workload workload;
     struct source source;
     struct match match;
-    bool echo;         /* the target returns requests unchanged */
+    bool echo;         /* the target returns requests unchanged: nothing is known of keys */
+    uint32_t version;  /* echo: of the last SET, so that no two are alike */
     bool no_overlap;   /* no GET leaves while a SET of its key is in flight */
     bool adopt;        /* verify: whatever version is found is the acknowledged one */
     bool counted;      /* what leaves now belongs to the measured time */

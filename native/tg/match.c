@@ -4,10 +4,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "table.h"
+
 #define SLOTS_TOTAL (1u << 18) /* 8 MB, shared out among the flows */
 #define IDS_MIN 1024u
 #define IDS_MAX 65536u
 #define SKIPS_MAX 256u /* resting ids passed over in one take */
+
+static size_t slots_bytes(const struct match *match)
+{
+    return (size_t)match->nb_flows * match->nb_ids * sizeof(struct slot);
+}
 
 bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t timeout_cycles,
                 uint64_t rest_cycles)
@@ -24,7 +31,7 @@ bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t
     match->rest_cycles = rest_cycles;
     match->look_cycles = 0;
     match->flows = calloc(nb_flows, sizeof(*match->flows));
-    match->slots = calloc((size_t)nb_flows * nb_ids, sizeof(*match->slots));
+    match->slots = table_open(slots_bytes(match));
     if (match->flows == NULL || match->slots == NULL)
         return false;
     for (uint32_t i = 0; i < nb_flows; i++)
@@ -35,7 +42,7 @@ bool match_open(struct match *match, uint32_t nb_flows, uint32_t share, uint64_t
 void match_close(struct match *match)
 {
     free(match->flows);
-    free(match->slots);
+    table_close(match->slots, slots_bytes(match));
 }
 
 /* Resting counts from the loss, which was noticed a time-out after the request had left. */

@@ -6,7 +6,7 @@
 #ifndef NEARMETAL_TG_WORDS_H
 #define NEARMETAL_TG_WORDS_H
 
-#include <emmintrin.h>
+#include <smmintrin.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,6 +32,14 @@ static inline uint16_t word_read_short(const uint8_t *from)
     memcpy(&word, from, sizeof(word));
     __asm__("" : "+r"(word));
     return word;
+}
+
+static inline __m128i register_read(const uint8_t *from)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+
+    __asm__("" : "+x"(bytes));
+    return bytes;
 }
 
 /* A number in ten decimal digits, as they lie in memory. */
@@ -97,7 +105,8 @@ static inline void pattern_write(const struct pattern *pattern, uint8_t *room, u
     const uint32_t last = pattern->bytes - PATTERN_CHUNK;
     uint16_t high_first = __builtin_bswap16(id);
 
-    for (uint32_t at = 0; at < last; at += PATTERN_CHUNK)
+    memcpy(room, pattern->text, PATTERN_CHUNK);
+    for (uint32_t at = PATTERN_CHUNK; at < last; at += PATTERN_CHUNK)
         memcpy(room + at, pattern->text + at, PATTERN_CHUNK);
     memcpy(room + last, pattern->text + last, PATTERN_CHUNK);
     memcpy(room, &high_first, sizeof(high_first));
@@ -122,11 +131,12 @@ static inline uint64_t pattern_differs(const struct pattern *pattern, const uint
                                        uint16_t id, struct digits digits)
 {
     const uint32_t last = pattern->bytes - PATTERN_CHUNK;
-    __m128i differs = pattern_chunk(pattern, bytes, last);
+    __m128i differs =
+        _mm_or_si128(pattern_chunk(pattern, bytes, 0), pattern_chunk(pattern, bytes, last));
     uint64_t varying, low;
     uint16_t got_id, high;
 
-    for (uint32_t at = 0; at < last; at += PATTERN_CHUNK)
+    for (uint32_t at = PATTERN_CHUNK; at < last; at += PATTERN_CHUNK)
         differs = _mm_or_si128(differs, pattern_chunk(pattern, bytes, at));
     memcpy(&got_id, bytes, sizeof(got_id));
     memcpy(&high, bytes + pattern->digits_at, sizeof(high));

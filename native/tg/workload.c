@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define COINS 64u
+
 static uint32_t share(double part)
 {
     double bits = part * 0x1p32;
@@ -22,6 +24,11 @@ static uint64_t divisor(uint64_t a, uint64_t b)
     return a;
 }
 
+static uint64_t parts(uint64_t x, uint32_t nb_keys)
+{
+    return (uint64_t)((((unsigned __int128)x << 64) + nb_keys - 1) / nb_keys);
+}
+
 void workload_init(struct workload *workload, const struct workload_config *config)
 {
     assert(config->nb_keys >= 1 && config->nb_keys <= WORKLOAD_KEYS_MAX);
@@ -31,54 +38,70 @@ void workload_init(struct workload *workload, const struct workload_config *conf
     workload->nb_all = config->nb_all == 0 ? config->nb_keys : config->nb_all;
     assert(workload->first + (uint64_t)workload->nb_keys <= workload->nb_all);
     workload->below_set = share(config->set);
-    workload->below_miss = share(config->set + config->miss);
+    workload->below_miss = config->set < 1 ? share(config->miss / (1 - config->set)) : 0;
     workload->random.state = config->seed;
     /* The golden section scatters evenly; the next number without common divisor permutes. */
     workload->step = (uint64_t)(0.6180339887498949 * config->nb_keys) | 1;
     while (divisor(workload->step, config->nb_keys) != 1)
         workload->step++;
-    workload->reciprocal = UINT64_MAX / config->nb_keys;
     workload->shift = random_next(&workload->random) % config->nb_keys;
+    workload->step_part = parts(workload->step, config->nb_keys);
+    workload->shift_part = parts(workload->shift, config->nb_keys);
     if (config->zipf > 0)
         zipf_init(&workload->zipf, config->nb_keys, config->zipf);
-}
-
-/* x mod nb_keys without a division: for x < 2^62 the quotient is at most 1 too small. */
-static inline uint32_t key_wrap(const struct workload *workload, uint64_t x)
-{
-    uint64_t quotient = (uint64_t)(((unsigned __int128)x * workload->reciprocal) >> 64);
-    uint64_t rest = x - quotient * workload->nb_keys;
-
-    return (uint32_t)(rest >= workload->nb_keys ? rest - workload->nb_keys : rest);
 }
 
 static inline uint32_t key_draw(const struct workload *workload, struct random *random)
 {
     if (workload->zipf.nb_segments == 0)
-        return random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
-    return key_wrap(workload,
-                    zipf_draw(&workload->zipf, random) * workload->step + workload->shift);
+        return workload->first +
+               random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
+    return workload_key(workload, zipf_draw(&workload->zipf, random));
 }
+
+/*
+ * COINS tosses of one coin, a bit each: 1 with probability below / 2^32. Of every toss a random
+ * number is compared with `below`, its highest bit first, and one random word has a bit for all of
+ * them: after some eight words all are decided.
+ */
+static uint64_t coins_toss(struct random *random, uint32_t below)
+{
+    uint64_t yes = 0, open = UINT64_MAX;
+
+    for (; below != 0 && open != 0; below <<= 1) {
+        uint64_t word = random_next(random);
+        uint64_t one = 0u - (uint64_t)(below >> 31);
+
+        yes |= open & ~word & one;
+        open &= word ^ ~one;
+    }
+    return yes;
+}
+
+static void some_fill(struct workload *workload, struct draw *draws, unsigned nb)
+{
+    struct random random = workload->random; /* a register, as long as this takes */
+    uint64_t sets = coins_toss(&random, workload->below_set);
+    uint64_t misses = coins_toss(&random, workload->below_miss) & ~sets;
+
+    for (unsigned i = 0; i < nb; i++, sets >>= 1, misses >>= 1)
+        draws[i] = (struct draw){.number = key_draw(workload, &random) +
+                                           (workload->nb_all & (0u - (uint32_t)(misses & 1))),
+                                 .op = (uint8_t)(sets & 1)};
+    workload->random = random;
+}
+_Static_assert(OP_GET == 0 && OP_SET == 1, "a bit each");
 
 void workload_fill(struct workload *workload, struct draw *draws, unsigned nb)
 {
-    struct random random = workload->random; /* a register, as long as this takes */
-
-    for (unsigned i = 0; i < nb; i++) {
-        uint32_t bits = (uint32_t)(random_next(&random) >> 32);
-        bool set = bits < workload->below_set;
-        bool miss = !set && bits < workload->below_miss;
-
-        draws[i] = (struct draw){.number = workload->first + key_draw(workload, &random) +
-                                           (miss ? workload->nb_all : 0),
-                                 .op = set ? OP_SET : OP_GET};
-    }
-    workload->random = random;
+    for (; nb > COINS; nb -= COINS, draws += COINS)
+        some_fill(workload, draws, COINS);
+    some_fill(workload, draws, nb);
 }
 
 void workload_redraw(struct workload *workload, struct draw *draw)
 {
     uint32_t base = draw->number < workload->nb_all ? 0 : workload->nb_all;
 
-    draw->number = base + workload->first + key_draw(workload, &workload->random);
+    draw->number = base + key_draw(workload, &workload->random);
 }

@@ -35,14 +35,26 @@ struct draw {
 
 struct workload {
     uint32_t nb_keys, first, nb_all;
-    uint32_t below_set, below_miss; /* of 2^32 */
+    uint32_t below_set, below_miss; /* of 2^32; below_miss: of what is no SET */
     uint64_t step, shift;
-    uint64_t reciprocal; /* 2^64 / nb_keys, rounded down */
+    uint64_t step_part, shift_part; /* the same in parts of nb_keys, of 2^64, rounded up */
     struct random random;
     struct zipf zipf; /* nb_segments 0: uniform */
 };
 
 void workload_init(struct workload *workload, const struct workload_config *config);
+
+/*
+ * The key of a rank: rank * step + shift mod nb_keys, without a division. In parts of nb_keys the
+ * modulus is what overflows; rounded up, they are too large by less than 1 + rank, and a key is
+ * 2^64 / nb_keys > nb_keys of them wide.
+ */
+static inline uint32_t workload_key(const struct workload *workload, uint32_t rank)
+{
+    uint64_t parts = rank * workload->step_part + workload->shift_part;
+
+    return workload->first + (uint32_t)((unsigned __int128)parts * workload->nb_keys >> 64);
+}
 
 void workload_fill(struct workload *workload, struct draw *draws, unsigned nb);
 

@@ -41,6 +41,7 @@
 struct vhost_frame {
     uint8_t *data; /* behind the virtio-net header */
     uint32_t len;  /* room lent: bytes that fit; frame: bytes */
+    uint32_t mark; /* the device's own */
 };
 
 struct vhost_stats {

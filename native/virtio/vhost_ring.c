@@ -8,6 +8,7 @@
  * the line will be written next: a frame's buffer is the room of a later one.
  */
 #include <assert.h>
+#include <emmintrin.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,6 +41,11 @@ void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
     ring->done = ring->given = ring->prepared = ring->seen = used;
     ring->broken = false;
     vhost_ring_want_kicks(ring, false);
+}
+
+static inline struct vhost_frame *entry_of(struct vhost_ring *ring, uint16_t number)
+{
+    return &ring->entries[number % VHOST_AHEAD_MAX];
 }
 
 /* Every part of a chain, in bounds and meant for us; returns how many bytes, 0 where it is not
@@ -100,12 +106,14 @@ static void scatter(const struct vhost_bounce *bounce, uint32_t nb_bytes)
 
 /* Header and frame together: is that a length that can be? A driver gives rooms of at least 1,526
  * bytes (5.1.6.3.1), and sends at least an Ethernet header, at most a full frame. */
-static inline bool length_sound(const struct vhost_ring *ring, uint64_t bytes)
+#define FRAME_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN)
+#define FRAME_MOST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX)
+#define ROOM_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN)
+#define ROOM_MOST 4096u /* is only looked at twice above that */
+
+static inline bool length_sound(bool frames, uint64_t bytes)
 {
-    if (ring->frames)
-        return bytes - (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN) <=
-               VHOST_FRAME_BYTES_MAX - VHOST_FRAME_BYTES_MIN;
-    return bytes >= VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN;
+    return bytes >= (frames ? FRAME_LEAST : ROOM_LEAST) && (!frames || bytes <= FRAME_MOST);
 }
 
 static struct vhost_bounce *bounce_of(struct vhost_ring *ring, uint16_t number)
@@ -115,18 +123,18 @@ static struct vhost_bounce *bounce_of(struct vhost_ring *ring, uint16_t number)
 
 /* All that is not one sound descriptor. */
 static void prepare_chain(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
-                          struct vhost_entry *entry)
+                          struct vhost_frame *entry)
 {
     struct vhost_bounce *bounce = bounce_of(ring, number);
-    uint64_t total = chain_read(ring, memory, entry->head, bounce);
+    uint64_t total = chain_read(ring, memory, vhost_entry_head(entry), bounce);
 
-    if (!length_sound(ring, total)) {
-        entry->kind = VHOST_DROPPED;
+    if (!length_sound(ring->frames, total)) {
+        entry->mark |= VHOST_DROPPED << VHOST_HEAD_BITS;
         ring->nb_bad_descriptor++;
         return;
     }
     total -= VIRTIO_NET_HEADER_BYTES;
-    entry->kind = VHOST_CHAIN;
+    entry->mark |= VHOST_CHAIN << VHOST_HEAD_BITS;
     entry->data = bounce->data + VIRTIO_NET_HEADER_BYTES;
     entry->len = total < VHOST_FRAME_BYTES_MAX ? (uint32_t)total : VHOST_FRAME_BYTES_MAX;
     if (ring->frames)
@@ -156,45 +164,119 @@ static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
     return ready < nb ? ready : nb;
 }
 
-/* Up to nb more entries, checked. */
-static inline void prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb)
+/* What a descriptor says, read once. */
+struct said {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t head, flags;
+};
+
+/* An entry of what is not simply one sound descriptor in the region of the last one. False: not
+ * yet, or, the ring being broken, never. */
+static __attribute__((noinline)) bool
+prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number, struct said said)
 {
-    const uint16_t single = ring->frames ? 0 : VRING_DESC_F_WRITE;
+    struct vhost_frame *entry = entry_of(ring, number);
+    uint16_t single = ring->frames ? 0 : VRING_DESC_F_WRITE;
+    uint8_t *data = NULL;
+
+    if (said.head > ring->mask) {
+        ring->broken = true;
+        ring->nb_bad_index++;
+        return false;
+    }
+    entry->mark = ring->heads[number & ring->mask] = said.head;
+    if (said.flags == single && length_sound(ring->frames, said.len))
+        data = vhost_memory_guest(memory, said.addr, said.len);
+    if (data != NULL) {
+        entry->data = data + VIRTIO_NET_HEADER_BYTES;
+        entry->len = said.len - VIRTIO_NET_HEADER_BYTES;
+        prefetch_buffer(entry->data, ring->frames ? data + said.len - 1 : data);
+        return true;
+    }
+    if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
+        return false;
+    prepare_chain(ring, memory, number, entry);
+    return true;
+}
+
+/* Fetch the descriptors of nb entries: a line holds four, and most drivers use them in turn. Only a
+ * hint: what is used is read, and checked, afterwards. */
+static inline void descriptors_fetch(const struct vhost_ring *ring, uint16_t number, uint32_t nb)
+{
+    const struct vring_desc *descs = ring->vring.desc;
+    const struct vring_avail *avail = ring->vring.avail;
+
+    for (uint32_t i = 0; i < nb; i += 4)
+        __builtin_prefetch(&descs[atomic_load_explicit(&avail->ring[(number + i) & ring->mask],
+                                                       memory_order_relaxed) &
+                                  ring->mask]);
+}
+
+/* Whole: it is soon read whole, which would have to wait for stores of its parts. */
+static inline void entry_write(struct vhost_frame *entry, uint8_t *data, uint32_t len,
+                               uint32_t mark)
+{
+    _mm_storeu_si128(
+        (__m128i *)(void *)entry,
+        _mm_set_epi64x((long long)((uint64_t)mark << 32 | len), (long long)(uintptr_t)data));
+}
+_Static_assert(sizeof(struct vhost_frame) == 16 && offsetof(struct vhost_frame, len) == 8 &&
+                   offsetof(struct vhost_frame, mark) == 12,
+               "a register");
+
+/* The region of the last address; one that is smaller than `most` holds nothing. */
+static inline struct vhost_region region_last(const struct vhost_memory *memory, uint32_t most)
+{
+    const struct vhost_region *region = &memory->regions[memory->last];
+
+    if (LIKELY(region->bytes >= most))
+        return *region;
+    return (struct vhost_region){.guest = UINT64_MAX, .bytes = most};
+}
+
+/*
+ * Up to nb more entries, checked. frames: ring->frames, known where this is called. What does not
+ * change stays in registers, though every store here might, for all the compiler knows, change it.
+ */
+static inline __attribute__((always_inline)) void
+prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const bool frames)
+{
+    const uint16_t single = frames ? 0 : VRING_DESC_F_WRITE;
     const uint32_t mask = ring->mask;
-    struct vring_desc *descs = ring->vring.desc;
-    uint16_t number = ring->prepared;
+    struct vring_desc *const descs = ring->vring.desc;
+    const _Atomic uint16_t *const heads = ring->vring.avail->ring;
+    const uint32_t least = frames ? FRAME_LEAST : ROOM_LEAST;
+    const uint32_t most = frames ? FRAME_MOST : ROOM_MOST;
+    struct vhost_region region = region_last(memory, most);
+    uint32_t number = ring->prepared, end;
 
     nb = look(ring, nb);
-    for (uint32_t i = 0; i < nb; i++) {
-        uint16_t head = atomic_load_explicit(&ring->vring.avail->ring[(number + i) & mask],
-                                             memory_order_relaxed);
-        ring->entries[(number + i) & mask].head = head;
-        __builtin_prefetch(&descs[head & mask]);
-    }
-    for (; nb > 0; nb--, number++) {
-        struct vhost_entry *entry = &ring->entries[number & mask];
-        struct vring_desc *desc = &descs[entry->head & mask];
+    descriptors_fetch(ring, ring->prepared, nb);
+    for (end = number + nb; number != end; number++) {
+        struct vhost_frame *entry = entry_of(ring, (uint16_t)number);
+        uint16_t head = atomic_load_explicit(&heads[number & mask], memory_order_relaxed);
+        struct vring_desc *desc = &descs[head & mask];
         uint64_t addr = atomic_load_explicit(&desc->addr, memory_order_relaxed);
         uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
         uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
-        if (UNLIKELY(entry->head > mask)) {
-            ring->broken = true;
-            ring->nb_bad_index++;
+        uint64_t offset = addr - region.guest;
+        uint8_t *data = region.host + offset;
+
+        /* Below the region, offset wraps and is large. */
+        if (LIKELY(head <= mask && flags == single && len - least <= most - least &&
+                   offset <= region.bytes - most)) {
+            if (frames)
+                ring->heads[number & mask] = head;
+            entry_write(entry, data + VIRTIO_NET_HEADER_BYTES, len - VIRTIO_NET_HEADER_BYTES, head);
+            prefetch_buffer(data + VIRTIO_NET_HEADER_BYTES, frames ? data + len - 1 : data);
+            continue;
+        }
+        if (!prepare_odd(ring, memory, (uint16_t)number, (struct said){addr, len, head, flags}))
             break;
-        }
-        uint8_t *data = vhost_memory_guest(memory, addr, len);
-        if (LIKELY(flags == single && data != NULL && length_sound(ring, len))) {
-            entry->kind = VHOST_IN_PLACE;
-            entry->data = data + VIRTIO_NET_HEADER_BYTES;
-            entry->len = len - VIRTIO_NET_HEADER_BYTES;
-            prefetch_buffer(entry->data, ring->frames ? data + len - 1 : data);
-        } else {
-            if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
-                break;
-            prepare_chain(ring, memory, number, entry);
-        }
+        region = region_last(memory, most);
     }
-    ring->prepared = number;
+    ring->prepared = (uint16_t)number;
 }
 
 /* After used.idx went from `old` to done: call the driver if it wants that. */
@@ -223,10 +305,16 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
         call(ring, old);
 }
 
+/* Written only where it says something else: a driver whose buffers come round in one order finds
+ * most entries as they were a ring ago, and then their line stays in both caches. */
 static inline void use(struct vhost_ring *ring, uint16_t place, uint16_t head, uint32_t len)
 {
     struct vring_used_elem *elem = &ring->vring.used->ring[place & ring->mask];
+    uint64_t word;
 
+    memcpy(&word, (const void *)elem, sizeof(word));
+    if (word == ((uint64_t)len << 32 | head))
+        return;
     atomic_store_explicit(&elem->id, head, memory_order_relaxed);
     atomic_store_explicit(&elem->len, len, memory_order_relaxed);
 }
@@ -241,45 +329,37 @@ static inline void write_header(uint8_t *at)
         memcpy(at, &plain, sizeof(plain));
 }
 
-unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
-                         struct vhost_frame *rooms, unsigned nb)
+/* One entry of a send; returns whether a frame went with it. */
+static inline bool send_one(struct vhost_ring *ring, uint16_t number, struct vhost_frame entry,
+                            uint32_t frame_len)
 {
-    unsigned nb_rooms = 0;
-    uint16_t ready = (uint16_t)(ring->prepared - ring->done);
+    uint32_t len = frame_len + VIRTIO_NET_HEADER_BYTES;
 
-    if (ready < nb && !ring->broken)
-        prepare(ring, memory, nb - ready);
-    for (uint16_t i = ring->done; i != ring->prepared && nb_rooms < nb; i++) {
-        const struct vhost_entry *entry = &ring->entries[i & ring->mask];
-        if (UNLIKELY(entry->kind == VHOST_DROPPED))
-            continue;
-        rooms[nb_rooms++] = (struct vhost_frame){entry->data, entry->len};
+    if (UNLIKELY(vhost_entry_kind(&entry) == VHOST_DROPPED)) {
+        use(ring, number, vhost_entry_head(&entry), 0);
+        return false;
     }
-    if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
-        vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
-    return nb_rooms;
+    assert(frame_len <= entry.len);
+    write_header(entry.data - VIRTIO_NET_HEADER_BYTES);
+    if (UNLIKELY(vhost_entry_kind(&entry) == VHOST_CHAIN))
+        scatter(bounce_of(ring, number), len);
+    use(ring, number, vhost_entry_head(&entry), len);
+    return true;
 }
 
 void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, unsigned nb)
 {
+    const uint16_t prepared = ring->prepared;
     uint16_t number = ring->done;
     unsigned nb_sent = 0;
 
-    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. */
-    for (; number != ring->prepared; number++) {
-        struct vhost_entry *entry = &ring->entries[number & ring->mask];
-        uint32_t len = 0;
-        if (LIKELY(entry->kind != VHOST_DROPPED)) {
-            if (nb_sent == nb)
-                break;
-            assert(frames[nb_sent].len <= entry->len);
-            len = frames[nb_sent++].len + VIRTIO_NET_HEADER_BYTES;
-            write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
-            if (UNLIKELY(entry->kind == VHOST_CHAIN))
-                scatter(bounce_of(ring, number), len);
-        }
-        use(ring, number, entry->head, len);
-    }
+    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. Dropped
+     * ones behind the last frame go back with it. */
+    for (; number != prepared && nb_sent < nb; number++)
+        nb_sent += send_one(ring, number, *entry_of(ring, number), frames[nb_sent].len);
+    for (; number != prepared && vhost_entry_kind(entry_of(ring, number)) == VHOST_DROPPED;
+         number++)
+        send_one(ring, number, *entry_of(ring, number), 0);
     ring->nb_frames += nb_sent;
     if (number != ring->done) {
         ring->given = number;
@@ -287,22 +367,54 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
     }
 }
 
+/* Entries from *number on that are no dropped ones, at most nb. */
+static inline unsigned entries_give(struct vhost_ring *ring, uint16_t *number,
+                                    struct vhost_frame *frames, unsigned nb)
+{
+    const uint16_t prepared = ring->prepared;
+    uint16_t i = *number;
+    unsigned nb_given = 0;
+
+    for (; i != prepared && nb_given < nb; i++) {
+        const struct vhost_frame *entry = entry_of(ring, i);
+
+        _mm_storeu_si128((__m128i *)(void *)&frames[nb_given],
+                         _mm_loadu_si128((const __m128i *)(const void *)entry));
+        nb_given += vhost_entry_kind(&frames[nb_given]) != VHOST_DROPPED;
+    }
+    *number = i;
+    return nb_given;
+}
+
+/* How many to have prepared, where the caller wants nb. */
+static inline uint32_t wanted(unsigned nb)
+{
+    return nb < VHOST_AHEAD_MAX - AHEAD ? nb + AHEAD : VHOST_AHEAD_MAX;
+}
+
+unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
+                         struct vhost_frame *rooms, unsigned nb)
+{
+    uint16_t ready = (uint16_t)(ring->prepared - ring->done), number = ring->done;
+    unsigned nb_rooms;
+
+    if (ready < wanted(nb) && !ring->broken)
+        prepare(ring, memory, wanted(nb) - ready, false);
+    nb_rooms = entries_give(ring, &number, rooms, nb);
+    if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
+        vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
+    return nb_rooms;
+}
+
 unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory,
                             struct vhost_frame *frames, unsigned nb)
 {
-    unsigned nb_frames = 0;
     uint16_t ready = (uint16_t)(ring->prepared - ring->given);
+    unsigned nb_frames;
 
-    if (ready < nb + AHEAD && !ring->broken)
-        prepare(ring, memory, nb + AHEAD - ready);
-    uint16_t i = ring->given;
-    for (; i != ring->prepared && nb_frames < nb; i++) {
-        const struct vhost_entry *entry = &ring->entries[i & ring->mask];
-        if (UNLIKELY(entry->kind == VHOST_DROPPED))
-            continue;
-        frames[nb_frames++] = (struct vhost_frame){entry->data, entry->len};
-    }
-    ring->given = i;
+    if (ready < wanted(nb) && !ring->broken)
+        prepare(ring, memory, wanted(nb) - ready, true);
+    nb_frames = entries_give(ring, &ring->given, frames, nb);
     ring->nb_frames += nb_frames;
     return nb_frames;
 }
@@ -315,10 +427,10 @@ void vhost_ring_return(struct vhost_ring *ring)
         return;
     if (ring->in_order) {
         /* One entry, where the burst begins, naming its last buffer, returns all (2.6.9). */
-        use(ring, done, ring->entries[(uint16_t)(given - 1) & ring->mask].head, 0);
+        use(ring, done, ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
     } else {
         for (uint16_t i = done; i != given; i++)
-            use(ring, i, ring->entries[i & ring->mask].head, 0);
+            use(ring, i, ring->heads[i & ring->mask], 0);
     }
     publish(ring, given);
 }

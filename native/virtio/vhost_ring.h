@@ -8,7 +8,7 @@
  *   done <= given <= prepared <= seen
  *
  *   [done, given)     with the caller (frames; rooms are lent without being counted here)
- *   [given, prepared) checked and prefetched, ahead of the caller
+ *   [given, prepared) checked and prefetched, ahead of the caller; VHOST_AHEAD_MAX at most
  *   [prepared, seen)  said by the driver to be available
  *
  * Ring 0 carries rooms, ring 1 frames. What fails a check becomes a DROPPED entry and goes back to
@@ -27,20 +27,29 @@
 
 #define VHOST_RING_SIZE_MAX 4096u /* no driver asks for more */
 #define VHOST_CHAINS_MAX 256u     /* chains in the caller's hands: each needs a bounce buffer */
-#define VHOST_SEGMENTS_MAX 64u    /* parts of one chain; more are refused */
+/* Entries prepared and not given: so few that they stay in the nearest cache. */
+#define VHOST_AHEAD_MAX 128u
+#define VHOST_SEGMENTS_MAX 64u /* parts of one chain; more are refused */
 
+/* An entry is the frame that the caller gets; its mark is the head of its descriptors, and above
+ * these 16 bits, what it is. */
 enum vhost_entry_kind {
     VHOST_IN_PLACE, /* one descriptor: used where it lies */
     VHOST_CHAIN,    /* several: by way of a bounce buffer */
     VHOST_DROPPED,  /* failed a check */
 };
 
-struct vhost_entry {
-    uint8_t *data; /* the frame, behind the virtio-net header */
-    uint32_t len;  /* as in vhost_frame */
-    uint16_t head;
-    uint16_t kind;
-};
+#define VHOST_HEAD_BITS 16u
+
+static inline uint16_t vhost_entry_head(const struct vhost_frame *entry)
+{
+    return (uint16_t)entry->mark;
+}
+
+static inline enum vhost_entry_kind vhost_entry_kind(const struct vhost_frame *entry)
+{
+    return (enum vhost_entry_kind)(entry->mark >> VHOST_HEAD_BITS);
+}
 
 struct vhost_segment {
     uint8_t *data;
@@ -63,7 +72,8 @@ struct vhost_ring {
     bool broken;
     int call_fd; /* -1: the driver never wants to be told */
     uint64_t nb_frames, nb_bad_descriptor, nb_bad_index, nb_calls;
-    struct vhost_entry entries[VHOST_RING_SIZE_MAX];
+    struct vhost_frame entries[VHOST_AHEAD_MAX]; /* from given on: as the caller gets them */
+    uint16_t heads[VHOST_RING_SIZE_MAX];         /* of frames: from done on */
     struct vhost_bounce bounces[VHOST_CHAINS_MAX];
 };
 

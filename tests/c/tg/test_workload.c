@@ -135,6 +135,21 @@ static void every_key_is_reached(uint32_t nb_keys)
     EXPECT(nb_seen == nb_keys);
 }
 
+/* By its own words: rank * step + shift mod nb_keys, also where a part too many would show. */
+static void keys_are_where_they_should(uint32_t nb_keys)
+{
+    struct workload_config config = {.nb_keys = nb_keys, .zipf = 0.99, .seed = nb_keys};
+    struct random random = {.state = 17};
+
+    workload_init(&one, &config);
+    for (uint32_t i = 0; i < 1000000; i++) {
+        uint32_t rank = i < 1000 ? nb_keys - 1 - i % nb_keys
+                                 : random_scale((uint32_t)random_next(&random), nb_keys);
+
+        EXPECT(workload_key(&one, rank) == (rank * one.step + one.shift) % nb_keys);
+    }
+}
+
 static void values_round_trip(uint32_t bytes)
 {
     uint8_t value[REPLY_BYTES_MAX];
@@ -229,6 +244,10 @@ int main(void)
     every_key_is_reached(1);
     every_key_is_reached(2);
     every_key_is_reached(4095);
+    keys_are_where_they_should(1);
+    keys_are_where_they_should(1000000);
+    keys_are_where_they_should(WORKLOAD_KEYS_MAX - 1);
+    keys_are_where_they_should(WORKLOAD_KEYS_MAX);
     for (uint32_t bytes = VALUE_BYTES_MIN; bytes <= REPLY_BYTES_MAX; bytes += 1 + bytes / 5)
         values_round_trip(bytes);
     values_round_trip(17);
