@@ -24,43 +24,16 @@
 #include "frames.h"
 
 #include "clock.h"
+#include "netdev_queue.h"
 #include "transport.h"
-#include "vring_driver.h"
 
-#define RING_SIZE_MAX 1024u
-#define NB_SPARES 128u /* the caller holds 64 of them, so that 64 may be on their way */
-#define NB_BUFFERS_MAX (RING_SIZE_MAX + NB_SPARES)
-#define LINE_BYTES 64u
-/* From one buffer to the next: an odd number of lines, because buffers that begin a power of two
- * apart would all want the same few places of a cache. */
-#define STRIDE_BYTES 1600u
-#define HEADER_OFFSET (LINE_BYTES - VIRTIO_NET_HEADER_BYTES) /* the frame is at LINE_BYTES */
-#define ROOM_BYTES (VIRTIO_NET_HEADER_BYTES + FRAME_BYTES_MAX)
-#define AHEAD 32u       /* frames fetched beyond the burst at hand */
-#define RECYCLE_MIN 64u /* frames sent are looked after so many at a time */
-#define KICK_TURNS 16u  /* where no turn is empty, a kick is thought of so often */
-
-_Static_assert(HEADER_OFFSET + ROOM_BYTES <= STRIDE_BYTES, "a room fits its buffer");
-_Static_assert(STRIDE_BYTES % LINE_BYTES == 0 && STRIDE_BYTES / LINE_BYTES % 2 == 1, "odd lines");
+#define AHEAD 32u         /* frames fetched beyond the burst at hand */
+#define RECYCLE_MIN 256u  /* frames sent are looked after so many at a time, */
+#define RECYCLE_SOON 128u /* and the lines that this takes asked for somewhat earlier */
+#define KICK_TURNS 16u    /* where no turn is empty, a kick is thought of so often */
 
 /* Where lwip stands on it, that is the datapath. */
 __attribute__((weak)) const char datapath_name[] = "netdev";
-
-/* What a descriptor says, and whether the device has it. Ours, so that nothing that the device may
- * have written there is believed. */
-struct told {
-    uint16_t buffer;
-    uint16_t len;
-    bool out;
-};
-
-/* A ring, and which buffer lies in which of its descriptors. */
-struct queue {
-    struct vring_driver driver;
-    uint16_t order[RING_SIZE_MAX]; /* vring_driver's */
-    uint16_t free[RING_SIZE_MAX];  /* descriptors in the order in which they came back */
-    struct told told[RING_SIZE_MAX];
-};
 
 struct frames {
     struct transport transport;
@@ -72,15 +45,15 @@ struct frames {
     unsigned nb_ahead;    /* of the frames that came, those whose lines were asked for already */
     unsigned nb_unkicked; /* turns that published something, since a kick was last thought of */
     unsigned nb_pool;
-    uint16_t pool[NB_BUFFERS_MAX]; /* buffers that are nowhere else */
+    uint16_t pool[NETDEV_BUFFERS_MAX]; /* buffers that are nowhere else */
     uint64_t nb_rx_errors, nb_tx_errors;
 };
 
-/* ---- buffers and rings ---- */
+/* ---- buffers ---- */
 
 static inline uint8_t *frame_at(const struct frames *frames, uint16_t buffer)
 {
-    return frames->transport.buffers + (size_t)buffer * STRIDE_BYTES + LINE_BYTES;
+    return frames->transport.buffers + (size_t)buffer * NETDEV_STRIDE_BYTES + NETDEV_FRAME_OFFSET;
 }
 
 static inline struct frame frame_of(const struct frames *frames, uint16_t buffer, uint32_t len)
@@ -94,85 +67,13 @@ static inline uint16_t buffer_of(const struct frame *frame)
     return (uint16_t)(uintptr_t)frame->buffer;
 }
 
-static inline unsigned queue_room(const struct queue *queue)
-{
-    return queue->driver.ring.size - (uint16_t)(queue->driver.nb_offered - queue->driver.nb_taken);
-}
-
-/* The ring must have room. len: of the frame or the room, header included. */
-static inline void queue_offer(struct frames *frames, struct queue *queue, uint16_t buffer,
-                               uint32_t len)
-{
-    struct vring_driver *driver = &queue->driver;
-    uint16_t place = driver->nb_offered & driver->mask;
-    /* Under IN_ORDER a descriptor comes back before its place does. */
-    uint16_t i = driver->in_order ? place : queue->free[place];
-    struct told *told = &queue->told[i];
-
-    if (__builtin_expect(told->buffer != buffer || told->len != len, 0)) {
-        struct vring_desc *desc = &driver->ring.desc[i];
-        uint64_t at = frames->transport.buffers_device + (uint64_t)buffer * STRIDE_BYTES;
-        atomic_store_explicit(&desc->addr, at + HEADER_OFFSET, memory_order_relaxed);
-        atomic_store_explicit(&desc->len, len, memory_order_relaxed);
-        told->buffer = buffer;
-        told->len = (uint16_t)len;
-    }
-    told->out = true;
-    vring_driver_offer(driver, i);
-}
-
-/* The next buffer that came back; *len as the device has it. False: the device gave back what it
- * had not, and the ring is broken. */
-static inline bool queue_take(struct queue *queue, uint16_t *buffer, uint32_t *len)
-{
-    struct vring_driver *driver = &queue->driver;
-    uint16_t place = driver->nb_taken & driver->mask;
-    uint16_t i = vring_driver_take(driver, len);
-
-    if (__builtin_expect(!queue->told[i].out, 0)) {
-        driver->broken = true;
-        return false;
-    }
-    queue->told[i].out = false;
-    queue->free[place] = i;
-    *buffer = queue->told[i].buffer;
-    return true;
-}
-
-static void queue_start(struct frames *frames, struct queue *queue, const struct vring *ring,
-                        uint64_t features, uint16_t flags)
-{
-    bool in_order = features >> VIRTIO_F_IN_ORDER & 1;
-
-    vring_driver_init(&queue->driver, ring, queue->order, in_order);
-    queue->driver.event_idx = features >> VIRTIO_F_EVENT_IDX & 1;
-    vring_driver_poll(&queue->driver);
-    for (uint16_t i = 0; i < ring->size; i++) {
-        queue->free[(queue->driver.nb_offered + i) & queue->driver.mask] =
-            (uint16_t)((queue->driver.nb_offered + i) & queue->driver.mask);
-        queue->told[i] = (struct told){0};
-        vring_driver_describe(&queue->driver, i, frames->transport.buffers_device + HEADER_OFFSET,
-                              0, flags);
-    }
-}
-
-/* The buffers of a ring that is no more. */
-static void queue_reclaim(struct frames *frames, struct queue *queue)
-{
-    for (uint32_t i = 0; i < queue->driver.ring.size; i++) {
-        if (queue->told[i].out)
-            frames->pool[frames->nb_pool++] = queue->told[i].buffer;
-        queue->told[i].out = false;
-    }
-}
-
 /* ---- the link ---- */
 
 /* Rooms for the device, as long as more than nb_kept spares remain. */
 static void fill_rx(struct frames *frames, unsigned nb_kept)
 {
     while (frames->nb_pool > nb_kept && queue_room(&frames->rx) > 0)
-        queue_offer(frames, &frames->rx, frames->pool[--frames->nb_pool], ROOM_BYTES);
+        queue_offer(&frames->rx, frames->pool[--frames->nb_pool], NETDEV_ROOM_BYTES);
     vring_driver_publish(&frames->rx.driver);
 }
 
@@ -181,8 +82,9 @@ static void fill_rx(struct frames *frames, unsigned nb_kept)
 static void clear_headers(const struct frames *frames)
 {
     for (uint32_t i = 0; i < frames->nb_buffers; i++)
-        __builtin_memset(frames->transport.buffers + (size_t)i * STRIDE_BYTES + HEADER_OFFSET, 0,
-                         VIRTIO_NET_HEADER_BYTES);
+        __builtin_memset(frames->transport.buffers + (size_t)i * NETDEV_STRIDE_BYTES +
+                             NETDEV_HEADER_OFFSET,
+                         0, VIRTIO_NET_HEADER_BYTES);
 }
 
 /* Another generation: whatever the rings held is ours again, and where there is a device now, it
@@ -191,8 +93,8 @@ static void renew(struct frames *frames)
 {
     struct transport_link link;
 
-    queue_reclaim(frames, &frames->rx);
-    queue_reclaim(frames, &frames->tx);
+    frames->nb_pool += queue_reclaim(&frames->rx, frames->pool + frames->nb_pool);
+    frames->nb_pool += queue_reclaim(&frames->tx, frames->pool + frames->nb_pool);
     transport_begin(&link);
     frames->generation = link.generation;
     frames->up = link.up;
@@ -200,9 +102,10 @@ static void renew(struct frames *frames)
     if (!link.up)
         return;
     clear_headers(frames);
-    queue_start(frames, &frames->rx, &link.rings[TRANSPORT_RX], link.features, VRING_DESC_F_WRITE);
-    queue_start(frames, &frames->tx, &link.rings[TRANSPORT_TX], link.features, 0);
-    fill_rx(frames, NB_SPARES / 2);
+    uint64_t first = frames->transport.buffers_device + NETDEV_HEADER_OFFSET;
+    queue_start(&frames->rx, &link.rings[TRANSPORT_RX], first, link.features, VRING_DESC_F_WRITE);
+    queue_start(&frames->tx, &link.rings[TRANSPORT_TX], first, link.features, 0);
+    fill_rx(frames, NETDEV_SPARES / 2);
     frames->nb_unkicked = 1;
 }
 
@@ -238,12 +141,27 @@ static void recycle(struct frames *frames)
         return;
     for (; nb > 0 && queue_take(&frames->tx, &buffer, &len); nb--) {
         if (queue_room(&frames->rx) > 0)
-            queue_offer(frames, &frames->rx, buffer, ROOM_BYTES);
+            queue_offer(&frames->rx, buffer, NETDEV_ROOM_BYTES);
         else
             frames->pool[frames->nb_pool++] = buffer;
     }
     vring_driver_publish(&frames->rx.driver);
     frames->nb_unkicked += frames->nb_unkicked == 0; /* the device may be waiting for a room */
+}
+
+/* Under load: many at a time, because each look may be a journey of the line on which the device
+ * counts. There are rooms enough meanwhile, but in small rings. */
+static inline void recycle_sometimes(struct frames *frames)
+{
+    uint32_t size = frames->tx.driver.ring.size, nb_sent = size - queue_room(&frames->tx);
+    uint32_t most = RECYCLE_MIN < size / 4 ? RECYCLE_MIN : size / 4;
+
+    if (nb_sent >= most) {
+        recycle(frames);
+    } else if (nb_sent + RECYCLE_SOON >= most) {
+        vring_driver_fetch_used(&frames->tx.driver);
+        vring_driver_fetch_avail(&frames->rx.driver);
+    }
 }
 
 /* ---- frames.h ---- */
@@ -257,9 +175,9 @@ const char *frames_open(struct frames **out, const struct datapath_config *confi
     frames.fetch_bytes = FRAME_HEADERS_BYTES + config->fetch_bytes;
     if (error != NULL)
         return error;
-    frames.nb_buffers = frames.transport.ring_size + NB_SPARES;
-    if (frames.transport.ring_size > RING_SIZE_MAX ||
-        frames.transport.buffers_bytes < (size_t)frames.nb_buffers * STRIDE_BYTES)
+    frames.nb_buffers = frames.transport.ring_size + NETDEV_SPARES;
+    if (frames.transport.ring_size > NETDEV_RING_MAX ||
+        frames.transport.buffers_bytes < (size_t)frames.nb_buffers * NETDEV_STRIDE_BYTES)
         return "the transport's memory does not suit its rings: at most 1,024 entries, and 1,600 "
                "bytes for each of them and 128 more";
     /* The last shall be first: the pool gives from its end. */
@@ -281,7 +199,7 @@ uint64_t frames_tsc_hz(const struct frames *frames)
     return clock_tsc_hz();
 }
 
-#define ENTRIES_OF_LINE (LINE_BYTES / sizeof(struct vring_used_elem))
+#define ENTRIES_OF_LINE (NETDEV_LINE_BYTES / sizeof(struct vring_used_elem))
 
 /* Ask for the lines of the frames that are to be taken next, those of the burst at hand and some
  * beyond: they travel while others are worked on. Likewise the lines on which the device counts and
@@ -294,19 +212,19 @@ static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_w
     for (unsigned i = frames->nb_ahead; i < nb; i += ENTRIES_OF_LINE)
         __builtin_prefetch(&driver->ring.used->ring[(driver->nb_taken + i) & driver->mask]);
 
-    for (unsigned i = frames->nb_ahead; i < nb; i++) {
-        uint16_t desc = vring_driver_peek(driver, (uint16_t)i);
-        frame_prefetch(frame_at(frames, frames->rx.told[desc].buffer), frames->fetch_bytes);
-    }
+    for (unsigned i = frames->nb_ahead; i < nb; i++)
+        frame_prefetch(frame_at(frames, queue_peek(&frames->rx, i)), frames->fetch_bytes);
     frames->nb_ahead = nb > nb_wanted ? nb - nb_wanted : 0;
     vring_driver_fetch_avail(&frames->tx.driver);
     if (nb_there < nb_wanted + AHEAD)
         vring_driver_fetch_used(driver); /* the next burst will have to look */
 }
 
-/* Nothing came. */
+/* Nothing came: time for what else there is to do. */
 static unsigned rest(struct frames *frames)
 {
+    if (queue_room(&frames->tx) < frames->tx.driver.ring.size && !is_broken(frames))
+        recycle(frames);
     if (frames->nb_unkicked > 0 && !is_broken(frames))
         kick(frames);
     return 0;
@@ -320,14 +238,10 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         renew(frames);
     if (__builtin_expect(!frames->up || is_broken(frames), 0))
         return 0;
-    if (queue_room(&frames->tx) + RECYCLE_MIN <= frames->tx.driver.ring.size)
-        recycle(frames);
-    unsigned nb_there = vring_driver_used(driver);
-    if (nb_there == 0) {
-        if (queue_room(&frames->tx) < frames->tx.driver.ring.size)
-            recycle(frames);
+    recycle_sometimes(frames);
+    unsigned nb_there = vring_driver_ready(driver, nb + AHEAD);
+    if (nb_there == 0)
         return rest(frames);
-    }
     nb = nb < nb_there ? nb : nb_there;
     fetch(frames, nb_there, nb);
     uint16_t before = driver->nb_taken;
@@ -366,8 +280,9 @@ unsigned frames_tx_burst(struct frames *frames, const struct frame *list, unsign
     }
     unsigned room = works ? queue_room(&frames->tx) : 0, nb_tx = nb < room ? nb : room;
     for (unsigned i = 0; i < nb_tx; i++)
-        queue_offer(frames, &frames->tx, buffer_of(&list[i]),
-                    list[i].len + VIRTIO_NET_HEADER_BYTES);
+        queue_fetch(&frames->tx, i, buffer_of(&list[i]), list[i].len + VIRTIO_NET_HEADER_BYTES);
+    for (unsigned i = 0; i < nb_tx; i++)
+        queue_offer(&frames->tx, buffer_of(&list[i]), list[i].len + VIRTIO_NET_HEADER_BYTES);
     vring_driver_publish(&frames->tx.driver);
     frames->nb_unkicked += nb_tx > 0;
     frames->nb_tx_errors += nb_tx < nb;
@@ -380,7 +295,7 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
 
     for (unsigned i = 0; i < nb; i++) {
         if (works && queue_room(&frames->rx) > 0)
-            queue_offer(frames, &frames->rx, buffer_of(&list[i]), ROOM_BYTES);
+            queue_offer(&frames->rx, buffer_of(&list[i]), NETDEV_ROOM_BYTES);
         else
             frames->pool[frames->nb_pool++] = buffer_of(&list[i]);
     }
@@ -397,7 +312,7 @@ void frames_wait(struct frames *frames, uint64_t ns)
 
     /* Without a room the device could not call us: all may be frames that it has not read yet. */
     if (works && queue_room(&frames->rx) == driver->ring.size) {
-        fill_rx(frames, NB_SPARES / 4);
+        fill_rx(frames, NETDEV_SPARES / 4);
         frames->nb_unkicked++;
     }
     if (works && frames->nb_unkicked > 0)

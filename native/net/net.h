@@ -29,7 +29,8 @@
  * for the UDP checksum. */
 #define NET_WORDS 5u
 
-_Static_assert(FRAME_HEADERS_BYTES == FRAME_PAYLOAD_OFFSET, "the same thing, seen from below and from above");
+_Static_assert(FRAME_HEADERS_BYTES == FRAME_PAYLOAD_OFFSET,
+               "the same thing, seen from below and from above");
 
 struct net {
     uint8_t mac[6];

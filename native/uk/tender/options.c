@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netdev_buffers.h"
 #include "tender.h"
 
 #define RING_DEFAULT 1024u
-#define RING_MAX 1024u       /* datapath/netdev.c's */
-#define BUFFER_BYTES 1600u   /* likewise: of each entry, and of 128 more */
-#define NB_BUFFERS_MORE 128u /* likewise */
 
 static char sentence[256];
 
@@ -39,7 +37,7 @@ static const char *parse_ring(const char *value, uint32_t *size)
     char *end;
     unsigned long number = strtoul(value, &end, 10);
 
-    if (*value < '0' || *value > '9' || *end != '\0' || number < 64 || number > RING_MAX ||
+    if (*value < '0' || *value > '9' || *end != '\0' || number < 64 || number > NETDEV_RING_MAX ||
         !vring_size_valid((uint32_t)number))
         return bad("ring", value, "not a power of two from 64 to 1024");
     *size = (uint32_t)number;
@@ -102,6 +100,6 @@ const char *tender_options_parse(struct tender_options *options, int argc, char 
         return "wants -- --image PATH --socket PATH: the image to run, and the socket of its wire";
     options->front.called = !options->dut.datapath.poll;
     options->front.buffers_bytes =
-        (size_t)(options->front.ring_size + NB_BUFFERS_MORE) * BUFFER_BYTES;
+        (size_t)(options->front.ring_size + NETDEV_SPARES) * NETDEV_STRIDE_BYTES;
     return NULL;
 }
