@@ -10,12 +10,6 @@
 #define REDRAWS_MAX 8u
 #define REST_TIMEOUTS 10u /* a lost id rests ten time-outs: 1 s */
 
-static inline uint32_t flow_take(struct loop *loop)
-{
-    loop->nb_free--;
-    return loop->free_flows[loop->free_head++ & loop->free_mask];
-}
-
 bool loop_open(struct loop *loop, const struct loop_config *config)
 {
     uint32_t share = (config->window + config->nb_flows - 1) / config->nb_flows;
@@ -148,7 +142,9 @@ static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigne
     const bool no_overlap = loop->no_overlap;
     const uint64_t counted = slot_what(0, 0, loop->counted);
     const struct keys keys = loop->keys; /* where they are */
-    uint32_t next = loop->next_draw;
+    uint16_t *const flows = loop->free_flows;
+    const uint32_t mask = loop->free_mask, free_end = loop->free_head + loop->nb_free;
+    uint32_t next = loop->next_draw, head = loop->free_head, nb_back = 0;
     unsigned nb_made = 0;
 
     loop->next_draw += nb;
@@ -163,12 +159,12 @@ static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigne
                 continue; /* fewer keys than the window: this turn goes by */
             *digits = digits_make(draw->number);
         }
-        flow = flow_take(loop);
+        flow = flows[head++ & mask];
         slot = match_take(&loop->match, flow, sent_cycles[nb_made],
                           slot_what(draw->op, draw->tries, false) | counted, &made[nb_made].id);
         if (__builtin_expect(slot == NULL, 0)) {
             draw_put_back(loop, draw);
-            loop_flow_free(loop, flow);
+            flows[(free_end + nb_back++) & mask] = (uint16_t)flow;
             continue;
         }
         slot->number = draw->number;
@@ -181,6 +177,8 @@ static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigne
         made[nb_made].op = draw->op;
         requests[nb_made++].flow = flow;
     }
+    loop->free_head = head;
+    loop->nb_free = free_end + nb_back - head;
     return nb_made;
 }
 

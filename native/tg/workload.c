@@ -51,12 +51,20 @@ void workload_init(struct workload *workload, const struct workload_config *conf
         zipf_init(&workload->zipf, config->nb_keys, config->zipf);
 }
 
-static inline uint32_t key_draw(const struct workload *workload, struct random *random)
+static inline uint32_t key_uniform(const struct workload *workload, struct random *random)
 {
-    if (workload->zipf.nb_segments == 0)
-        return workload->first +
-               random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
+    return workload->first + random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
+}
+
+static inline uint32_t key_zipf(const struct workload *workload, struct random *random)
+{
     return workload_key(workload, zipf_draw(&workload->zipf, random));
+}
+
+static uint32_t key_draw(const struct workload *workload, struct random *random)
+{
+    return workload->zipf.nb_segments == 0 ? key_uniform(workload, random)
+                                           : key_zipf(workload, random);
 }
 
 /*
@@ -78,19 +86,35 @@ static uint64_t coins_toss(struct random *random, uint32_t below)
     return yes;
 }
 
+_Static_assert(OP_GET == 0, "what is not said");
+
+/* The numbers; all are GETs. */
+static inline void numbers_fill(const struct workload *workload, struct random *random,
+                                struct draw *draws, unsigned nb)
+{
+    struct random state = *random; /* a register, as long as this takes */
+
+    if (workload->zipf.nb_segments == 0)
+        for (unsigned i = 0; i < nb; i++)
+            draws[i] = (struct draw){.number = key_uniform(workload, &state)};
+    else
+        for (unsigned i = 0; i < nb; i++)
+            draws[i] = (struct draw){.number = key_zipf(workload, &state)};
+    *random = state;
+}
+
 static void some_fill(struct workload *workload, struct draw *draws, unsigned nb)
 {
-    struct random random = workload->random; /* a register, as long as this takes */
-    uint64_t sets = coins_toss(&random, workload->below_set);
-    uint64_t misses = coins_toss(&random, workload->below_miss) & ~sets;
+    uint64_t ours = nb == COINS ? UINT64_MAX : (1ull << nb) - 1;
+    uint64_t sets = coins_toss(&workload->random, workload->below_set) & ours;
+    uint64_t misses = coins_toss(&workload->random, workload->below_miss) & ours & ~sets;
 
-    for (unsigned i = 0; i < nb; i++, sets >>= 1, misses >>= 1)
-        draws[i] = (struct draw){.number = key_draw(workload, &random) +
-                                           (workload->nb_all & (0u - (uint32_t)(misses & 1))),
-                                 .op = (uint8_t)(sets & 1)};
-    workload->random = random;
+    numbers_fill(workload, &workload->random, draws, nb);
+    for (; sets != 0; sets &= sets - 1)
+        draws[__builtin_ctzll(sets)].op = OP_SET;
+    for (; misses != 0; misses &= misses - 1)
+        draws[__builtin_ctzll(misses)].number += workload->nb_all;
 }
-_Static_assert(OP_GET == 0 && OP_SET == 1, "a bit each");
 
 void workload_fill(struct workload *workload, struct draw *draws, unsigned nb)
 {

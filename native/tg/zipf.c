@@ -11,9 +11,11 @@ static uint32_t segments_cut(struct zipf *zipf, double *weights, uint32_t nb_ran
 {
     uint32_t n = 0;
 
+    zipf->sure = UINT32_MAX;
     for (uint32_t first = 0, nb; first < nb_ranks; first += nb) {
         struct zipf_segment *segment = &zipf->segments[n];
         double weight = pow(first + 1.0, -zipf->exponent);
+        uint32_t sure;
 
         assert(n < ZIPF_SEGMENTS_MAX);
         nb = first < ALONE ? 1 : first / ALONE;
@@ -21,10 +23,11 @@ static uint32_t segments_cut(struct zipf *zipf, double *weights, uint32_t nb_ran
             nb = nb_ranks - first;
         segment->first = first;
         segment->nb_ranks = nb;
-        /* Rounded down a little, so that rounding never keeps too many; what is alone is kept. */
-        segment->sure = nb == 1 ? UINT32_MAX
-                                : (uint32_t)(pow((double)first + nb, -zipf->exponent) / weight *
-                                             (1 - 1e-6) * UINT32_MAX);
+        /* Rounded down a little, so that rounding never keeps too many. */
+        sure =
+            (uint32_t)(pow((double)first + nb, -zipf->exponent) / weight * (1 - 1e-6) * UINT32_MAX);
+        if (nb > 1 && sure < zipf->sure)
+            zipf->sure = sure;
         weights[n++] = weight * nb;
     }
     return n;
@@ -41,8 +44,8 @@ static void aliases_make(struct zipf *zipf, double *weights)
         sum += weights[i];
     for (uint32_t i = 0; i < n; i++) {
         weights[i] *= n / sum;
-        zipf->segments[i].threshold = UINT32_MAX;
-        zipf->segments[i].alias = i;
+        zipf->places[i].threshold = UINT32_MAX;
+        zipf->places[i].segments[0] = zipf->places[i].segments[1] = zipf->segments[i];
         if (weights[i] < 1)
             poor[nb_poor++] = i;
         else
@@ -51,8 +54,8 @@ static void aliases_make(struct zipf *zipf, double *weights)
     while (nb_poor > 0 && nb_rich > 0) {
         uint32_t p = poor[--nb_poor], r = rich[nb_rich - 1];
 
-        zipf->segments[p].threshold = (uint32_t)(weights[p] * UINT32_MAX);
-        zipf->segments[p].alias = r;
+        zipf->places[p].threshold = (uint32_t)(weights[p] * UINT32_MAX);
+        zipf->places[p].segments[1] = zipf->segments[r];
         weights[r] -= 1 - weights[p];
         if (weights[r] < 1) {
             nb_rich--;
@@ -75,7 +78,8 @@ static bool is_kept(const struct zipf *zipf, const struct zipf_try *try)
 {
     double keep = try->bits * 0x1p-32;
 
-    return try->sure || keep < pow((try->rank + 1.0) / (try->first + 1.0), -zipf->exponent);
+    return try->sure || try->rank == try->first ||
+           keep < pow((try->rank + 1.0) / (try->first + 1.0), -zipf->exponent);
 }
 
 uint32_t zipf_draw_on(const struct zipf *zipf, struct random *random, struct zipf_try try)

@@ -19,16 +19,22 @@
 #define ZIPF_SEGMENTS_MAX 2048u
 
 struct zipf_segment {
-    uint32_t threshold; /* of 2^32: keep this segment, else take alias */
-    uint32_t alias;
     uint32_t first; /* rank, from 0 */
     uint32_t nb_ranks;
-    uint32_t sure; /* of 2^32: any rank of it is kept at least with this probability */
+};
+
+/* A place of Walker's table: two segments, side by side, so that which of them it is needs no
+ * further look. */
+struct zipf_place {
+    uint32_t threshold; /* of 2^32: below it the first of the two */
+    struct zipf_segment segments[2];
 };
 
 struct zipf {
     double exponent;
     uint32_t nb_segments;
+    uint32_t sure; /* of 2^32: any rank of any segment is kept at least with this probability */
+    struct zipf_place places[ZIPF_SEGMENTS_MAX];
     struct zipf_segment segments[ZIPF_SEGMENTS_MAX];
 };
 
@@ -45,20 +51,16 @@ struct zipf_try {
 static inline struct zipf_try zipf_try(const struct zipf *zipf, struct random *random)
 {
     uint64_t bits = random_next(random), more = random_next(random);
-    uint32_t i = random_scale((uint32_t)bits, zipf->nb_segments);
-    const struct zipf_segment *segment = &zipf->segments[i];
-    uint32_t alias, kept;
-
+    const struct zipf_place *place = &zipf->places[random_scale((uint32_t)bits, zipf->nb_segments)];
     /* Which of the two is a matter of chance: no branch could be foretold. */
-    alias = segment->alias;
-    kept = 0u - (uint32_t)((uint32_t)(bits >> 32) < segment->threshold);
-    i = alias ^ ((i ^ alias) & kept);
-    segment = &zipf->segments[i];
+    const struct zipf_segment *segment =
+        &place->segments[(uint32_t)(bits >> 32) >= place->threshold];
+
     return (struct zipf_try){.rank =
                                  segment->first + random_scale((uint32_t)more, segment->nb_ranks),
                              .first = segment->first,
                              .bits = (uint32_t)(more >> 32),
-                             .sure = (uint32_t)(more >> 32) <= segment->sure};
+                             .sure = (uint32_t)(more >> 32) <= zipf->sure};
 }
 
 /* What zipf_draw does where a first try is not sure. */

@@ -48,99 +48,6 @@ static inline struct vhost_frame *entry_of(struct vhost_ring *ring, uint16_t num
     return &ring->entries[number % VHOST_AHEAD_MAX];
 }
 
-/* Every part of a chain, in bounds and meant for us; returns how many bytes, 0 where it is not
- * sound. Followed at most as far as the ring is long (2.6.5.3.2: loops are forbidden). */
-static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *memory,
-                           uint16_t head, struct vhost_bounce *bounce)
-{
-    uint16_t wanted = ring->frames ? 0 : VRING_DESC_F_WRITE;
-    uint64_t total = 0;
-
-    bounce->nb_segments = 0;
-    for (uint32_t i = 0; i < ring->vring.size; i++) {
-        struct vring_desc *desc = &ring->vring.desc[head];
-        uint64_t addr = atomic_load_explicit(&desc->addr, memory_order_relaxed);
-        uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
-        uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
-        uint8_t *data = vhost_memory_guest(memory, addr, len);
-        if ((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != wanted || data == NULL)
-            return 0;
-        if (len > 0) {
-            if (bounce->nb_segments == VHOST_SEGMENTS_MAX)
-                return 0;
-            bounce->segments[bounce->nb_segments++] = (struct vhost_segment){data, len};
-            total += len;
-        }
-        if (!(flags & VRING_DESC_F_NEXT))
-            return total;
-        head = atomic_load_explicit(&desc->next, memory_order_relaxed);
-        if (head > ring->mask)
-            return 0;
-    }
-    return 0;
-}
-
-static void gather(struct vhost_bounce *bounce)
-{
-    uint8_t *to = bounce->data;
-
-    for (unsigned i = 0; i < bounce->nb_segments; i++) {
-        memcpy(to, bounce->segments[i].data, bounce->segments[i].len);
-        to += bounce->segments[i].len;
-    }
-}
-
-/* bounce->data, so many bytes of it, to where the driver wants them. */
-static void scatter(const struct vhost_bounce *bounce, uint32_t nb_bytes)
-{
-    const uint8_t *from = bounce->data;
-
-    for (unsigned i = 0; i < bounce->nb_segments && nb_bytes > 0; i++) {
-        uint32_t len = bounce->segments[i].len;
-        len = len < nb_bytes ? len : nb_bytes;
-        memcpy(bounce->segments[i].data, from, len);
-        from += len;
-        nb_bytes -= len;
-    }
-}
-
-/* Header and frame together: is that a length that can be? A driver gives rooms of at least 1,526
- * bytes (5.1.6.3.1), and sends at least an Ethernet header, at most a full frame. */
-#define FRAME_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN)
-#define FRAME_MOST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX)
-#define ROOM_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN)
-#define ROOM_MOST 4096u /* is only looked at twice above that */
-
-static inline bool length_sound(bool frames, uint64_t bytes)
-{
-    return bytes >= (frames ? FRAME_LEAST : ROOM_LEAST) && (!frames || bytes <= FRAME_MOST);
-}
-
-static struct vhost_bounce *bounce_of(struct vhost_ring *ring, uint16_t number)
-{
-    return &ring->bounces[number % VHOST_CHAINS_MAX];
-}
-
-/* All that is not one sound descriptor. */
-static void prepare_chain(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
-                          struct vhost_frame *entry)
-{
-    struct vhost_bounce *bounce = bounce_of(ring, number);
-    uint64_t total = chain_read(ring, memory, vhost_entry_head(entry), bounce);
-
-    if (!length_sound(ring->frames, total)) {
-        entry->mark |= VHOST_DROPPED << VHOST_HEAD_BITS;
-        ring->nb_bad_descriptor++;
-        return;
-    }
-    total -= VIRTIO_NET_HEADER_BYTES;
-    entry->mark |= VHOST_CHAIN << VHOST_HEAD_BITS;
-    entry->data = bounce->data + VIRTIO_NET_HEADER_BYTES;
-    entry->len = total < VHOST_FRAME_BYTES_MAX ? (uint32_t)total : VHOST_FRAME_BYTES_MAX;
-    if (ring->frames)
-        gather(bounce);
-}
-
 /* Returns how many of nb more the driver has made available. */
 static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
 {
@@ -186,7 +93,7 @@ prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t numbe
         return false;
     }
     entry->mark = ring->heads[number & ring->mask] = said.head;
-    if (said.flags == single && length_sound(ring->frames, said.len))
+    if (said.flags == single && vhost_length_sound(ring->frames, said.len))
         data = vhost_memory_guest(memory, said.addr, said.len);
     if (data != NULL) {
         entry->data = data + VIRTIO_NET_HEADER_BYTES;
@@ -196,7 +103,7 @@ prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t numbe
     }
     if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
         return false;
-    prepare_chain(ring, memory, number, entry);
+    vhost_chain_prepare(ring, memory, number, entry);
     return true;
 }
 
@@ -246,8 +153,8 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     const uint32_t mask = ring->mask;
     struct vring_desc *const descs = ring->vring.desc;
     const _Atomic uint16_t *const heads = ring->vring.avail->ring;
-    const uint32_t least = frames ? FRAME_LEAST : ROOM_LEAST;
-    const uint32_t most = frames ? FRAME_MOST : ROOM_MOST;
+    const uint32_t least = frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST;
+    const uint32_t most = frames ? VHOST_FRAME_MOST : VHOST_ROOM_MOST;
     struct vhost_region region = region_last(memory, most);
     uint32_t number = ring->prepared, end;
 
@@ -342,7 +249,7 @@ static inline bool send_one(struct vhost_ring *ring, uint16_t number, struct vho
     assert(frame_len <= entry.len);
     write_header(entry.data - VIRTIO_NET_HEADER_BYTES);
     if (UNLIKELY(vhost_entry_kind(&entry) == VHOST_CHAIN))
-        scatter(bounce_of(ring, number), len);
+        vhost_chain_send(ring, number, len);
     use(ring, number, vhost_entry_head(&entry), len);
     return true;
 }

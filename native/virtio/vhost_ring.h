@@ -77,6 +77,26 @@ struct vhost_ring {
     struct vhost_bounce bounces[VHOST_CHAINS_MAX];
 };
 
+/* Header and frame together: is that a length that can be? A driver gives rooms of at least 1,526
+ * bytes (5.1.6.3.1), and sends at least an Ethernet header, at most a full frame. */
+#define VHOST_FRAME_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN)
+#define VHOST_FRAME_MOST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX)
+#define VHOST_ROOM_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN)
+#define VHOST_ROOM_MOST 4096u /* is only looked at twice above that */
+
+static inline bool vhost_length_sound(bool frames, uint64_t bytes)
+{
+    return bytes >= (frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST) &&
+           (!frames || bytes <= VHOST_FRAME_MOST);
+}
+
+/* An entry of all that is not one sound descriptor: a chain, or dropped. */
+void vhost_chain_prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
+                         struct vhost_frame *entry);
+
+/* So many bytes of an entry's bounce buffer, header included, to where the driver wants them. */
+void vhost_chain_send(struct vhost_ring *ring, uint16_t number, uint32_t nb_bytes);
+
 /* Begin where the driver's memory says that used buffers end. */
 void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring);
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Chains of descriptors, by way of a copy: see vhost_ring.h. They have to be right, not fast. */
+#include <string.h>
+
+#include "vhost_ring.h"
+
+/* Every part of a chain, in bounds and meant for us; returns how many bytes, 0 where it is not
+ * sound. Followed at most as far as the ring is long (2.6.5.3.2: loops are forbidden). */
+static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *memory,
+                           uint16_t head, struct vhost_bounce *bounce)
+{
+    uint16_t wanted = ring->frames ? 0 : VRING_DESC_F_WRITE;
+    uint64_t total = 0;
+
+    bounce->nb_segments = 0;
+    for (uint32_t i = 0; i < ring->vring.size; i++) {
+        struct vring_desc *desc = &ring->vring.desc[head];
+        uint64_t addr = atomic_load_explicit(&desc->addr, memory_order_relaxed);
+        uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
+        uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
+        uint8_t *data = vhost_memory_guest(memory, addr, len);
+        if ((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != wanted || data == NULL)
+            return 0;
+        if (len > 0) {
+            if (bounce->nb_segments == VHOST_SEGMENTS_MAX)
+                return 0;
+            bounce->segments[bounce->nb_segments++] = (struct vhost_segment){data, len};
+            total += len;
+        }
+        if (!(flags & VRING_DESC_F_NEXT))
+            return total;
+        head = atomic_load_explicit(&desc->next, memory_order_relaxed);
+        if (head > ring->mask)
+            return 0;
+    }
+    return 0;
+}
+
+static void gather(struct vhost_bounce *bounce)
+{
+    uint8_t *to = bounce->data;
+
+    for (unsigned i = 0; i < bounce->nb_segments; i++) {
+        memcpy(to, bounce->segments[i].data, bounce->segments[i].len);
+        to += bounce->segments[i].len;
+    }
+}
+
+/* bounce->data, so many bytes of it, to where the driver wants them. */
+static void scatter(const struct vhost_bounce *bounce, uint32_t nb_bytes)
+{
+    const uint8_t *from = bounce->data;
+
+    for (unsigned i = 0; i < bounce->nb_segments && nb_bytes > 0; i++) {
+        uint32_t len = bounce->segments[i].len;
+        len = len < nb_bytes ? len : nb_bytes;
+        memcpy(bounce->segments[i].data, from, len);
+        from += len;
+        nb_bytes -= len;
+    }
+}
+
+static struct vhost_bounce *bounce_of(struct vhost_ring *ring, uint16_t number)
+{
+    return &ring->bounces[number % VHOST_CHAINS_MAX];
+}
+
+void vhost_chain_prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
+                         struct vhost_frame *entry)
+{
+    struct vhost_bounce *bounce = bounce_of(ring, number);
+    uint64_t total = chain_read(ring, memory, vhost_entry_head(entry), bounce);
+
+    if (!vhost_length_sound(ring->frames, total)) {
+        entry->mark |= VHOST_DROPPED << VHOST_HEAD_BITS;
+        ring->nb_bad_descriptor++;
+        return;
+    }
+    total -= VIRTIO_NET_HEADER_BYTES;
+    entry->mark |= VHOST_CHAIN << VHOST_HEAD_BITS;
+    entry->data = bounce->data + VIRTIO_NET_HEADER_BYTES;
+    entry->len = total < VHOST_FRAME_BYTES_MAX ? (uint32_t)total : VHOST_FRAME_BYTES_MAX;
+    if (ring->frames)
+        gather(bounce);
+}
+
+void vhost_chain_send(struct vhost_ring *ring, uint16_t number, uint32_t nb_bytes)
+{
+    scatter(bounce_of(ring, number), nb_bytes);
+}
