@@ -16,8 +16,6 @@
 #define WORD_BYTES 8u
 #define NR_X32 0x40000000u /* asm/unistd.h's bit of the x32 ABI */
 
-extern const uint32_t service_fetch_bytes;
-
 const char service_name[] = "forbidden";
 const uint32_t service_fetch_bytes = 0;
 
@@ -61,6 +59,8 @@ static void call_allowed(const uint8_t *data)
         kick(1, 8);
     else if (is(data, "ppoll 1 "))
         poll_some(1, 0);
+    else if (is(data, "read 7  "))
+        SYSCALL(read, CONTROL_FD_CALL, (uint64_t)&eventfd_value, 8);
 }
 
 static void call_forbidden(const uint8_t *data)
@@ -81,6 +81,10 @@ static void call_forbidden(const uint8_t *data)
         poll_some(2, 0);
     else if (is(data, "ppoll s "))
         poll_some(1, (uint64_t)&eventfd_value);
+    else if (is(data, "ppoll h "))
+        poll_some(1, 1ull << 32);
+    else if (is(data, "read 4G "))
+        SYSCALL(read, CONTROL_FD_CALL, (uint64_t)&eventfd_value, (1ull << 32) + 8);
     else if (is(data, "read 5  "))
         SYSCALL(read, CONTROL_FD_KICK, (uint64_t)&eventfd_value, 8);
     else if (is(data, "mmap    "))
