@@ -281,17 +281,27 @@ uint64_t frames_tsc_hz(const struct frames *frames)
     return clock_tsc_hz();
 }
 
+#define ENTRIES_OF_LINE (LINE_BYTES / sizeof(struct vring_used_elem))
+
 /* Ask for the lines of the frames that are to be taken next, those of the burst at hand and some
- * beyond: they travel while others are worked on. */
+ * beyond: they travel while others are worked on. Likewise the lines on which the device counts and
+ * we publish. */
 static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_wanted)
 {
+    const struct vring_driver *driver = &frames->rx.driver;
     unsigned nb = nb_wanted + AHEAD < nb_there ? nb_wanted + AHEAD : nb_there;
 
+    for (unsigned i = frames->nb_ahead; i < nb; i += ENTRIES_OF_LINE)
+        __builtin_prefetch(&driver->ring.used->ring[(driver->nb_taken + i) & driver->mask]);
+
     for (unsigned i = frames->nb_ahead; i < nb; i++) {
-        uint16_t desc = vring_driver_peek(&frames->rx.driver, (uint16_t)i);
+        uint16_t desc = vring_driver_peek(driver, (uint16_t)i);
         frame_prefetch(frame_at(frames, frames->rx.told[desc].buffer), frames->fetch_bytes);
     }
     frames->nb_ahead = nb > nb_wanted ? nb - nb_wanted : 0;
+    vring_driver_fetch_avail(&frames->tx.driver);
+    if (nb_there < nb_wanted + AHEAD)
+        vring_driver_fetch_used(driver); /* the next burst will have to look */
 }
 
 /* Nothing came. */

@@ -21,7 +21,8 @@ struct vring_driver {
     uint16_t nb_offered;   /* counts for ever: buffers offered */
     uint16_t nb_published; /* of them, those that the device knows of */
     uint16_t nb_asked;     /* of those, those about which it was asked whether it wants a kick */
-    uint16_t nb_taken;     /* buffers that came back */
+    uint16_t nb_seen;      /* buffers that came back, as far as it was looked */
+    uint16_t nb_taken;     /* of them, those that were taken */
     bool in_order;         /* agreed upon (2.6.9) */
     bool event_idx;        /* agreed upon (2.6.7); set by the caller after init */
     bool broken;
@@ -39,6 +40,7 @@ static inline void vring_driver_init(struct vring_driver *driver, const struct v
                                     .nb_offered = start,
                                     .nb_published = start,
                                     .nb_asked = start,
+                                    .nb_seen = start,
                                     .nb_taken = start,
                                     .in_order = in_order,
                                     .order = order};
@@ -82,16 +84,41 @@ static inline void vring_driver_publish(struct vring_driver *driver)
     vring_publish(&driver->ring.avail->idx, driver->nb_published);
 }
 
-/* How many buffers have come back and were not taken yet. */
-static inline uint16_t vring_driver_used(struct vring_driver *driver)
+/* How many buffers have come back and were not taken yet: looks only where it knows of fewer than
+ * `wanted`, because a look may be a journey of the line on which the device counts. */
+static inline uint16_t vring_driver_ready(struct vring_driver *driver, unsigned wanted)
 {
-    uint16_t nb = (uint16_t)(vring_see(&driver->ring.used->idx) - driver->nb_taken);
+    uint16_t nb = (uint16_t)(driver->nb_seen - driver->nb_taken);
 
+    if (nb >= wanted)
+        return nb;
+    driver->nb_seen = vring_see(&driver->ring.used->idx);
+    nb = (uint16_t)(driver->nb_seen - driver->nb_taken);
     if (__builtin_expect(nb > (uint16_t)(driver->nb_published - driver->nb_taken), 0)) {
         driver->broken = true;
+        driver->nb_seen = driver->nb_taken;
         return 0;
     }
     return nb;
+}
+
+/* All that have come back by now. */
+static inline uint16_t vring_driver_used(struct vring_driver *driver)
+{
+    return vring_driver_ready(driver, UINT32_MAX);
+}
+
+/* What comes back is soon to be looked at: fetch the line on which the device counts it. */
+static inline void vring_driver_fetch_used(const struct vring_driver *driver)
+{
+    __builtin_prefetch(&driver->ring.used->idx);
+}
+
+/* Something is soon to be published: fetch the line for it, which the device has looked at. A store
+ * to a line that is not ours holds up all stores behind it. */
+static inline void vring_driver_fetch_avail(const struct vring_driver *driver)
+{
+    vring_prefetch_write(&driver->ring.avail->idx);
 }
 
 /* Which buffer is `ahead` places behind the next to be taken; below the ring's size. */

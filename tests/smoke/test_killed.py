@@ -31,7 +31,7 @@ SEED = 2
 MOMENTS, MOMENTS_LONG = 4, 20
 LONG_S = 300.0
 GONE_S = 20.0  # what the kernel frees behind our back: namespaces, BPF programs
-RUNGS = "memcached,host-mmsg:kv,limit-veth,host-dpdk:kv,ceiling"
+RUNGS = "memcached,host-mmsg:kv,limit-veth,host-dpdk:kv,ukp-netdev:kv,ceiling"
 BPF_PROG_GET_NEXT_ID, NR_BPF = 11, 321  # linux/bpf.h; x86-64
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 # Values that move by themselves.

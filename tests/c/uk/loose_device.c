@@ -23,7 +23,8 @@ static struct vhost_frame buffer_of(const struct loose *loose, uint16_t head)
 
     CHECK(data != NULL && len >= VIRTIO_NET_HEADER_BYTES);
     CHECK(atomic_load(&desc->flags) == (loose->ring == TRANSPORT_RX ? VRING_DESC_F_WRITE : 0));
-    return (struct vhost_frame){data + VIRTIO_NET_HEADER_BYTES, len - VIRTIO_NET_HEADER_BYTES};
+    return (struct vhost_frame){.data = data + VIRTIO_NET_HEADER_BYTES,
+                                .len = len - VIRTIO_NET_HEADER_BYTES};
 }
 
 /* One more head that the driver made available; false: there is none. */
