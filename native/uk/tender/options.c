@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "netdev_buffers.h"
 #include "tender.h"
@@ -23,7 +24,9 @@ static const char *parse_mac(const char *value, uint8_t mac[6])
     unsigned byte[6];
     int end = 0;
 
-    if (sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
+    /* sscanf would take signs and blanks for part of a number. */
+    if (strspn(value, "0123456789abcdefABCDEF:") != strlen(value) ||
+        sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
                &byte[5], &end) != 6 ||
         value[end] != '\0' || byte[0] & 1)
         return bad("mac", value, "not a unicast MAC address, as 02:00:00:00:00:01");
@@ -44,6 +47,15 @@ static const char *parse_ring(const char *value, uint32_t *size)
     return NULL;
 }
 
+/* Connecting to a path that cannot be would be tried for ever. */
+static const char *parse_socket(const char *value, const char **path)
+{
+    if (strlen(value) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return bad("socket", value, "the path of a socket has at most 107 bytes");
+    *path = value;
+    return NULL;
+}
+
 static const char *parse_one(struct tender_options *options, int option, const char *value)
 {
     switch (option) {
@@ -51,8 +63,7 @@ static const char *parse_one(struct tender_options *options, int option, const c
         options->image = value;
         return NULL;
     case 's':
-        options->front.path = value;
-        return NULL;
+        return parse_socket(value, &options->front.path);
     case 'l':
         options->front.listen = true;
         return NULL;

@@ -12,8 +12,8 @@
 #include "syscall.h"
 
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-/* Of a 64-bit argument, the half that counts: what the kernel takes for a descriptor or a count is
- * an int, but for the counts of read and write, whose other half is compared as well. */
+/* Of a 64-bit argument, the half that counts: what the kernel takes for a descriptor or a number of
+ * them is an int. Of addresses and the counts of read and write the other half counts as well. */
 #define LOAD_LOW(n) LOAD(args[n])
 #define LOAD_HIGH(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + 4)
 #define SKIP_UNLESS(value, nb) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, nb)
@@ -40,18 +40,22 @@ static const struct sock_filter filter[] = {
     ALLOW,
     /* The wait: one descriptor, signals as they are. Only the descriptors of kicks and calls are
      * open, so which one it is need not be seen. */
-    SKIP_UNLESS(__NR_ppoll, 7),
+    SKIP_UNLESS(__NR_ppoll, 10),
     LOAD_LOW(1),
     KILL_UNLESS(1),
     LOAD_LOW(3),
     KILL_UNLESS(0),
+    LOAD_HIGH(3),
+    KILL_UNLESS(0),
     ALLOW,
     /* The call that ended it, taken out of its eventfd. */
-    SKIP_UNLESS(__NR_read, 7),
+    SKIP_UNLESS(__NR_read, 10),
     LOAD_LOW(0),
     KILL_UNLESS(CONTROL_FD_CALL),
     LOAD_LOW(2),
     KILL_UNLESS(8),
+    LOAD_HIGH(2),
+    KILL_UNLESS(0),
     ALLOW,
     SKIP_UNLESS(__NR_exit_group, 1),
     ALLOW,
