@@ -12,7 +12,6 @@
 
 #define NS_PER_S 1000000000u
 
-/* Linux's asm-generic/mman-common.h, which has no freestanding face of its own. */
 static struct {
     uint8_t *memory; /* also the device's address 0 */
     uint64_t nb_syscalls;
