@@ -134,7 +134,8 @@ static void kick(struct frames *frames)
 /* Buffers that were sent become rooms. */
 static void recycle(struct frames *frames)
 {
-    uint16_t nb = vring_driver_used(&frames->tx.driver), buffer;
+    struct vring_driver *tx = &frames->tx.driver;
+    uint16_t nb = vring_driver_used(tx), before = tx->nb_taken, buffer;
     uint32_t len;
 
     if (nb == 0)
@@ -146,6 +147,8 @@ static void recycle(struct frames *frames)
             frames->pool[frames->nb_pool++] = buffer;
     }
     vring_driver_publish(&frames->rx.driver);
+    if (__builtin_expect((before ^ tx->nb_taken) & VRING_EVENT_AGAIN, 0))
+        vring_driver_poll(tx);
     frames->nb_unkicked += frames->nb_unkicked == 0; /* the device may be waiting for a room */
 }
 
