@@ -46,7 +46,8 @@ struct frames {
     unsigned nb_unkicked; /* turns that published something, since a kick was last thought of */
     unsigned nb_pool;
     uint16_t pool[NETDEV_BUFFERS_MAX]; /* buffers that are nowhere else */
-    uint64_t nb_rx_errors, nb_tx_errors;
+    uint64_t nb_broken;                /* links whose device broke the rules, before this one */
+    uint64_t nb_tx_errors;             /* bursts that were not taken whole */
 };
 
 /* ---- buffers ---- */
@@ -87,12 +88,19 @@ static void clear_headers(const struct frames *frames)
                          0, VIRTIO_NET_HEADER_BYTES);
 }
 
+static bool is_broken(const struct frames *frames)
+{
+    return frames->rx.driver.broken || frames->tx.driver.broken;
+}
+
 /* Another generation: whatever the rings held is ours again, and where there is a device now, it
  * gets all rooms. Frames that the caller holds he still holds. */
 static void renew(struct frames *frames)
 {
     struct transport_link link;
 
+    frames->nb_broken += is_broken(frames);
+    frames->rx.driver.broken = frames->tx.driver.broken = false;
     frames->nb_pool += queue_reclaim(&frames->rx, frames->pool + frames->nb_pool);
     frames->nb_pool += queue_reclaim(&frames->tx, frames->pool + frames->nb_pool);
     transport_begin(&link);
@@ -113,11 +121,6 @@ static inline bool is_current(const struct frames *frames)
 {
     return atomic_load_explicit(frames->transport.generation, memory_order_acquire) ==
            frames->generation;
-}
-
-static bool is_broken(const struct frames *frames)
-{
-    return frames->rx.driver.broken || frames->tx.driver.broken;
 }
 
 /* Once nothing more is to be done, or now and then: a device that sleeps is told of what it was
@@ -329,7 +332,7 @@ void frames_wait(struct frames *frames, uint64_t ns)
 void frames_stats(const struct frames *frames, struct datapath_stats *stats)
 {
     stats->nb_syscalls = transport_syscalls();
-    stats->nb_rx_errors = frames->nb_rx_errors;
+    stats->nb_rx_errors = frames->nb_broken + is_broken(frames);
     stats->nb_tx_errors = frames->nb_tx_errors;
 }
 

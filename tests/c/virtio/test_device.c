@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "asleep.h"
 #include "check.h"
 #include "front_bed.h"
 
@@ -94,7 +95,7 @@ static void *kick_a_sleeper(void *of)
     struct front_bed *bed = of;
 
     /* Only who is about to sleep wants a kick. */
-    while (!vring_driver_kick_wanted(&bed->tx))
+    while (!device_is_asleep(&bed->tx))
         sched_yield();
     vring_driver_offer(&bed->tx, 3);
     vring_driver_publish(&bed->tx);
@@ -112,13 +113,13 @@ static void test_sleep(struct front_bed *bed)
 
     front_bed_shake_hands(bed);
     front_bed_check_works(bed);
-    CHECK(!vring_driver_kick_wanted(&bed->tx) && !vring_driver_kick_wanted(&bed->rx));
+    CHECK(!device_is_asleep(&bed->tx) && !device_is_asleep(&bed->rx));
     CHECK(pthread_create(&driver, NULL, kick_a_sleeper, bed) == 0);
     while (vhost_receive(bed->device, frames, 4) == 0)
         vhost_wait(bed->device, -1, for_ever);
     CHECK(pthread_join(driver, NULL) == 0);
     vhost_return(bed->device);
-    CHECK(!vring_driver_kick_wanted(&bed->tx));
+    CHECK(!device_is_asleep(&bed->tx));
     /* The counter is emptied, in this wait or in the last, and what it said is counted. */
     vhost_front_kick(&bed->front, VHOST_FRONT_TX);
     vhost_wait(bed->device, -1, for_ever);
