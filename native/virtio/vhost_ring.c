@@ -168,7 +168,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
         uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
         uint64_t offset = addr - region.guest;
-        uint8_t *data = region.host + offset;
+        uint8_t *data = (uint8_t *)((uintptr_t)region.host + offset); /* of use only if inside */
 
         /* Below the region, offset wraps and is large. */
         if (LIKELY(head <= mask && flags == single && len - least <= most - least &&
