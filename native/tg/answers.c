@@ -84,9 +84,9 @@ static void wrong_count(struct loop *loop, const struct slot *slot, const struct
     said_keep(loop, reply);
 }
 
-static inline void answer_take(struct loop *loop, const struct slot *slot,
-                               const struct datagram *reply, uint16_t id, uint64_t now,
-                               struct together *together)
+static inline __attribute__((always_inline)) void
+answer_take(struct loop *loop, const struct slot *slot, const struct datagram *reply, uint16_t id,
+            uint64_t now, struct together *together)
 {
     enum verdict verdict = reply_verdict(loop, slot, reply, id);
 
@@ -117,38 +117,59 @@ static void stray_count(struct loop *loop, const struct slot *slot, enum slot_st
         loop->counts.duplicate += slot_counted(slot);
 }
 
-/* The slots of a burst's replies, NULL where there is none; what is known of their keys is fetched
- * meanwhile. */
-static void replies_match(struct loop *loop, const struct datagram *replies, unsigned nb,
-                          struct slot **slots, uint16_t *ids)
+/* The slot of a reply, and the id that it has; NULL where there is none. */
+static inline struct slot *slot_of(const struct loop *loop, const struct datagram *reply,
+                                   uint16_t *id)
 {
+    if (__builtin_expect(reply->len < FRAME_BYTES, 0))
+        return NULL;
+    *id = __builtin_bswap16(word_read_short(reply->data));
+    return match_find(&loop->match, reply->flow, *id);
+}
+
+static inline __attribute__((always_inline)) void reply_take(struct loop *loop, struct slot *slot,
+                                                             const struct datagram *reply,
+                                                             uint16_t id, uint64_t now,
+                                                             struct together *together)
+{
+    enum slot_state before = slot == NULL ? SLOT_FREE : match_reply(&loop->match, slot);
+
+    if (__builtin_expect(before == SLOT_IN_FLIGHT, 1))
+        answer_take(loop, slot, reply, id, now, together);
+    else
+        stray_count(loop, slot, before);
+}
+
+/* Two passes: what is known of a burst's keys is fetched before it is needed. */
+static void keys_take(struct loop *loop, const struct datagram *replies, unsigned nb, uint64_t now,
+                      struct together *together)
+{
+    struct slot *slots[PORT_BURST_MAX];
+    uint16_t ids[PORT_BURST_MAX];
+
     for (unsigned i = 0; i < nb; i++) {
-        slots[i] = NULL;
-        if (replies[i].len < FRAME_BYTES)
-            continue;
-        ids[i] = __builtin_bswap16(word_read_short(replies[i].data));
-        slots[i] = match_find(&loop->match, replies[i].flow, ids[i]);
-        if (!loop->echo && slots[i] != NULL && slots[i]->number < loop->keys.nb_keys)
+        slots[i] = slot_of(loop, &replies[i], &ids[i]);
+        if (slots[i] != NULL && slots[i]->number < loop->keys.nb_keys)
             __builtin_prefetch(&loop->keys.versions[slots[i]->number]);
     }
+    for (unsigned i = 0; i < nb; i++)
+        reply_take(loop, slots[i], &replies[i], ids[i], now, together);
 }
 
 void answers_take(struct loop *loop, const struct datagram *replies, unsigned nb, uint64_t now)
 {
-    struct slot *slots[PORT_BURST_MAX];
-    uint16_t ids[PORT_BURST_MAX];
     struct together together = {0};
     uint32_t nb_free = loop->nb_free;
+    uint16_t id = 0;
 
-    replies_match(loop, replies, nb, slots, ids);
-    for (unsigned i = 0; i < nb; i++) {
-        enum slot_state before = slots[i] == NULL ? SLOT_FREE : match_reply(&loop->match, slots[i]);
+    if (!loop->echo)
+        keys_take(loop, replies, nb, now, &together);
+    else
+        for (unsigned i = 0; i < nb; i++) {
+            struct slot *slot = slot_of(loop, &replies[i], &id);
 
-        if (__builtin_expect(before == SLOT_IN_FLIGHT, 1))
-            answer_take(loop, slots[i], &replies[i], ids[i], now, &together);
-        else
-            stray_count(loop, slots[i], before);
-    }
+            reply_take(loop, slot, &replies[i], id, now, &together);
+        }
     together_count(loop, &together);
     loop->source.nb_done += loop->nb_free - nb_free;
 }

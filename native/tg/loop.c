@@ -61,7 +61,7 @@ void loop_start(struct loop *loop, enum phase phase, bool counted)
     loop->phase_lost = loop->phase_wrong = loop->phase_missed = 0;
     loop->gave_up = false;
     loop->said[0] = '\0';
-    loop->last_reply_cycles = loop->round_cycles = now;
+    loop->last_reply_cycles = loop->round_cycles = loop->turn_cycles = now;
 }
 
 static bool conflicts(const struct loop *loop, const struct draw *draw)
@@ -107,7 +107,7 @@ static void draws_refill(struct loop *loop)
     if (end - loop->next_draw > LOOP_DRAWS / 2)
         return;
     nb = source_fill(&loop->source, draws, nb < LOOP_DRAWS / 2 ? nb : LOOP_DRAWS / 2);
-    for (unsigned i = 0; i < nb; i++)
+    for (unsigned i = 0; i < nb && loop->keys.nb_keys > 0; i++)
         if (draws[i].number < loop->keys.nb_keys)
             __builtin_prefetch(&loop->keys.versions[draws[i].number], 1);
     digits_fill(&loop->digits[begin], draws, nb);
@@ -122,87 +122,87 @@ static void draw_put_back(struct loop *loop, const struct draw *draw)
         source_again(&loop->source, *draw);
 }
 
-struct made {
-    struct slot *slot;
-    uint16_t id;
-    uint16_t op;
-};
-
 /* The version that a SET writes. */
 static inline uint32_t set_begin(struct loop *loop, uint32_t number)
 {
+    loop->nb_sets++;
     return loop->echo ? ++loop->version : keys_set_begin(&loop->keys, number);
 }
 
-/* Take slots for up to nb requests, the i-th leaving at sent_cycles[i], and set their flows.
- * Nothing is written to the wire's memory here, so that all we know stays in registers. */
-static unsigned slots_take(struct loop *loop, struct datagram *requests, unsigned nb,
-                           const uint64_t *sent_cycles, struct made *made)
+/* A request into the room lent for it; returns what its slot has to know of versions. */
+static inline uint32_t request_write(struct loop *loop, struct datagram *request, uint16_t id,
+                                     const struct draw *draw, struct digits digits,
+                                     struct keys keys)
+{
+    uint32_t number = draw->number;
+    uint32_t version =
+        draw->op == OP_SET ? set_begin(loop, number) : keys_versions(&keys, number).acked;
+
+    request->len =
+        format_write(&loop->format, request->data, id, (enum op)draw->op, digits, number, version);
+    return version;
+}
+
+/*
+ * Take slots for up to nb requests, the i-th leaving at sent_cycles[i], and write them. Returns how
+ * many: fewer where no id was free, or no key. What does not change meanwhile is a copy, as every
+ * store to the wire's memory might change it, for all the compiler knows.
+ */
+static unsigned requests_make(struct loop *loop, struct datagram *requests, unsigned nb,
+                              const uint64_t *sent_cycles)
 {
     const bool no_overlap = loop->no_overlap;
-    const uint64_t counted = slot_what(0, 0, loop->counted);
-    const struct keys keys = loop->keys; /* where they are */
+    const uint64_t counted = slot_what(0, loop->counted);
+    const struct match match = loop->match;
+    const struct keys keys = loop->keys;
     uint16_t *const flows = loop->free_flows;
     const uint32_t mask = loop->free_mask, free_end = loop->free_head + loop->nb_free;
-    uint32_t next = loop->next_draw, head = loop->free_head, nb_back = 0;
+    uint32_t next = loop->next_draw, head = loop->free_head, nb_back = 0, turn;
     unsigned nb_made = 0;
 
-    loop->next_draw += nb;
-    for (; nb > 0; nb--, next++) {
+    for (const uint32_t end = next + nb; next != end; next++) {
         struct draw *draw = &loop->draws[next & (LOOP_DRAWS - 1)];
         struct digits *digits = &loop->digits[next & (LOOP_DRAWS - 1)];
-        uint32_t flow;
+        struct datagram *request = &requests[nb_made];
         struct slot *slot;
+        uint16_t flow;
 
-        if (draw->op == OP_SET || no_overlap) {
+        if (__builtin_expect(draw->op == OP_SET || no_overlap, 0)) {
             if (!draw_settle(loop, draw))
                 continue; /* fewer keys than the window: this turn goes by */
             *digits = digits_make(draw->number);
         }
         flow = flows[head++ & mask];
-        slot = match_take(&loop->match, flow, sent_cycles[nb_made],
-                          slot_what(draw->op, draw->tries, false) | counted, &made[nb_made].id);
+        slot = match_take(match, &match.flows[flow], sent_cycles[nb_made], &turn);
         if (__builtin_expect(slot == NULL, 0)) {
             draw_put_back(loop, draw);
-            flows[(free_end + nb_back++) & mask] = (uint16_t)flow;
+            flows[(free_end + nb_back++) & mask] = flow;
             continue;
         }
+        slot_leave(slot, sent_cycles[nb_made++], slot_what(draw_asked(draw), false) | counted);
         slot->number = draw->number;
         slot->digits = *digits;
-        if (draw->op == OP_SET)
-            slot->version = set_begin(loop, draw->number);
-        else
-            slot->version = keys_versions(&keys, draw->number).acked;
-        made[nb_made].slot = slot;
-        made[nb_made].op = draw->op;
-        requests[nb_made++].flow = flow;
+        slot->version = request_write(loop, request, match_id(&match, turn), draw, *digits, keys);
+        request->flow = flow;
     }
+    loop->next_draw = next;
     loop->free_head = head;
     loop->nb_free = free_end + nb_back - head;
+    loop->match.nb_in_flight += nb_made;
     return nb_made;
 }
 
-/*
- * Make and send a request in each of nb rooms lent, the i-th with the time sent_cycles[i] as that
- * of its leaving. Returns how many left: fewer where no id was free, or no key.
- */
+/* Make and send a request in each of nb rooms lent, the i-th with the time sent_cycles[i] as that
+ * of its leaving. Returns how many left. */
 static unsigned requests_send(struct loop *loop, struct datagram *requests, unsigned nb,
                               const uint64_t *sent_cycles)
 {
-    struct made made[PORT_BURST_MAX];
-    unsigned nb_sets = 0;
+    uint64_t nb_sets = loop->nb_sets;
 
-    nb = slots_take(loop, requests, nb, sent_cycles, made);
+    nb = requests_make(loop, requests, nb, sent_cycles);
     if (nb == 0)
         return 0;
-    for (unsigned i = 0; i < nb; i++) {
-        const struct slot *slot = made[i].slot;
-
-        nb_sets += made[i].op == OP_SET;
-        requests[i].len =
-            format_write(&loop->format, requests[i].data, made[i].id, (enum op)made[i].op,
-                         slot->digits, slot->number, slot->version);
-    }
+    nb_sets = loop->nb_sets - nb_sets;
     if ((int64_t)(sent_cycles[0] + loop->match.timeout_cycles - loop->match.look_cycles) < 0)
         loop->match.look_cycles = sent_cycles[0] + loop->match.timeout_cycles;
     if (loop->counted) {
@@ -242,7 +242,7 @@ static void turn_send(struct loop *loop, uint64_t now)
 uint64_t loop_turn(struct loop *loop)
 {
     struct datagram replies[PORT_BURST_MAX];
-    uint64_t begin = clock_cycles(), received, checked, end;
+    uint64_t begin = loop->turn_cycles, received, checked, end;
     bool round = false;
     unsigned nb = port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round);
 
@@ -263,5 +263,6 @@ uint64_t loop_turn(struct loop *loop)
         loop->cycles.empty += received - begin;
     loop->cycles.check += checked - received;
     loop->cycles.send += end - checked;
+    loop->turn_cycles = end;
     return end;
 }

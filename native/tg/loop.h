@@ -22,7 +22,7 @@
 #include "workload.h"
 
 #define LOOP_SAID_BYTES 80u
-#define LOOP_DRAWS 128u /* a power of two, room for two bursts */
+#define LOOP_DRAWS 256u /* a power of two, room for two bursts */
 
 struct loop {
     struct port *port;
@@ -33,6 +33,7 @@ struct loop {
     struct match match;
     bool echo;         /* the target returns requests unchanged: nothing is known of keys */
     uint32_t version;  /* echo: of the last SET, so that no two are alike */
+    uint64_t nb_sets;  /* that left, ever */
     bool no_overlap;   /* no GET leaves while a SET of its key is in flight */
     bool adopt;        /* verify: whatever version is found is the acknowledged one */
     bool counted;      /* what leaves now belongs to the measured time */
@@ -46,6 +47,7 @@ struct loop {
     struct digits digits[LOOP_DRAWS]; /* of the draws' numbers */
     double ns_per_cycle;
     uint64_t round_cycles;      /* when the port's current round began */
+    uint64_t turn_cycles;       /* when the last turn ended */
     uint64_t last_reply_cycles; /* when anything last arrived */
     /* Of the whole phase, counted or not: */
     uint64_t phase_lost, phase_wrong, phase_missed;

@@ -55,22 +55,18 @@ static bool rests(const struct match *match, const struct slot *slot, uint64_t n
            slot_age(slot, now) < match->timeout_cycles + match->rest_cycles;
 }
 
-struct slot *match_take_rest(struct match *match, struct match_flow *flow, uint64_t sent_cycles,
-                             uint64_t what, uint16_t *id)
+struct slot *match_take_rest(struct match match, struct match_flow *flow, uint64_t sent_cycles,
+                             uint32_t *turn)
 {
     for (unsigned skips = 0; skips < SKIPS_MAX; skips++) {
-        struct slot *slot = match_slot(match, flow, flow->next);
+        struct slot *slot = match_slot(&match, flow, flow->next);
 
         /* A whole round ahead of the oldest in flight: its id is not to be had yet. */
         if (slot_state(slot) == SLOT_IN_FLIGHT)
             return NULL;
-        if (!rests(match, slot, sent_cycles)) {
-            match_take_next(match, flow, slot, sent_cycles, what, id);
+        *turn = flow->next++;
+        if (!rests(&match, slot, sent_cycles))
             return slot;
-        }
-        if (flow->next - flow->oldest == match->nb_ids)
-            flow->oldest++;
-        flow->next++;
     }
     return NULL;
 }
@@ -85,6 +81,9 @@ struct slot *match_expire(struct match *match, uint32_t flow_index, uint64_t now
 {
     struct match_flow *flow = &match->flows[flow_index];
 
+    /* What is further behind was answered or lost, and its id is used anew. */
+    if (flow->next - flow->oldest > match->nb_ids)
+        flow->oldest = flow->next - match->nb_ids;
     for (; flow->oldest != flow->next; flow->oldest++) {
         struct slot *slot = match_slot(match, flow, flow->oldest);
 

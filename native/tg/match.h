@@ -25,10 +25,10 @@ enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_ANSWERED, SLOT_LOST, SLOT_LATE
 
 /* One word, written whole: the lowest bits tell the state, then what was asked, then when. */
 #define SLOT_STATE 7u
-#define SLOT_OP_SHIFT 3u /* 2 bits: enum op */
-#define SLOT_TRIES_SHIFT 5u
-#define SLOT_COUNTED (1u << 11)
-#define SLOT_TIME_SHIFT 12u
+#define SLOT_COUNTED 8u
+#define SLOT_ASKED_SHIFT 4u  /* op, then tries: as a draw has them (workload.h) */
+#define SLOT_TRIES_SHIFT 12u /* 6 bits */
+#define SLOT_TIME_SHIFT 18u
 #define SLOT_TIME_MAX (UINT64_MAX >> SLOT_TIME_SHIFT)
 
 struct slot {
@@ -39,12 +39,17 @@ struct slot {
 };
 _Static_assert(sizeof(struct slot) == 32, "two to a cache line");
 
-/* What match_take is to remember. tries: how often the same was sent before; counted: it is sent in
- * the measured time. */
-static inline uint64_t slot_what(unsigned op, unsigned tries, bool counted)
+/* What a slot is to remember. asked: op, and 256 times how often the same was sent before; counted:
+ * it is sent in the measured time. */
+static inline uint64_t slot_what(uint16_t asked, bool counted)
 {
-    return (uint64_t)op << SLOT_OP_SHIFT | (uint64_t)tries << SLOT_TRIES_SHIFT |
-           (counted ? SLOT_COUNTED : 0);
+    return (uint64_t)asked << SLOT_ASKED_SHIFT | (counted ? SLOT_COUNTED : 0);
+}
+
+/* Its request leaves: `what` is to be remembered (slot_what). */
+static inline void slot_leave(struct slot *slot, uint64_t sent_cycles, uint64_t what)
+{
+    slot->word = sent_cycles << SLOT_TIME_SHIFT | what | SLOT_IN_FLIGHT;
 }
 
 static inline enum slot_state slot_state(const struct slot *slot)
@@ -54,7 +59,7 @@ static inline enum slot_state slot_state(const struct slot *slot)
 
 static inline unsigned slot_op(const struct slot *slot)
 {
-    return (unsigned)(slot->word >> SLOT_OP_SHIFT & 3);
+    return (unsigned)(slot->word >> SLOT_ASKED_SHIFT & 0xff);
 }
 
 static inline unsigned slot_tries(const struct slot *slot)
@@ -76,7 +81,7 @@ static inline uint64_t slot_age(const struct slot *slot, uint64_t now)
 struct match_flow {
     struct slot *slots; /* nb_ids */
     uint32_t next;      /* id to hand out next, modulo nb_ids */
-    uint32_t oldest;    /* none before it is in flight */
+    uint32_t oldest;    /* none before it is in flight; may be more than a round of ids behind */
 };
 
 struct match {
@@ -113,36 +118,30 @@ static inline struct slot *match_slot(const struct match *match, const struct ma
 }
 
 /* match_take where the next id is not simply free. */
-struct slot *match_take_rest(struct match *match, struct match_flow *flow, uint64_t sent_cycles,
-                             uint64_t what, uint16_t *id);
+struct slot *match_take_rest(struct match match, struct match_flow *flow, uint64_t sent_cycles,
+                             uint32_t *turn);
 
-/* Take the slot that is next, whatever it is. */
-static inline void match_take_next(struct match *match, struct match_flow *flow, struct slot *slot,
-                                   uint64_t sent_cycles, uint64_t what, uint16_t *id)
+/*
+ * Take an id of the flow, that of *turn: its slot, or NULL when none is free. The caller makes it
+ * IN_FLIGHT (slot_leave) and counts it in nb_in_flight. match: by value, so that it can stay in
+ * registers while a burst is written.
+ */
+static inline struct slot *match_take(struct match match, struct match_flow *flow,
+                                      uint64_t sent_cycles, uint32_t *turn)
 {
-    uint32_t next = flow->next++;
-
-    if (next - flow->oldest == match->nb_ids)
-        flow->oldest++; /* it was answered or lost, and is about to be used anew */
-    *id = (uint16_t)(next & (match->nb_ids - 1));
-    slot->word = sent_cycles << SLOT_TIME_SHIFT | what | SLOT_IN_FLIGHT;
-    match->nb_in_flight++;
-}
-
-/* Take an id: the slot, IN_FLIGHT since sent_cycles, with `what` in it (slot_what); NULL when none
- * is free. */
-static inline struct slot *match_take(struct match *match, uint32_t flow_index,
-                                      uint64_t sent_cycles, uint64_t what, uint16_t *id)
-{
-    struct match_flow *flow = &match->flows[flow_index];
-    struct slot *slot = match_slot(match, flow, flow->next);
+    struct slot *slot = match_slot(&match, flow, flow->next);
     enum slot_state state = slot_state(slot);
 
     __builtin_prefetch(slot + 8, 1); /* the ids of four lines ahead */
     if (__builtin_expect(state != SLOT_ANSWERED && state != SLOT_FREE, 0))
-        return match_take_rest(match, flow, sent_cycles, what, id);
-    match_take_next(match, flow, slot, sent_cycles, what, id);
+        return match_take_rest(match, flow, sent_cycles, turn);
+    *turn = flow->next++;
     return slot;
+}
+
+static inline uint16_t match_id(const struct match *match, uint32_t turn)
+{
+    return (uint16_t)(turn & (match->nb_ids - 1));
 }
 
 /* The slot of an id that came with a reply; NULL where there is no such id. */

@@ -23,7 +23,7 @@
 #include "faults.h"
 #include "wire.h"
 
-#define PORT_BURST_MAX 64u
+#define PORT_BURST_MAX 128u
 
 struct datagram {
     uint8_t *data; /* UDP payload */

@@ -28,7 +28,7 @@ struct port {
     struct headers_config config;
     struct neighbour neighbour;
     bool has_target_mac; /* given: never asked for */
-    bool up, holds;      /* holds: frames received are not returned yet */
+    bool up;
     uint32_t turns;
     uint32_t round_frames; /* since the round began */
     uint32_t request_bytes, reply_bytes;
@@ -147,9 +147,6 @@ static unsigned frames_receive(struct port *port, struct wire_frame *frames, uns
 
 static void frames_return(struct port *port)
 {
-    if (!port->holds)
-        return;
-    port->holds = false;
     if (port->faults == NULL)
         wire_return(port->wire);
     else
@@ -245,10 +242,6 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
     }
     if (got == 0)
         return 0;
-    port->holds = true;
-    /* Where frames begin, the wire has fetched; the end of a value may be a line further. */
-    for (unsigned i = 0; i < got; i++)
-        __builtin_prefetch(frames[i].data + frames[i].len - 1);
     return frames_take(port, frames, got, datagrams);
 }
 

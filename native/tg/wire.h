@@ -63,7 +63,8 @@ void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb);
 
 unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb);
 
-/* All frames received so far are done with. */
+/* All frames received so far are done with. To be said every turn, also when none came: a wire may
+ * give them back later. */
 void wire_return(struct wire *wire);
 
 void wire_stats(const struct wire *wire, struct wire_stats *stats);

@@ -153,6 +153,7 @@ unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
         frames[good++] =
             (struct wire_frame){rte_pktmbuf_mtod(came[i], uint8_t *), came[i]->data_len};
         __builtin_prefetch(frames[good - 1].data);
+        __builtin_prefetch(frames[good - 1].data + frames[good - 1].len - 1);
     }
     wire->stats.nb_rx += good;
     return good;

@@ -79,7 +79,7 @@ unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
 
 void wire_return(struct wire *wire)
 {
-    vhost_return(wire->device);
+    vhost_return_later(wire->device);
 }
 
 void wire_stats(const struct wire *wire, struct wire_stats *stats)

@@ -33,6 +33,12 @@ struct draw {
     uint8_t tries; /* how often it was sent before */
 };
 
+/* op and tries, as a slot remembers them (match.h). */
+static inline uint16_t draw_asked(const struct draw *draw)
+{
+    return (uint16_t)(draw->op | draw->tries << 8);
+}
+
 struct workload {
     uint32_t nb_keys, first, nb_all;
     uint32_t below_set, below_miss; /* of 2^32; below_miss: of what is no SET */

@@ -48,19 +48,22 @@ struct zipf_try {
     bool sure; /* it is kept */
 };
 
+/* One random word: its upper half times the number of places is a place, and what is behind the
+ * point decides between its two segments; the lower half gives a rank and whether it is kept, in
+ * the same way. So all is exact to within nb_ranks / 2^32. */
 static inline struct zipf_try zipf_try(const struct zipf *zipf, struct random *random)
 {
-    uint64_t bits = random_next(random), more = random_next(random);
-    const struct zipf_place *place = &zipf->places[random_scale((uint32_t)bits, zipf->nb_segments)];
+    uint64_t bits = random_next(random);
+    uint64_t at = (bits >> 32) * zipf->nb_segments, rank;
+    const struct zipf_place *place = &zipf->places[at >> 32];
     /* Which of the two is a matter of chance: no branch could be foretold. */
-    const struct zipf_segment *segment =
-        &place->segments[(uint32_t)(bits >> 32) >= place->threshold];
+    const struct zipf_segment *segment = &place->segments[(uint32_t)at >= place->threshold];
 
-    return (struct zipf_try){.rank =
-                                 segment->first + random_scale((uint32_t)more, segment->nb_ranks),
+    rank = (bits & UINT32_MAX) * segment->nb_ranks;
+    return (struct zipf_try){.rank = segment->first + (uint32_t)(rank >> 32),
                              .first = segment->first,
-                             .bits = (uint32_t)(more >> 32),
-                             .sure = (uint32_t)(more >> 32) <= zipf->sure};
+                             .bits = (uint32_t)rank,
+                             .sure = (uint32_t)rank <= zipf->sure};
 }
 
 /* What zipf_draw does where a first try is not sure. */

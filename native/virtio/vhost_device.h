@@ -85,6 +85,9 @@ unsigned vhost_receive(struct vhost_device *device, struct vhost_frame *frames, 
 /* All frames received so far are done with: the driver may have their buffers. */
 void vhost_return(struct vhost_device *device);
 
+/* The same, but it gets them in good time: many at once under load, all when nothing comes. */
+void vhost_return_later(struct vhost_device *device);
+
 /* Sleep until the driver kicks, the socket has something to say, or another_fd (-1: none) is
  * readable; at most `ns`. */
 void vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns);

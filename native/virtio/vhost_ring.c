@@ -39,7 +39,8 @@ void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
     ring->vring = *vring;
     ring->mask = vring->size - 1;
     ring->done = ring->given = ring->prepared = ring->seen = used;
-    ring->broken = false;
+    ring->dropped = (uint16_t)(used - 1);
+    ring->broken = ring->rests = false;
     vhost_ring_want_kicks(ring, false);
 }
 
@@ -104,6 +105,8 @@ prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t numbe
     if ((uint16_t)(number - ring->done) >= VHOST_CHAINS_MAX)
         return false;
     vhost_chain_prepare(ring, memory, number, entry);
+    if (vhost_entry_kind(entry) == VHOST_DROPPED)
+        ring->dropped = number;
     return true;
 }
 
@@ -214,9 +217,8 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
 
 /* Written only where it says something else: a driver whose buffers come round in one order finds
  * most entries as they were a ring ago, and then their line stays in both caches. */
-static inline void use(struct vhost_ring *ring, uint16_t place, uint16_t head, uint32_t len)
+static inline void use(struct vring_used_elem *elem, uint32_t head, uint32_t len)
 {
-    struct vring_used_elem *elem = &ring->vring.used->ring[place & ring->mask];
     uint64_t word;
 
     memcpy(&word, (const void *)elem, sizeof(word));
@@ -224,6 +226,11 @@ static inline void use(struct vhost_ring *ring, uint16_t place, uint16_t head, u
         return;
     atomic_store_explicit(&elem->id, head, memory_order_relaxed);
     atomic_store_explicit(&elem->len, len, memory_order_relaxed);
+}
+
+static inline struct vring_used_elem *used_at(const struct vhost_ring *ring, uint16_t place)
+{
+    return &ring->vring.used->ring[place & ring->mask];
 }
 
 /* Written only where it is not yet so: most drivers leave it as it was, and then the line stays in
@@ -236,37 +243,47 @@ static inline void write_header(uint8_t *at)
         memcpy(at, &plain, sizeof(plain));
 }
 
-/* One entry of a send; returns whether a frame went with it. */
-static inline bool send_one(struct vhost_ring *ring, uint16_t number, struct vhost_frame entry,
-                            uint32_t frame_len)
+/* One entry of a send that is not simply one descriptor; returns whether a frame went with it. */
+static __attribute__((noinline)) bool send_odd(struct vhost_ring *ring, uint16_t number,
+                                               uint32_t len)
 {
-    uint32_t len = frame_len + VIRTIO_NET_HEADER_BYTES;
+    const struct vhost_frame *entry = entry_of(ring, number);
+    bool dropped = vhost_entry_kind(entry) == VHOST_DROPPED;
 
-    if (UNLIKELY(vhost_entry_kind(&entry) == VHOST_DROPPED)) {
-        use(ring, number, vhost_entry_head(&entry), 0);
-        return false;
-    }
-    assert(frame_len <= entry.len);
-    write_header(entry.data - VIRTIO_NET_HEADER_BYTES);
-    if (UNLIKELY(vhost_entry_kind(&entry) == VHOST_CHAIN))
+    if (!dropped) {
+        write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
         vhost_chain_send(ring, number, len);
-    use(ring, number, vhost_entry_head(&entry), len);
-    return true;
+    }
+    use(used_at(ring, number), vhost_entry_head(entry), dropped ? 0 : len);
+    return !dropped;
 }
 
 void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, unsigned nb)
 {
+    struct vring_used_elem *const used = ring->vring.used->ring;
     const uint16_t prepared = ring->prepared;
+    const uint32_t mask = ring->mask;
     uint16_t number = ring->done;
     unsigned nb_sent = 0;
 
-    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. Dropped
-     * ones behind the last frame go back with it. */
-    for (; number != prepared && nb_sent < nb; number++)
-        nb_sent += send_one(ring, number, *entry_of(ring, number), frames[nb_sent].len);
+    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. */
+    for (; number != prepared && nb_sent < nb; number++) {
+        const struct vhost_frame *entry = entry_of(ring, number);
+        uint32_t len = frames[nb_sent].len + VIRTIO_NET_HEADER_BYTES;
+
+        assert(frames[nb_sent].len <= entry->len || vhost_entry_kind(entry) == VHOST_DROPPED);
+        if (UNLIKELY(vhost_entry_kind(entry) != VHOST_IN_PLACE)) {
+            nb_sent += send_odd(ring, number, len);
+            continue;
+        }
+        write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
+        use(&used[number & mask], vhost_entry_head(entry), len);
+        nb_sent++;
+    }
+    /* Dropped ones behind the last frame go back with it. */
     for (; number != prepared && vhost_entry_kind(entry_of(ring, number)) == VHOST_DROPPED;
          number++)
-        send_one(ring, number, *entry_of(ring, number), 0);
+        send_odd(ring, number, 0);
     ring->nb_frames += nb_sent;
     if (number != ring->done) {
         ring->given = number;
@@ -280,13 +297,20 @@ static inline unsigned entries_give(struct vhost_ring *ring, uint16_t *number,
 {
     const uint16_t prepared = ring->prepared;
     uint16_t i = *number;
-    unsigned nb_given = 0;
+    unsigned nb_given = 0, nb_here = (uint16_t)(prepared - i);
 
+    nb = nb < nb_here ? nb : nb_here;
+    if (LIKELY((uint16_t)(ring->dropped - i) >= nb_here)) { /* none among them */
+        unsigned first = i % VHOST_AHEAD_MAX, unwrapped = VHOST_AHEAD_MAX - first;
+
+        unwrapped = nb < unwrapped ? nb : unwrapped;
+        memcpy(frames, ring->entries + first, unwrapped * sizeof(*frames));
+        memcpy(frames + unwrapped, ring->entries, (nb - unwrapped) * sizeof(*frames));
+        *number = (uint16_t)(i + nb);
+        return nb;
+    }
     for (; i != prepared && nb_given < nb; i++) {
-        const struct vhost_frame *entry = entry_of(ring, i);
-
-        _mm_storeu_si128((__m128i *)(void *)&frames[nb_given],
-                         _mm_loadu_si128((const __m128i *)(const void *)entry));
+        frames[nb_given] = *entry_of(ring, i);
         nb_given += vhost_entry_kind(&frames[nb_given]) != VHOST_DROPPED;
     }
     *number = i;
@@ -323,6 +347,7 @@ unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory
         prepare(ring, memory, wanted(nb) - ready, true);
     nb_frames = entries_give(ring, &ring->given, frames, nb);
     ring->nb_frames += nb_frames;
+    ring->rests = nb_frames == 0;
     return nb_frames;
 }
 
@@ -334,10 +359,10 @@ void vhost_ring_return(struct vhost_ring *ring)
         return;
     if (ring->in_order) {
         /* One entry, where the burst begins, naming its last buffer, returns all (2.6.9). */
-        use(ring, done, ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
+        use(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
     } else {
         for (uint16_t i = done; i != given; i++)
-            use(ring, i, ring->heads[i & ring->mask], 0);
+            use(used_at(ring, i), ring->heads[i & ring->mask], 0);
     }
     publish(ring, given);
 }

@@ -28,7 +28,7 @@
 #define VHOST_RING_SIZE_MAX 4096u /* no driver asks for more */
 #define VHOST_CHAINS_MAX 256u     /* chains in the caller's hands: each needs a bounce buffer */
 /* Entries prepared and not given: so few that they stay in the nearest cache. */
-#define VHOST_AHEAD_MAX 128u
+#define VHOST_AHEAD_MAX 256u
 #define VHOST_SEGMENTS_MAX 64u /* parts of one chain; more are refused */
 
 /* An entry is the frame that the caller gets; its mark is the head of its descriptors, and above
@@ -66,10 +66,12 @@ struct vhost_ring {
     struct vring vring;
     uint32_t mask;
     uint16_t done, given, prepared, seen;
-    bool frames;   /* the driver's frames (ring 1), not rooms */
-    bool in_order; /* one used entry may speak for a burst */
+    uint16_t dropped; /* the last DROPPED entry; far from those prepared where there is none */
+    bool frames;      /* the driver's frames (ring 1), not rooms */
+    bool in_order;    /* one used entry may speak for a burst */
     bool event_idx;
     bool broken;
+    bool rests;  /* nothing came, when last asked */
     int call_fd; /* -1: the driver never wants to be told */
     uint64_t nb_frames, nb_bad_descriptor, nb_bad_index, nb_calls;
     struct vhost_frame entries[VHOST_AHEAD_MAX]; /* from given on: as the caller gets them */

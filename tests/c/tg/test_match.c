@@ -12,7 +12,15 @@ static struct match match;
 
 static struct slot *take(uint32_t flow, uint64_t now, uint16_t *id)
 {
-    return match_take(&match, flow, now, slot_what(1, 63, true), id);
+    uint32_t turn;
+    struct slot *slot = match_take(match, &match.flows[flow], now, &turn);
+
+    if (slot == NULL)
+        return NULL;
+    slot_leave(slot, now, slot_what(63 << 8 | 1, true));
+    match.nb_in_flight++;
+    *id = match_id(&match, turn);
+    return slot;
 }
 
 /* The slot of what a reply answers, and what it was before; NULL: never sent. */
