@@ -23,6 +23,7 @@ from nearmetal.lab.journal import Journal, open_journal
 from nearmetal.lab.placement import Cores
 from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
+from nearmetal.tune.apply import Applied
 
 WireName = Literal["veth", "lo", "vhost-user", "pvp"]
 
@@ -76,6 +77,7 @@ class Topologies(Frozen):
 
     version: int = 2
     wires: tuple[Topology, ...]
+    machine: tuple[Applied, ...] = ()  # what the spec's [machine] asked, and what came of it
 
     def of(self, wire: rungs.WireName) -> Topology:
         """The rung's wire as it stands; lo stands in for veth."""
