@@ -304,7 +304,7 @@ def tune(
         typer.Argument(
             metavar="KEY=VALUE",
             help="Of apply: the keys of a spec's table machine.",
-            show_default="as the paper's hosts were",
+            show_default="what makes results steady",
         ),
     ] = None,
     boot: Annotated[

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from nearmetal import nic
@@ -150,9 +151,13 @@ def _of_interface(wanted: Wanted, root: Path) -> Iterator[tuple[Setting, str]]:
 
 
 def _cores(wanted: Wanted, root: Path) -> Cores:
-    """Who will have which core, once SMT is as it was asked."""
+    """Who will have which core, once SMT is as it was asked; threads that go are nobody's."""
     there = cpus.machine(cpus.allowed(root), root)
-    return place(there.without_siblings() if wanted.smt is False else there)
+    if wanted.smt is not False:
+        return place(there)
+    cores = place(there.without_siblings())
+    going = {cpu.number for cpu in there.cpus if cpu.number != min(cpu.siblings)}
+    return replace(cores, quiet=cores.quiet | going if cores.quiet else cores.quiet)
 
 
 def _apply(setting: Setting, asked: str, hold: Hold) -> Applied:

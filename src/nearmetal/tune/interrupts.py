@@ -12,6 +12,12 @@ from nearmetal.tune.setting import Change, LacksError, State, may_write, text_of
 _NOWHERE = "all cores are measured: interrupts have no other to go to"
 
 
+def affinities_of(root: Path) -> dict[Path, frozenset[int]]:
+    """Where each interrupt may come, by the file that says so."""
+    files = sorted((root / "proc/irq").glob("[0-9]*/smp_affinity_list"))
+    return {file: cpus.parse_list(text) for file in files if (text := text_of(file))}
+
+
 @dataclass(frozen=True)
 class Irq:
     """Which cores an interrupt may come to (Documentation/core-api/irq/irq-affinity.rst)."""
@@ -20,7 +26,7 @@ class Irq:
     cores: Cores
 
     def read(self) -> State:
-        affinities = self._affinities()
+        affinities = affinities_of(self.root)
         if not affinities:
             return State("irq", None, "no interrupt of this machine tells where it goes")
         measured = self.cores.quiet or {self.cores.sut, self.cores.tg}
@@ -35,16 +41,12 @@ class Irq:
         if not self.cores.quiet:
             raise LacksError(f"{_NOWHERE} ({in_words(self.cores)})")
         found = []
-        for file, may in self._affinities().items():
+        for file, may in affinities_of(self.root).items():
             if may & self.cores.quiet:
                 may_write(file)
                 left = cpus.format_list(may - self.cores.quiet or self.cores.control)
                 found.append(Change("value", str(file), left, text_of(file)))
         return found
-
-    def _affinities(self) -> dict[Path, frozenset[int]]:
-        files = sorted((self.root / "proc/irq").glob("[0-9]*/smp_affinity_list"))
-        return {file: cpus.parse_list(text) for file in files if (text := text_of(file))}
 
     def _irqbalance(self) -> bool:
         names = (self.root / "proc").glob("[0-9]*/comm")

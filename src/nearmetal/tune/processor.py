@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearmetal.lab import cpus
+from nearmetal.tune.interrupts import affinities_of
 from nearmetal.tune.setting import Change, LacksError, State, in_words, on_off, text_of, writes
 
 _CPU = Path("sys/devices/system/cpu")
@@ -89,7 +91,22 @@ class Smt:
         now = self.read()
         if now.value is None or (now.note and wanted != now.value):
             raise LacksError(now.note)
-        return [] if now.value == wanted else writes([self.root / _CPU / "smt/control"], wanted)
+        control = writes([self.root / _CPU / "smt/control"], wanted)
+        if now.value == wanted:
+            return []
+        return [*self._rescued(), *control] if wanted == "off" else control
+
+    def _rescued(self) -> list[Change]:
+        """Interrupts that have no core but threads that go: the kernel would send them anywhere,
+        and not back when the threads return."""
+        online = cpus.machine(cpus.online_cpus(self.root), self.root).cpus
+        first = {cpu.number: min(cpu.siblings) for cpu in online}
+        found = []
+        for file, may in affinities_of(self.root).items():
+            if may and all(first.get(cpu, cpu) != cpu for cpu in may):
+                to = cpus.format_list(first[cpu] for cpu in may)
+                found.append(Change("value", str(file), to, text_of(file)))
+        return found
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from nearmetal import nic
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import journal, owner
+from nearmetal.lab import cpus, journal, owner
 from nearmetal.lab.journal import Journal
 from nearmetal.tune.apply import Applied, keep, kept_folder, put_back, tuned
-from nearmetal.tune.wanted import AS_THE_PAPER, Wanted
+from nearmetal.tune.wanted import STEADY, Wanted
 
 Made = Callable[..., Path]
 
@@ -45,7 +45,7 @@ def test_held_for_the_body(made: Made, tmp_path: Path) -> None:
         assert trees.get(root, f"{trees.CPU}/intel_pstate/no_turbo") == "1"
         assert trees.get(root, f"{trees.CPU}/smt/control") == "off"
         assert trees.get(root, "proc/sys/kernel/nmi_watchdog") == "0"
-        assert trees.get(root, "proc/irq/24/smp_affinity_list") == "0,5-11"
+        assert trees.get(root, "proc/irq/24/smp_affinity_list") == "0,5"
         assert trees.get(root, f"{trees.POOLS}/hugepages-2048kB/nr_hugepages") == "576"
         assert trees.get(root, f"{trees.POOLS}/hugepages-1048576kB/nr_hugepages") == "2"
         assert trees.get(root, "sys/class/net/eth9/queues/rx-0/rps_cpus") == "00000021"
@@ -54,6 +54,44 @@ def test_held_for_the_body(made: Made, tmp_path: Path) -> None:
     assert [each.name for each in done][-1] == "smt"  # while it is on, all is read and put back
     assert trees.values(root) == before
     assert not list(journal_in(tmp_path).directory.rglob("*.json"))
+
+
+def test_threads_that_go_and_come_back(made: Made, tmp_path: Path) -> None:
+    """As the kernel does it: their policies go with them, and what only they could be sent goes
+    anywhere, for good; a mask of none but cores that are off is refused."""
+    root, write = made(cores=6, threads=2), Path.write_text
+    cpufreq, away = root / trees.CPU / "cpufreq", tmp_path / "away"
+    away.mkdir()
+
+    def switch(text: str) -> None:
+        here, there = (cpufreq, away) if text == "off" else (away, cpufreq)
+        for cpu in range(6, 12):
+            (here / f"policy{cpu}").rename(there / f"policy{cpu}")
+        trees.put(root, f"{trees.CPU}/online", "0-5" if text == "off" else "0-11")
+        for file in (root / "proc/irq").glob("*/smp_affinity_list"):
+            if cpus.parse_list(file.read_text()) <= set(range(6, 12)):
+                write(file, "0-5")
+
+    def kernel(file: Path, text: str, **more: object) -> int:
+        if file.name == "control" and file.read_text().strip() != text:
+            write(file, text)
+            switch(text)
+        elif file.name == "smp_affinity_list":
+            online = cpus.parse_list(trees.get(root, f"{trees.CPU}/online"))
+            if not cpus.parse_list(text) & online:
+                raise OSError(22, "Invalid argument")
+        return write(file, text)
+
+    before = trees.values(root)
+    for wanted in (EVERYTHING, Wanted(smt=False), Wanted(smt=False, irq="away")):
+        with (
+            mock.patch.object(Path, "write_text", kernel),
+            tuned(wanted, journal_in(tmp_path), root) as done,
+        ):
+            assert not (cpufreq / "policy7").exists()
+            assert trees.get(root, "proc/irq/30/smp_affinity_list") in ("0", "5", "0,5")
+        assert not any(each.reason for each in done), [str(each) for each in done]
+        assert trees.values(root) == before
 
 
 def test_smt_is_switched_on_first(made: Made, tmp_path: Path) -> None:
@@ -257,8 +295,8 @@ def test_put_back_is_as_it_was(
         assert trees.values(root) == before
 
 
-def test_as_the_paper(made: Made, tmp_path: Path) -> None:
-    with tuned(AS_THE_PAPER, journal_in(tmp_path), made(threads=2)) as done:
+def test_what_apply_sets_when_nothing_is_named(made: Made, tmp_path: Path) -> None:
+    with tuned(STEADY, journal_in(tmp_path), made(threads=2)) as done:
         names = ["governor", "turbo", "nmi_watchdog", "irq", "smt"]
         assert [each.name for each in done] == names
         assert not any(each.reason for each in done)

@@ -64,7 +64,7 @@ def test_smt(made: Made) -> None:
     root = made(threads=2)
     smt, file = Smt(root), f"{trees.CPU}/smt/control"
     assert smt.read().value == "on"
-    assert written(root, smt.changes("off")) == {file: "off"}
+    assert written(root, smt.changes("off"))[file] == "off" and smt.changes("on") == []
     for control, says in (
         ("notsupported", "one thread each"),
         ("forceoff", "by the boot line or the firmware"),
@@ -75,6 +75,18 @@ def test_smt(made: Made) -> None:
             smt.changes("on")
     trees.put(root, file, "forceoff")
     assert smt.read().value == "off" and smt.changes("off") == []
+
+
+def test_interrupts_of_threads_that_go_are_moved_first(made: Made) -> None:
+    root = made(cores=4, threads=2)
+    trees.put(root, "proc/irq/24/smp_affinity_list", "5,7")
+    plan = Smt(root).changes("off")
+    assert written(root, plan) == {
+        "proc/irq/24/smp_affinity_list": "1,3",
+        "proc/irq/30/smp_affinity_list": "3",
+        f"{trees.CPU}/smt/control": "off",
+    }
+    assert plan[-1].new == "off"  # so that it is undone first
 
 
 def test_nmi_watchdog(made: Made, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nearmetal.errors import BadInputError
 from nearmetal.spec import load
-from nearmetal.tune.wanted import AS_THE_PAPER, Offloads, Wanted, from_words
+from nearmetal.tune.wanted import STEADY, Offloads, Wanted, from_words
 
 ROWS = 'rungs = ["host-py"]\n'
 
@@ -56,7 +56,7 @@ def test_words() -> None:
         governor="performance", turbo=False, smt=True, hugepages_2mib=512, interface="eth1",
         rps="away", offloads=Offloads(gro=False, lro=True),
     )  # fmt: skip
-    assert from_words([]) == AS_THE_PAPER
+    assert from_words([]) == STEADY
 
 
 @pytest.mark.parametrize(
