@@ -144,15 +144,14 @@ def _note(sut: Cpu, tg: Cpu) -> str:
 
 
 def _sharing(by_number: dict[int, Cpu], roles: dict[str, tuple[int, ...]]) -> Iterator[str]:
-    cores: dict[frozenset[int], dict[str, set[int]]] = {}
+    on: dict[frozenset[int], dict[str, set[int]]] = {}  # of each physical core: who, on which
     for role, numbers in roles.items():
         for number in numbers:
-            core = cores.setdefault(by_number[number].siblings, {})
-            core.setdefault(role, set()).add(number)
-    for core in sorted(cores, key=min):
-        *first, last = cores[core]
+            on.setdefault(by_number[number].siblings, {}).setdefault(role, set()).add(number)
+    for core in sorted(on, key=min):
+        *first, last = on[core]
         if first:
-            used = sorted(set().union(*cores[core].values()))
+            used = sorted(set().union(*on[core].values()))
             threads = f"threads {', '.join(map(str, used))} of one core"
             where = f"core {used[0]}" if len(used) == 1 else threads
             yield f"{', '.join(first)} and {last} share {where}"
