@@ -22,6 +22,7 @@ from nearmetal.progress import Shown
 from nearmetal.report import Report
 from nearmetal.rungs import Rung
 from nearmetal.spec import Spec, at, memory_bytes, points
+from nearmetal.tune.apply import tuned
 
 # Rough, for the estimate only.
 _PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}
@@ -51,11 +52,17 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
     """The timed part. Whatever ends it, what was measured until then is reported."""
     began = time.monotonic()
     try:
-        shown.stage("bringing up the wire")
-        rungs = [row.rung for row in chosen.rungs]
-        with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
-            _leave(folder / "topology.json", wires)
-            run.run(chosen, built, wires, folder, shown)
+        with tuned(chosen.machine) as applied:
+            for each in applied:
+                shown.say(str(each))
+            if applied:
+                _leave(folder / "machine.json", machine.facts())  # as it is measured
+            shown.stage("bringing up the wire")
+            rungs = [row.rung for row in chosen.rungs]
+            with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
+                wires = wires.model_copy(update={"machine": applied})
+                _leave(folder / "topology.json", wires)
+                run.run(chosen, built, wires, folder, shown)
     except BaseException:
         report.write(folder)
         raise

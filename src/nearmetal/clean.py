@@ -6,7 +6,10 @@ import shutil
 import sys
 
 from nearmetal import lab
+from nearmetal.lab.journal import kept
+from nearmetal.lab.owner import state_directory
 from nearmetal.paths import cache_dir
+from nearmetal.tune.apply import kept_folder
 
 
 def clean(everything: bool) -> None:
@@ -16,6 +19,8 @@ def clean(everything: bool) -> None:
         print(line)
     if not undone:
         print("nothing was left behind")
+    if kept(kept_folder(state_directory())):
+        print("what `tune apply` set stays until `tune restore`")
     if everything:
         _remove_cache()
 

@@ -289,6 +289,41 @@ def load(
     )
 
 
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal tune show --interface eth1\n\n"
+    "nearmetal tune apply\n\n"
+    "nearmetal tune apply governor=performance turbo=off hugepages_2mib=512\n\n"
+    "nearmetal tune restore\n\n"
+    "nearmetal tune --boot"
+)
+def tune(
+    action: Annotated[str, typer.Argument(help="show, apply, restore or boot.")] = "show",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Of apply: the keys of a spec's table machine.",
+            show_default="what makes results steady",
+        ),
+    ] = None,
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Print the kernel command line for this machine.")
+    ] = False,
+    interface: Annotated[
+        str | None, typer.Option(help="Of show: this interface's receive steering and offloads.")
+    ] = None,
+) -> None:
+    """Show how this machine is set for measuring, set it, put it back.
+
+    What apply sets stays until restore or the next boot; a spec's table machine is set for its
+    run alone. boot prints what only a boot can set, and where that goes; it changes nothing.
+    """
+    from nearmetal.tune.command import run
+
+    raise typer.Exit(run(action, words or [], interface, boot))
+
+
 @app.command()
 def clean(
     everything: Annotated[

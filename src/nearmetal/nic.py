@@ -125,12 +125,19 @@ def _check_pci(address: str, root: Path = Path("/")) -> None:
 
 
 def _check_default_route(nic: str, iface: str) -> None:
+    if carries_default_route(iface):
+        raise BadInputError(
+            f"--nic {nic}: {iface} carries this machine's default route; give another"
+        )
+
+
+def carries_default_route(iface: str) -> bool:
+    """Whether the machine reaches the rest of the world by it."""
     with IPRoute() as route:
-        (index,) = route.link_lookup(ifname=iface)
+        indexes = set(route.link_lookup(ifname=iface))
         for family in (socket.AF_INET, socket.AF_INET6):
             for entry in route.get_default_routes(family=family):
                 hops = entry.get("multipath") or ()
-                if index in (entry.get("oif"), *(hop.get("oif") for hop in hops)):
-                    raise BadInputError(
-                        f"--nic {nic}: {iface} carries this machine's default route; give another"
-                    )
+                if indexes & {entry.get("oif"), *(hop.get("oif") for hop in hops)}:
+                    return True
+    return False

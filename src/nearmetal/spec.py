@@ -2,8 +2,9 @@
 
 A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
 { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
-of one axis (sweep.py). What is left out has the defaults below. The resolved form, with nothing
-left out, is `Spec`: it is what the later stages see and what is written to the run's folder.
+of one axis (sweep.py). [machine] is what the run sets and puts back (tune/wanted.py). What is left
+out has the defaults below. The resolved form, with nothing left out, is `Spec`: it is what the
+later stages see and what is written to the run's folder.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.rungs import RUNGS, Rung, Service, find
 from nearmetal.samples import Frozen, Point
 from nearmetal.sweep import Sweep, SweepFile
+from nearmetal.tune.wanted import Offloads, Wanted
 from nearmetal.window import Window, everywhere
 
 __all__ = [
@@ -92,6 +94,7 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     sweep: Sweep | None = None
+    machine: Wanted | None = None  # set for the run, and put back
     rungs: tuple[SpecRung, ...]
 
 
@@ -115,6 +118,7 @@ class _File(Frozen):
     memory_bytes: int | None = Field(None, ge=1 << 20)
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
+    machine: Wanted | None = None
     rungs: tuple[_Row | str, ...] = Field(min_length=1)
 
 
@@ -275,8 +279,10 @@ def _nearest(parts: list[Any]) -> str:
         "workload": Workload,
         "sweep": SweepFile,
         "window": Window,
+        "machine": Wanted,
+        "offloads": Offloads,
     }
-    owner = tables.get(str(parts[0]), _Row) if len(parts) > 1 else _File
+    owner = tables.get(str(parts[-2]), _Row) if len(parts) > 1 else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"

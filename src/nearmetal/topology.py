@@ -19,10 +19,11 @@ from typing import Literal
 
 from nearmetal import rungs
 from nearmetal.lab import cpus, hugepages, netns, offloads, owner, steering
-from nearmetal.lab.cpus import Cores
 from nearmetal.lab.journal import Journal, open_journal
+from nearmetal.lab.placement import Cores
 from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
+from nearmetal.tune.apply import Applied
 
 WireName = Literal["veth", "lo", "vhost-user", "pvp"]
 
@@ -51,6 +52,7 @@ class Topology(Frozen):
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
     switch_netns: str | None = None  # pvp: where sut_iface is, which the switch takes
     switch_cpus: tuple[int, ...] = ()  # pvp: where it polls
+    vmm_cpu: int | None = None  # vhost-user, pvp: of a guest's VMM, all but the vCPU
     tg_mac: str | None = None  # pvp: where it sends replies
     placement: str  # in words
     notes: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class Topologies(Frozen):
 
     version: int = 2
     wires: tuple[Topology, ...]
+    machine: tuple[Applied, ...] = ()  # what the spec's [machine] asked, and what came of it
 
     def of(self, wire: rungs.WireName) -> Topology:
         """The rung's wire as it stands; lo stands in for veth."""
@@ -189,6 +192,7 @@ def _vhost_user(journal: Journal, cores: Cores, needed_bytes: int) -> Iterator[T
             sut_cpu=cores.sut,
             tg_cpu=cores.tg,
             control_cpus=tuple(sorted(cores.control)),
+            vmm_cpu=cores.vmm,
             sut_mac=_SUT_MAC,
             directory=str(directory),
             hugepages_bytes=free_bytes if free_bytes >= needed_bytes else 0,
@@ -203,8 +207,7 @@ def _vhost_user(journal: Journal, cores: Cores, needed_bytes: int) -> Iterator[T
 @contextmanager
 def _pvp(journal: Journal, cores: Cores) -> Iterator[Topology]:
     directory = owner.state_directory() / f"nm-{os.getpid()}-pvp"
-    polled = {cores.sut, cores.tg}
-    switch = sorted(cores.control - polled or polled)
+    polled, switch = {cores.sut, cores.tg}, cores.switch
     where = f"core {switch[0]}" if len(switch) == 1 else f"cores {', '.join(map(str, switch))}"
     shared = " (theirs: there is no other)" if polled & set(switch) else ""
     with ExitStack() as stack:
@@ -225,10 +228,11 @@ def _pvp(journal: Journal, cores: Cores) -> Iterator[Topology]:
             sut_cpu=cores.sut,
             tg_cpu=cores.tg,
             control_cpus=tuple(sorted(cores.control)),
+            vmm_cpu=cores.vmm,
             sut_mac=_BEHIND_SWITCH_MAC,
             directory=str(directory),
             switch_netns=str(pair.sut.netns),
-            switch_cpus=tuple(switch),
+            switch_cpus=switch,
             tg_mac=pair.tg.mac,
             placement=(
                 f"server on core {cores.sut}, generator on core {cores.tg}; the switch between them"

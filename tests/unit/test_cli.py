@@ -52,6 +52,11 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["load", "127.0.0.1:1", "--nic", "x"], "--source: missing; frames need the IPv4 address"),
         (["load", "127.0.0.1:1", "--source", "10.0.0.1"], "--source: sockets have the kernel's"),
         (["load", "127.0.0.1:1", "--workload", "w"], "--workload w: unknown (known: standard"),
+        (["tune", "tidy"], "tune tidy: unknown (known: show, apply, restore, boot)"),
+        (["tune", "restore", "x"], "tune restore: takes no x; only apply does"),
+        (["tune", "apply", "trubo=off"], "trubo: unknown key (known: governor, turbo, "),
+        (["tune", "apply", "turbo=off", "--boot"], "--boot: does not go with apply"),
+        (["tune", "apply", "--interface", "x"], "--interface: of show; for apply say interface="),
         (["report", "/none"], "/none is not the folder of a run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -82,9 +87,8 @@ def test_every_command_has_help() -> None:
         command.name or getattr(command.callback, "__name__", "")
         for command in app.registered_commands
     ]
-    assert {"bench", "load", "serve", "build", "list", "doctor", "report", "clean", "test"} <= set(
-        names
-    )
+    known = {"bench", "load", "serve", "build", "list", "doctor", "report", "clean", "test", "tune"}
+    assert known <= set(names)
     done = run("--help")
     for name in names:
         assert name in done.stdout

@@ -9,48 +9,40 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from nearmetal.lab.placement import Cores, Cpu, Machine, place
 from nearmetal.samples import CoreTime
 
 ROOT = Path("/")
 
 
-@dataclass(frozen=True)
-class Cores:
-    sut: int  # the server and its receive processing
-    tg: int  # the generator
-    control: frozenset[int]  # Python: off the measured cores where there are others
-    note: str  # what a reader of the result should know; "" when nothing
-
-
 def choose(allowed: frozenset[int], root: Path = ROOT) -> Cores:
-    """Isolated cores first, then two real cores of one package, core 0 (interrupts) last."""
-    assert allowed
-    isolated = _read_list(root / "sys/devices/system/cpu/isolated")
-    ranked = sorted(allowed, key=lambda cpu: (cpu not in isolated, cpu == 0, cpu))
-    if len(ranked) <= 2:
-        ranked.sort()  # nothing to choose: keep the numbers easy to remember
-    sut = ranked[0]
-    others = [cpu for cpu in ranked[1:] if cpu not in _siblings(sut, root)]
-    others.sort(key=lambda cpu: _package(cpu, root) != _package(sut, root))
-    control = frozenset(allowed)
-    if others:
-        tg, note = others[0], ""
-    elif len(ranked) > 1:
-        tg, note = ranked[1], "server and generator share one physical core"
-    else:
-        tg, note = sut, "server and generator share the only core"
-    return Cores(sut, tg, control - {sut, tg} or frozenset({tg}), note)
+    """The cores of a run, among those that we may run on."""
+    return place(machine(allowed, root))
+
+
+def machine(allowed: frozenset[int], root: Path = ROOT) -> Machine:
+    """What placement chooses from, as the kernel tells it."""
+    nodes = _nodes(root)
+    cpus = [
+        Cpu(cpu, nodes.get(cpu, _package(cpu, root)), _siblings(cpu, root))
+        for cpu in sorted(allowed)
+    ]
+    return Machine(tuple(cpus), _read_list(root / "sys/devices/system/cpu/isolated"))
 
 
 def allowed(root: Path = ROOT) -> frozenset[int]:
     """What we may run on; isolated cores are added where nothing else was taken from us."""
     mine = frozenset(os.sched_getaffinity(0))
-    online = _read_list(root / "sys/devices/system/cpu/online")
+    online = online_cpus(root)
     isolated = _read_list(root / "sys/devices/system/cpu/isolated")
     return mine | isolated if mine >= online - isolated else mine
+
+
+def online_cpus(root: Path = ROOT) -> frozenset[int]:
+    """Every core that is switched on, whoever may use it."""
+    return _read_list(root / "sys/devices/system/cpu/online")
 
 
 def time_of(cpu: int, root: Path = ROOT) -> CoreTime:
@@ -111,6 +103,32 @@ def parse_list(text: str) -> frozenset[int]:
     return frozenset(cpus)
 
 
+def format_list(cpus: Iterable[int]) -> str:
+    """The kernel's list format, as short as it gets."""
+    spans: list[list[int]] = []
+    for cpu in sorted(set(cpus)):
+        if spans and spans[-1][1] == cpu - 1:
+            spans[-1][1] = cpu
+        else:
+            spans.append([cpu, cpu])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def parse_mask(text: str) -> frozenset[int]:
+    """The kernel's mask format: "3", "00000001,00000000"."""
+    bits = int(text.strip().replace(",", "") or "0", 16)
+    return frozenset(bit for bit in range(bits.bit_length()) if bits >> bit & 1)
+
+
+def format_mask(cpus: Iterable[int]) -> str:
+    """The kernel's mask format: 32 bits a word, the highest first."""
+    bits = sum(1 << cpu for cpu in set(cpus))
+    words = [f"{bits & 0xFFFFFFFF:08x}"]
+    while bits := bits >> 32:
+        words.append(f"{bits & 0xFFFFFFFF:08x}")
+    return ",".join(reversed(words))
+
+
 def _pin_threads(cpus: Iterable[int]) -> None:
     for thread in Path("/proc/self/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
@@ -129,9 +147,15 @@ def _siblings(cpu: int, root: Path) -> frozenset[int]:
     return _read_list(topology / "thread_siblings_list") | {cpu}
 
 
-def _package(cpu: int, root: Path) -> str:
+def _package(cpu: int, root: Path) -> int:
     try:
         file = root / f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"
-        return file.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _nodes(root: Path) -> dict[int, int]:
+    """From a core to its NUMA node; empty where the kernel was built without."""
+    folders = (root / "sys/devices/system/node").glob("node[0-9]*")
+    return {cpu: int(f.name[4:]) for f in folders for cpu in _read_list(f / "cpulist")}

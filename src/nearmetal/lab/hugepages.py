@@ -1,4 +1,4 @@
-"""2 MiB pages of the kernel's pool: raised for a run, and brought back to what it was.
+"""Huge pages of the kernel's pools: raised for a run, and brought back to what they were.
 
 What is free already may belong to somebody who is about to start, so as many pages as are needed
 come on top of the pool. The kernel gives what it can find in one piece, which may be less: what
@@ -22,8 +22,8 @@ from nearmetal.lab.journal import Journal
 
 ROOT = Path("/")
 PAGE_BYTES = 2 << 20
-_POOL = Path("sys/kernel/mm/hugepages/hugepages-2048kB")
-_CLAIMS = "hugepages"
+GIB_BYTES = 1 << 30
+_POOLS = Path("sys/kernel/mm/hugepages")
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Pool:
     free: int  # and promised to nobody
 
 
-def pool(root: Path = ROOT) -> Pool | None:
-    """The pool now; None: this kernel has none."""
-    folder = root / _POOL
+def pool(root: Path = ROOT, page_bytes: int = PAGE_BYTES) -> Pool | None:
+    """The pool of this size of pages now; None: this kernel has none."""
+    folder = pool_file(root, page_bytes).parent
     try:
         total, free, promised = (
             int((folder / name).read_text(encoding="ascii"))
@@ -52,6 +52,23 @@ def pages(needed_bytes: int) -> int:
     return -(-needed_bytes // PAGE_BYTES)
 
 
+def pool_file(root: Path = ROOT, page_bytes: int = PAGE_BYTES) -> Path:
+    """What sets how many pages of this size there are."""
+    return root / _POOLS / f"hugepages-{page_bytes >> 10}kB" / "nr_hugepages"
+
+
+def new_claim(state: Path, owner: str, page_bytes: int = PAGE_BYTES) -> Path:
+    """A free name for a claim on the pool (claims.py); each pool has a folder of claims."""
+    folder = state / (
+        "hugepages" if page_bytes == PAGE_BYTES else f"hugepages-{page_bytes >> 10}kB"
+    )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number = 0
+    while (path := folder / f"{owner}-{number}").exists():
+        number += 1
+    return path
+
+
 @contextmanager
 def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator[int]:
     """Raise the pool by what is needed; gives the bytes that are free then, maybe too few."""
@@ -59,22 +76,14 @@ def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator
     if now is None or needed_bytes <= 0 or not _may_raise(root):
         yield now.free * PAGE_BYTES if now else 0
         return
-    file = root / _POOL / "nr_hugepages"
-    folder = journal.directory.parent / _CLAIMS
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with journal.holds("pages", str(_free_name(folder, journal)), inside=str(file)) as record:
-        claims.take(Path(record.what), file, pages(needed_bytes))
+    file = pool_file(root)
+    claim = new_claim(journal.directory.parent, str(journal.owner))
+    with journal.holds("pages", str(claim), inside=str(file)):
+        claims.take(claim, file, pages(needed_bytes))
         after = pool(root)
         yield after.free * PAGE_BYTES if after else 0
 
 
 def _may_raise(root: Path) -> bool:
     """Not without root, nor where /sys is read-only."""
-    return os.access(root / _POOL / "nr_hugepages", os.W_OK)
-
-
-def _free_name(folder: Path, journal: Journal) -> Path:
-    number = 0
-    while (path := folder / f"{journal.owner}-{number}").exists():
-        number += 1
-    return path
+    return os.access(pool_file(root), os.W_OK)

@@ -12,6 +12,10 @@ Kinds of record (what / old / inside):
     mount    mount point
     path     file or directory of ours
     pages    claim on the pool of huge pages / - / its file in sysfs
+    offload  feature of a network interface / on or off / the interface
+
+A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
+does not look at: `restore` undoes it, or the next boot.
 """
 
 from __future__ import annotations
@@ -33,12 +37,12 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import claims
+from nearmetal.lab import claims, ethtool
 from nearmetal.lab import owner as owners
 from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
 
-Kind = Literal["netns", "link", "process", "value", "mount", "path", "pages"]
+Kind = Literal["netns", "link", "process", "value", "mount", "path", "pages", "offload"]
 
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
@@ -102,6 +106,44 @@ def clean(directory: Path | None = None) -> list[str]:
     for folder in sorted(journal.iterdir()) if journal.is_dir() else []:
         done += _clean_owner(folder)
     return done
+
+
+@contextmanager
+def keeps(
+    folder: Path, kind: Kind, what: str, *, old: str | None = None, inside: str | None = None
+) -> Iterator[Record]:
+    """Write a record that stays; the body acts; undone only where the body fails."""
+    record = Record(kind=kind, what=what, old=old, inside=inside, owner=owners.current())
+    file = _write(folder, record)
+    try:
+        yield record
+    except BaseException:
+        undo(record)
+        file.unlink()
+        raise
+
+
+def kept(folder: Path) -> dict[Path, Record]:
+    """What is kept, the last first, by its file."""
+    found = {}
+    for file in sorted(folder.glob("*.json"), reverse=True):
+        with contextlib.suppress(ValidationError):  # killed while writing it: nothing was done yet
+            found[file] = Record.model_validate_json(file.read_text(encoding="utf-8"))
+    return found
+
+
+def restore(folder: Path) -> Iterator[str | NearmetalError]:
+    """Undo what is kept, the last first: a line for each. What cannot be undone stays kept."""
+    for file, record in kept(folder).items():
+        try:
+            undo(record)
+        except NearmetalError as error:
+            yield error
+            continue
+        file.unlink()
+        yield f"{record.kind} {record.what}"
+    if not kept(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def undo(record: Record) -> None:
@@ -182,7 +224,9 @@ def _undo_process(record: Record) -> None:
 def _undo_value(record: Record) -> None:
     assert record.old is not None
     with contextlib.suppress(FileNotFoundError):  # its device went away, and the value with it
-        Path(record.what).write_text(record.old, encoding="ascii")
+        # Some files refuse to be written even what they hold.
+        if Path(record.what).read_text(encoding="ascii").strip() != record.old:
+            Path(record.what).write_text(record.old, encoding="ascii")
 
 
 def _undo_path(record: Record) -> None:
@@ -198,6 +242,13 @@ def _undo_pages(record: Record) -> None:
     claims.give_back(Path(record.what), Path(record.inside))
 
 
+def _undo_offload(record: Record) -> None:
+    assert record.inside is not None
+    if (Path("/sys/class/net") / record.inside).exists():
+        feature = next(each for each in ethtool.FEATURES if each == record.what)
+        ethtool.switch(record.inside, feature, record.old == "on")
+
+
 _UNDO: dict[Kind, Callable[[Record], None]] = {
     "netns": _undo_netns,
     "link": _undo_link,
@@ -206,6 +257,7 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "mount": _undo_mount,
     "path": _undo_path,
     "pages": _undo_pages,
+    "offload": _undo_offload,
 }
 
 

@@ -17,6 +17,7 @@ from nearmetal.report.model import Report
 from nearmetal.rows import Row
 from nearmetal.samples import Poller
 from nearmetal.spec import Spec
+from nearmetal.tune.apply import Applied
 
 # Facts whose unit deserves another form than the bare number.
 SIZES = "_bytes"
@@ -125,6 +126,7 @@ def setting(report: Report) -> list[tuple[str, str]]:
             f"and {spec.measured_s:g} s measured; seed {spec.seed}",
         ),
         *(term for wire in wires(report.topology) for term in _wire(wire)),
+        *_applied(report.topology),
         ("Generator ceiling", _ceilings(report.rows)),
         ("Time", f"{_known(report.started_utc)} to {_known(report.finished_utc)}"),
     ]
@@ -146,6 +148,14 @@ def _wire(wire: Facts) -> list[tuple[str, str]]:
     if isinstance(notes, list) and notes:
         found.append(("its notes", "; ".join(map(str, notes))))
     return found
+
+
+def _applied(topology: Facts) -> list[tuple[str, str]]:
+    """What the run set on the machine, and what it could not."""
+    found = topology.get("machine")
+    if not isinstance(found, list) or not found:
+        return []
+    return [("Machine set", "; ".join(str(Applied.model_validate(each)) for each in found))]
 
 
 def _ceilings(rows: tuple[Row, ...]) -> str:

@@ -1,0 +1,22 @@
+"""A process that may run on every core of a made-up machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trees
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """From what a host is to the root of its tree."""
+
+    def make(**facts: object) -> Path:
+        host = trees.Host(**facts)  # type: ignore[arg-type]
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(host.count)))
+        return trees.build(tmp_path / "machine", host)
+
+    return make
