@@ -239,6 +239,7 @@ def test_signals_are_the_tenders(server: Confined) -> None:
 BAD: dict[str, tuple[int, tuple[str, ...], str]] = {
     "no image there": (1, ("--image", "/nowhere"), "--image /nowhere: No such file"),
     "a folder": (1, ("--image", "/"), "the image cannot be started: Permission denied"),
+    "a folder, and a socket": (1, ("--image", "/", "--server"), "the image cannot be started"),
     "no socket there": (1, ("--socket", "/nowhere/x", "--server"), "cannot listen at /nowhere/x"),
     "too long a socket": (2, ("--socket", "/tmp/" + "x" * 108), "at most 107 bytes"),
     "a ring of 100": (2, ("--ring", "100"), "--ring 100: not a power of two"),
@@ -264,6 +265,7 @@ def test_bad_input(tools: Mapping[str, str], tmp_path: Path, case: str) -> None:
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("nm-tender: ") and sentence in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "vhost").exists()
 
 
 def test_image_without_tender(tools: Mapping[str, str]) -> None:

@@ -287,10 +287,11 @@ int main(int argc, char **argv)
         return fail(2, error);
     catch_signals(&tender);
     if ((error = data_open(&tender.data)) != NULL ||
-        (error = vhost_front_open(&tender.front, &tender.options.front)) != NULL ||
-        (error = start(&tender)) != NULL)
+        (error = vhost_front_open(&tender.front, &tender.options.front)) != NULL)
         return fail(1, error);
-    error = run(&tender);
+    error = start(&tender);
+    if (error == NULL)
+        error = run(&tender);
     if (error == NULL && tender.data.pid > 0)
         error = stop(&tender);
     data_close(&tender.data);
