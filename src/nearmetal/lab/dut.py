@@ -6,7 +6,7 @@ A process (process.py, Child) and a virtual machine (vm.py, Vm) both are one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 
 class Dut(Protocol):
@@ -39,3 +39,7 @@ class Dut(Protocol):
     def stop(self) -> list[Mapping[str, Any]]:
         """Drain and end; what was not read yet, its last words among them."""
         ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...

@@ -4,10 +4,10 @@
     qemu.command(machine, console=..., monitor=...)
 
 Two types. `microvm` has nothing but virtio-mmio devices, a serial line, a timer and an interrupt
-controller, so it starts in half the time; it has no ACPI, and QEMU tells its devices on the kernel's
-command line. `q35` is a PC: SeaBIOS, PCI, virtio as PCI functions, modern only. Either boots
-`-kernel` directly. There is no default device, no display, and no reboot: a guest that resets ends
-QEMU, as one that powers off does.
+controller, so it starts in half the time; it has no ACPI, and QEMU tells its devices on the
+kernel's command line. `q35` is a PC: SeaBIOS, PCI, virtio as PCI functions, modern only. Either
+boots `-kernel` directly. There is no default device, no display, and no reboot: a guest that resets
+ends QEMU, as one that powers off does.
 
 Memory is a memfd shared with whoever is the back end of a vhost-user NIC. Without share=on QEMU
 would start, say so in passing, and go on without that NIC (vm.py looks for those words).
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nearmetal.errors import CannotRunError
 from nearmetal.samples import Accelerator
 
 PROGRAM = "qemu-system-x86_64"
@@ -74,6 +75,14 @@ class Machine:
         """Of the files it boots from."""
         files = [self.kernel, *([self.initrd] if self.initrd else [])]
         return sum(path.stat().st_size for path in files)
+
+
+def found() -> Path:
+    """The program that is started; CannotRunError where there is none."""
+    path = shutil.which(PROGRAM)
+    if path is None:
+        raise CannotRunError(MISSING)
+    return Path(path).resolve()
 
 
 def why_not() -> str | None:

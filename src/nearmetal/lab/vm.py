@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nearmetal.lab import qemu
-from nearmetal.lab.memory import mapping_rss_bytes, rss_bytes
+from nearmetal.lab.memory import mapping_rss_bytes, memfd_resident_bytes, rss_bytes
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where, parse
 from nearmetal.lab.qmp import Monitor
 
@@ -31,16 +31,27 @@ _WORD_CHARS_MAX = 200
 
 
 class Vm:
-    """A machine; a DUT (dut.py). obeys: its guest knows the bytes of an image of ours."""
+    """A machine; a DUT (dut.py).
+
+    speaks: its guest prints events and takes single bytes, as images of ours do; else all it says
+    is words, and QEMU is told to end. grace_s: how long the guest has to end by itself.
+    """
 
     def __init__(
-        self, machine: qemu.Machine, where: Where, log: Path, *, obeys: bool = True
+        self,
+        machine: qemu.Machine,
+        where: Where,
+        log: Path,
+        *,
+        speaks: bool = True,
+        grace_s: float = 5.0,
     ) -> None:
         self.machine = machine
         self.name = machine.kernel.name
         self.boot: Event = {}  # what an image of ours says first
         self.boot_ns: int | None = None  # when that was read
-        self._obeys = obeys
+        self._speaks = speaks
+        self._grace_s = grace_s if speaks else 0.0
         self._words: deque[str] = deque(maxlen=_WORDS)
         self._error = ""  # that the guest told
         self._unread: deque[Event] = deque()
@@ -110,16 +121,20 @@ class Vm:
         whole, guest = rss_bytes(self.pid), self.guest_rss_bytes()
         return None if whole is None or guest is None else whole - guest
 
-    def stop(self, grace_s: float = 5.0) -> list[Event]:
+    def resident_bytes(self, address: int, size_bytes: int) -> int | None:
+        """Of a piece of the guest's memory, by its guest-physical address."""
+        return memfd_resident_bytes(self.pid, self.machine.memory_bytes, address, size_bytes)
+
+    def stop(self) -> list[Event]:
         """Ask the guest, then QEMU, then kill. Returns the events that were not read yet."""
         if self._stopped:
             return []
         self._stopped = True
         try:
             if self._child.running():
-                if self._obeys:
+                if self._grace_s:
                     self._child.tell(b"q")
-                if not self._obeys or not self._child.wait(grace_s):
+                if not self._child.wait(self._grace_s):
                     self._monitor.quit(_QUIT_S)
                     self._child.wait(_QUIT_S)
             for line in self._child.finish(lambda: None, 0):
@@ -149,7 +164,7 @@ class Vm:
 
     def _take(self, line: bytes) -> None:
         text = line.strip(b"\r\0 ")
-        if not (self._obeys and text.startswith(b"{")):
+        if not (self._speaks and text.startswith(b"{")):
             words = " ".join(text.decode(errors="replace").split())[:_WORD_CHARS_MAX]
             if words:
                 self._words.append(words)
