@@ -26,6 +26,7 @@ from nearmetal.spec import Spec, at, memory_bytes, points
 # Rough, for the estimate only.
 _PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}
 _PRELOAD_PER_S |= {"ukp-netdev": 2_000_000, "ukp-lwip": 2_000_000}
+_PRELOAD_PER_S |= {"uk-netdev": 1_000_000, "uk-netdev-q35": 1_000_000, "uk-lwip": 500_000}
 _OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.images import libraries
-from nearmetal.lab import process
+from nearmetal.lab import process, qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
 from nearmetal.samples import Frozen
@@ -49,11 +49,13 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
+PROBE = "nm-uk-probe"  # tells how fast an accelerator is (lab/accelerator.py)
 _REFERENCES = {
     "memcached": "memcached",
     "limit-veth": "nm-null-veth",
     "testpmd": "dpdk-testpmd",
     "ceiling": "nm-null-vhost",
+    "limit-uk": "nm-uk-limit",
 }
 
 
@@ -134,10 +136,12 @@ def program_of(rung: Rung, service: str) -> str:
     """The name in Build.programs of what answers for a rung."""
     if rung.datapath == "py":
         return "python"
+    if rung.place == "image":
+        return qemu.PROGRAM  # what it boots is the spec's
     if rung.datapath is None:
         return _REFERENCES[rung.name]
-    if rung.place == "ukp":
-        return f"nm-ukp-{rung.datapath}-{service}"
+    if rung.place in ("uk", "ukp"):
+        return f"nm-{rung.place}-{rung.datapath}-{service}"
     return f"nm-{rung.datapath}-{service}"
 
 
@@ -146,7 +150,9 @@ def programs_beside(rung: Rung) -> list[str]:
     names = [rung.generator]
     if rung.place == "ukp":
         names.append(TENDER)
-    if rung.wire == "vhost-user" and rung.place != "reference":
+    if rung.machine is not None:
+        names += [qemu.PROGRAM, PROBE]
+    if rung.wire == "vhost-user" and rung.place not in ("reference", "image"):
         names.append("nm-relay")  # carries the quick corpus
     if rung.wire == "pvp":
         names.append("dpdk-testpmd")  # the switch
@@ -157,6 +163,8 @@ def why_not(program: str) -> str | None:
     """Why a program cannot be had on this machine, found without building; None: it can."""
     if program == "python":
         return None
+    if program == qemu.PROGRAM:
+        return qemu.why_not()
     if program == "memcached":
         return files.why_not(program)
     if program == "dpdk-testpmd":
@@ -310,6 +318,8 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
         raise CannotRunError(why_not(name) or _not_built(name))
     if (reason := why_not(name)) is not None:
         raise CannotRunError(reason)
+    if name == qemu.PROGRAM:
+        return describe_program(qemu.found())
     path, library_path = files.provide(name)
     return describe_program(path, library_path)
 

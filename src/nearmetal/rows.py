@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from nearmetal.rungs import Service
 from nearmetal.samples import Frozen, Point, Poller, Resources
 
@@ -147,3 +149,5 @@ class Row(Frozen):
     generator_bound: bool | None = None
     vs_memcached: Ratio = Ratio()
     vs_echo: Ratio = Ratio()
+    # Of a virtual machine: what the probe found of each accelerator.
+    accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)

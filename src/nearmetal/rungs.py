@@ -6,14 +6,33 @@ import difflib
 from typing import Literal
 
 from nearmetal.errors import BadInputError
+from nearmetal.lab.qemu import MachineType
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
 WireName = Literal["veth", "vhost-user", "pvp"]
-Place = Literal["host", "ukp", "reference"]
+Place = Literal["host", "uk", "ukp", "image", "reference"]
 
 # What a place is, where its name alone does not tell.
-PLACES: dict[str, str] = {"ukp": "unikernel as a process"}
+PLACES: dict[str, str] = {
+    "uk": "unikernel in a virtual machine",
+    "ukp": "unikernel as a process",
+    "image": "an image of the spec's own",
+}
+
+
+class Image(Frozen):
+    """An image that a spec brings along ([[image]], images of anybody): what boots, who answers."""
+
+    kernel: str
+    kernel_sha256: str
+    initrd: str | None = None
+    initrd_sha256: str | None = None
+    cmdline: str = ""
+    memory_bytes: int
+    address: str
+    port: int
+    options: tuple[str, ...] = ()  # further words for QEMU
 
 
 class Rung(Frozen):
@@ -27,6 +46,8 @@ class Rung(Frozen):
     ring: int | None = None  # entries of each virtqueue
     virtio: str | None = None  # what is asked of virtio-user: device options, joined by a comma
     hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and the frames'
+    machine: MachineType | None = None  # of what runs in a virtual machine
+    image: Image | None = None  # of the place image
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -80,6 +101,34 @@ RUNGS: tuple[Rung, ...] = (
         ring=1024,
         hugepages=True,
         wire="vhost-user",
+    ),
+    # The same images as real ones. A microvm starts in half the time of a PC, and has no PCI.
+    *(
+        Rung(
+            name=name,
+            place="uk",
+            datapath=datapath,
+            batch=64,
+            ring=1024,
+            machine=machine,
+            wire="vhost-user",
+        )
+        for name, datapath, machine in (
+            ("uk-netdev", "netdev", "microvm"),
+            ("uk-netdev-q35", "netdev", "q35"),
+            ("uk-lwip", "lwip", "microvm"),
+        )
+    ),
+    # The most that such an image can do here: its datapath, and only headers are turned.
+    Rung(
+        name="limit-uk",
+        place="reference",
+        datapath=None,
+        batch=64,
+        ring=1024,
+        machine="microvm",
+        wire="vhost-user",
+        services=("echo",),
     ),
     # The same server behind a switch, as guests are: a third poller, so not in quick.toml.
     Rung(
