@@ -20,21 +20,6 @@ static bool parse_address(char *value, struct cmdline *cmdline)
            inet_pton(AF_INET, value, &cmdline->address) == 1 && cmdline->address.s_addr != 0;
 }
 
-static bool parse_neighbour(char *value, struct cmdline *cmdline)
-{
-    uint8_t *mac = cmdline->neighbour_mac;
-    char *comma = strchr(value, ',');
-    int end = 0;
-
-    if (comma == NULL)
-        return false;
-    *comma = '\0';
-    return sscanf(comma + 1, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-                  &mac[3], &mac[4], &mac[5], &end) == 6 &&
-           comma[1 + end] == '\0' && inet_pton(AF_INET, value, &cmdline->neighbour) == 1 &&
-           cmdline->neighbour.s_addr != 0;
-}
-
 static bool parse_driver(char *value, struct cmdline *cmdline)
 {
     cmdline->driver = value;
@@ -81,7 +66,6 @@ const char *cmdline_parse(struct cmdline *cmdline, const char *text)
         const char *error;
     } parameters[] = {
         {"nm.address=", parse_address, "nm.address: give ADDR/BITS, as 10.0.0.100/24"},
-        {"nm.neighbour=", parse_neighbour, "nm.neighbour: give ADDR,MAC"},
         {"nm.driver=", parse_driver, "nm.driver: give the name of a driver, as uio_pci_generic"},
         {"nm.server=", parse_server, "nm.server: give one to 126 words"},
     };
@@ -96,7 +80,7 @@ const char *cmdline_parse(struct cmdline *cmdline, const char *text)
         while (i < nb && strncmp(word, parameters[i].name, strlen(parameters[i].name)) != 0)
             i++;
         if (i == nb && strncmp(word, "nm.", 3) == 0)
-            return "nm.: unknown; the names are address, neighbour, driver and server";
+            return "nm.: unknown; the names are address, driver and server";
         if (i < nb && !parameters[i].parse(word + strlen(parameters[i].name), cmdline))
             return parameters[i].error;
     }

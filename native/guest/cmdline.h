@@ -5,7 +5,6 @@
  * value with spaces stands in double quotes (the kernel's Documentation, kernel-parameters).
  *
  *     nm.address=10.0.0.100/24                  of the interface; without it the kernel gets none
- *     nm.neighbour=10.0.0.1,02:00:00:00:01:01   a neighbour that is not to be asked for
  *     nm.driver=uio_pci_generic                 the NIC is this driver's, not the kernel's network
  *     nm.server="--listen 10.0.0.100:11211 ..." the server's words
  */
@@ -21,8 +20,6 @@
 struct cmdline {
     struct in_addr address; /* 0: none */
     unsigned prefix_bits;
-    struct in_addr neighbour; /* 0: none */
-    uint8_t neighbour_mac[6];
     const char *driver;                /* NULL: none */
     char *argv[CMDLINE_WORDS_MAX + 2]; /* [0] is the caller's; NULL at the end */
     char text[CMDLINE_BYTES_MAX];

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/module.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -119,18 +118,6 @@ static const char *set_address(int fd, struct ifreq *request, const struct cmdli
                                                  : fail("cannot bring %s up", request->ifr_name);
 }
 
-/* arp(7) */
-static const char *set_neighbour(int fd, const char *interface, const struct cmdline *cmdline)
-{
-    struct arpreq request = {.arp_flags = ATF_PERM | ATF_COM};
-
-    set_addr(&request.arp_pa, cmdline->neighbour);
-    request.arp_ha.sa_family = ARPHRD_ETHER;
-    memcpy(request.arp_ha.sa_data, cmdline->neighbour_mac, sizeof(cmdline->neighbour_mac));
-    snprintf(request.arp_dev, sizeof(request.arp_dev), "%s", interface);
-    return ioctl(fd, SIOCSARP, &request) == 0 ? NULL : fail("cannot set the neighbour");
-}
-
 const char *bring_up(const struct cmdline *cmdline)
 {
     struct ifreq request = {0};
@@ -141,8 +128,6 @@ const char *bring_up(const struct cmdline *cmdline)
     if (fd < 0)
         return fail("cannot open a socket");
     const char *error = set_address(fd, &request, cmdline);
-    if (error == NULL && cmdline->neighbour.s_addr != 0)
-        error = set_neighbour(fd, request.ifr_name, cmdline);
     close(fd);
     return error;
 }

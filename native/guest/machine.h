@@ -11,7 +11,7 @@ const char *mount_all(void);
 /* The modules that /modules/order names, a file a line, in this order. */
 const char *load_modules(void);
 
-/* The interface with its address, up, and its neighbour. */
+/* The interface with its address, up. */
 const char *bring_up(const struct cmdline *cmdline);
 
 /* Give every virtio NIC on PCI to a driver for user space. */

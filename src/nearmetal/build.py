@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.guest import kernel
 from nearmetal.images import libraries
 from nearmetal.lab import process, qemu
 from nearmetal.paths import build_dir, source_root
@@ -49,6 +50,8 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
+INIT = "nm-guest-init"  # the first process of a Linux guest
+GUEST_KERNEL = "guest-kernel"
 PROBE = "nm-uk-probe"  # tells how fast an accelerator is (lab/accelerator.py)
 _REFERENCES = {
     "memcached": "memcached",
@@ -140,7 +143,7 @@ def program_of(rung: Rung, service: str) -> str:
         return qemu.PROGRAM  # what it boots is the spec's
     if rung.datapath is None:
         return _REFERENCES[rung.name]
-    if rung.place in ("uk", "ukp"):
+    if rung.place in ("guest", "uk", "ukp"):
         return f"nm-{rung.place}-{rung.datapath}-{service}"
     return f"nm-{rung.datapath}-{service}"
 
@@ -152,6 +155,8 @@ def programs_beside(rung: Rung) -> list[str]:
         names.append(TENDER)
     if rung.machine is not None:
         names += [qemu.PROGRAM, PROBE]
+    if rung.place == "guest":
+        names += [INIT] if rung.kernel else [INIT, GUEST_KERNEL]
     if rung.wire == "vhost-user" and rung.place not in ("reference", "image"):
         names.append("nm-relay")  # carries the quick corpus
     if rung.wire == "pvp":
@@ -165,6 +170,8 @@ def why_not(program: str) -> str | None:
         return None
     if program == qemu.PROGRAM:
         return qemu.why_not()
+    if program == GUEST_KERNEL:
+        return kernel.why_not()
     if program == "memcached":
         return files.why_not(program)
     if program == "dpdk-testpmd":
@@ -176,7 +183,7 @@ def why_not(program: str) -> str | None:
             return "no compiler for BPF (package gcc-bpf)"
         if not _has_pkg("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
-    if program.startswith("nm-dpdk-") or program == "nm-load-ethdev":
+    if program.startswith(("nm-dpdk-", "nm-guest-dpdk-")) or program == "nm-load-ethdev":
         return _without_dpdk()
     if _has_lwip(program):
         return sources.why_not(sources.LWIP)
@@ -320,6 +327,8 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
         raise CannotRunError(reason)
     if name == qemu.PROGRAM:
         return describe_program(qemu.found())
+    if name == GUEST_KERNEL:
+        return describe_program(kernel.provide().image)
     path, library_path = files.provide(name)
     return describe_program(path, library_path)
 

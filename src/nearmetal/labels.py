@@ -40,6 +40,7 @@ def of(row: Row) -> tuple[str, ...]:
         _wire(row),
         _place(row),
         _accelerator(row),
+        _guest(row),
     )
     return tuple(label for label in found if label)
 
@@ -233,6 +234,16 @@ def _accelerator(row: Row) -> str:
             " instructions, not what they cost a processor"
         )
     return f"accelerator {row.accelerator}{probed}"
+
+
+def _guest(row: Row) -> str:
+    if row.guest is None:
+        return ""
+    guest = row.guest
+    working = [name for name, how in guest.mitigations.items() if how.startswith("Mitigation")]
+    against = f"mitigations against {', '.join(sorted(working))}" if working else "no mitigations"
+    cpus = "1 vCPU" if guest.vcpus == 1 else f"{guest.vcpus} vCPUs"
+    return f"Linux {guest.kernel} in the guest, {cpus}, clock {guest.clock}, {against}"
 
 
 def _millions(rate: float) -> str:

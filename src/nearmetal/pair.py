@@ -23,7 +23,7 @@ from nearmetal.lab.journal import open_journal
 from nearmetal.lab.netns import inside
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.lab.vm import Vm
-from nearmetal.places import host, image, reference, uk, ukp
+from nearmetal.places import guest, host, image, reference, uk, ukp
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Accelerator, Point
@@ -97,6 +97,8 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
         _start(plan) as dut,
     ):
         expect("up", next_event(carrier, dut, START_S))
+        if plan.rung.place == "guest":
+            dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
         with relay.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
             return corpus.quick(service, asker, _FRAME_REQUEST_BYTES_MAX)
 
@@ -162,7 +164,8 @@ def _plan_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> _P
     if rung.image is not None:
         command = image.command(rung, top, accelerator)
         return _Plan(bench, rung, service, command, rung.image.port)
-    command = uk.command(rung, service, bench.build, top, memory, _PORT, accelerator)
+    place = guest if rung.place == "guest" else uk
+    command = place.command(rung, service, bench.build, top, memory, _PORT, accelerator)
     return _Plan(bench, rung, service, command, _PORT)
 
 

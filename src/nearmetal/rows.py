@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from nearmetal.rungs import Service
-from nearmetal.samples import Frozen, Point, Poller, Resources
+from nearmetal.samples import Frozen, Guest, Point, Poller, Resources
 
 Status = Literal["ok", "skipped", "failed"]
 IntervalKind = Literal["minmax", "bca95"]
@@ -151,3 +151,4 @@ class Row(Frozen):
     vs_echo: Ratio = Ratio()
     # Of a virtual machine: what the probe found of each accelerator.
     accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
+    guest: Guest | None = None  # of Linux in one

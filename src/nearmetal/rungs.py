@@ -11,10 +11,11 @@ from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
 WireName = Literal["veth", "vhost-user", "pvp"]
-Place = Literal["host", "uk", "ukp", "image", "reference"]
+Place = Literal["host", "guest", "uk", "ukp", "image", "reference"]
 
 # What a place is, where its name alone does not tell.
 PLACES: dict[str, str] = {
+    "guest": "Linux in a virtual machine",
     "uk": "unikernel in a virtual machine",
     "ukp": "unikernel as a process",
     "image": "an image of the spec's own",
@@ -48,6 +49,7 @@ class Rung(Frozen):
     hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and the frames'
     machine: MachineType | None = None  # of what runs in a virtual machine
     image: Image | None = None  # of the place image
+    kernel: str | None = None  # of the place guest: a given one; None: the distribution's
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -101,6 +103,24 @@ RUNGS: tuple[Rung, ...] = (
         ring=1024,
         hugepages=True,
         wire="vhost-user",
+    ),
+    # A PC, for DPDK wants PCI. Rows of the host in a guest, with nothing changed but the place.
+    *(
+        Rung(
+            name=f"guest-{datapath}",
+            place="guest",
+            datapath=datapath,
+            batch=batch,
+            segment=segment,
+            ring=1024,
+            machine="q35",
+            wire="vhost-user",
+        )
+        for datapath, batch, segment in (
+            ("sock", None, False),
+            ("mmsg", 32, True),
+            ("dpdk", 32, False),
+        )
     ),
     # The same images as real ones. A microvm starts in half the time of a PC, and has no PCI.
     *(

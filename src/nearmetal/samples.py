@@ -104,6 +104,16 @@ class Accelerator(Frozen):
     forced: bool = False  # the spec names it
 
 
+class Guest(Frozen):
+    """What a Linux guest tells of itself when it has booted."""
+
+    kernel: str  # uname -r
+    vcpus: int
+    clock: str  # its clock source
+    uptime_ms: int  # from the kernel's start to its first process
+    mitigations: dict[str, str] = {}  # /sys/devices/system/cpu/vulnerabilities
+
+
 class Sample(Frozen):
     """One trial of one rung and service."""
 
@@ -128,6 +138,7 @@ class Sample(Frozen):
     tsc_hz: int | None = None
     resources: Resources = Resources()
     accelerator: Accelerator | None = None  # of a virtual machine
+    guest: Guest | None = None  # of Linux in one
 
 
 def append(path: Path, sample: Sample) -> None:

@@ -159,6 +159,7 @@ def _identity(
         topology="pvp" if rung.wire == "pvp" else "p2p",
         accelerator=accelerator.name if accelerator else None,
         accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
+        guest=next((trial.guest for trial in trials if trial.guest), None),
         cores=standing.cores,
         generator=rung.generator,
         status=status,

@@ -25,7 +25,7 @@ from nearmetal.lab.vm import Vm
 from nearmetal.pair import Bench, Server, ask_corpus, expect, facing, next_event
 from nearmetal.pollers import Look, Turns
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import Counts, Point, Resources, Sample
+from nearmetal.samples import Counts, Guest, Point, Resources, Sample
 
 _LEAVE_S = 15.0  # testpmd closes its ports before it says its last words
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
@@ -82,6 +82,7 @@ def trial(
         **_cpu(measured, turns, counts),
         point=bench.point,
         accelerator=bench.accelerator if rung.machine else None,
+        guest=_guest(server.child) if rung.place == "guest" else None,
         resources=Resources(
             **_images(bench, rung, service, server),
             **memory,
@@ -249,6 +250,12 @@ def _vmm_start_ms(dut: Dut) -> float | None:
     if not isinstance(dut, Vm) or dut.boot_ns is None:
         return None
     return (dut.boot_ns - dut.started_ns) / 1e6
+
+
+def _guest(dut: Dut) -> Guest:
+    """What it said when it had booted."""
+    assert isinstance(dut, Vm)
+    return Guest.model_validate({name: dut.boot.get(name) for name in Guest.model_fields})
 
 
 def _syscalls(final: Event | None, turns: Turns | None) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearmetal.errors import BadInputError
+from nearmetal.guest.kernel import VFIO_DRIVER
 
 _BYTES_MAX = 2047  # COMMAND_LINE_SIZE of x86 with its NUL
 
@@ -31,8 +32,8 @@ class Guest:
     """What one guest is to be."""
 
     server: Sequence[str]  # the server's words
+    store_bytes: int  # of memory that the server asks for
     address: str | None = None  # with the network's bits; None: the kernel gets no interface
-    neighbour: tuple[str, str] | None = None  # address and MAC that are not to be asked for
     driver: str | None = None  # of the NIC, where that is user space's
     hugepages: int = 0  # of 2 MiB
 
@@ -43,14 +44,12 @@ def command_line(guest: Guest) -> str:
     if guest.hugepages:
         # Set aside at the start, so that no memory can be too broken for them.
         words.append(f"hugepages={guest.hugepages}")
-    if guest.driver == "vfio-pci":
+    if guest.driver == VFIO_DRIVER:
         words.append("intel_iommu=on")
     if guest.driver is not None:
         words.append(f"nm.driver={guest.driver}")
     if guest.address is not None:
         words.append(f"nm.address={guest.address}")
-    if guest.neighbour is not None:
-        words.append(f"nm.neighbour={','.join(guest.neighbour)}")
     for word in guest.server:
         if word == "" or not word.isascii() or not word.isprintable() or set(word) & set(' "'):
             raise BadInputError(f"{word!r} cannot be said on a kernel's command line")

@@ -30,6 +30,7 @@ SOCKETS = ("virtio_pci", "virtio_net")
 MMIO = "virtio_mmio"  # of machines without PCI
 UIO = "uio_pci_generic"
 VFIO = ("vfio_pci", "vfio_iommu_type1")
+UIO_DRIVER, VFIO_DRIVER = "uio_pci_generic", "vfio-pci"
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,15 @@ class Kernel:
 
     def for_user_space(self) -> list[Path]:
         """The modules of a guest whose server has the NIC."""
-        return self.modules.in_order((UIO,) if self.driver == "uio_pci_generic" else VFIO)
+        return self.modules.in_order((UIO,) if self.driver == UIO_DRIVER else VFIO)
 
     @property
     def driver(self) -> str:
         """Who hands the NIC to user space: vfio wants an IOMMU besides."""
         if self.modules.has(UIO):
-            return "uio_pci_generic"
+            return UIO_DRIVER
         if self.modules.has(VFIO[0]):
-            return "vfio-pci"
+            return VFIO_DRIVER
         raise CannotRunError(f"kernel {self.release} has neither uio_pci_generic nor vfio-pci")
 
 
@@ -78,11 +79,13 @@ def provide() -> Kernel:
     return _kernel(folder / "boot" / stamp["image"], stamp["packages"][0])
 
 
-def given(image: Path) -> Kernel:
-    """One that the user names."""
-    if not image.is_file():
-        raise BadInputError(f"{image}: no such kernel")
-    return _kernel(image.resolve(), None)
+def of(given: str | None) -> Kernel:
+    """The one that the user names, or the distribution's."""
+    if given is None:
+        return provide()
+    if not Path(given).is_file():
+        raise BadInputError(f"{given}: no such kernel")
+    return _kernel(Path(given).resolve(), None)
 
 
 def release(image: bytes) -> str:
