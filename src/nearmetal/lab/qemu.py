@@ -108,7 +108,7 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
     if machine.type == "microvm":
         argv += ["-global", "virtio-mmio.force-legacy=false"]  # virtio 1: what our images speak
     for number, nic in enumerate(machine.nics):
-        argv += _nic(machine, nic, number)
+        argv += _nic(machine.type, nic, number)
     return [*argv, *machine.options]
 
 
@@ -122,13 +122,11 @@ def _machine(machine: Machine) -> str:
     return f"{kinds[machine.type]},accel={machine.accelerator.name},memory-backend=memory"
 
 
-def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
+def _nic(kind: MachineType, nic: VhostUser | Tap, number: int) -> Iterator[str]:
     name = f"nic{number}"
     device = f"virtio-net-device,netdev={name},mac={nic.mac}"
-    if machine.type == "q35":
+    if kind == "q35":
         device = f"virtio-net-pci,netdev={name},mac={nic.mac},disable-legacy=on,romfile="
-        # QEMU 7.2 dies when a driver has MSI-X on vhost-user and KVM does not deliver it.
-        device += ",vectors=0" if machine.accelerator.name == "tcg" else ""
     if isinstance(nic, VhostUser):
         yield from ("-chardev", f"socket,id={name}c,path={_escaped(nic.socket)},server=on,wait=off")
         yield from ("-netdev", f"vhost-user,id={name},chardev={name}c")
