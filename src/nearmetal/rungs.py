@@ -17,7 +17,7 @@ Place = Literal["host", "uk", "ukp", "image", "reference"]
 PLACES: dict[str, str] = {
     "uk": "unikernel in a virtual machine",
     "ukp": "unikernel as a process",
-    "image": "an image of the spec's own",
+    "image": "foreign image",
 }
 
 
