@@ -18,7 +18,7 @@ PLACES: dict[str, str] = {
     "guest": "Linux in a virtual machine",
     "uk": "unikernel in a virtual machine",
     "ukp": "unikernel as a process",
-    "image": "an image of the spec's own",
+    "image": "foreign image",
 }
 
 
