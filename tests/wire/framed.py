@@ -45,7 +45,7 @@ class Framed:
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
         relay = str(programs("nm-relay"))
-        command = server(rung, service, programs, self.vhost, _rights(guard))
+        command = server(rung, service, programs, self.vhost, rights(guard))
         self.relay = _started([relay, "--socket", str(self.vhost), "--unix", str(unix)])
         try:
             _expect(self.relay, "ready")
@@ -165,7 +165,8 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def _rights(guard: Guard) -> list[str]:
+def rights(guard: Guard) -> list[str]:
+    """A server's admission lists, as options."""
     options = []
     for option in ("allow", "admin", "trusted"):
         for network in getattr(guard, option):

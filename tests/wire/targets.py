@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from framed import Framed, skip_where_missing
+from guests import InGuest
 from library import Library
 
 from nearmetal import build, rungs
@@ -29,7 +30,9 @@ from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
 FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip")
-OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *FRAMED)
+GUESTS = ("guest-sock", "guest-mmsg", "guest-dpdk")
+ON_FRAMES = (*FRAMED, *GUESTS)  # asked through nm-relay
+OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 20.0
@@ -74,23 +77,25 @@ def open_target(
     if rung == "host-py":
         python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
         return Program(python, guard, host)
-    if rung in FRAMED:
+    if rung in ON_FRAMES:
         return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
     path = tools.programs(build.program_of(row, service))
     return Program([str(path), *row.options()], guard, host)
 
 
-def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
+def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed | InGuest:
     """Start a rung of frames; skips where it cannot run."""
     row = rungs.find(rung)
+    if rung in GUESTS:
+        return InGuest(row, service, tools.programs, guard)
     skip_where_missing(row, service, tools.programs)
     return Framed(row, service, tools.programs, guard)
 
 
 def fits(rung: str, request_bytes: int) -> bool:
     """Whether a request can reach the rung at all."""
-    return rung not in FRAMED or request_bytes <= UDP_BYTES_MAX
+    return rung not in ON_FRAMES or request_bytes <= UDP_BYTES_MAX
 
 
 class ModelTarget:
