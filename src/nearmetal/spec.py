@@ -3,7 +3,7 @@
 A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
 { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
 of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
-(brought.py); [machine] says what the machine is to be. What is left out has the defaults below. The
+(brought.py); [guest] names the kernel of Linux guests; [machine] says what the machine is to be. What is left out has the defaults below. The
 resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is written
 to the run's folder.
 """
@@ -21,7 +21,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nearmetal import brought
 from nearmetal.brought import ImageFile
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.guest import kernel
 from nearmetal.rungs import RUNGS, Rung, Service, find
 from nearmetal.samples import Frozen, Point
 from nearmetal.sweep import Sweep, SweepFile
@@ -83,6 +84,12 @@ class Machine(Frozen):
     accelerator: Literal["kvm", "tcg"] | None = None  # None: the faster one (lab/accelerator.py)
 
 
+class GuestFile(Frozen):
+    """What Linux guests are to be."""
+
+    kernel: str | None = None  # a bzImage; None: the distribution's (guest/kernel.py)
+
+
 class SpecRung(Frozen):
     """One rung of a spec: which services, how many rounds."""
 
@@ -128,6 +135,7 @@ class _File(Frozen):
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
     machine: Machine = Machine()
+    guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()
     rungs: tuple[_Row | str, ...] = Field(min_length=1)
 
@@ -140,7 +148,7 @@ def load(path: Path, only: str | None = None) -> Spec:
     except ValidationError as error:
         raise BadInputError(f"{path}: {_first(error)}") from None
     try:
-        images = brought.rungs(file.image, path.parent)
+        images = brought.rungs(file.image, path.parent) | _guests(file.guest, path.parent)
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from None
     try:
@@ -210,6 +218,19 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadInputError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInputError(f"{path}: not TOML: {error}") from None
+
+
+def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
+    """The guest rungs with the kernel that the file names, by name; none where it names none."""
+    if file.kernel is None:
+        return {}
+    path = (folder / file.kernel).resolve()
+    try:
+        kernel.of(str(path))
+    except NearmetalError as error:
+        raise BadInputError(f"guest.kernel: {error}") from None
+    guests = (rung for rung in RUNGS if rung.place == "guest")
+    return {rung.name: rung.model_copy(update={"kernel": str(path)}) for rung in guests}
 
 
 def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
@@ -297,6 +318,7 @@ def _nearest(parts: list[Any]) -> str:
         "sweep": SweepFile,
         "window": Window,
         "machine": Machine,
+        "guest": GuestFile,
         "image": ImageFile,
     }
     owner = tables.get(str(parts[0]), _Row) if len(parts) > 1 else _File

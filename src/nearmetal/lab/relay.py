@@ -263,9 +263,12 @@ class Host:
             again = time.monotonic() + _ARP_AGAIN_S
             while (frame := self.link.receive(again - time.monotonic())) is not None:
                 packet = frames.parse(frame)
-                if isinstance(packet, Arp) and packet.operation == frames.ARP_REPLY:
+                if not isinstance(packet, Arp):
+                    continue
+                if packet.operation == frames.ARP_REPLY:
                     _check_arp_reply(packet, ends)
                     return packet.sender_mac
+                self._answer_arp(packet)
         raise HostError(f"nobody answers ARP for {self.server}")
 
 
