@@ -28,7 +28,8 @@ from nearmetal.corpus.case import ALL_RIGHTS
 from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
-FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip")
+VIRTUAL = ("uk-netdev", "uk-netdev-q35", "uk-lwip")
+FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip", *VIRTUAL)
 OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *FRAMED)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"

@@ -33,7 +33,12 @@ MachineType = Literal["microvm", "q35"]
 # Words of QEMU's (net/vhost-user.c, hw/net/vhost_net.c) for a NIC that it goes on without.
 NO_NETWORK = ("unable to start vhost net", "falling back on userspace virtio")
 # And what it says when back ends come and go, which are no errors of its own.
-HARMLESS = ("QEMU waiting for connection", "ring restore failed", "Failed to set msg fds", "Failed to write msg")
+HARMLESS = (
+    "QEMU waiting for connection",
+    "ring restore failed",
+    "Failed to set msg fds",
+    "Failed to write msg",
+)
 
 
 @dataclass(frozen=True)
