@@ -8,7 +8,7 @@
 #include "console.h"
 #include "interrupts.h"
 #include "memory.h"
-#include "pc.h"
+#include "boot_pc.h"
 #include "power.h"
 #include "pvh.h"
 #include "text.h"
