@@ -9,8 +9,10 @@
 #include "console.h"
 #include "text.h"
 
-#define STEP_FIRST 1024u
-#define GROWTH 8u /* a step is an eighth of what was done before it, so that lines cost little */
+/* Turns between two lines: at first so few that the slowest machine soon has a line, then doubled
+ * each time, so that lines cost little. */
+#define STEP_FIRST 8192u
+#define STEP_MAX 4194304u
 #define LINE_BYTES 64u
 
 static void say(uint64_t nb_loops)
@@ -29,8 +31,7 @@ _Noreturn void image_main(void)
     uint64_t x = 1, nb_loops = 0;
 
     boot_say_libraries();
-    for (;;) {
-        uint64_t nb = STEP_FIRST + nb_loops / GROWTH;
+    for (uint64_t nb = STEP_FIRST;; nb = nb < STEP_MAX ? 2 * nb : nb) {
         for (uint64_t i = 0; i < nb; i++)
             __asm__ volatile("lea 1(%0, %0, 2), %0" : "+r"(x));
         nb_loops += nb;
