@@ -3,9 +3,9 @@
 A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
 { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
 of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
-(brought.py); [guest] names the kernel of Linux guests; [machine] says what the machine is to be. What is left out has the defaults below. The
-resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is written
-to the run's folder.
+(brought.py); [guest] names the kernel of Linux guests; [machine] says what the machine is to be.
+What is left out has the defaults below. The resolved form, with nothing left out, is `Spec`: it is
+what the later stages see and what is written to the run's folder.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Protocol
 
 from framed import Framed, skip_where_missing
-from guests import InGuest
 from library import Library
 
 from nearmetal import build, rungs
@@ -29,9 +28,9 @@ from nearmetal.corpus.case import ALL_RIGHTS
 from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
-FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip")
-GUESTS = ("guest-sock", "guest-mmsg", "guest-dpdk")
-ON_FRAMES = (*FRAMED, *GUESTS)  # asked through nm-relay
+VIRTUAL = ("uk-netdev", "uk-netdev-q35", "uk-lwip")
+FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip", *VIRTUAL, "guest-dpdk")
+ON_FRAMES = (*FRAMED, "guest-sock", "guest-mmsg")  # the last two leave frames to their kernel
 OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
@@ -84,11 +83,9 @@ def open_target(
     return Program([str(path), *row.options()], guard, host)
 
 
-def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed | InGuest:
+def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
     """Start a rung of frames; skips where it cannot run."""
     row = rungs.find(rung)
-    if rung in GUESTS:
-        return InGuest(row, service, tools.programs, guard)
     skip_where_missing(row, service, tools.programs)
     return Framed(row, service, tools.programs, guard)
 

@@ -120,7 +120,8 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
 def _machine(machine: Machine) -> str:
     """Type and accelerator. Without ACPI microvm starts with qboot, which does next to nothing."""
     kinds = {
-        "microvm": "microvm,acpi=off,rtc=off",
+        # With a clock of the day: times of expiry may be absolute.
+        "microvm": "microvm,acpi=off,rtc=on",
         # What a server on a ring has no use for, and SeaBIOS would look at.
         "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
     }

@@ -8,7 +8,7 @@
 #include "console.h"
 #include "interrupts.h"
 #include "memory.h"
-#include "pc.h"
+#include "boot_pc.h"
 #include "power.h"
 #include "pvh.h"
 #include "text.h"
@@ -29,6 +29,7 @@ extern const char image_name[], image_libraries[];
 static struct {
     struct command_line command_line;
     struct options options;
+    void *store;
     atomic_int stop, ask;
 } pc;
 
@@ -123,7 +124,7 @@ void boot_open(struct boot *boot)
 void *boot_memory(uint64_t bytes, bool hugepages)
 {
     (void)hugepages;
-    return memory_take_zeroed(bytes, HUGEPAGE_BYTES);
+    return pc.store = memory_take_zeroed(bytes, HUGEPAGE_BYTES);
 }
 
 static void put_libraries(struct text *text)
@@ -154,7 +155,10 @@ void boot_say_libraries(void)
     text_count(&text, "tsc_hz", clock_tsc_hz());
     text_put(&text, ",\"clock\":\"");
     text_put(&text, clock_source());
-    text_put(&text, "\"}\n");
+    text_put(&text, "\"");
+    if (pc.store != NULL) /* so that memory beside the store can be told apart from outside */
+        text_count(&text, "store_address", (uint64_t)pc.store);
+    text_put(&text, "}\n");
     console_say(line, (size_t)(text.at - line));
 }
 

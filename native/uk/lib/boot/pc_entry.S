@@ -3,7 +3,8 @@
  * Where a monitor enters an image of the `pc` form, by the ABI of PVH (Xen, docs/misc/pvh.pandoc):
  * 32-bit protected mode, flat segments, no paging, interrupts off, ebx the address of the start
  * info. From here to long mode (Intel SDM 3A, 9.8.5), on tables that map the first GiB in pages of
- * 2 MiB and live only until memory_open() has made better ones.
+ * 2 MiB. They lie in the deep end of the stack, which nobody has reached when memory_open() has
+ * made better ones.
  */
 #define NOTE_PHYS32_ENTRY 18
 
@@ -23,6 +24,7 @@
 #define ENTRY_LARGE 0x83
 #define LARGE_SHIFT 21
 #define NB_ENTRIES 512
+#define TABLE_BYTES 4096
 
     .section .note.pvh, "a", @note
     .p2align 2
@@ -35,12 +37,17 @@
     .globl pc_entry
 pc_entry:
     cld
+    movl $boot_root, %edi
+    xorl %eax, %eax
+    movl $(2 * TABLE_BYTES / 4), %ecx
+    rep stosl
     movl $boot_pointers, boot_root
     orl $ENTRY_PRESENT_WRITABLE, boot_root
     movl $boot_large, boot_pointers
     orl $ENTRY_PRESENT_WRITABLE, boot_pointers
     xorl %ecx, %ecx
-1:  movl %ecx, %eax
+1:  movl $0, boot_large + 4(, %ecx, 8)
+    movl %ecx, %eax
     shll $LARGE_SHIFT, %eax
     orl $ENTRY_LARGE, %eax
     movl %eax, boot_large(, %ecx, 8)
@@ -85,13 +92,8 @@ boot_table:
     .word 23
     .long boot_segments
 
-    .section .bss.boot_tables, "aw", @nobits
-    .p2align 12
-boot_root:
-    .skip 4096
-boot_pointers:
-    .skip 4096
-boot_large:
-    .skip 4096
+    .set boot_root, image_stack
+    .set boot_pointers, image_stack + TABLE_BYTES
+    .set boot_large, image_stack + 2 * TABLE_BYTES
 
     .section .note.GNU-stack, "", @progbits

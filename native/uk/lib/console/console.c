@@ -67,7 +67,7 @@ void console_listen(atomic_int *stop, atomic_int *ask)
 {
     on_stop = stop;
     on_ask = ask;
-    interrupts_line(LINE, INTERRUPT_CONSOLE, on_bytes);
+    interrupts_line(LINE, INTERRUPT_EDGE, INTERRUPT_CONSOLE, on_bytes);
     x86_out8(MCR, MCR_DTR_RTS | MCR_OUT2);
     x86_out8(IER, IER_RECEIVED);
 }

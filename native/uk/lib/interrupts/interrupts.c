@@ -140,7 +140,7 @@ static bool open_apic(void)
 #define IO_APIC_BYTES 32u
 #define IO_APIC_DATA 0x10u
 #define IO_APIC_REDIRECTION 0x10u
-#define MESSAGE_ADDRESS 0xfee00000ull /* 10.11.1 */
+#define REDIRECTION_LEVEL (1u << 15)
 
 static void (*handlers[INTERRUPT_END - INTERRUPT_FIRST])(void);
 static volatile uint64_t nb_interrupts; /* that came */
@@ -152,7 +152,8 @@ static void io_apic_write(uint8_t *io_apic, unsigned number, uint32_t value)
     *(volatile uint32_t *)(void *)(io_apic + IO_APIC_DATA) = value;
 }
 
-void interrupts_line(unsigned line, enum interrupt vector, void (*handler)(void))
+void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vector,
+                     void (*handler)(void))
 {
     bool is_second = line >= IO_APIC_LINES;
     unsigned pin = is_second ? line - IO_APIC_LINES : line;
@@ -162,13 +163,8 @@ void interrupts_line(unsigned line, enum interrupt vector, void (*handler)(void)
         console_fail("there is no such interrupt line");
     handlers[vector - INTERRUPT_FIRST] = handler;
     io_apic_write(io_apic, IO_APIC_REDIRECTION + 2 * pin + 1, apic_id() << 24);
-    io_apic_write(io_apic, IO_APIC_REDIRECTION + 2 * pin, vector);
-}
-
-struct interrupt_message interrupts_message(enum interrupt vector, void (*handler)(void))
-{
-    handlers[vector - INTERRUPT_FIRST] = handler;
-    return (struct interrupt_message){MESSAGE_ADDRESS | apic_id() << 12, vector};
+    io_apic_write(io_apic, IO_APIC_REDIRECTION + 2 * pin,
+                  vector | (kind == INTERRUPT_LEVEL ? REDIRECTION_LEVEL : 0));
 }
 
 void interrupts_open(void)

@@ -2,7 +2,7 @@
 /*
  * interrupts: traps and interrupts of one processor, and its sleep. For the `pc` form.
  *
- * Call order: open; then line, message and sleep in any order. From open on a trap ends the machine
+ * Call order: open; then line and sleep in any order. From open on a trap ends the machine
  * with a line that says why (trap.h), and interrupts are on.
  *
  * Handlers run with interrupts off, on the stack of what they interrupt, without its vector
@@ -25,16 +25,13 @@ enum interrupt {
 
 void interrupts_open(void);
 
-/* A line of the machine's I/O APICs (edge-triggered): handler runs on each edge. */
-void interrupts_line(unsigned line, enum interrupt vector, void (*handler)(void));
+/* What a device does with its line: a rise is an interrupt, or that it is up (PCI's lines, which
+ * several may share). */
+enum interrupt_kind { INTERRUPT_EDGE, INTERRUPT_LEVEL };
 
-/* An interrupt that is a write to memory (MSI): what to write, and where. handler may be NULL. */
-struct interrupt_message {
-    uint64_t address;
-    uint32_t data;
-};
-
-struct interrupt_message interrupts_message(enum interrupt vector, void (*handler)(void));
+/* handler runs when a line of the machine's I/O APICs says so. */
+void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vector,
+                     void (*handler)(void));
 
 /* Halt until an interrupt comes, at most `ns`; not at all if one came since the last sleep ended. */
 void interrupts_sleep(uint64_t ns);

@@ -25,9 +25,8 @@
 #define CAPABILITIES 0x34u
 #define CAPABILITIES_FIRST 0x40u
 #define CAPABILITIES_MAX ((PCI_CONFIG_BYTES - CAPABILITIES_FIRST) / 4)
-#define CAPABILITY_MSIX 0x11u
-#define MSIX_ON (1u << 31)
-#define MSIX_MASK_ALL (1u << 30)
+#define INTERRUPT 0x3cu /* line; above it the pin, 0 where there is none */
+#define LINES 16u       /* of a PC */
 
 struct search {
     const uint32_t *ids;
@@ -142,25 +141,14 @@ void pci_enable(struct pci_device device)
 {
     uint32_t command = pci_read(device, COMMAND) & COMMAND_LOW;
 
-    pci_write(device, COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_LINE);
+    command &= ~COMMAND_NO_LINE;
+    pci_write(device, COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER);
 }
 
-struct pci_msix pci_msix(struct pci_device device)
+bool pci_line(struct pci_device device, unsigned *line)
 {
-    unsigned at = pci_capability(device, CAPABILITY_MSIX, 0);
+    uint32_t word = pci_read(device, INTERRUPT);
 
-    if (at == 0 || at > PCI_CONFIG_BYTES - 12)
-        return (struct pci_msix){0};
-    uint32_t table = pci_read(device, at + 4);
-    return (struct pci_msix){.capability = at,
-                             .bar = table & 7,
-                             .nb_entries = (pci_read(device, at) >> 16 & 0x7ff) + 1,
-                             .offset = table & ~7u};
-}
-
-void pci_msix_on(struct pci_device device, const struct pci_msix *msix)
-{
-    uint32_t word = pci_read(device, msix->capability);
-
-    pci_write(device, msix->capability, (word | MSIX_ON) & ~MSIX_MASK_ALL);
+    *line = word & 0xff;
+    return (word >> 8 & 0xff) != 0 && *line > 0 && *line < LINES;
 }

@@ -36,17 +36,10 @@ struct pci_bar {
 
 struct pci_bar pci_bar(struct pci_device device, unsigned number);
 
-/* Answer to memory, write to memory, and no interrupt line. */
+/* Answer to memory, and write to memory. */
 void pci_enable(struct pci_device device);
 
-/* MSI-X (6.8.2): where its table is, and how to turn it on. */
-struct pci_msix {
-    unsigned capability; /* 0: the device has none */
-    unsigned bar, nb_entries;
-    uint32_t offset; /* of the table in the window */
-};
-
-struct pci_msix pci_msix(struct pci_device device);
-void pci_msix_on(struct pci_device device, const struct pci_msix *msix);
+/* The line on which the device interrupts, as the firmware noted it (6.2.4); false: it has none. */
+bool pci_line(struct pci_device device, unsigned *line);
 
 #endif

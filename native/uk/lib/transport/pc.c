@@ -7,7 +7,7 @@
 #include "interrupts.h"
 #include "memory.h"
 #include "netdev_buffers.h"
-#include "pc.h"
+#include "boot_pc.h"
 #include "transport_pc.h"
 #include "virtio.h"
 
@@ -73,7 +73,7 @@ static const char *open_ring(unsigned queue)
                                      .avail = (void *)(at + desc),
                                      .used = (void *)(at + desc + avail),
                                      .size = size};
-    return virtio_queue_start(&pc.virtio, queue, &pc.rings[queue], queue == TRANSPORT_RX);
+    return virtio_queue_start(&pc.virtio, queue, &pc.rings[queue]);
 }
 
 static const char *open_device(uint8_t mac[6])

@@ -66,10 +66,8 @@ static void write64(const struct virtio *virtio, unsigned at, const volatile voi
     virtio_write32(&virtio->common, at + 4, (uint32_t)((uint64_t)address >> 32));
 }
 
-static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring,
-                               bool is_called)
+static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring)
 {
-    (void)is_called; /* the ring says so, buffer by buffer */
     virtio_write32(&virtio->common, QUEUE_SELECT, queue);
     virtio_write32(&virtio->common, QUEUE_SIZE, ring->size);
     write64(virtio, QUEUE_DESC, ring->desc);
@@ -91,7 +89,7 @@ static bool interrupt(struct virtio *virtio)
 {
     interrupting = virtio->common;
     on_interrupt();
-    interrupts_line(virtio->line, INTERRUPT_NETWORK, on_interrupt);
+    interrupts_line(virtio->line, INTERRUPT_EDGE, INTERRUPT_NETWORK, on_interrupt);
     return true;
 }
 

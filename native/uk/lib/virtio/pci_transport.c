@@ -9,7 +9,7 @@
 #define CAPABILITY_VENDOR 0x09u
 
 /* Kinds of a capability (4.1.4), and its fields. */
-enum { KIND_COMMON = 1, KIND_NOTIFY = 2, KIND_DEVICE = 4 };
+enum { KIND_COMMON = 1, KIND_NOTIFY = 2, KIND_ISR = 3, KIND_DEVICE = 4 };
 #define CAPABILITY_BYTES 16u
 #define CAPABILITY_NOTIFY_BYTES 20u
 #define FIELD_BAR 4u
@@ -23,11 +23,9 @@ enum {
     FEATURES = 0x04,
     DRIVER_FEATURES_SELECT = 0x08,
     DRIVER_FEATURES = 0x0c,
-    CONFIG_VECTOR = 0x10,
     STATUS = 0x14,
     QUEUE_SELECT = 0x16,
     QUEUE_SIZE = 0x18,
-    QUEUE_VECTOR = 0x1a,
     QUEUE_ENABLE = 0x1c,
     QUEUE_NOTIFY = 0x1e,
     QUEUE_DESC = 0x20,
@@ -35,10 +33,6 @@ enum {
     QUEUE_DEVICE = 0x30,
     COMMON_BYTES = 0x38
 };
-
-#define NO_VECTOR 0xffffu
-#define VECTOR 0u /* the only one */
-#define MSIX_ENTRY_BYTES 16u
 
 static uint8_t status(const struct virtio *virtio)
 {
@@ -74,17 +68,11 @@ static void write64(const struct virtio *virtio, unsigned at, const volatile voi
     virtio_write32(&virtio->common, at + 4, (uint32_t)((uint64_t)address >> 32));
 }
 
-static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring,
-                               bool is_called)
+static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring)
 {
     const struct virtio_window *common = &virtio->common;
-    uint16_t vector = is_called && virtio->has_interrupt ? VECTOR : NO_VECTOR;
-
     virtio_write16(common, QUEUE_SELECT, (uint16_t)queue);
     virtio_write16(common, QUEUE_SIZE, (uint16_t)ring->size);
-    virtio_write16(common, QUEUE_VECTOR, vector);
-    if (virtio_read16(common, QUEUE_VECTOR) != vector)
-        return "the network device has no interrupt left for its queue"; /* 4.1.5.1.2.2 */
     write64(virtio, QUEUE_DESC, ring->desc);
     write64(virtio, QUEUE_DRIVER, ring->avail);
     write64(virtio, QUEUE_DEVICE, ring->used);
@@ -94,34 +82,6 @@ static const char *queue_start(struct virtio *virtio, unsigned queue, const stru
     virtio->bells[queue] = (struct virtio_window){virtio->notify.at + at, sizeof(uint16_t)};
     virtio_write16(common, QUEUE_ENABLE, 1);
     return NULL;
-}
-
-/* One message for all queues that are called (PCI 3.0, 6.8.2). */
-static bool interrupt(struct virtio *virtio)
-{
-    struct pci_msix msix = pci_msix(virtio->device);
-    struct pci_bar bar = msix.capability == 0 ? (struct pci_bar){0}
-                                              : pci_bar(virtio->device, msix.bar);
-
-    if (bar.nb_bytes < MSIX_ENTRY_BYTES || msix.offset > bar.nb_bytes - MSIX_ENTRY_BYTES)
-        return false;
-    struct virtio_window entry = {memory_device(bar.address + msix.offset, MSIX_ENTRY_BYTES),
-                                  MSIX_ENTRY_BYTES};
-    if (entry.at == NULL)
-        return false;
-    struct interrupt_message message = interrupts_message(INTERRUPT_NETWORK, NULL);
-    virtio_write32(&entry, 0, (uint32_t)message.address);
-    virtio_write32(&entry, 4, (uint32_t)(message.address >> 32));
-    virtio_write32(&entry, 8, message.data);
-    virtio_write32(&entry, 12, 0); /* not masked */
-    pci_msix_on(virtio->device, &msix);
-    virtio_write16(&virtio->common, CONFIG_VECTOR, NO_VECTOR);
-    return true;
-}
-
-static void kick(const struct virtio *virtio, unsigned queue)
-{
-    virtio_write16(&virtio->bells[queue], 0, (uint16_t)queue);
 }
 
 /* The window of the first capability of this kind that is sound; nb_bytes 0: there is none.
@@ -146,6 +106,32 @@ static struct virtio_window window_of(struct pci_device device, unsigned kind, u
         return (struct virtio_window){window, window == NULL ? 0 : nb_bytes};
     }
     return (struct virtio_window){0};
+}
+
+static struct virtio_window isr;
+
+/* Reading it takes the line down (4.1.4.5). */
+static void on_interrupt(void)
+{
+    (void)*isr.at;
+}
+
+/* By the line, not by a message (MSI-X): QEMU 7.2 emulating a processor dies of the latter in front
+ * of a vhost-user back end. */
+static bool interrupt(struct virtio *virtio)
+{
+    unsigned capability, line;
+
+    isr = window_of(virtio->device, KIND_ISR, 1, &capability);
+    if (isr.nb_bytes == 0 || !pci_line(virtio->device, &line))
+        return false;
+    interrupts_line(line, INTERRUPT_LEVEL, INTERRUPT_NETWORK, on_interrupt);
+    return true;
+}
+
+static void kick(const struct virtio *virtio, unsigned queue)
+{
+    virtio_write16(&virtio->bells[queue], 0, (uint16_t)queue);
 }
 
 const char *virtio_pci_find(struct virtio *virtio, bool *is_there)

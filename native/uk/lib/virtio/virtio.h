@@ -45,8 +45,7 @@ struct virtio_access {
     uint32_t (*features)(const struct virtio *virtio, unsigned half);
     void (*set_features)(const struct virtio *virtio, unsigned half, uint32_t features);
     uint32_t (*queue_max)(const struct virtio *virtio, unsigned queue);
-    const char *(*queue_start)(struct virtio *virtio, unsigned queue, const struct vring *ring,
-                               bool is_called);
+    const char *(*queue_start)(struct virtio *virtio, unsigned queue, const struct vring *ring);
     bool (*interrupt)(struct virtio *virtio);
     void (*kick)(const struct virtio *virtio, unsigned queue);
 };
@@ -62,14 +61,14 @@ const char *virtio_agree(const struct virtio *virtio, uint64_t wanted, uint64_t 
 /* Entries of a queue's ring: a power of two, at most so many as wanted; 0: no such queue. */
 uint32_t virtio_queue_size(const struct virtio *virtio, unsigned queue, uint32_t wanted);
 
-/* is_called: the device interrupts for it (interrupts_sleep returns), where it can. */
 static inline const char *virtio_queue_start(struct virtio *virtio, unsigned queue,
-                                             const struct vring *ring, bool is_called)
+                                             const struct vring *ring)
 {
-    return virtio->access->queue_start(virtio, queue, ring, is_called);
+    return virtio->access->queue_start(virtio, queue, ring);
 }
 
-/* Prepare the interrupt; false: there is none that we could take. */
+/* Have interrupts_sleep return when the device calls; false: it has no way to. Whether it calls, its
+ * rings say, buffer by buffer. */
 static inline bool virtio_interrupt(struct virtio *virtio)
 {
     virtio->has_interrupt = virtio->access->interrupt(virtio);
