@@ -104,7 +104,11 @@ def build(
     with _alone(folder):
         everything = wanted is None or variant != "normal"
         wanted = wanted if wanted is None else list(wanted)
-        _fetch(progress, lwip=everything or any(map(_has_lwip, wanted or ())))
+        _fetch(
+            progress,
+            lwip=everything or any(map(_has_lwip, wanted or ())),
+            linux=GUEST_KERNEL in (wanted or ()),
+        )
         progress("configuring")
         _configure(meson, folder, variant)
         targets = _targets(folder)
@@ -117,9 +121,9 @@ def build(
         return _describe(folder, targets, wanted)
 
 
-def _fetch(progress: Callable[[str], None], *, lwip: bool) -> None:
-    """What is compiled, but comes as files. What cannot be had is told by each program that
-    lacks it."""
+def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
+    """What comes as files, and is compiled or large. What cannot be had is told by each program
+    that lacks it."""
     if files.dpdk_wanted() and not _has_pkg("libdpdk"):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
@@ -128,6 +132,10 @@ def _fetch(progress: Callable[[str], None], *, lwip: bool) -> None:
         progress("fetching lwIP's source")
         with contextlib.suppress(CannotRunError):
             sources.provide(sources.LWIP)
+    if linux and not kernel.found():
+        progress("fetching a kernel for guests (27 MB)")
+        with contextlib.suppress(CannotRunError):
+            kernel.provide()
 
 
 def _has_lwip(program: str) -> bool:

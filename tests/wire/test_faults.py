@@ -47,9 +47,11 @@ END_S = 60.0
 Programs = Callable[[str], Path]
 
 
-@pytest.fixture(
-    params=[pytest.param(name, id=name, marks=pytest.mark.rung(name)) for name in FRAMED]
-)
+# A guest boots for longer than a generator waits that is to send nothing beforehand.
+SOON = [name for name in FRAMED if rungs.find(name).place != "guest"]
+
+
+@pytest.fixture(params=[pytest.param(name, id=name, marks=pytest.mark.rung(name)) for name in SOON])
 def rung(request: pytest.FixtureRequest) -> Rung:
     return rungs.find(request.param)
 

@@ -61,9 +61,14 @@ class Kernel:
         raise CannotRunError(f"kernel {self.release} has neither uio_pci_generic nor vfio-pci")
 
 
+def found() -> bool:
+    """Whether the distribution's was fetched before."""
+    return (_folder() / _STAMP).exists()
+
+
 def why_not() -> str | None:
     """Why no kernel can be had here; None: it is there, or can be fetched."""
-    if (_folder() / _STAMP).exists() or shutil.which("apt-get"):
+    if found() or shutil.which("apt-get"):
         return None
     return "no kernel for guests is here, and there is no apt-get to fetch it with"
 
@@ -71,7 +76,7 @@ def why_not() -> str | None:
 def provide() -> Kernel:
     """The distribution's, fetched when it is not there."""
     folder = _folder()
-    if not (folder / _STAMP).exists():
+    if not found():
         if (reason := why_not()) is not None:
             raise CannotRunError(reason)
         _fetch(folder)
