@@ -217,7 +217,7 @@ _Noreturn void trap(const struct trap_frame *frame)
 {
     static bool is_trapped;
     struct layout layout = layout_of_image();
-    char sentence[256];
+    char sentence[TRAP_TEXT_BYTES];
     struct text text = text_in(sentence, sizeof(sentence));
 
     if (is_trapped) /* saying so did not go well */

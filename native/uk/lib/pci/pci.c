@@ -113,11 +113,13 @@ unsigned pci_capability(struct pci_device device, uint8_t id, unsigned after)
 struct pci_bar pci_bar(struct pci_device device, unsigned number)
 {
     unsigned at = BAR + 4 * number;
-    uint32_t command = pci_read(device, COMMAND) & COMMAND_LOW, low = pci_read(device, at);
-    bool is_64 = (low & BAR_TYPE) == BAR_64;
     uint64_t high = 0, size = UINT64_MAX << 32;
 
-    if (number >= PCI_BARS || low & BAR_IO || (is_64 && number + 1 == PCI_BARS))
+    if (number >= PCI_BARS)
+        return (struct pci_bar){0};
+    uint32_t command = pci_read(device, COMMAND) & COMMAND_LOW, low = pci_read(device, at);
+    bool is_64 = (low & BAR_TYPE) == BAR_64;
+    if (low & BAR_IO || (is_64 && number + 1 == PCI_BARS))
         return (struct pci_bar){0};
     pci_write(device, COMMAND, command & ~COMMAND_MEMORY);
     pci_write(device, at, UINT32_MAX);
