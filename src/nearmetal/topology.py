@@ -64,12 +64,6 @@ class Topology(Frozen):
         return Path(self.directory) / "vhost"
 
     @property
-    def vmm_cpu(self) -> int:
-        """Where a virtual machine's monitor runs, beside its processors: not on the generator's
-        core, and where there is no other, on the server's."""
-        return min(set(self.control_cpus) - {self.tg_cpu}, default=self.sut_cpu)
-
-    @property
     def sut(self) -> Where:
         return Where(Path(self.sut_netns) if self.sut_netns else None, self.sut_cpu)
 
