@@ -76,8 +76,8 @@ static void test_an_image(void)
     check_kind(&paging, 0x114000, 0x134000, true, false, true);
     check_kind(&paging, 2 * MIB, 64 * MIB, true, false, true);
     check_kind(&paging, 0xfee00000, 0xfee01000, true, false, false);
-    static const uint64_t nowhere[] = {0,         0xfff,     0xff000,    0x113000, 0x134000,
-                                       64 * MIB,  1ull << 30, 0xfee01000, 1ull << 39, ~0ull};
+    static const uint64_t nowhere[] = {0,        0xfff,      0xff000,    0x113000,   0x134000,
+                                       64 * MIB, 1ull << 30, 0xfee01000, 1ull << 39, ~0ull};
     for (unsigned i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
         CHECK(!look(&paging, nowhere[i]).is_there);
     free(pool);

@@ -27,8 +27,16 @@ static void test_command_line(void)
     CHECK(line.devices[0].address == 0xfeb00e00 && line.devices[0].nb_bytes == 512);
     CHECK(line.devices[0].line == 12 && line.devices[1].line == 5);
     CHECK(line.devices[1].address == 268435456 && line.devices[1].nb_bytes == 4096);
-    static const char *const odd[] = {"", "512", "512@", "@0x1:1", "512@0x:1", "512@0x1", "512@0x1:",
-                                      "512@0x1:256", "512@0x11112222333344445:1", "x@1:1",
+    static const char *const odd[] = {"",
+                                      "512",
+                                      "512@",
+                                      "@0x1:1",
+                                      "512@0x:1",
+                                      "512@0x1",
+                                      "512@0x1:",
+                                      "512@0x1:256",
+                                      "512@0x11112222333344445:1",
+                                      "x@1:1",
                                       "99999999999999999999@1:1"};
     for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
         char text[128];
@@ -87,13 +95,47 @@ static void check_addr(const char *text)
 
 static void test_addresses(void)
 {
-    static const char *const some[] = {
-        "127.0.0.1", "255.255.255.255", "256.1.1.1", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3",
-        "01.2.3.4", "0.0.0.0", "1..2.3", "::", "::1", "1::", "fe80::1:2", "1:2:3:4:5:6:7:8",
-        "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", ":1", "1:",
-        ":::", "1:::2", "1::2::3", "12345::", "g::", "::ffff:1.2.3.4", "::1.2.3.4", "1.2.3.4::",
-        "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "::1.2.3", "FE80::AbCd", "0:0:1:0:0:0:1:0",
-        "1:0:0:2:0:0:0:3", "2001:db8:0:1:1:1:1:1", "", ":", "x", "1.2.3.4 ", " 1.2.3.4"};
+    static const char *const some[] = {"127.0.0.1",
+                                       "255.255.255.255",
+                                       "256.1.1.1",
+                                       "1.2.3",
+                                       "1.2.3.4.5",
+                                       "1.2.3.",
+                                       ".1.2.3",
+                                       "01.2.3.4",
+                                       "0.0.0.0",
+                                       "1..2.3",
+                                       "::",
+                                       "::1",
+                                       "1::",
+                                       "fe80::1:2",
+                                       "1:2:3:4:5:6:7:8",
+                                       "1:2:3:4:5:6:7",
+                                       "1:2:3:4:5:6:7:8:9",
+                                       "1:2:3:4:5:6:7::",
+                                       "::2:3:4:5:6:7:8",
+                                       ":1",
+                                       "1:",
+                                       ":::",
+                                       "1:::2",
+                                       "1::2::3",
+                                       "12345::",
+                                       "g::",
+                                       "::ffff:1.2.3.4",
+                                       "::1.2.3.4",
+                                       "1.2.3.4::",
+                                       "1:2:3:4:5:6:1.2.3.4",
+                                       "1:2:3:4:5:6:7:1.2.3.4",
+                                       "::1.2.3",
+                                       "FE80::AbCd",
+                                       "0:0:1:0:0:0:1:0",
+                                       "1:0:0:2:0:0:0:3",
+                                       "2001:db8:0:1:1:1:1:1",
+                                       "",
+                                       ":",
+                                       "x",
+                                       "1.2.3.4 ",
+                                       " 1.2.3.4"};
     uint64_t random = 1;
 
     for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++)
@@ -139,7 +181,8 @@ static void test_traps(void)
     check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x113ff8, "ran off its stack");
     check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x134000, "ran off its stack");
     check_trap((struct trap_frame){.vector = 14, .error = 0}, 8, "null pointer");
-    check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x900000, "wrote to where nothing is");
+    check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x900000,
+               "wrote to where nothing is");
     check_trap((struct trap_frame){.vector = 14, .error = 0}, 0x900000, "read where nothing is");
     for (uint64_t vector = 0; vector < 32; vector++)
         check_trap((struct trap_frame){.vector = vector, .rip = ~0ull, .rsp = ~0ull}, ~0ull,
@@ -156,8 +199,8 @@ static void check_pit(uint64_t hz)
         uint64_t ticks = (uint64_t)(s * PIT_HZ) + 1; /* one off */
         struct pit_moment now = {first.tsc + (uint64_t)(s * (double)hz),
                                  (uint32_t)(first.count - ticks) & (PIT_ROUND - 1)};
-        estimate = estimate == 0 ? pit_first_hz(&first, &now)
-                                 : pit_better_hz(&first, &now, estimate);
+        estimate =
+            estimate == 0 ? pit_first_hz(&first, &now) : pit_better_hz(&first, &now, estimate);
         double error = (double)estimate / (double)hz - 1;
         CHECK(error < 2.0 / (s * PIT_HZ) + 1e-9 && error > -2.0 / (s * PIT_HZ) - 1e-9);
     }
@@ -181,14 +224,22 @@ static void test_rtc(void)
         struct tm tm;
         gmtime_r(&at, &tm);
         int hour12 = tm.tm_hour % 12 == 0 ? 12 : tm.tm_hour % 12;
-        struct rtc_registers binary = {
-            (uint8_t)tm.tm_sec, (uint8_t)tm.tm_min, (uint8_t)tm.tm_hour, (uint8_t)tm.tm_mday,
-            (uint8_t)(tm.tm_mon + 1), (uint8_t)(tm.tm_year % 100),
-            (uint8_t)(19 + tm.tm_year / 100), 0x06};
-        struct rtc_registers decimal = {
-            bcd(tm.tm_sec), bcd(tm.tm_min),
-            (uint8_t)(bcd(hour12) | (tm.tm_hour >= 12 ? 0x80 : 0)), bcd(tm.tm_mday),
-            bcd(tm.tm_mon + 1), bcd(tm.tm_year % 100), bcd(19 + tm.tm_year / 100), 0x00};
+        struct rtc_registers binary = {(uint8_t)tm.tm_sec,
+                                       (uint8_t)tm.tm_min,
+                                       (uint8_t)tm.tm_hour,
+                                       (uint8_t)tm.tm_mday,
+                                       (uint8_t)(tm.tm_mon + 1),
+                                       (uint8_t)(tm.tm_year % 100),
+                                       (uint8_t)(19 + tm.tm_year / 100),
+                                       0x06};
+        struct rtc_registers decimal = {bcd(tm.tm_sec),
+                                        bcd(tm.tm_min),
+                                        (uint8_t)(bcd(hour12) | (tm.tm_hour >= 12 ? 0x80 : 0)),
+                                        bcd(tm.tm_mday),
+                                        bcd(tm.tm_mon + 1),
+                                        bcd(tm.tm_year % 100),
+                                        bcd(19 + tm.tm_year / 100),
+                                        0x00};
         CHECK(rtc_seconds_of(&binary) == (uint64_t)at);
         CHECK(rtc_seconds_of(&decimal) == (uint64_t)at);
     }

@@ -19,9 +19,9 @@
 #define HUGEPAGE_BYTES (2ull << 20)
 #define CPUID_FEATURES 1u
 #define CPUID_FEATURES_7 7u
-#define FEATURE_RDRAND (1u << 30)  /* of leaf 1, ecx */
-#define FEATURE_RDSEED (1u << 18)  /* of leaf 7, ebx */
-#define RANDOM_ATTEMPTS 1000u      /* a generator may be behind for a while */
+#define FEATURE_RDRAND (1u << 30) /* of leaf 1, ecx */
+#define FEATURE_RDSEED (1u << 18) /* of leaf 7, ebx */
+#define RANDOM_ATTEMPTS 1000u     /* a generator may be behind for a while */
 
 /* Made by the build: the image's name, and those of its libraries with commas between. */
 extern const char image_name[], image_libraries[];

@@ -18,15 +18,15 @@
 /* Longer between two looks, and the timer may have gone round unseen: no processor that we run on
  * does so many cycles in less than a millisecond, nor takes 55 for them. */
 #define STALL_CYCLES 5000000u
-#define TIMES_LONGER 20u            /* each further one; see pit.h */
-#define LAST_S 300u                 /* and none after so many seconds */
+#define TIMES_LONGER 20u /* each further one; see pit.h */
+#define LAST_S 300u      /* and none after so many seconds */
 
 static struct {
     bool is_pvclock;
-    uint64_t hz;              /* 0: not known yet */
+    uint64_t hz; /* 0: not known yet */
     uint64_t base_tsc, base_ns, mult;
     struct pit_moment first;
-    uint64_t refine_tsc;      /* when the next estimate is due */
+    uint64_t refine_tsc; /* when the next estimate is due */
 } pc = {.refine_tsc = UINT64_MAX};
 
 const char *clock_open(void)

@@ -55,12 +55,9 @@ static bool map_image(const struct layout *layout)
     const struct {
         const struct span *span;
         enum paging_kind kind;
-    } parts[] = {{&layout->text, PAGING_CODE},
-                 {&layout->rodata, PAGING_CONSTANTS},
-                 {&layout->data, PAGING_DATA},
-                 {&layout->stack, PAGING_DATA},
-                 {&layout->trap_stack, PAGING_DATA},
-                 {&layout->double_stack, PAGING_DATA}};
+    } parts[] = {{&layout->text, PAGING_CODE},       {&layout->rodata, PAGING_CONSTANTS},
+                 {&layout->data, PAGING_DATA},       {&layout->stack, PAGING_DATA},
+                 {&layout->trap_stack, PAGING_DATA}, {&layout->double_stack, PAGING_DATA}};
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (!paging_map(&memory.paging, parts[i].span->begin, parts[i].span->end, parts[i].kind))
@@ -81,9 +78,9 @@ const char *memory_open(const struct span *ram, unsigned nb, const struct layout
     if (tables == 0)
         return "the machine has too little memory even for its page tables; give it more";
     paging_open(&memory.paging, (struct paging_table *)tables, nb_tables);
-    if (!map_image(layout) || !paging_map(&memory.paging, tables,
-                                          tables + nb_tables * sizeof(struct paging_table),
-                                          PAGING_DATA))
+    if (!map_image(layout) ||
+        !paging_map(&memory.paging, tables, tables + nb_tables * sizeof(struct paging_table),
+                    PAGING_DATA))
         return "the image's own memory cannot be mapped";
     x86_set_page_tables(tables);
     return NULL;

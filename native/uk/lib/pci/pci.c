@@ -10,7 +10,7 @@
 #define COMMAND_MEMORY 0x0002u
 #define COMMAND_MASTER 0x0004u
 #define COMMAND_NO_LINE 0x0400u
-#define COMMAND_LOW 0x0000ffffu /* above it: status, of which ones clear what they are written to */
+#define COMMAND_LOW 0x0000ffffu /* above it: status, where ones clear */
 #define STATUS_CAPABILITIES (0x10u << 16)
 #define HEADER 0x0cu /* its third byte */
 #define HEADER_MANY 0x80u

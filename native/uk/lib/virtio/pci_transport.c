@@ -141,9 +141,8 @@ static void kick(const struct virtio *virtio, unsigned queue)
 const char *virtio_pci_find(struct virtio *virtio, bool *is_there)
 {
     static const uint32_t ids[] = {ID_NET, ID_TRANSITIONAL};
-    static const struct virtio_access access = {"pci",        status,    set_status,  features,
-                                                set_features, queue_max, queue_start, interrupt,
-                                                kick};
+    static const struct virtio_access access = {
+        "pci", status, set_status, features, set_features, queue_max, queue_start, interrupt, kick};
     unsigned common, notify, config;
 
     *virtio = (struct virtio){.access = &access};
