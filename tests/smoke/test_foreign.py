@@ -17,8 +17,7 @@ from nearmetal import build, rungs
 from nearmetal.errors import NearmetalError
 from nearmetal.setup import files
 
-cmdline = pytest.importorskip("nearmetal.guest.cmdline", reason="no guests in this build")
-cpio = pytest.importorskip("nearmetal.guest.cpio")
+cpio = pytest.importorskip("nearmetal.guest.cpio", reason="no guests in this build")
 image = pytest.importorskip("nearmetal.guest.image")
 kernel = pytest.importorskip("nearmetal.guest.kernel")
 
@@ -54,8 +53,8 @@ def test_memcached_in_a_distribution_s_kernel(
     entries = image.entries(init, memcached.read_bytes(), booted.for_sockets())
     entries += libraries(memcached, library_path)
     (tmp_path / "memcached.cpio").write_bytes(cpio.archive(entries))
-    server = ["-U", "11211", "-p", "0", "-t", "1", "-u", "root", "-m", "16", "-l", ADDRESS]
-    said = cmdline.command_line(cmdline.Guest(server=server, address=f"{ADDRESS}/24"))
+    server = f"-U 11211 -p 0 -t 1 -u root -m 16 -l {ADDRESS}"
+    said = f'console=ttyS0 quiet panic=-1 nm.address={ADDRESS}/24 nm.server="{server}"'
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(kernel=booted.image, cmdline=said, address=ADDRESS))
     command = [sys.executable, "-m", "nearmetal", "bench", "--spec", str(spec)]

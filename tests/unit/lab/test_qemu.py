@@ -76,6 +76,17 @@ def test_without_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
         qemu.found()
 
 
+def test_a_qemu_that_has_given_up_is_known_by_its_words() -> None:
+    dump = (
+        "emulation failure RAX=1 RIP=000000000010a8b0 RFL=2 Code=eb de <66> 0f ef c0 48 89 37 48 89"
+    )
+    assert qemu.given_up(dump) == (
+        "KVM cannot emulate an instruction at 0x10a8b0: 66 0f ef c0 48 89 37 48"
+    )
+    assert "without its network" in (qemu.given_up("x: unable to start vhost net: 22") or "")
+    assert qemu.given_up("qemu: some warning") is None
+
+
 def test_image_bytes_are_those_of_both_files(tmp_path: Path) -> None:
     for name, size in (("k", 100), ("i", 20)):
         (tmp_path / name).write_bytes(b"x" * size)
