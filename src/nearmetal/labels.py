@@ -243,7 +243,7 @@ def _guest(row: Row) -> str:
     working = [name for name, how in guest.mitigations.items() if how.startswith("Mitigation")]
     against = f"mitigations against {', '.join(sorted(working))}" if working else "no mitigations"
     cpus = "1 vCPU" if guest.vcpus == 1 else f"{guest.vcpus} vCPUs"
-    return f"Linux {guest.kernel} in the guest, {cpus}, clock {guest.clock}, {against}"
+    return f"Linux guest: {guest.kernel}, {cpus}, clock {guest.clock}, {against}"
 
 
 def _millions(rate: float) -> str:
