@@ -324,7 +324,8 @@ def _nearest(parts: list[Any]) -> str:
         "guest": GuestFile,
         "image": ImageFile,
     }
-    owner = tables.get(str(parts[-2]), _Row) if len(parts) > 1 else _File
+    names = [part for part in parts[:-1] if isinstance(part, str)]  # without places in lists
+    owner = tables.get(names[-1], _Row) if names else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
