@@ -38,6 +38,34 @@ const struct command_line *boot_command_line(void)
     return &pc.command_line;
 }
 
+static void put_libraries(struct text *text)
+{
+    for (const char *at = image_libraries; *at != '\0';) {
+        const char *end = at;
+        while (*end != ',' && *end != '\0')
+            end++;
+        text_put(text, at == image_libraries ? "\"" : ",\"");
+        text_put_at_most(text, at, (size_t)(end - at));
+        text_put(text, "\"");
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
+/* Who this is and what it is made of: first of all, so that what came before it is the monitor's
+ * and the firmware's. */
+static void say_libraries(void)
+{
+    char line[REPORT_LINE_BYTES];
+    struct text text = text_in(line, sizeof(line));
+
+    text_put(&text, "{\"event\":\"boot\",\"image\":\"");
+    text_put(&text, image_name);
+    text_put(&text, "\",\"libraries\":[");
+    put_libraries(&text);
+    text_put(&text, "]}\n");
+    console_say(line, (size_t)(text.at - line));
+}
+
 /* ---- from the monitor ---- */
 
 _Noreturn void pc_start(const struct pvh_start *start);
@@ -65,6 +93,7 @@ static const char *read_start(const struct pvh_start *start)
 _Noreturn void pc_start(const struct pvh_start *start)
 {
     console_open();
+    say_libraries();
     const char *error = read_start(start);
     if (error != NULL)
         console_fail(error);
@@ -127,52 +156,21 @@ void *boot_memory(uint64_t bytes, bool hugepages)
     return pc.store = memory_take_zeroed(bytes, HUGEPAGE_BYTES);
 }
 
-static void put_libraries(struct text *text)
-{
-    for (const char *at = image_libraries; *at != '\0';) {
-        const char *end = at;
-        while (*end != ',' && *end != '\0')
-            end++;
-        text_put(text, at == image_libraries ? "\"" : ",\"");
-        text_put_at_most(text, at, (size_t)(end - at));
-        text_put(text, "\"");
-        at = *end == ',' ? end + 1 : end;
-    }
-}
-
-void boot_say_libraries(void)
-{
-    char line[REPORT_LINE_BYTES];
-    struct text text = text_in(line, sizeof(line));
-
-    text_put(&text, "{\"event\":\"boot\",\"image\":\"");
-    text_put(&text, image_name);
-    text_put(&text, "\",\"libraries\":[");
-    put_libraries(&text);
-    text_put(&text, "],\"transport\":\"");
-    text_put(&text, transport_name());
-    text_put(&text, "\"");
-    text_count(&text, "tsc_hz", clock_tsc_hz());
-    text_put(&text, ",\"clock\":\"");
-    text_put(&text, clock_source());
-    text_put(&text, "\"");
-    if (pc.store != NULL) /* so that memory beside the store can be told apart from outside */
-        text_count(&text, "store_address", (uint64_t)pc.store);
-    text_put(&text, "}\n");
-    console_say(line, (size_t)(text.at - line));
-}
-
 void boot_ready(void)
 {
     char line[REPORT_LINE_BYTES];
+    struct ready_machine machine = {.transport = transport_name(),
+                                    .clock = clock_source(),
+                                    .tsc_hz = clock_tsc_hz(),
+                                    .store_address = (uint64_t)pc.store};
 
-    boot_say_libraries();
     console_say(line,
                 ready_line(line, &(struct ready){.datapath = datapath_name,
                                                  .service = service_name,
                                                  .listen = &pc.options.datapath.listen,
                                                  .pid = PID,
-                                                 .store_budget_bytes = pc.options.memory_bytes}));
+                                                 .store_budget_bytes = pc.options.memory_bytes,
+                                                 .machine = &machine}));
 }
 
 void boot_report(const struct report *report)

@@ -7,6 +7,7 @@
 
 /* For the image, and for what is not beside it: devices, the ends of the address space. */
 #define TABLES_MIN 32u
+#define CPUID_HYPERVISOR 0x40000000u
 
 static struct {
     struct paging paging;
@@ -112,6 +113,20 @@ void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align)
     if (taken != NULL)
         zero(taken, align_up(nb_bytes, LAYOUT_PAGE_BYTES));
     return taken;
+}
+
+/* The hypervisor's name for itself: leaf 0x40000000, ebx, ecx, edx. */
+static bool is_emulated(void)
+{
+    struct x86_cpuid r = x86_cpuid(CPUID_HYPERVISOR, 0);
+
+    return r.b == 0x54474354 && r.c == 0x43544743 && r.d == 0x47435447; /* TCGTCGTCGTCG */
+}
+
+void memory_refresh(void)
+{
+    if (is_emulated())
+        x86_set_page_tables((uint64_t)memory.paging.pool);
 }
 
 void *memory_device(uint64_t address, uint64_t nb_bytes)
