@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parsing the command line of a DUT. */
+/* Parsing the command line of a DUT: of a program's, of an image's. Freestanding. */
 #include "options.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
+#include "text.h"
 
 #define MEMORY_BYTES_DEFAULT (64ull << 20)
 #define BATCH_DEFAULT 32u
@@ -18,32 +12,25 @@ static char error_text[256];
 
 static const char *fail(const char *option, const char *value, const char *remedy)
 {
-    snprintf(error_text, sizeof(error_text), "--%s %.80s: %s", option, value, remedy);
+    struct text text = text_in(error_text, sizeof(error_text));
+
+    text_put(&text, "--");
+    text_put(&text, option);
+    text_put(&text, " ");
+    text_put_at_most(&text, value, 80);
+    text_put(&text, ": ");
+    text_put(&text, remedy);
     return error_text;
 }
 
-/* Text to 16 bytes, IPv4 mapped; false where it is no address. */
-static bool parse_addr(const char *text, uint8_t addr[16], bool *is_v4)
+/* Where this byte last is in a text; NULL: nowhere. */
+static const char *last_of(const char *text, char byte)
 {
-    memset(addr, 0, 16);
-    *is_v4 = inet_pton(AF_INET, text, addr + 12) == 1;
-    if (*is_v4) {
-        addr[10] = addr[11] = 0xff;
-        return true;
-    }
-    return inet_pton(AF_INET6, text, addr) == 1;
-}
+    const char *last = NULL;
 
-/* A whole decimal number with nothing behind it. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *number)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    return errno == 0 && *end == '\0' && *number <= max;
+    for (; *text != '\0'; text++)
+        last = *text == byte ? text : last;
+    return last;
 }
 
 static const char *parse_listen(const char *value, struct source *listen)
@@ -54,9 +41,9 @@ static const char *parse_listen(const char *value, struct source *listen)
     uint64_t port;
     bool is_v4;
 
-    const char *colon = strrchr(value, ':');
+    const char *colon = last_of(value, ':');
     if (colon == NULL || (size_t)(colon - value) >= sizeof(text) ||
-        !parse_number(colon + 1, 65535, &port))
+        !text_is_number(colon + 1, 65535, &port))
         return fail("listen", value, remedy);
     size_t bytes = (size_t)(colon - value);
     bool bracketed = bytes >= 2 && value[0] == '[' && value[bytes - 1] == ']';
@@ -64,9 +51,9 @@ static const char *parse_listen(const char *value, struct source *listen)
         value++;
         bytes -= 2;
     }
-    memcpy(text, value, bytes);
+    __builtin_memcpy(text, value, bytes);
     text[bytes] = '\0';
-    if (!parse_addr(text, listen->addr, &is_v4) || bracketed == is_v4)
+    if (!text_is_addr(text, listen->addr, &is_v4) || bracketed == is_v4)
         return fail("listen", text, remedy);
     listen->port = (uint16_t)port;
     return NULL;
@@ -81,19 +68,19 @@ static const char *parse_network(const char *option, const char *value, struct n
 
     if (list->nb_networks == OPTIONS_NETWORKS_MAX)
         return fail(option, value, "too many networks; at most 16");
-    const char *slash = strchr(value, '/');
-    size_t bytes = slash != NULL ? (size_t)(slash - value) : strlen(value);
+    const char *slash = last_of(value, '/');
+    size_t bytes = slash != NULL ? (size_t)(slash - value) : text_bytes(value);
     if (bytes >= sizeof(text))
         return fail(option, value, remedy);
-    memcpy(text, value, bytes);
+    __builtin_memcpy(text, value, bytes);
     text[bytes] = '\0';
 
     struct cidr *cidr = &list->networks[list->nb_networks];
-    if (!parse_addr(text, cidr->addr, &is_v4))
+    if (!text_is_addr(text, cidr->addr, &is_v4))
         return fail(option, value, remedy);
     unsigned width = is_v4 ? 32 : 128;
     bits = width;
-    if (slash != NULL && !parse_number(slash + 1, width, &bits))
+    if (slash != NULL && !text_is_number(slash + 1, width, &bits))
         return fail(option, value, remedy);
     cidr->prefix_bits = (uint32_t)bits + (128 - width);
     list->nb_networks++;
@@ -106,12 +93,11 @@ static const char *parse_memory(const char *value, uint64_t *memory_bytes)
         const char *suffix;
         unsigned shift;
     } units[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"", 0}};
-    char *end;
+    uint64_t number;
+    const char *behind = text_read_number(value, &number);
 
-    errno = 0;
-    uint64_t number = strtoull(value, &end, 10);
-    for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (errno != 0 || *value < '0' || *value > '9' || strcmp(end, units[i].suffix) != 0)
+    for (unsigned i = 0; behind != NULL && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!text_same(behind, units[i].suffix))
             continue;
         if (number > (1ull << 40) >> units[i].shift)
             return fail("memory", value, "more than 1 TiB");
@@ -125,21 +111,23 @@ static const char *parse_memory(const char *value, uint64_t *memory_bytes)
 
 static const char *parse_seed(const char *value, uint8_t seed[16])
 {
-    if (strlen(value) != 32 || strspn(value, "0123456789abcdefABCDEF") != 32)
-        return fail("seed", value, "not 32 hexadecimal digits");
-    for (unsigned i = 0; i < 16; i++) {
-        char byte[3] = {value[2 * i], value[2 * i + 1], '\0'};
-        seed[i] = (uint8_t)strtoul(byte, NULL, 16);
+    bool is_seed = text_bytes(value) == 32;
+
+    for (unsigned i = 0; is_seed && i < 16; i++) {
+        unsigned high = text_hex_digit(value[2 * i]), low = text_hex_digit(value[2 * i + 1]);
+        is_seed = high < 16 && low < 16;
+        seed[i] = (uint8_t)(high << 4 | low);
     }
-    return NULL;
+    return is_seed ? NULL : fail("seed", value, "not 32 hexadecimal digits");
 }
 
 static bool is_loopback(const struct source *source)
 {
     static const uint8_t mapped_127[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+    static const uint8_t v6_loopback[16] = {[15] = 1};
 
-    return memcmp(source->addr, mapped_127, sizeof(mapped_127)) == 0 ||
-           memcmp(source->addr, &in6addr_loopback, 16) == 0;
+    return __builtin_memcmp(source->addr, mapped_127, sizeof(mapped_127)) == 0 ||
+           __builtin_memcmp(source->addr, v6_loopback, sizeof(v6_loopback)) == 0;
 }
 
 /* Loopback where nothing was said, and never wider by accident. */
@@ -175,7 +163,7 @@ static const char *parse_one(struct options *options, int option, const char *va
     case 't':
         return parse_network("trusted", value, &options->trusted);
     case 'b':
-        if (!parse_number(value, SERVICE_BURST_MAX, &number) || number == 0)
+        if (!text_is_number(value, SERVICE_BURST_MAX, &number) || number == 0)
             return fail("batch", value, "not a number from 1 to 64");
         options->datapath.batch = (unsigned)number;
         return NULL;
@@ -191,7 +179,7 @@ static const char *parse_one(struct options *options, int option, const char *va
     case 's':
         return parse_seed(value, options->seed);
     case 'e':
-        if (!parse_number(value, 86400, &number))
+        if (!text_is_number(value, 86400, &number))
             return fail("every", value, "not a number of seconds");
         options->every_s = (unsigned)number;
         return NULL;
@@ -200,45 +188,82 @@ static const char *parse_one(struct options *options, int option, const char *va
     }
 }
 
+/* The option of a word "--name" or "--name=value", and its value behind `=`; NULL: there is none. */
+static int option_of(const char *word, bool *has_value, const char **value)
+{
+    static const struct {
+        const char *name;
+        char option;
+        bool has_value;
+    } table[] = {
+        {"listen", 'l', true},   {"memory", 'm', true},     {"allow", 'a', true},
+        {"admin", 'A', true},    {"trusted", 't', true},    {"batch", 'b', true},
+        {"segment", 'g', false}, {"poll", 'p', false},      {"hugepages", 'h', false},
+        {"seed", 's', true},     {"every", 'e', true},
+    };
+
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        size_t bytes = text_bytes(table[i].name);
+        if (!text_begins(word + 2, table[i].name))
+            continue;
+        *has_value = table[i].has_value;
+        *value = word[2 + bytes] == '=' ? word + 3 + bytes : NULL;
+        if (word[2 + bytes] == '\0' || (*value != NULL && *has_value))
+            return table[i].option;
+    }
+    return '?';
+}
+
+/* One word of the command line, or two: *at is at the next. */
+static const char *parse_word(struct options *options, bool *has_seed, int argc, char **argv,
+                              int *at)
+{
+    const char *word = argv[(*at)++], *value;
+    bool has_value;
+
+    if (word[0] != '-' || word[1] != '-')
+        return fail("listen", word, "a word too many on the command line");
+    int option = option_of(word, &has_value, &value);
+    *has_seed |= option == 's';
+    if (option != '?' && has_value && value == NULL) {
+        value = *at < argc ? argv[*at] : NULL;
+        if (value == NULL)
+            option = '?';
+        else
+            ++*at;
+    }
+    return parse_one(options, option, value);
+}
+
 const char *options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"listen", required_argument, NULL, 'l'},  {"memory", required_argument, NULL, 'm'},
-        {"allow", required_argument, NULL, 'a'},   {"admin", required_argument, NULL, 'A'},
-        {"trusted", required_argument, NULL, 't'}, {"batch", required_argument, NULL, 'b'},
-        {"segment", no_argument, NULL, 'g'},       {"poll", no_argument, NULL, 'p'},
-        {"hugepages", no_argument, NULL, 'h'},     {"seed", required_argument, NULL, 's'},
-        {"every", required_argument, NULL, 'e'},   {NULL, 0, NULL, 0}};
-    int option;
+    bool has_seed = false;
+    int at = 1;
 
     *options = (struct options){.memory_bytes = MEMORY_BYTES_DEFAULT,
                                 .datapath = {.batch = BATCH_DEFAULT}};
     options->datapath.listen.port = PORT_DEFAULT;
-    memcpy(options->datapath.listen.addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
-    if (getrandom(options->seed, sizeof(options->seed), 0) != sizeof(options->seed))
-        return "the kernel gives no random bytes for the hash key; give --seed";
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        const char *error = parse_one(options, option, optarg);
+    __builtin_memcpy(options->datapath.listen.addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
+    while (at < argc && !text_same(argv[at], "--")) {
+        const char *error = parse_word(options, &has_seed, argc, argv, &at);
         if (error != NULL)
             return error;
     }
-    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
-        return fail("listen", argv[optind], "a word too many on the command line");
-    options->datapath.args = argv + optind;
-    options->datapath.nb_args = argc - optind;
+    if (!has_seed && !random_bytes(options->seed, sizeof(options->seed)))
+        return "no random bytes for the hash key are to be had here; give --seed";
+    at += at < argc; /* the `--` */
+    options->datapath.args = argv + at;
+    options->datapath.nb_args = argc - at;
     return complete(options);
 }
 
-void source_format(const struct source *source, char *text)
+void source_format(const struct source *source, char text[SOURCE_TEXT_BYTES])
 {
-    char addr[INET6_ADDRSTRLEN];
+    struct text to = text_in(text, SOURCE_TEXT_BYTES);
+    bool is_mapped = source->addr[10] == 0xff && source->addr[11] == 0xff && source->addr[0] == 0;
 
-    if (source->addr[10] == 0xff && source->addr[11] == 0xff && source->addr[0] == 0) {
-        inet_ntop(AF_INET, source->addr + 12, addr, sizeof(addr));
-        snprintf(text, 64, "%s:%u", addr, source->port);
-    } else {
-        inet_ntop(AF_INET6, source->addr, addr, sizeof(addr));
-        snprintf(text, 64, "[%s]:%u", addr, source->port);
-    }
+    text_put(&to, is_mapped ? "" : "[");
+    text_addr(&to, source->addr);
+    text_put(&to, is_mapped ? ":" : "]:");
+    text_number(&to, source->port);
 }

@@ -1,27 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The lines that a DUT prints: see report.h. */
+/* The lines that a DUT says: see report.h. Freestanding. */
 #include "report.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "options.h"
+#include "text.h"
 
-void print_ready(const struct ready *ready)
+static void put_name(struct text *text, const char *key, const char *name)
 {
-    char listen[64];
-
-    source_format(ready->listen, listen);
-    printf("{\"event\":\"ready\",\"datapath\":\"%s\",\"service\":\"%s\",\"listen\":\"%s\","
-           "\"pid\":%d,",
-           ready->datapath, ready->service, listen, ready->pid);
-    if (ready->tender_pid != 0)
-        printf("\"tender_pid\":%d,", ready->tender_pid);
-    printf("\"store_budget_bytes\":%" PRIu64 "}\n", ready->store_budget_bytes);
-    fflush(stdout);
+    text_put(text, ",\"");
+    text_put(text, key);
+    text_put(text, "\":\"");
+    text_put(text, name);
+    text_put(text, "\"");
 }
 
-static void print_drops(const uint64_t by_reason[NB_DROP_REASONS])
+static void put_event(struct text *text, const char *event)
+{
+    text_put(text, "{\"event\":\"");
+    text_put(text, event);
+    text_put(text, "\"");
+}
+
+size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready)
+{
+    struct text text = text_in(line, REPORT_LINE_BYTES);
+    char listen[SOURCE_TEXT_BYTES];
+
+    source_format(ready->listen, listen);
+    put_event(&text, "ready");
+    put_name(&text, "datapath", ready->datapath);
+    put_name(&text, "service", ready->service);
+    put_name(&text, "listen", listen);
+    text_count(&text, "pid", (uint64_t)ready->pid);
+    if (ready->tender_pid != 0)
+        text_count(&text, "tender_pid", (uint64_t)ready->tender_pid);
+    text_count(&text, "store_budget_bytes", ready->store_budget_bytes);
+    text_put(&text, "}\n");
+    return (size_t)(text.at - line);
+}
+
+static void put_drops(struct text *text, const uint64_t by_reason[NB_DROP_REASONS])
 {
     static const char *const names[NB_DROP_REASONS] = {
 #define X(constant, name) [constant] = name,
@@ -29,27 +47,35 @@ static void print_drops(const uint64_t by_reason[NB_DROP_REASONS])
 #undef X
     };
 
+    text_put(text, ",\"drops\":{");
     for (unsigned i = 0; i < NB_DROP_REASONS; i++)
-        printf("%s\"%s\":%" PRIu64, i ? "," : "", names[i], by_reason[i]);
+        text_count(text, names[i], by_reason[i]);
+    text_put(text, "}");
 }
 
-void print_report(const char *event, const struct report *report)
+size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report)
 {
     const struct datapath_stats *stats = &report->datapath;
     const struct service_counters *kv = &report->service;
+    struct text text = text_in(line, REPORT_LINE_BYTES);
 
-    printf("{\"event\":\"%s\",\"received\":%" PRIu64 ",\"replies\":%" PRIu64 ",\"drops\":{", event,
-           report->serve.nb_received, report->serve.nb_replies);
-    print_drops(report->serve.nb_by_reason);
-    printf("},\"syscalls\":%" PRIu64 ",\"rx_errors\":%" PRIu64 ",\"tx_errors\":%" PRIu64
-           ",\"empty_rx\":%" PRIu64,
-           stats->nb_syscalls, stats->nb_rx_errors, stats->nb_tx_errors, stats->nb_empty_rx);
-    printf(",\"busy_cycles\":%" PRIu64 ",\"empty_cycles\":%" PRIu64, stats->busy_cycles,
-           stats->empty_cycles);
-    printf(",\"items\":%" PRIu64 ",\"live_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64
-           ",\"expired\":%" PRIu64 ",\"get\":%" PRIu64 ",\"get_hits\":%" PRIu64 ",\"set\":%" PRIu64
-           "}\n",
-           kv->nb_items, kv->live_bytes, kv->nb_evicted, kv->nb_expired, kv->nb_get,
-           kv->nb_get_hits, kv->nb_set);
-    fflush(stdout);
+    put_event(&text, event);
+    text_count(&text, "received", report->serve.nb_received);
+    text_count(&text, "replies", report->serve.nb_replies);
+    put_drops(&text, report->serve.nb_by_reason);
+    text_count(&text, "syscalls", stats->nb_syscalls);
+    text_count(&text, "rx_errors", stats->nb_rx_errors);
+    text_count(&text, "tx_errors", stats->nb_tx_errors);
+    text_count(&text, "empty_rx", stats->nb_empty_rx);
+    text_count(&text, "busy_cycles", stats->busy_cycles);
+    text_count(&text, "empty_cycles", stats->empty_cycles);
+    text_count(&text, "items", kv->nb_items);
+    text_count(&text, "live_bytes", kv->live_bytes);
+    text_count(&text, "evicted", kv->nb_evicted);
+    text_count(&text, "expired", kv->nb_expired);
+    text_count(&text, "get", kv->nb_get);
+    text_count(&text, "get_hits", kv->nb_get_hits);
+    text_count(&text, "set", kv->nb_set);
+    text_put(&text, "}\n");
+    return (size_t)(text.at - line);
 }

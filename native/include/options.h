@@ -3,6 +3,8 @@
 #ifndef NEARMETAL_OPTIONS_H
 #define NEARMETAL_OPTIONS_H
 
+#include <stddef.h>
+
 #include "datapath.h"
 #include "service.h"
 
@@ -25,7 +27,13 @@ struct options {
 /* NULL, or one sentence: what is wrong, where, what to do. */
 const char *options_parse(struct options *options, int argc, char **argv);
 
-/* Write "1.2.3.4:5" or "[::1]:5" to text[0..64). */
-void source_format(const struct source *source, char *text);
+/* Fill with bytes that nobody can guess; false: there are none to be had. A program of Linux has it
+ * from random.c, an image from uk/lib/boot. */
+bool random_bytes(void *to, size_t nb_bytes);
+
+#define SOURCE_TEXT_BYTES 64u
+
+/* Write "1.2.3.4:5" or "[::1]:5". */
+void source_format(const struct source *source, char text[SOURCE_TEXT_BYTES]);
 
 #endif

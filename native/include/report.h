@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a DUT says of itself, as lines of JSON on stdout (docs/programs.md). */
+/*
+ * What a DUT says of itself, as lines of JSON (docs/programs.md): made by report.c, which knows no
+ * operating system, and printed on stdout by print.c, or on its console by an image.
+ */
 #ifndef NEARMETAL_REPORT_H
 #define NEARMETAL_REPORT_H
+
+#include <stddef.h>
 
 #include "serve.h"
 
@@ -20,9 +25,14 @@ struct ready {
     uint64_t store_budget_bytes;
 };
 
-void print_ready(const struct ready *ready);
+/* The longest: some forty counts of up to twenty digits, with their names. */
+#define REPORT_LINE_BYTES 2048u
 
-/* event: "counters" or "final". */
+/* Both write a line with its end to `line`, and return its length. event: "counters" or "final". */
+size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready);
+size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report);
+
+void print_ready(const struct ready *ready);
 void print_report(const char *event, const struct report *report);
 
 #endif

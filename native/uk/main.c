@@ -44,11 +44,13 @@ static struct report report_of(const struct serve *serve)
     return report;
 }
 
-static void serve_until_stopped(struct serve *serve)
+static void serve_until_stopped(struct serve *serve, unsigned every_s)
 {
+    uint64_t period_ns = every_s * 1000000000ull;
+
     while (atomic_load_explicit(serve->stop, memory_order_relaxed) == 0) {
-        serve_until(serve, UINT64_MAX);
-        if (atomic_load_explicit(serve->ask, memory_order_relaxed) != 0) {
+        serve_until(serve, every_s > 0 ? serve_now_ns() + period_ns : UINT64_MAX);
+        if (atomic_load_explicit(serve->stop, memory_order_relaxed) == 0) {
             struct report report = report_of(serve);
             boot_report(&report);
         }
@@ -71,7 +73,7 @@ _Noreturn void image_main(void)
     if (error != NULL)
         boot_fail(error);
     boot_ready();
-    serve_until_stopped(&serve);
+    serve_until_stopped(&serve, boot.every_s);
     serve_drain(&serve, DRAIN_TURNS_MAX);
     struct report report = report_of(&serve);
     datapath_close(serve.datapath);

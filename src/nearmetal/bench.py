@@ -27,6 +27,8 @@ from nearmetal.tune.apply import tuned
 # Rough, for the estimate only.
 _PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}
 _PRELOAD_PER_S |= {"ukp-netdev": 2_000_000, "ukp-lwip": 2_000_000}
+_PRELOAD_PER_S |= {"uk-netdev": 1_000_000, "uk-netdev-q35": 1_000_000, "uk-lwip": 500_000}
+_PRELOAD_PER_S |= {"guest-sock": 15_000, "guest-mmsg": 15_000, "guest-dpdk": 500_000}
 _OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 

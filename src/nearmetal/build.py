@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.guest import kernel
 from nearmetal.images import libraries
-from nearmetal.lab import process
+from nearmetal.lab import process, qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
 from nearmetal.samples import Frozen
@@ -49,11 +50,15 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
 }
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
+INIT = "nm-guest-init"  # the first process of a Linux guest
+GUEST_KERNEL = "guest-kernel"
+PROBE = "nm-uk-probe"  # tells how fast an accelerator is (lab/accelerator.py)
 _REFERENCES = {
     "memcached": "memcached",
     "limit-veth": "nm-null-veth",
     "testpmd": "dpdk-testpmd",
     "ceiling": "nm-null-vhost",
+    "limit-uk": "nm-uk-limit",
 }
 
 
@@ -99,7 +104,11 @@ def build(
     with _alone(folder):
         everything = wanted is None or variant != "normal"
         wanted = wanted if wanted is None else list(wanted)
-        _fetch(progress, lwip=everything or any(map(_has_lwip, wanted or ())))
+        _fetch(
+            progress,
+            lwip=everything or any(map(_has_lwip, wanted or ())),
+            linux=GUEST_KERNEL in (wanted or ()),
+        )
         progress("configuring")
         _configure(meson, folder, variant)
         targets = _targets(folder)
@@ -112,9 +121,9 @@ def build(
         return _describe(folder, targets, wanted)
 
 
-def _fetch(progress: Callable[[str], None], *, lwip: bool) -> None:
-    """What is compiled, but comes as files. What cannot be had is told by each program that
-    lacks it."""
+def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
+    """What comes as files, and is compiled or large. What cannot be had is told by each program
+    that lacks it."""
     if files.dpdk_wanted() and not _has_pkg("libdpdk"):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
@@ -123,6 +132,10 @@ def _fetch(progress: Callable[[str], None], *, lwip: bool) -> None:
         progress("fetching lwIP's source")
         with contextlib.suppress(CannotRunError):
             sources.provide(sources.LWIP)
+    if linux and not kernel.found():
+        progress("fetching a kernel for guests (27 MB)")
+        with contextlib.suppress(CannotRunError):
+            kernel.provide()
 
 
 def _has_lwip(program: str) -> bool:
@@ -134,10 +147,12 @@ def program_of(rung: Rung, service: str) -> str:
     """The name in Build.programs of what answers for a rung."""
     if rung.datapath == "py":
         return "python"
+    if rung.place == "image":
+        return qemu.PROGRAM  # what it boots is the spec's
     if rung.datapath is None:
         return _REFERENCES[rung.name]
-    if rung.place == "ukp":
-        return f"nm-ukp-{rung.datapath}-{service}"
+    if rung.place in ("guest", "uk", "ukp"):
+        return f"nm-{rung.place}-{rung.datapath}-{service}"
     return f"nm-{rung.datapath}-{service}"
 
 
@@ -146,7 +161,11 @@ def programs_beside(rung: Rung) -> list[str]:
     names = [rung.generator]
     if rung.place == "ukp":
         names.append(TENDER)
-    if rung.wire == "vhost-user" and rung.place != "reference":
+    if rung.machine is not None:
+        names += [qemu.PROGRAM, PROBE]
+    if rung.place == "guest":
+        names += [INIT] if rung.kernel else [INIT, GUEST_KERNEL]
+    if rung.wire == "vhost-user" and rung.place not in ("reference", "image"):
         names.append("nm-relay")  # carries the quick corpus
     if rung.wire == "pvp":
         names.append("dpdk-testpmd")  # the switch
@@ -157,6 +176,10 @@ def why_not(program: str) -> str | None:
     """Why a program cannot be had on this machine, found without building; None: it can."""
     if program == "python":
         return None
+    if program == qemu.PROGRAM:
+        return qemu.why_not()
+    if program == GUEST_KERNEL:
+        return kernel.why_not()
     if program == "memcached":
         return files.why_not(program)
     if program == "dpdk-testpmd":
@@ -168,7 +191,7 @@ def why_not(program: str) -> str | None:
             return "no compiler for BPF (package gcc-bpf)"
         if not _has_pkg("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
-    if program.startswith("nm-dpdk-") or program == "nm-load-ethdev":
+    if program.startswith(("nm-dpdk-", "nm-guest-dpdk-")) or program == "nm-load-ethdev":
         return _without_dpdk()
     if _has_lwip(program):
         return sources.why_not(sources.LWIP)
@@ -310,6 +333,10 @@ def _program(name: str, targets: dict[str, Path]) -> Program:
         raise CannotRunError(why_not(name) or _not_built(name))
     if (reason := why_not(name)) is not None:
         raise CannotRunError(reason)
+    if name == qemu.PROGRAM:
+        return describe_program(qemu.found())
+    if name == GUEST_KERNEL:
+        return describe_program(kernel.provide().image)
     path, library_path = files.provide(name)
     return describe_program(path, library_path)
 

@@ -177,7 +177,7 @@ def doctor() -> None:
     "nearmetal serve host-mmsg --listen 10.0.0.1:11211 --allow 10.0.0.0/24 --metrics"
     " 127.0.0.1:9100\n\n"
     "nearmetal serve host-dpdk\n\n"
-    "nearmetal serve ukp-netdev\n\n"
+    "nearmetal serve uk-netdev\n\n"
     "nearmetal serve host-dpdk --nic 0000:03:00.0 --listen 10.0.0.1:11211 --allow 10.0.0.0/24"
 )
 def serve(
@@ -186,7 +186,7 @@ def serve(
         str | None,
         typer.Option(
             help="ADDR:PORT; IPv6 as \\[ADDR]:PORT.",
-            show_default="127.0.0.1:11211; host-dpdk without --nic, ukp-*: of what is made for it",
+            show_default="127.0.0.1:11211; host-dpdk without --nic, uk*: of what is made for it",
         ),
     ] = None,
     memory: Annotated[str, typer.Option(help="The store's memory; KiB, MiB, GiB.")] = "64MiB",

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 
 from nearmetal import build, machine
-from nearmetal.lab import hugepages
+from nearmetal.lab import accelerator, hugepages, qemu
 from nearmetal.rungs import PLACES, RUNGS, Rung
 
 _GIB = 1 << 30
@@ -65,6 +65,13 @@ def missing() -> Iterator[tuple[str, str]]:
         yield "a second core", "server and generator share one: figures mean little"
     if reason := build.why_not("nm-dpdk-kv"):
         yield reason, "host-dpdk, testpmd, and the generator's DPDK edition"
+    if lacking := qemu.why_not():
+        yield lacking, "rows in virtual machines: uk-*, limit-uk, and images of a spec's own"
+    elif reason := accelerator.kvm_why_not():
+        yield (
+            reason,
+            "virtual machines are emulated (TCG), far slower than KVM on a machine of its own",
+        )
     if small := _hugepages():
         yield small, "DPDK runs with small pages; large stores are slower"
     for tool, package, cost in (
@@ -86,6 +93,16 @@ def _hugepages() -> str | None:
     return None
 
 
+def _accelerator() -> str:
+    """What the last run's probe found on this boot of the machine; looking starts nothing."""
+    found = accelerator.last_found()
+    if found is None:
+        return "not probed yet since this machine was started: `bench` does so"
+    rates = sorted(found.items(), key=lambda each: -each[1])
+    told = ", ".join(f"{name} {rate / 1e6:,.1f} M loops/s" for name, rate in rates)
+    return f"{rates[0][0]} ({told})"
+
+
 def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
     yield "CPU", known.cpu or "unknown"
     yield "cores", f"{known.cores} usable, {known.threads_per_core or '?'} threads each"
@@ -97,4 +114,5 @@ def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
     guest = {True: "yes: figures vary from run to run", False: "no", None: "unknown"}
     yield "virtual machine", guest[known.hypervisor]
     yield "governor", known.governor or "not told by this machine"
+    yield "virtual machines", _accelerator()
     yield "rights", "root" if os.geteuid() == 0 else "an ordinary user"

@@ -39,6 +39,8 @@ def of(row: Row) -> tuple[str, ...]:
         _strays(row),
         _wire(row),
         _place(row),
+        _accelerator(row),
+        _guest(row),
     )
     return tuple(label for label in found if label)
 
@@ -207,12 +209,46 @@ def _wire(row: Row) -> str:
 
 
 def _place(row: Row) -> str:
+    if row.place == "image":
+        return (
+            f"{PLACES['image']}: not asked the corpus, for it is not ours; every answer was checked"
+            " all the same"
+        )
     if row.place != "ukp":
         return ""
     return (
         f"{PLACES['ukp']}: the unikernel's own code, but no virtual machine around it; a tender"
         " makes its vhost-user connection, and its costs stand apart"
     )
+
+
+def _accelerator(row: Row) -> str:
+    if row.accelerator is None:
+        return ""
+    rates = row.accelerator_loops_per_s
+    told = ", ".join(f"{name} {_millions(rate)}" for name, rate in sorted(rates.items()))
+    probed = f" (the probe's loops a second: {told})" if told else ""
+    if row.accelerator == "tcg":
+        return (
+            f"emulated: QEMU translates the guest's instructions{probed}; a figure counts"
+            " instructions, not what they cost a processor"
+        )
+    return f"accelerator {row.accelerator}{probed}"
+
+
+def _guest(row: Row) -> str:
+    if row.guest is None:
+        return ""
+    guest = row.guest
+    working = [name for name, how in guest.mitigations.items() if how.startswith("Mitigation")]
+    against = f"mitigations against {', '.join(sorted(working))}" if working else "no mitigations"
+    cpus = "1 vCPU" if guest.vcpus == 1 else f"{guest.vcpus} vCPUs"
+    return f"Linux {guest.kernel} in the guest, {cpus}, clock {guest.clock}, {against}"
+
+
+def _millions(rate: float) -> str:
+    """Three digits, but none after the point where it is large."""
+    return f"{rate / 1e6:,.{0 if rate >= 1e8 else 1}f} M"
 
 
 def _percent(share: float) -> str:

@@ -2,7 +2,8 @@
 
 Over sockets an asker of its own waits for the server's first right answer, and the generator comes
 after it. On vhost-user the generator is the server's other end: it listens first, asks until the
-server answers, and goes on with its phases.
+server answers, and goes on with its phases. In front of a virtual machine it connects, because
+QEMU listens.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from pathlib import Path
 from nearmetal import corpus, load, nic, switch
 from nearmetal.build import Build
 from nearmetal.lab import relay
+from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.netns import inside
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
-from nearmetal.places import host, reference, ukp
+from nearmetal.lab.vm import Vm
+from nearmetal.places import guest, host, image, reference, uk, ukp
 from nearmetal.places.command import Command
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import Point
+from nearmetal.samples import Accelerator, Point
 from nearmetal.spec import Spec, memory_bytes
 from nearmetal.topology import Topology
 
@@ -41,6 +44,8 @@ class Bench:
     build: Build
     topology: Topology
     point: Point
+    accelerator: Accelerator | None = None  # where virtual machines are started
+    consoles: Path | None = None  # where their serial lines are kept; None: beside the sockets
 
     @property
     def frames(self) -> bool:
@@ -53,11 +58,12 @@ class Server:
     """A running DUT."""
 
     command: Command
-    child: Child  # what was started: signals and lines are its own
+    child: Dut  # what was started: signals and lines are its own
     pid: int  # the process that answers; of the place ukp a child of that
     port: int
     start_ms: float
     store_budget_bytes: int | None
+    store_address: int | None = None  # in a virtual machine's memory
 
 
 @contextmanager
@@ -84,16 +90,20 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
             return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
     unix = top.socket.with_name("relay")
     argv = bench.build.programs["nm-relay"].argv()
+    carried: list[str | Path] = ["--unix", _fresh(unix)]
+    calls = plan.command.machine is not None
     with (
-        relay.started(argv, _fresh(top.socket), ["--unix", _fresh(unix)], top.tg) as carrier,
-        Child(plan.command.argv, top.sut) as dut,
+        relay.started(argv, _fresh(top.socket), carried, top.tg, connect=calls) as carrier,
+        _start(plan) as dut,
     ):
         expect("up", next_event(carrier, dut, START_S))
+        if plan.rung.place == "guest":
+            dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
         with relay.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
             return corpus.quick(service, asker, _FRAME_REQUEST_BYTES_MAX)
 
 
-def next_event(speaker: Child, dut: Child, timeout_s: float) -> Event:
+def next_event(speaker: Child, dut: Dut, timeout_s: float) -> Event:
     """The next line of the generator; a server that has died is named instead of it."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -126,11 +136,18 @@ class _Plan:
     command: Command
     port: int
 
+    @property
+    def address(self) -> str:
+        """Who answers."""
+        return self.command.address or self.bench.topology.sut_addr
+
 
 def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
     top = bench.topology
     port = _free_port(top.sut_addr) if top.wire == "lo" else _PORT
     memory = memory_bytes(bench.spec, rung.name)
+    if rung.machine is not None:
+        return _plan_machine(bench, rung, service, memory)
     if rung.place == "host":
         command = host.command(rung, service, bench.build, top, memory, port)
     elif rung.place == "ukp":
@@ -140,6 +157,29 @@ def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
     return _Plan(bench, rung, service, command, port)
 
 
+def _plan_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> _Plan:
+    """A virtual machine, which needs to know what runs its instructions."""
+    top, accelerator = bench.topology, bench.accelerator
+    assert accelerator is not None
+    if rung.image is not None:
+        command = image.command(rung, top, accelerator)
+        return _Plan(bench, rung, service, command, rung.image.port)
+    place = guest if rung.place == "guest" else uk
+    command = place.command(rung, service, bench.build, top, memory, _PORT, accelerator)
+    return _Plan(bench, rung, service, command, _PORT)
+
+
+def _start(plan: _Plan) -> Dut:
+    """The DUT, on the SUT's core."""
+    command, top = plan.command, plan.bench.topology
+    if command.machine is None:
+        return Child(command.argv, top.sut, talks=command.turns == "testpmd")
+    folder = plan.bench.consoles or top.socket.parent
+    log = folder / f"{plan.rung.name}-{plan.service}.log"
+    where = Where(cpu=top.vmm_cpu)
+    return Vm(command.machine, where, log, speaks=command.says_ready)
+
+
 @contextmanager
 def _sharing_memory(plan: _Plan, number: int) -> Iterator[tuple[Server, Child]]:
     """The generator listens before the server starts: its start is all that is waited for."""
@@ -147,9 +187,29 @@ def _sharing_memory(plan: _Plan, number: int) -> Iterator[tuple[Server, Child]]:
     _fresh(top.socket)
     with _generator(plan, number) as generator:
         generator.expect("ready", START_S)
-        with Child(command.argv, top.sut, talks=command.turns == "testpmd") as dut:
+        with _start(plan) as dut:
+            if isinstance(dut, Vm) and command.says_ready:
+                _boot(dut, generator)
             answered = expect("first_answer", next_event(generator, dut, START_S))
+            if isinstance(dut, Vm):
+                dut.pin((top.sut_cpu,))  # not before: it takes time that is the guest's
             yield _server(plan, dut, answered), generator
+
+
+def _boot(vm: Vm, generator: Child) -> None:
+    """Read its first line when it comes: that is when QEMU's own start is over."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            vm.booted(_SLICE_S)
+            return
+        except SilentError as error:
+            if (reason := generator.failed()) is not None:
+                raise ChildError(reason) from error
+            if (reason := vm.failed()) is not None:
+                raise ChildError(reason) from error
+            if time.monotonic() > deadline:
+                raise
 
 
 @contextmanager
@@ -158,7 +218,7 @@ def _answering(plan: _Plan) -> Iterator[Server]:
     top = plan.bench.topology
     asking = [*_load_argv(plan), "--first-answer"]
     # The asker is up before the server, so that the server's start is all that is waited for.
-    with Child(asking, top.tg) as asker, Child(plan.command.argv, top.sut) as dut:
+    with Child(asking, top.tg) as asker, _start(plan) as dut:
         answered = next_event(asker, dut, START_S)
         asker.stop()
         yield _server(plan, dut, answered)
@@ -179,13 +239,15 @@ def _switch(plan: _Plan) -> Iterator[None]:
         yield
 
 
-def _server(plan: _Plan, dut: Child, answered: Event) -> Server:
-    budget, pid = plan.command.store_budget_bytes, dut.pid
+def _server(plan: _Plan, dut: Dut, answered: Event) -> Server:
+    start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
+    budget, pid, store = plan.command.store_budget_bytes, dut.pid, None
     if plan.command.says_ready:
         ready = dut.expect("ready", START_S)
-        budget, pid = ready.get("store_budget_bytes"), ready.get("pid", pid)
-    start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
-    return Server(plan.command, dut, pid, plan.port, start_ms, budget)
+        budget, store = ready.get("store_budget_bytes"), ready.get("store_address")
+        if plan.command.machine is None:  # inside a machine pids are its own affair
+            pid = ready.get("pid", pid)
+    return Server(plan.command, dut, pid, plan.port, start_ms, budget, store)
 
 
 def _generator(plan: _Plan, number: int) -> Child:
@@ -195,13 +257,15 @@ def _generator(plan: _Plan, number: int) -> Child:
     if point.rate_per_s is not None:
         argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
     if plan.bench.frames:
-        argv += ["--socket", str(top.socket), "--source", top.tg_addr, "--await"]
+        source = plan.command.source or top.tg_addr
+        argv += ["--socket", str(top.socket), "--source", source, "--await"]
+        argv += ["--connect"] if plan.command.machine else []
         argv += [] if plan.command.answers_arp else ["--target-mac", str(top.sut_mac)]
     return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
 
 
 def _load_argv(plan: _Plan) -> list[str]:
-    target = f"{plan.bench.topology.sut_addr}:{plan.port}"
+    target = f"{plan.address}:{plan.port}"
     argv = plan.bench.build.programs[plan.rung.generator].argv()
     return [*argv, "--target", target, "--service", plan.service]
 

@@ -8,9 +8,7 @@ nothing. Context switches tell whether somebody else had the core in between.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,8 +63,9 @@ class Turns:
 def look(topology: Topology, server: Server, generator: Child) -> Look:
     """Read now, and ask the server for its counters, which are read at its end."""
     if server.command.turns == "counters":
-        os.kill(server.child.pid, signal.SIGUSR1)
+        server.child.ask_counters()
     elif server.command.turns == "testpmd":
+        assert isinstance(server.child, Child)
         server.child.say("show fwd stats all")
     return Look(
         time.monotonic_ns(),

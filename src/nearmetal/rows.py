@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from nearmetal.rungs import Service
-from nearmetal.samples import Frozen, Point, Poller, Resources
+from nearmetal.samples import Frozen, Guest, Point, Poller, Resources
 
 Status = Literal["ok", "skipped", "failed"]
 IntervalKind = Literal["minmax", "bca95"]
@@ -147,3 +149,6 @@ class Row(Frozen):
     generator_bound: bool | None = None
     vs_memcached: Ratio = Ratio()
     vs_echo: Ratio = Ratio()
+    # Of a virtual machine: what the probe found of each accelerator.
+    accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
+    guest: Guest | None = None  # of Linux in one

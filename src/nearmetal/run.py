@@ -19,12 +19,12 @@ from statistics import median
 from typing import Any, Protocol
 
 from nearmetal import samples, sweep
-from nearmetal.build import Build, program_of, programs_beside
+from nearmetal.build import PROBE, Build, program_of, programs_beside
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.lab import cpus
+from nearmetal.lab import accelerator, cpus, qemu
 from nearmetal.pair import Bench
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import Point, Sample
+from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import Spec, at, points
 from nearmetal.topology import Topologies
 from nearmetal.trial import check, failed_sample, trial
@@ -73,6 +73,10 @@ def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Pro
         reasons = "; ".join(build.missing[name] for name in sorted(generators))
         raise CannotRunError(f"nothing can be measured: {reasons}")
     state = _State(_now(), skipped(spec, build, wires))
+    chosen = _accelerator(spec, build, wires, state)
+    consoles = folder / "consoles"  # serial lines of virtual machines
+    if chosen is not None:
+        consoles.mkdir(exist_ok=True)
     todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
     try:
         with cpus.ourselves_on(wires.control_cpus):
@@ -80,7 +84,8 @@ def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Pro
                 if (each.rung.name, each.service, each.point) in state.failed:
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
-                bench = Bench(spec, build, wires.of(each.rung.wire), each.point)
+                wire = wires.of(each.rung.wire)
+                bench = Bench(spec, build, wire, each.point, chosen, consoles)
                 _visit(bench, each, folder, progress, state)
     except KeyboardInterrupt:
         state.partial, state.reason = True, "interrupted"
@@ -120,6 +125,20 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
         if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons
+
+
+def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:
+    """What virtual machines run on; where nothing runs them, their rows are skipped."""
+    rows = [row.rung for row in spec.rungs if row.rung.machine is not None]
+    probe = build.programs.get(PROBE)
+    if probe is None or qemu.PROGRAM not in build.programs or not rows:
+        return None
+    try:
+        cpu = wires.of(rows[0].wire).sut_cpu
+        return accelerator.choose(Path(probe.path), cpu, spec.machine.accelerator)
+    except CannotRunError as error:
+        state.skipped.update({rung.name: str(error) for rung in rows})
+        return None
 
 
 def _visit(bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State) -> None:

@@ -6,14 +6,34 @@ import difflib
 from typing import Literal
 
 from nearmetal.errors import BadInputError
+from nearmetal.lab.qemu import MachineType
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
 WireName = Literal["veth", "vhost-user", "pvp"]
-Place = Literal["host", "ukp", "reference"]
+Place = Literal["host", "guest", "uk", "ukp", "image", "reference"]
 
 # What a place is, where its name alone does not tell.
-PLACES: dict[str, str] = {"ukp": "unikernel as a process"}
+PLACES: dict[str, str] = {
+    "guest": "Linux in a virtual machine",
+    "uk": "unikernel in a virtual machine",
+    "ukp": "unikernel as a process",
+    "image": "foreign image",
+}
+
+
+class Image(Frozen):
+    """An image that a spec brings along ([[image]], images of anybody): what boots, who answers."""
+
+    kernel: str
+    kernel_sha256: str
+    initrd: str | None = None
+    initrd_sha256: str | None = None
+    cmdline: str = ""
+    memory_bytes: int
+    address: str
+    port: int
+    options: tuple[str, ...] = ()  # further words for QEMU
 
 
 class Rung(Frozen):
@@ -27,6 +47,9 @@ class Rung(Frozen):
     ring: int | None = None  # entries of each virtqueue
     virtio: str | None = None  # what is asked of virtio-user: device options, joined by a comma
     hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and the frames'
+    machine: MachineType | None = None  # of what runs in a virtual machine
+    image: Image | None = None  # of the place image
+    kernel: str | None = None  # of the place guest: a given one; None: the distribution's
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -80,6 +103,48 @@ RUNGS: tuple[Rung, ...] = (
         ring=1024,
         hugepages=True,
         wire="vhost-user",
+    ),
+    # A PC, for DPDK wants PCI. mmsg without joining replies: the NIC does not cut them up, and for
+    # the guest's kernel that costs more than it saves.
+    *(
+        Rung(
+            name=f"guest-{datapath}",
+            place="guest",
+            datapath=datapath,
+            batch=batch,
+            ring=1024,
+            machine="q35",
+            wire="vhost-user",
+        )
+        for datapath, batch in (("sock", None), ("mmsg", 32), ("dpdk", 32))
+    ),
+    # The same images as real ones. A microvm starts in half the time of a PC, and has no PCI.
+    *(
+        Rung(
+            name=name,
+            place="uk",
+            datapath=datapath,
+            batch=64,
+            ring=1024,
+            machine=machine,
+            wire="vhost-user",
+        )
+        for name, datapath, machine in (
+            ("uk-netdev", "netdev", "microvm"),
+            ("uk-netdev-q35", "netdev", "q35"),
+            ("uk-lwip", "lwip", "microvm"),
+        )
+    ),
+    # The most that such an image can do here: its datapath, and only headers are turned.
+    Rung(
+        name="limit-uk",
+        place="reference",
+        datapath=None,
+        batch=64,
+        ring=1024,
+        machine="microvm",
+        wire="vhost-user",
+        services=("echo",),
     ),
     # The same server behind a switch, as guests are: a third poller, so not in quick.toml.
     Rung(

@@ -78,7 +78,8 @@ class CoreTime(Frozen):
 
 
 class Resources(Frozen):
-    """What a row costs beside its core. Of the place ukp the image's; the tender's stand apart."""
+    """What a row costs beside its core. Of the place ukp the image's; the tender's stand apart. Of
+    a virtual machine the guest's; those of QEMU, its monitor (VMM), stand apart."""
 
     image_bytes: int | None = None  # program with its shared libraries
     rss_bytes: int | None = None  # whole process, after the measured time
@@ -88,6 +89,29 @@ class Resources(Frozen):
     store_rss_bytes: int | None = None  # of the memory that the store may use, what is resident
     tender_image_bytes: int | None = None
     tender_rss_bytes: int | None = None
+    vmm_image_bytes: int | None = None
+    vmm_rss_bytes: int | None = None  # without the guest's memory
+    vmm_start_ms: float | None = None  # exec to the image's first line; part of start_ms
+
+
+class Accelerator(Frozen):
+    """What a virtual machine's instructions are run by, chosen by a calibrated run."""
+
+    name: Literal["kvm", "tcg"]
+    cpu: str  # QEMU's CPU model
+    loops_per_s: dict[str, float] = {}  # turns of a simple loop, under each that could be tried
+    missing: dict[str, str] = {}  # those that could not, and why
+    forced: bool = False  # the spec names it
+
+
+class Guest(Frozen):
+    """What a Linux guest tells of itself when it has booted."""
+
+    kernel: str  # uname -r
+    vcpus: int
+    clock: str  # its clock source
+    uptime_ms: int  # from the kernel's start to its first process
+    mitigations: dict[str, str] = {}  # /sys/devices/system/cpu/vulnerabilities
 
 
 class Sample(Frozen):
@@ -113,6 +137,8 @@ class Sample(Frozen):
     point: Point = Point()
     tsc_hz: int | None = None
     resources: Resources = Resources()
+    accelerator: Accelerator | None = None  # of a virtual machine
+    guest: Guest | None = None  # of Linux in one
 
 
 def append(path: Path, sample: Sample) -> None:

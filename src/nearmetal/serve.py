@@ -2,7 +2,7 @@
 
 A frame datapath has no kernel's stack below it. It gets a NIC (--nic), or a veth pair that is made
 for it: then everybody on this machine can ask it, at an address of its own, which is printed. The
-same holds of a unikernel as a process, which gets a tap device (tap.py).
+same holds of a unikernel, as a process or in a virtual machine, which gets a tap device (tap.py).
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from typing import Any
 from nearmetal import build, nic, tap
 from nearmetal.datapaths.options import memory_bytes
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
-from nearmetal.lab import hugepages
+from nearmetal.lab import accelerator, cpus, hugepages, qemu
+from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
-from nearmetal.places import ukp
+from nearmetal.lab.qemu import Machine, VhostUser
+from nearmetal.lab.vm import Vm
+from nearmetal.places import uk, ukp
 from nearmetal.rungs import Rung, find
 
 _START_S = 10.0
@@ -55,6 +58,15 @@ class _Start:
     argv: list[str]
     where: Where
     relay: Child | None = None  # without it nobody is answered
+    machine: Machine | None = None  # started instead, in the folder of its console
+    folder: Path | None = None
+
+    def dut(self) -> Dut:
+        """Start it."""
+        if self.machine is None:
+            return Child(self.argv, self.where)
+        assert self.folder is not None
+        return Vm(self.machine, self.where, self.folder / "console")
 
 
 @dataclass(eq=False)
@@ -90,10 +102,11 @@ def serve(name: str, options: Options) -> int:
         _serve_metrics(options.metrics, counters)
     with ExitStack() as stack:
         start = _start(rung, options, stack)
-        child = stack.enter_context(Child(start.argv, start.where))
+        child = stack.enter_context(start.dut())
         try:
             ready = child.expect("ready", _START_S)
-            print(f"nearmetal: {name} on {ready['listen']}, pid {ready['pid']}", file=sys.stderr)
+            pid = child.pid if start.machine else ready["pid"]
+            print(f"nearmetal: {name} on {ready['listen']}, pid {pid}", file=sys.stderr)
             _follow(child, start.relay, counters)
         except KeyboardInterrupt:
             print(json.dumps(_final(name, child.stop())))
@@ -105,11 +118,12 @@ def _check(rung: Rung, options: Options) -> None:
         raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
     if options.nic is None or rung.datapath in _FRAME_DATAPATHS:
         return
-    has = "has a tap device of its own" if rung.place == "ukp" else "uses the kernel's sockets"
+    tapped = rung.place in ("uk", "ukp")
+    has = "has a tap device of its own" if tapped else "uses the kernel's sockets"
     raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
 
 
-def _follow(child: Child, relay: Child | None, counters: Counters) -> None:
+def _follow(child: Dut, relay: Child | None, counters: Counters) -> None:
     """Listen to it until it ends, which is raised; what else it says is for bench."""
     while True:
         with suppress(SilentError):
@@ -124,6 +138,8 @@ def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     """The command line; what it needs on the machine is made, and is the stack's to take down."""
     if rung.place == "ukp":
         return _on_tap(rung, options, stack)
+    if rung.place == "uk":
+        return _in_machine(rung, options, stack)
     program = _program(rung)
     if rung.datapath not in _FRAME_DATAPATHS:
         options = replace(options, listen=options.listen or _LISTEN)
@@ -144,6 +160,22 @@ def _on_tap(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     argv += ["--hugepages"] if free_bytes >= wanted else []
     own = ukp.arguments(rung, Path(image.path), joined.socket, joined.mac)
     return _Start([*argv, *own], Where(), joined.relay)
+
+
+def _in_machine(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+    """A virtual machine, and a relay between its NIC and a tap device."""
+    names = [build.program_of(rung, "kv"), build.PROBE, "nm-relay", qemu.PROGRAM]
+    image, probe, relay, _ = _programs(rung, names)
+    store_bytes = memory_bytes(options.memory)
+    chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
+    journal = open_journal()
+    joined = stack.enter_context(tap.joined(journal, relay.argv(), connect=True))
+    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
+    assert rung.ring is not None
+    nic = VhostUser(joined.socket, joined.mac, rung.ring)
+    words = _arguments(rung, options)
+    machine = uk.machine(rung, Path(image.path), words, store_bytes, nic, chosen)
+    return _Start([], Where(), joined.relay, machine, joined.socket.parent)
 
 
 def _on_port(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:

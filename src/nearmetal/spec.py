@@ -2,9 +2,11 @@
 
 A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
 { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
-of one axis (sweep.py). [machine] is what the run sets and puts back (tune/wanted.py). What is left
-out has the defaults below. The resolved form, with nothing left out, is `Spec`: it is what the
-later stages see and what is written to the run's folder.
+of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
+(brought.py); [guest] names the kernel of Linux guests; [machine] is what the run sets and puts back
+(tune/wanted.py), and what accelerates virtual machines. What is left out has the defaults below.
+The resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is
+written to the run's folder.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from nearmetal.errors import BadInputError
+from nearmetal import brought
+from nearmetal.brought import ImageFile
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.guest import kernel
 from nearmetal.rungs import RUNGS, Rung, Service, find
 from nearmetal.samples import Frozen, Point
 from nearmetal.sweep import Sweep, SweepFile
@@ -74,6 +80,18 @@ class Workload(Frozen):
         return self
 
 
+class Machine(Wanted):
+    """What is asked of the machine: settings, and what runs virtual machines."""
+
+    accelerator: Literal["kvm", "tcg"] | None = None  # None: the faster one (lab/accelerator.py)
+
+
+class GuestFile(Frozen):
+    """What Linux guests are to be."""
+
+    kernel: str | None = None  # a bzImage; None: the distribution's (guest/kernel.py)
+
+
 class SpecRung(Frozen):
     """One rung of a spec: which services, how many rounds."""
 
@@ -94,7 +112,7 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     sweep: Sweep | None = None
-    machine: Wanted | None = None  # set for the run, and put back
+    machine: Machine = Machine()  # set for the run, and put back
     rungs: tuple[SpecRung, ...]
 
 
@@ -118,7 +136,9 @@ class _File(Frozen):
     memory_bytes: int | None = Field(None, ge=1 << 20)
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
-    machine: Wanted | None = None
+    machine: Machine = Machine()
+    guest: GuestFile = GuestFile()
+    image: tuple[ImageFile, ...] = ()
     rungs: tuple[_Row | str, ...] = Field(min_length=1)
 
 
@@ -130,12 +150,16 @@ def load(path: Path, only: str | None = None) -> Spec:
     except ValidationError as error:
         raise BadInputError(f"{path}: {_first(error)}") from None
     try:
-        rows = _rows(file)
+        images = brought.rungs(file.image, path.parent) | _guests(file.guest, path.parent)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
+    try:
+        rows = _rows(file, images)
     except BadInputError as error:
         raise BadInputError(f"{path}: rungs: {error}") from None
     if only is not None:
-        rows = _select(only, rows, file.rounds)
-    fields = {name: getattr(file, name) for name in _File.model_fields if name != "rungs"}
+        rows = _select(only, rows, file.rounds, images)
+    fields = {name: getattr(file, name) for name in Spec.model_fields if name != "rungs"}
     fields |= {"sweep": file.sweep.resolved() if file.sweep else None}
     spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
     for point in points(spec):
@@ -198,13 +222,26 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadInputError(f"{path}: not TOML: {error}") from None
 
 
-def _rows(file: _File) -> tuple[SpecRung, ...]:
+def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
+    """The guest rungs with the kernel that the file names, by name; none where it names none."""
+    if file.kernel is None:
+        return {}
+    path = (folder / file.kernel).resolve()
+    try:
+        kernel.of(str(path))
+    except NearmetalError as error:
+        raise BadInputError(f"guest.kernel: {error}") from None
+    guests = (rung for rung in RUNGS if rung.place == "guest")
+    return {rung.name: rung.model_copy(update={"kernel": str(path)}) for rung in guests}
+
+
+def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
     rows: list[SpecRung] = []
     for entry in file.rungs:
         if isinstance(entry, str):
-            rows.append(_resolve(entry, file.rounds))
+            rows.append(_resolve(entry, file.rounds, images))
             continue
-        row = _resolve(entry.rung, entry.rounds or file.rounds)
+        row = _resolve(entry.rung, entry.rounds or file.rounds, images)
         for service in entry.services or ():
             _check_service(row.rung, service)
         rows.append(row.model_copy(update={"services": entry.services or row.services}))
@@ -215,10 +252,10 @@ def _rows(file: _File) -> tuple[SpecRung, ...]:
     return tuple(rows)
 
 
-def _resolve(text: str, rounds: int) -> SpecRung:
+def _resolve(text: str, rounds: int, images: Mapping[str, Rung]) -> SpecRung:
     """`rung` or `rung:service`."""
     name, colon, service = text.strip().partition(":")
-    rung = find(name)
+    rung = images.get(name) or find(name)
     if not colon:
         return SpecRung(rung=rung, services=rung.services, rounds=rounds)
     _check_service(rung, service)
@@ -232,12 +269,14 @@ def _check_service(rung: Rung, service: str) -> None:
         )
 
 
-def _select(only: str, rows: tuple[SpecRung, ...], rounds: int) -> tuple[SpecRung, ...]:
+def _select(
+    only: str, rows: tuple[SpecRung, ...], rounds: int, images: Mapping[str, Rung]
+) -> tuple[SpecRung, ...]:
     """--rungs: a rung of the spec keeps its services and rounds; another gets the defaults."""
     chosen: dict[str, SpecRung] = {}
     try:
         for text in filter(None, (part.strip() for part in only.split(","))):
-            row = _resolve(text, rounds)
+            row = _resolve(text, rounds, images)
             known = next((old for old in rows if old.rung.name == row.rung.name), None)
             if known is not None:
                 services = row.services if ":" in text else known.services
@@ -264,7 +303,8 @@ def _first(error: ValidationError) -> str:
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_nearest(parts)}"
     if kind == "missing":
-        return f'{key}: missing; name the rows, as rungs = ["host-sock"]'
+        rows = '; name the rows, as rungs = ["host-sock"]' if key == "rungs" else ""
+        return f"{key}: missing{rows}"
     if kind == "value_error":
         return f"{key}: {context['error']}"
     words = problem["msg"].removeprefix("Input ").replace("should", "must")
@@ -279,10 +319,13 @@ def _nearest(parts: list[Any]) -> str:
         "workload": Workload,
         "sweep": SweepFile,
         "window": Window,
-        "machine": Wanted,
+        "machine": Machine,
         "offloads": Offloads,
+        "guest": GuestFile,
+        "image": ImageFile,
     }
-    owner = tables.get(str(parts[-2]), _Row) if len(parts) > 1 else _File
+    inside = [tables[str(part)] for part in parts[:-1] if str(part) in tables]
+    owner = inside[-1] if inside else _Row if len(parts) > 1 else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"

@@ -145,6 +145,7 @@ def _identity(
     rung, service = wanted.planned.rung, wanted.service
     spec = at(setting.spec, wanted.point)
     standing = setting.wires.get(rung.wire, Standing(rung.wire))
+    accelerator = next((trial.accelerator for trial in trials if trial.accelerator), None)
     return Row(
         rung=rung.name,
         place=rung.place,
@@ -156,7 +157,9 @@ def _identity(
         window=spec.window.of(rung.wire),
         wire=standing.wire,
         topology="pvp" if rung.wire == "pvp" else "p2p",
-        accelerator=None,
+        accelerator=accelerator.name if accelerator else None,
+        accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
+        guest=next((trial.guest for trial in trials if trial.guest), None),
         cores=standing.cores,
         generator=rung.generator,
         status=status,
@@ -172,7 +175,7 @@ def _identity(
 
 def _knobs(rung: Rung) -> dict[str, int | bool | str]:
     """What is set beyond place and datapath."""
-    plain = {"name", "place", "datapath", "wire", "services"}
+    plain = {"name", "place", "datapath", "wire", "services", "image"}
     return {name: value for name, value in rung.model_dump(exclude=plain).items() if value}
 
 

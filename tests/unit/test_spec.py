@@ -172,3 +172,13 @@ def test_rungs_are_unique_and_found() -> None:
     names = [rung.name for rung in RUNGS]
     assert len(set(names)) == len(names)
     assert all(find(name).name == name for name in names)
+
+
+def test_a_kernel_for_guests(tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    path.write_text('rungs = ["guest-sock", "host-sock"]\n[guest]\nkernel = "linux"\n')
+    with pytest.raises(BadInputError, match=r"guest\.kernel: .*linux: no such kernel"):
+        spec.load(path)
+    (tmp_path / "linux").write_bytes(b"\x7fELF" + bytes(2000))
+    with pytest.raises(BadInputError, match=r"guest\.kernel: .*bzImage"):
+        spec.load(path)

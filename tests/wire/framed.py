@@ -1,5 +1,5 @@
 """Rungs that know frames only, as targets: a server on a vhost-user socket, as DPDK program on
-virtio-user or as the tender's image, nm-relay, and a host of frames.
+virtio-user, as the tender's image or in a virtual machine, nm-relay, and a host of frames.
 
 No kernel is in between, so sources cannot be loopback addresses: 127.x.y.z asks as 10.x.y.z, and
 the server's admission lists are moved alike.
@@ -14,18 +14,22 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import pytest
 
 from nearmetal import build, nic
 from nearmetal.corpus import Guard
-from nearmetal.lab import hugepages
+from nearmetal.guest import kernel
+from nearmetal.lab import accelerator, hugepages
+from nearmetal.lab.process import Where
+from nearmetal.lab.qemu import Machine, VhostUser
 from nearmetal.lab.relay import Host
-from nearmetal.places import ukp
+from nearmetal.lab.vm import Vm
+from nearmetal.places import guest, uk, ukp
 from nearmetal.rungs import Rung
 
 SERVER, PORT = "10.0.0.100", 11211
@@ -35,6 +39,71 @@ ENTRIES = 1024  # of each ring: no reply may find it full while a generator is h
 MEMORY_BYTES = 64 << 20
 
 Programs = Callable[[str], Path]
+Event = Mapping[str, Any]
+
+
+class Dut(Protocol):
+    """A server that is up, whatever it runs in."""
+
+    ready: Event
+
+    def counters(self) -> Event: ...
+
+    def final(self) -> Event:
+        """Stop it; its last line."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ProcessDut:
+    """A process: asked by a signal, ended by another."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = _started(command)
+        try:
+            self.ready = _expect(self.process, "ready")
+        except BaseException:
+            self.close()
+            raise
+
+    def counters(self) -> Event:
+        self.process.send_signal(signal.SIGUSR1)
+        return _expect(self.process, "counters")
+
+    def final(self) -> Event:
+        self.process.terminate()
+        rest, _ = self.process.communicate(timeout=END_S)
+        assert self.process.returncode == 0
+        line: dict[str, Any] = json.loads(rest.splitlines()[-1])
+        return line
+
+    def close(self) -> None:
+        _kill(self.process)
+
+
+class MachineDut:
+    """A virtual machine: asked and ended by bytes on its serial line."""
+
+    def __init__(self, machine: Machine, log: Path) -> None:
+        self.vm = Vm(machine, Where(), log)
+        try:
+            self.ready = self.vm.expect("ready", END_S)
+        except BaseException:
+            self.close()
+            raise
+
+    def counters(self) -> Event:
+        self.vm.ask_counters()
+        return self.vm.expect("counters", END_S)
+
+    def final(self) -> Event:
+        events = self.vm.stop()
+        assert events and events[-1]["event"] == "final", events
+        return events[-1]
+
+    def close(self) -> None:
+        self.vm.stop()
 
 
 class Framed:
@@ -44,17 +113,16 @@ class Framed:
         # A short path: an AF_UNIX address has 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
-        relay = str(programs("nm-relay"))
-        command = server(rung, service, programs, self.vhost, _rights(guard))
-        self.relay = _started([relay, "--socket", str(self.vhost), "--unix", str(unix)])
+        relay = [str(programs("nm-relay")), "--socket", str(self.vhost), "--unix", str(unix)]
+        self.relay = _started([*relay, *(["--connect"] if rung.machine else [])])
         try:
             _expect(self.relay, "ready")
-            self.process = _started(command)
+            self.dut = open_dut(rung, service, programs, self.vhost, _rights(guard))
+            self.ready = self.dut.ready
         except BaseException:
             _kill(self.relay)
             raise
         try:
-            self.ready = _expect(self.process, "ready")
             _expect(self.relay, "up")
             self.host = Host(unix, SERVER, PORT)
             self.host.server_mac()
@@ -73,32 +141,54 @@ class Framed:
 
     def counted(self) -> Counter[str]:
         """Frames by what became of them, until now."""
-        self.process.send_signal(signal.SIGUSR1)
-        return Counter(_expect(self.process, "counters")["drops"])
+        return Counter(self.dut.counters()["drops"])
 
-    def final(self) -> dict[str, Any]:
-        """Stop it by SIGTERM; its last line."""
-        self.process.terminate()
-        rest, _ = self.process.communicate(timeout=END_S)
-        assert self.process.returncode == 0
-        line: dict[str, Any] = json.loads(rest.splitlines()[-1])
-        return line
+    def final(self) -> Event:
+        """Stop it; its last line."""
+        return self.dut.final()
 
     def drops(self) -> Counter[str]:
-        """Stop it; frames by what became of them, sentinels and ARP left out. None is missing."""
-        final = self.final()
+        """Stop it; what came by what became of it, sentinels and ARP left out. None is missing."""
+        final, came = self.final(), self.host.sent.copy()
+        if self.ready["datapath"] in ("sock", "mmsg"):
+            del came["arp"]  # its kernel has taken it
         drops = Counter({name: int(count) for name, count in final["drops"].items()})
-        assert final["received"] == drops.total() == self.host.sent.total()
+        assert final["received"] == drops.total() == came.total()
         drops["answered"] -= self.host.sentinel_count
-        drops["arp"] -= self.host.sent["arp"]
+        drops["arp"] -= came["arp"]
         return drops
 
     def close(self) -> None:
         if hasattr(self, "host"):
             self.host.close()
-        for process in (self.process, self.relay):
-            _kill(process)
+        self.dut.close()
+        _kill(self.relay)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def open_dut(
+    rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
+) -> Dut:
+    """A rung's server on that socket, ready."""
+    if rung.machine is None:
+        return ProcessDut(server(rung, service, programs, vhost, options))
+    image = programs(build.program_of(rung, service))
+    return MachineDut(machine(rung, image, programs, vhost, options), vhost.with_name("console"))
+
+
+def machine(
+    rung: Rung, image: Path, programs: Programs, vhost: Path, options: Sequence[str]
+) -> Machine:
+    """The virtual machine of an image on that socket."""
+    words = ["--listen", f"{SERVER}:{PORT}", *rung.options(), *options]
+    words += [] if "--memory" in options else ["--memory", str(MEMORY_BYTES)]
+    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+    nic = VhostUser(vhost, SERVER_MAC, ENTRIES)
+    if rung.place == "guest":
+        inside = guest.Inside(kernel.provide(), programs(build.INIT), image)
+        told = guest.said(rung, inside, words, f"{SERVER}/8", MEMORY_BYTES)
+        return guest.machine(inside, told, nic, chosen)
+    return uk.machine(rung, image, words, MEMORY_BYTES, nic, chosen)
 
 
 def server(
@@ -116,7 +206,8 @@ def server(
 def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
     """What needs something that is not on this machine is not in the build."""
     name = build.program_of(rung, service)
-    reason = build.why_not(name)
+    beside = build.programs_beside(rung) if rung.machine else []
+    reason = next(filter(None, map(build.why_not, [name, *beside])), None)
     if reason is None and rung.datapath == "lwip":
         with suppress(AssertionError):
             programs(name)

@@ -28,8 +28,10 @@ from nearmetal.corpus.case import ALL_RIGHTS
 from nearmetal.frames import UDP_BYTES_MAX
 from nearmetal.model import Model
 
-FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip")
-OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *FRAMED)
+VIRTUAL = ("uk-netdev", "uk-netdev-q35", "uk-lwip")
+FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip", *VIRTUAL, "guest-dpdk")
+ON_FRAMES = (*FRAMED, "guest-sock", "guest-mmsg")  # the last two leave frames to their kernel
+OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 20.0
@@ -74,7 +76,7 @@ def open_target(
     if rung == "host-py":
         python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
         return Program(python, guard, host)
-    if rung in FRAMED:
+    if rung in ON_FRAMES:
         return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
     path = tools.programs(build.program_of(row, service))
@@ -90,7 +92,7 @@ def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
 
 def fits(rung: str, request_bytes: int) -> bool:
     """Whether a request can reach the rung at all."""
-    return rung not in FRAMED or request_bytes <= UDP_BYTES_MAX
+    return rung not in ON_FRAMES or request_bytes <= UDP_BYTES_MAX
 
 
 class ModelTarget:

@@ -152,6 +152,7 @@ def target(
     third_party: Callable[[str], list[str]],
 ) -> Iterator[Framed]:
     framed = open_framed(request.param, Tools(programs, third_party), OPEN, "kv")
+    assert isinstance(framed, Framed)
     yield framed
     framed.close()
 

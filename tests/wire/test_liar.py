@@ -20,14 +20,27 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framed import PORT, SERVER, SERVER_MAC, eal, started, virtio_user, wait_for
+from framed import (
+    PORT,
+    SERVER,
+    SERVER_MAC,
+    eal,
+    machine,
+    skip_where_missing,
+    started,
+    virtio_user,
+    wait_for,
+)
 
 from nearmetal import rungs
 from nearmetal.build import TENDER, build, why_not
+from nearmetal.lab.process import Where
+from nearmetal.lab.vm import Vm
 from nearmetal.places import ukp
 
 TIMEOUT_MS = 400
@@ -47,8 +60,8 @@ def on_sockets(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
     log = folder / "lies.jsonl"
     command = [program("nm-mmsg-liar"), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
     with liar([*command, "--segment"], log, seed) as server:
-        generator = [program("nm-load"), "--target", ready(server)["listen"]]
-        with started([*generator, *options(seed)]) as load:
+        asking = [program("nm-load"), "--target", ready(server)["listen"]]
+        with started([*asking, *options(seed)]) as load:
             result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
     return result, logged(log)
 
@@ -62,6 +75,40 @@ def on_virtio_user(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
     with on_vhost_user(folder, seed) as load, liar(command, log, seed) as server:
         result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
     return result, logged(log)
+
+
+def in_a_machine(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    """nm-uk-<datapath>-liar, in its virtual machine: its memory is a piece of QEMU's."""
+    if os.geteuid() != 0:
+        pytest.skip("the memory of a virtual machine is root's to read")
+    rung = rungs.find(name)
+    skip_where_missing(rung, "kv", lambda name: Path(program(name)))
+    image = f"nm-uk-{rung.datapath}-liar"
+    path = Path(program(image))
+    made = machine(rung, path, lambda name: Path(program(name)), folder / "vhost", SERVES[2:])
+    made = replace(made, memory_bytes=2 * made.memory_bytes)  # what it holds back takes room
+    connecting = [*generator(folder, seed), "--connect"]
+    with started(connecting) as load, Vm(made, Where(), folder / "console") as vm:
+        vm.expect("ready", SERVER_S)
+        memory = Memory(path, vm.pid, memfd_base(vm.pid))
+        result = measure(lambda: memory.lie(seed), load)
+        lies = memory.lies()
+    return result, lies
+
+
+def memfd_base(pid: int) -> int:
+    """Where a virtual machine's memory begins in QEMU's."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in maps if "/memfd:memory-backend-memfd" in line)
+    return int(line.partition("-")[0], 16)
+
+
+def on_uk_netdev(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    return in_a_machine("uk-netdev", folder, seed)
+
+
+def on_uk_lwip(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+    return in_a_machine("uk-lwip", folder, seed)
 
 
 def on_netdev(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
@@ -101,6 +148,8 @@ def in_an_image(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Lie
         pytest.param(on_virtio_user, id="host-dpdk", marks=pytest.mark.rung("host-dpdk")),
         pytest.param(on_netdev, id="ukp-netdev", marks=pytest.mark.rung("ukp-netdev")),
         pytest.param(on_lwip, id="ukp-lwip", marks=pytest.mark.rung("ukp-lwip")),
+        pytest.param(on_uk_netdev, id="uk-netdev", marks=pytest.mark.rung("uk-netdev")),
+        pytest.param(on_uk_lwip, id="uk-lwip", marks=pytest.mark.rung("uk-lwip")),
     ],
 )
 def test_the_generator_finds_exactly_the_lies(measured: Measure, seed: int, tmp_path: Path) -> None:
@@ -123,9 +172,9 @@ def test_the_generator_finds_exactly_the_lies(measured: Measure, seed: int, tmp_
 class Memory:
     """What a liar in an image is told, and what it tells, by the names of its symbols."""
 
-    def __init__(self, image: Path, pid: int) -> None:
+    def __init__(self, image: Path, pid: int, base: int = 0) -> None:
         said = subprocess.run(["nm", image], capture_output=True, text=True, check=True).stdout
-        self._at = {name: int(at, 16) for at, _, name in map(str.split, said.splitlines())}
+        self._at = {name: base + int(at, 16) for at, _, name in map(str.split, said.splitlines())}
         self._file = Path(f"/proc/{pid}/mem")
 
     def lie(self, seed: int) -> None:
@@ -153,12 +202,17 @@ def logged(log: Path) -> Lies:
     return Counter(json.loads(line)["lie"] for line in log.read_text().splitlines())
 
 
+def generator(folder: Path, seed: int) -> list[str]:
+    """The command line of one on vhost-user."""
+    words = [program("nm-load-vhost"), "--socket", str(folder / "vhost")]
+    words += ["--source", "10.0.0.1", "--target", f"{SERVER}:{PORT}"]
+    return [*words, *options(seed)]
+
+
 @contextmanager
 def on_vhost_user(folder: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
     """A generator, once its socket is there."""
-    generator = [program("nm-load-vhost"), "--socket", str(folder / "vhost")]
-    generator += ["--source", "10.0.0.1", "--target", f"{SERVER}:{PORT}"]
-    with started([*generator, *options(seed)]) as load:
+    with started(generator(folder, seed)) as load:
         wait_for(folder / "vhost", load)
         yield load
 

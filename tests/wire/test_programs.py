@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from targets import FRAMED, OPEN, OURS, Program, Sockets, Tools, fits, open_framed, open_target
+from targets import ON_FRAMES, OPEN, OURS, Program, Sockets, Tools, fits, open_framed, open_target
 
 from nearmetal.client import Client
 from nearmetal.corpus import CASES, GUARDED, Guard, check_case, quick, quick_corpus
@@ -108,7 +108,7 @@ def test_echo(rung: str, tools: Tools) -> None:
         assert quick_corpus("echo", "127.0.0.1", target.port) is None
 
 
-@_each(FRAMED)
+@_each(ON_FRAMES)
 def test_echo_of_frames(rung: str, tools: Tools) -> None:
     with closing(open_framed(rung, tools, OPEN, "echo")) as target:
         assert quick("echo", target.host) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from nearmetal.lab import owner
 
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ ")
 _RESIDENT = ("Rss", "Shared_Hugetlb", "Private_Hugetlb")
+_PAGE_BYTES, _PRESENT_BIT = 4096, 63
 _PAGES_BYTES = (4 << 10, 2 << 20)  # a mapping is of whole pages, small or huge
 
 
@@ -38,6 +40,27 @@ def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int
         if sizes["Size"] in whole
     ]
     return found[0] if len(found) == 1 else None
+
+
+def memfd_resident_bytes(
+    pid: int, size_bytes: int, start: int, length: int, proc: Path = owner.PROC
+) -> int | None:
+    """Of `length` bytes from `start` on in its one mapping of a memfd of so many bytes, what is
+    resident: proc(5), pagemap. None where there is no such mapping, or several."""
+    try:
+        maps = (proc / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
+        spans = (line.split("-", 1) for line in maps.splitlines() if "/memfd:" in line)
+        ends = ((int(low, 16), int(rest.split(" ", 1)[0], 16)) for low, rest in spans)
+        bases = [low for low, high in ends if high - low == size_bytes]
+        if len(bases) != 1 or start + length > size_bytes:
+            return None
+        first, last = start // _PAGE_BYTES, -(-(start + length) // _PAGE_BYTES)
+        with (proc / str(pid) / "pagemap").open("rb") as pagemap:
+            pagemap.seek((bases[0] // _PAGE_BYTES + first) * 8)
+            entries = array.array("Q", pagemap.read((last - first) * 8))
+    except OSError:  # ended, or not ours to look at
+        return None
+    return sum(entry >> _PRESENT_BIT for entry in entries) * _PAGE_BYTES
 
 
 def _mappings(smaps: str) -> Iterator[dict[str, int]]:

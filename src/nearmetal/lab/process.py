@@ -69,14 +69,27 @@ _PIPE_BYTES = 1 << 20  # a reader may look away for some seconds of lines
 
 
 class Child:
-    """A running program that prints JSON lines; one that `talks` is told what to do in words."""
+    """A running program that prints JSON lines; one that `talks` is told what to do in words.
 
-    def __init__(self, argv: Sequence[str | Path], where: Where, *, talks: bool = False) -> None:
+    pass_fds: descriptors that it gets beside the usual three, under their own numbers. harmless: a
+    line on stderr with one of these in it is no reason for anything.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        where: Where,
+        *,
+        talks: bool = False,
+        pass_fds: Sequence[int] = (),
+        harmless: Sequence[str] = (),
+    ) -> None:
         # The death signal follows the thread that forked, not the process.
         assert threading.current_thread() is threading.main_thread()
         words = [str(word) for word in argv]
         self.name = next(Path(word).name for word in words if word != "env" and "=" not in word)
         self._talks = talks
+        self._harmless = tuple(harmless)
         self.command = chain(argv, where)
         self.started_ns = time.monotonic_ns()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
@@ -89,6 +102,7 @@ class Child:
                 pipesize=_PIPE_BYTES,
                 stderr=self._stderr,
                 env=environment(),
+                pass_fds=pass_fds,
                 start_new_session=True,  # Ctrl-C is for us: we stop children in order
             )
         except OSError as error:
@@ -103,6 +117,10 @@ class Child:
 
     def event(self, timeout_s: float) -> Event:
         """The next JSON line; ChildError when it ends or the time is over."""
+        return parse(self.name, self.line(timeout_s))
+
+    def line(self, timeout_s: float) -> bytes:
+        """The same for a program that prints other things too."""
         deadline = time.monotonic() + timeout_s
         while (line := self._line()) is None:
             left = deadline - time.monotonic()
@@ -111,7 +129,7 @@ class Child:
             if not self._read(left):
                 select.select([self._ended], [], [], left)
                 raise ChildError(self.failed() or self._reason("closed its output"))
-        return _parse(self.name, line)
+        return line
 
     def expect(self, name: str, timeout_s: float) -> Event:
         """The next line must be this event."""
@@ -123,21 +141,29 @@ class Child:
     def running(self) -> bool:
         return not select.select([self._ended], [], [], 0)[0]
 
+    def ask_counters(self) -> None:
+        """A DUT of ours is to print a `counters` line."""
+        os.kill(self.pid, signal.SIGUSR1)
+
     def stop(self, grace_s: float = 3.0) -> list[Event]:
         """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
-        lines = self._stop(self._popen.terminate, grace_s)
-        return [] if self._talks else [_parse(self.name, line) for line in lines]
+        lines = self.finish(self._popen.terminate, grace_s)
+        return [] if self._talks else [parse(self.name, line) for line in lines]
 
     def say(self, words: str) -> None:
         """One line to a program that talks; one that has ended does not hear it."""
+        self.tell(words.encode() + b"\n")
+
+    def tell(self, data: bytes) -> None:
+        """The same of bytes."""
         assert self._popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._popen.stdin.write(words.encode() + b"\n")
+            self._popen.stdin.write(data)
             self._popen.stdin.flush()
 
     def leave(self, words: str, grace_s: float = 3.0) -> str:
         """As stop, but it is told to end in words. Returns the lines that were not read yet."""
-        return b"\n".join(self._stop(lambda: self.say(words), grace_s)).decode(errors="replace")
+        return b"\n".join(self.finish(lambda: self.say(words), grace_s)).decode(errors="replace")
 
     def failed(self) -> str | None:
         """Why it is not running any more, in words; None while it runs. Not after stop."""
@@ -156,7 +182,8 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _stop(self, ask: Callable[[], None], grace_s: float) -> list[bytes]:
+    def finish(self, ask: Callable[[], None], grace_s: float) -> list[bytes]:
+        """Ask it to end, wait, SIGKILL. Returns the lines that were not read yet."""
         stdin, stdout = self._popen.stdin, self._popen.stdout
         assert stdout is not None
         if stdout.closed:
@@ -164,7 +191,8 @@ class Child:
         try:
             if self.running():
                 ask()
-            return self._rest(grace_s)
+            self.wait(grace_s)
+            return self.take()
         finally:
             # Its own children too: the group is theirs alone.
             with contextlib.suppress(ProcessLookupError):
@@ -177,14 +205,27 @@ class Child:
                     stdin.close()
             self._stderr.close()
 
-    def _rest(self, grace_s: float) -> list[bytes]:
-        """Read until the program ends, or the grace is over."""
+    def wait(self, grace_s: float) -> bool:
+        """Read until the program ends, or the grace is over: whether it has ended."""
         deadline = time.monotonic() + grace_s
         waiting = [self._ended, self._stdout()]
         while self.running() and (left := deadline - time.monotonic()) > 0:
             select.select(waiting, [], [], left)
             if len(waiting) > 1 and not self._read(0):
                 waiting.pop()
+        return not self.running()
+
+    def stderr_tail(self) -> str:
+        """The last of what it said on stderr, in one line."""
+        # The file's position is the child's too, so it is left alone.
+        handle = self._stderr.fileno()
+        said = os.pread(handle, _TAIL_BYTES, max(0, os.fstat(handle).st_size - _TAIL_BYTES))
+        lines = said.decode(errors="replace").splitlines()
+        telling = (line for line in lines if not any(words in line for words in self._harmless))
+        return " ".join(" ".join(telling).split())
+
+    def take(self) -> list[bytes]:
+        """The lines that are there now."""
         while self._ready(0) and self._read(0):
             pass
         lines = []
@@ -217,13 +258,12 @@ class Child:
         return line
 
     def _reason(self, what: str) -> str:
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _TAIL_BYTES))
-        tail = " ".join(self._stderr.read().decode(errors="replace").split())
+        tail = self.stderr_tail()
         return f"{self.name} {what}" + (f": {tail}" if tail else "")
 
 
-def _parse(name: str, line: bytes) -> Event:
+def parse(name: str, line: bytes) -> Event:
+    """A line that must be a JSON object."""
     try:
         event = json.loads(line)
     except ValueError:

@@ -156,9 +156,15 @@ class Host:
         return reply
 
     def address(self, source: str) -> str:
-        """Ours, as far from `base` as `source` is from 127.0.0.1."""
+        """Ours, as far from `base` as `source` is from 127.0.0.1.
+
+        A new one asks for the server first, as every host does. A server that keeps neighbours then
+        knows it; else its first answer would wait for an ARP reply, and come behind later ones.
+        """
         ours = str(self._base + (int(IPv4Address(source)) - int(_LOOPBACK)))
-        self._mine.add(ours)
+        if ours not in self._mine:
+            self._mine.add(ours)
+            self._resolve(ours)
         return ours
 
     def ends(self, source: str) -> Ends:
@@ -177,7 +183,7 @@ class Host:
     def server_mac(self) -> bytes:
         """Asked by ARP, once."""
         if self._server_mac is None:
-            self._server_mac = self._resolve()
+            self._server_mac = self._resolve(str(self._base))
         return self._server_mac
 
     def receive(self, to: str) -> Datagram | Echo:
@@ -249,17 +255,20 @@ class Host:
             ends = Ends(self.mac, packet.sender_mac, asker.target, asker.source)
             self.send(frames.arp(ends, frames.ARP_REPLY), "arp")
 
-    def _resolve(self) -> bytes:
-        ends = Ends(self.mac, frames.BROADCAST, str(self._base), self.server)
+    def _resolve(self, source: str) -> bytes:
+        ends = Ends(self.mac, frames.BROADCAST, source, self.server)
         deadline = time.monotonic() + ANSWER_S
         while time.monotonic() < deadline:
             self.send(frames.arp(ends, frames.ARP_REQUEST), "arp")
             again = time.monotonic() + _ARP_AGAIN_S
             while (frame := self.link.receive(again - time.monotonic())) is not None:
                 packet = frames.parse(frame)
-                if isinstance(packet, Arp) and packet.operation == frames.ARP_REPLY:
+                if not isinstance(packet, Arp):
+                    continue
+                if packet.operation == frames.ARP_REPLY:
                     _check_arp_reply(packet, ends)
                     return packet.sender_mac
+                self._answer_arp(packet)
         raise HostError(f"nobody answers ARP for {self.server}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nearmetal.lab.qemu import Machine
 from nearmetal.rungs import Rung
 from nearmetal.topology import Topology
 
@@ -13,13 +14,17 @@ from nearmetal.topology import Topology
 class Command:
     """A command line, and how the program behind it lets itself be known."""
 
-    argv: tuple[str, ...]
+    argv: tuple[str, ...]  # none, where a machine is started
     says_ready: bool  # prints the ready and final lines of docs/programs.md
     asks_stats: bool = False  # evictions are asked for with `stats`
     store_budget_bytes: int | None = None  # where the ready line does not tell
     # How a poller tells its turns: counters lines on SIGUSR1, or testpmd's own words.
     turns: Literal["", "counters", "testpmd"] = ""
     answers_arp: bool = True
+    machine: Machine | None = None
+    # Where they are not the wire's: who answers, and who asks.
+    address: str | None = None
+    source: str | None = None
 
 
 def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> list[str]:
@@ -30,6 +35,8 @@ def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> lis
     argv += rung.options()
     if rung.hugepages and topology.hugepages_bytes:
         argv.append("--hugepages")
-    if topology.wire == "vhost-user":
-        argv.append("--poll")  # as testpmd does: while it is measured, it does not sleep
+    # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits for a
+    # socket is woken.
+    if topology.wire == "vhost-user" and rung.datapath not in ("sock", "mmsg"):
+        argv.append("--poll")
     return argv

@@ -6,7 +6,7 @@ both, only the cycles tell. Rows of different wires carry the difference of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nearmetal.report.words import name
 from nearmetal.rows import Row
@@ -15,12 +15,16 @@ from nearmetal.samples import Frozen
 TESTPMD = "testpmd echo"
 
 # What the steps are about: the ring without DPDK, a store against a bare echo, a stack against
-# the kernel's, a stack against none.
+# the kernel's, a stack against none, and the same in a virtual machine.
 PAIRS = (
     ("ukp-netdev echo", "host-dpdk echo"),
     ("ukp-netdev kv", "host-dpdk kv"),
     ("ukp-lwip kv", "host-sock kv"),
     ("ukp-lwip echo", "ukp-netdev echo"),
+    ("uk-netdev echo", "limit-uk echo"),
+    ("uk-netdev kv", "limit-uk echo"),
+    ("uk-netdev echo", "uk-lwip echo"),
+    ("uk-netdev kv", "uk-lwip kv"),
 )
 
 
@@ -33,6 +37,8 @@ class Comparison(Frozen):
     by_busy_cycles: float | None  # busy cycles per reply: less than 1 is cheaper
     floors: tuple[str, ...]  # of the two, those whose rate is a floor
     wires: tuple[str, ...]  # one, or the row's and the other's
+    paper: float | None = None  # the same ratio of the paper's figures, mostly of an echo
+    emulated: bool = False  # instructions are counted, not cycles
 
 
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
@@ -48,8 +54,9 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
     if base is not None:
         ours = (row for row in closed.values() if row.place != "reference")
         pairs += [(row, base) for row in ours if (row.wire, row.point) == (base.wire, base.point)]
+    papers = {row.rung: row.paper.replies_per_s for row in rows if row.paper}
     for row, over in pairs:
-        yield _compare(row, over)
+        yield _compare(row, over, papers)
 
 
 def sentence(found: Comparison) -> str:
@@ -59,9 +66,11 @@ def sentence(found: Comparison) -> str:
     cycles = ""
     if found.by_busy_cycles is not None:
         cycles = f", for {found.by_busy_cycles:.2f} times its busy cycles per reply"
+    paper = f"; the paper has {found.paper:.0f}" if found.paper is not None else ""
+    tcg = " (TCG counts instructions)" if found.emulated else ""
     both = " (both rates are floors: the cycles tell)" if len(found.floors) > 1 else ""
     wires = f", each on its own wire ({', '.join(found.wires)})" if len(found.wires) > 1 else ""
-    return f"{found.row} answers {times}{cycles}{wires}{both}."
+    return f"{found.row} answers {times}{cycles}{wires}{both}{tcg}{paper}."
 
 
 def _side(found: Comparison) -> str:
@@ -71,7 +80,7 @@ def _side(found: Comparison) -> str:
     return "at least " if found.floors[0] == found.row else "at most "
 
 
-def _compare(row: Row, over: Row) -> Comparison:
+def _compare(row: Row, over: Row, papers: Mapping[str, int]) -> Comparison:
     rate, base = row.replies_per_s.median, over.replies_per_s.median
     assert rate and base
     ours, theirs = row.busy_cycles_per_reply, over.busy_cycles_per_reply
@@ -82,4 +91,8 @@ def _compare(row: Row, over: Row) -> Comparison:
         by_busy_cycles=ours / theirs if ours is not None and theirs else None,
         floors=tuple(name(each) for each in (row, over) if each.generator_bound),
         wires=tuple(dict.fromkeys((row.wire, over.wire))),
+        paper=papers[row.rung] / papers[over.rung]
+        if papers.keys() >= {row.rung, over.rung}
+        else None,
+        emulated="tcg" in (row.accelerator, over.accelerator),
     )

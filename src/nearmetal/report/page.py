@@ -66,6 +66,7 @@ def _context(report: Report) -> dict[str, object]:
         "counted": [row for row in report.rows if row.sent is not None],
         "swept": sweep is not None,
         "tended": any(row.resources.tender_image_bytes for row in report.rows),
+        "virtual": any(row.resources.vmm_image_bytes for row in report.rows),
         "beside": {  # columns that no row has a figure for are left out
             "memcached": any(row.vs_memcached.by_rate for row in report.rows),
             "echo": any(row.vs_echo.by_rate for row in report.rows),

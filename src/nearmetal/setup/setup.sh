@@ -58,6 +58,8 @@ missing_packages() {
                 [ -e /usr/include/bpf/libbpf.h ] || echo libbpf-dev
                 command -v bpf-gcc >/dev/null || echo gcc-bpf
                 ;;
+            # Firmware comes along. No recommended package: neither a display nor disks are needed.
+            vm) command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86 ;;
             dpdk) command -v pkg-config >/dev/null || echo pkgconf ;; # finds the files
             test)
                 command -v clang >/dev/null || echo clang

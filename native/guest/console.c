@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "console.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities"
+#define KLOG_READ_ALL 3 /* syslog(2) */
+#define KLOG_BYTES 4096
+
+const char *console_open(void)
+{
+    struct termios termios;
+    int fd = open("/dev/ttyS0", O_RDWR | O_NOCTTY);
+
+    if (fd < 0)
+        return "there is no serial port ttyS0";
+    for (int i = 0; i < 3; i++)
+        dup2(fd, i);
+    if (fd > 2)
+        close(fd);
+    if (tcgetattr(STDIN_FILENO, &termios) == 0) {
+        cfmakeraw(&termios);
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &termios);
+    }
+    return NULL;
+}
+
+/* A JSON string. What is not printable ASCII becomes a space: kernel files and DUTs print no other.
+ */
+static void print_string(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar(*text >= ' ' && *text <= '~' ? *text : ' ');
+    }
+    putchar('"');
+}
+
+/* A file's first line; "" where it cannot be read. */
+static void read_line(const char *path, char *line, int bytes)
+{
+    FILE *file = fopen(path, "re");
+
+    line[0] = '\0';
+    if (file == NULL)
+        return;
+    if (fgets(line, bytes, file) == NULL)
+        line[0] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    fclose(file);
+}
+
+static void print_mitigations(void)
+{
+    struct dirent *entry;
+    const char *comma = "";
+    DIR *folder = opendir(VULNERABILITIES);
+
+    putchar('{');
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        char path[sizeof(VULNERABILITIES) + sizeof(entry->d_name)], line[256];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), VULNERABILITIES "/%s", entry->d_name);
+        read_line(path, line, sizeof(line));
+        printf("%s", comma);
+        print_string(entry->d_name);
+        putchar(':');
+        print_string(line);
+        comma = ",";
+    }
+    putchar('}');
+    if (folder != NULL)
+        closedir(folder);
+}
+
+void say_boot(void)
+{
+    struct utsname name;
+    struct timespec up;
+    char clock[64];
+
+    uname(&name);
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", clock,
+              sizeof(clock));
+    printf("{\"event\":\"boot\",\"kernel\":");
+    print_string(name.release);
+    printf(",\"vcpus\":%ld,\"clock\":", sysconf(_SC_NPROCESSORS_ONLN));
+    print_string(clock);
+    printf(",\"uptime_ms\":%ld,\"mitigations\":", (long)up.tv_sec * 1000 + up.tv_nsec / 1000000);
+    print_mitigations();
+    printf("}\n");
+    fflush(stdout);
+}
+
+/* Its last words; the first line may have lost its beginning. */
+static void print_kernel_log(void)
+{
+    static char log[KLOG_BYTES + 1];
+    int bytes = klogctl(KLOG_READ_ALL, log, KLOG_BYTES);
+
+    if (bytes > 0)
+        printf("%.*s%s", bytes, log, log[bytes - 1] == '\n' ? "" : "\n");
+}
+
+void say_failed(const char *error, bool with_kernel_log)
+{
+    if (with_kernel_log)
+        print_kernel_log();
+    printf("{\"event\":\"failed\",\"error\":");
+    print_string(error);
+    printf("}\n");
+    fflush(stdout);
+}

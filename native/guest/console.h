@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The serial console: lines of JSON and lines of words go out, single bytes come in. */
+#ifndef NEARMETAL_CONSOLE_H
+#define NEARMETAL_CONSOLE_H
+
+#include <stdbool.h>
+
+/* Make it standard input, output and error: no echo, no line editing, no byte changed. */
+const char *console_open(void);
+
+/* {"event":"boot", ...}: what was booted, on what. */
+void say_boot(void);
+
+/* {"event":"failed","error":...}, after the kernel's last words if they may tell why. */
+void say_failed(const char *error, bool with_kernel_log);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The lines of a DUT, on stdout (report.h). */
+#include <stdio.h>
+
+#include "report.h"
+
+void print_ready(const struct ready *ready)
+{
+    char line[REPORT_LINE_BYTES];
+
+    fwrite(line, 1, ready_line(line, ready), stdout);
+    fflush(stdout);
+}
+
+void print_report(const char *event, const struct report *report)
+{
+    char line[REPORT_LINE_BYTES];
+
+    fwrite(line, 1, report_line(line, event, report), stdout);
+    fflush(stdout);
+}

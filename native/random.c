@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The random bytes of a program of Linux (options.h). */
+#include <sys/random.h>
+
+#include "options.h"
+
+bool random_bytes(void *to, size_t nb_bytes)
+{
+    return getrandom(to, nb_bytes, 0) == (ssize_t)nb_bytes;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* clock, on a machine: opened by boot. */
+#ifndef NEARMETAL_UK_CLOCK_PC_H
+#define NEARMETAL_UK_CLOCK_PC_H
+
+/* Once, before anything else of clock.h. NULL, or one sentence. */
+const char *clock_open(void);
+
+/* What says how fast the counter is: "pvclock" or "pit". */
+const char *clock_source(void);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* clock, on a machine: the hypervisor's clock where it offers one, else the counter itself, its
+ * frequency by the interval timer and the time of day by the clock of the PC. */
+#include "clock.h"
+
+#include <stddef.h>
+
+#include "clock_pc.h"
+#include "pit.h"
+#include "pvclock.h"
+#include "rtc.h"
+#include "serve.h"
+#include "x86.h"
+
+#define NS_PER_S 1000000000ull
+#define SHIFT 32u
+#define FIRST_TICKS (PIT_HZ / 1000) /* the first estimate: of a millisecond */
+/* Longer between two looks, and the timer may have gone round unseen: no processor that we run on
+ * does so many cycles in less than a millisecond, nor takes 55 for them. */
+#define STALL_CYCLES 5000000u
+#define TIMES_LONGER 20u            /* each further one; see pit.h */
+#define LAST_S 300u                 /* and none after so many seconds */
+
+static struct {
+    bool is_pvclock;
+    uint64_t hz;              /* 0: not known yet */
+    uint64_t base_tsc, base_ns, mult;
+    struct pit_moment first;
+    uint64_t refine_tsc;      /* when the next estimate is due */
+} pc = {.refine_tsc = UINT64_MAX};
+
+const char *clock_open(void)
+{
+    pc.is_pvclock = pvclock_open();
+    if (pc.is_pvclock) {
+        pc.hz = pvclock_tsc_hz();
+        return NULL;
+    }
+    if (!pit_open(&pc.first))
+        return "the machine has neither a clock of KVM's nor an interval timer (PIT), so that "
+               "nobody knows how fast its counter is";
+    pc.base_tsc = pc.first.tsc;
+    pc.base_ns = rtc_unix_s() * NS_PER_S; /* of a machine without: 1970 */
+    return NULL;
+}
+
+const char *clock_source(void)
+{
+    return pc.is_pvclock ? "pvclock" : "pit";
+}
+
+static uint64_t ns_at(uint64_t tsc)
+{
+    return pc.base_ns + (uint64_t)(((unsigned __int128)(tsc - pc.base_tsc) * pc.mult) >> SHIFT);
+}
+
+/* From now on by another frequency. What has passed by the first one is counted by it whole. */
+static void set_hz(uint64_t tsc, uint64_t hz)
+{
+    uint64_t mult = (NS_PER_S << SHIFT) / hz;
+
+    if (pc.hz == 0)
+        pc.mult = mult;
+    pc.base_ns = ns_at(tsc);
+    pc.base_tsc = tsc;
+    pc.mult = mult;
+    pc.hz = hz;
+}
+
+/* What was done since clock_open was time enough, usually. */
+uint64_t clock_tsc_hz(void)
+{
+    for (uint64_t last_tsc = pc.first.tsc; pc.hz == 0;) {
+        struct pit_moment now = pit_now();
+        if (now.tsc - last_tsc > STALL_CYCLES)
+            pc.first = now;
+        last_tsc = now.tsc;
+        uint32_t ticks = (pc.first.count - now.count) & (PIT_ROUND - 1);
+        if (ticks < FIRST_TICKS)
+            continue;
+        set_hz(now.tsc, pit_first_hz(&pc.first, &now));
+        pc.refine_tsc = now.tsc + (now.tsc - pc.first.tsc) * (TIMES_LONGER - 1);
+    }
+    return pc.hz;
+}
+
+static void refine(void)
+{
+    struct pit_moment now = pit_now();
+    uint64_t interval = now.tsc - pc.first.tsc;
+
+    set_hz(now.tsc, pit_better_hz(&pc.first, &now, pc.hz));
+    pc.refine_tsc = interval < pc.hz * LAST_S ? pc.first.tsc + interval * TIMES_LONGER : UINT64_MAX;
+}
+
+uint64_t serve_now_ns(void)
+{
+    static uint64_t last_ns;
+    uint64_t tsc = x86_tsc();
+
+    if (__builtin_expect(tsc >= pc.refine_tsc, 0))
+        refine();
+    uint64_t ns = pc.is_pvclock ? pvclock_now_ns() : ns_at(tsc > pc.base_tsc ? tsc : pc.base_tsc);
+    last_ns = ns > last_ns ? ns : last_ns;
+    return last_ns;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A service that does what it may not as soon as it is opened; what, TRAP says (meson.build):
+ * TRAP_CODE writes to code, TRAP_DATA executes data, TRAP_STACK runs off the stack, TRAP_CONSTANT
+ * writes to a constant, TRAP_NULL uses a null pointer. Each image of it must stop with a line
+ * (tests/wire/test_traps.py).
+ */
+#include <stddef.h>
+
+#include "service.h"
+
+const char service_name[] = "trap";
+const uint32_t service_fetch_bytes = 0;
+
+static const uint32_t constant[1] = {1};
+static uint8_t data[16] = {0xc3}; /* ret */
+
+#if defined(TRAP_CODE)
+static void misbehave(void)
+{
+    *(volatile uint8_t *)(uintptr_t)service_handle_burst = 0xcc;
+}
+#elif defined(TRAP_DATA)
+static void misbehave(void)
+{
+    ((void (*)(void))(uintptr_t)data)();
+}
+#elif defined(TRAP_STACK)
+/* Each call keeps its own bytes, and the one before is not done. */
+static uint32_t deeper(volatile uint8_t *last)
+{
+    volatile uint8_t bytes[256];
+
+    bytes[0] = last[0];
+    return bytes[0] == 0 ? deeper(bytes) + bytes[0] : 0;
+}
+
+static void misbehave(void)
+{
+    volatile uint8_t first[1] = {0};
+
+    (void)deeper(first);
+}
+#elif defined(TRAP_CONSTANT)
+static void misbehave(void)
+{
+    uintptr_t at = (uintptr_t)constant;
+
+    __asm__("" : "+r"(at)); /* or the compiler would leave it out */
+    *(volatile uint32_t *)at = 2;
+}
+#elif defined(TRAP_NULL)
+static void misbehave(void)
+{
+    uintptr_t nowhere = 8;
+
+    __asm__("" : "+r"(nowhere)); /* or the compiler would see what it is */
+    (void)*(volatile uint32_t *)nowhere;
+}
+#endif
+
+const char *service_open(struct service **service, const struct service_config *config)
+{
+    *service = config->memory;
+    misbehave();
+    return constant[0] + data[1] == 0 ? "not reached" : NULL;
+}
+
+unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
+                              unsigned nb_requests, struct reply *replies, unsigned nb_replies,
+                              bool *more)
+{
+    (void)service;
+    (void)now_ns;
+    (void)requests;
+    (void)nb_requests;
+    (void)replies;
+    (void)nb_replies;
+    *more = false;
+    return 0;
+}
+
+void service_counters(const struct service *service, struct service_counters *counters)
+{
+    (void)service;
+    *counters = (struct service_counters){0};
+}

@@ -1,0 +1,253 @@
+"""A unikernel in a virtual machine: as a row, served on a tap device, and what happens when one of
+its parts is killed: QEMU, the generator, the controller; and how a broken machine is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nearmetal import build, rungs
+from nearmetal.client import Client
+from nearmetal.lab import accelerator, owner, qemu
+from nearmetal.lab.process import Child, ChildError, Event, Where
+from nearmetal.lab.qemu import VhostUser
+from nearmetal.lab.vm import Vm
+from nearmetal.places import uk
+from nearmetal.rungs import RUNGS, Rung
+
+NEARMETAL = [sys.executable, "-m", "nearmetal"]
+SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
+SAY_S, GONE_S, RUN_S = 30.0, 10.0, 120.0
+BUSY = "another run has this machine"
+SPEC = """
+window = 16
+rounds = 1
+warmup_s = 0.0
+measured_s = {measured_s}
+rungs = ["{rung}:kv"]
+[workload]
+keys = 1_000
+flows = 4
+"""
+LOAD = ["--keys", "2000", "--window", "64", "--warmup", "0", "--time", "0", "--stay"]
+
+Programs = Callable[[str], Path]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(rung.name, id=rung.name, marks=pytest.mark.rung(rung.name))
+        for rung in RUNGS
+        if rung.place == "uk"
+    ]
+)
+def rung(request: pytest.FixtureRequest, programs: Programs) -> Rung:
+    return usable(request.param, programs)
+
+
+@pytest.fixture
+def one(programs: Programs) -> Rung:
+    """Where the place alone matters."""
+    return usable("uk-netdev", programs)
+
+
+def usable(name: str, programs: Programs) -> Rung:
+    found = rungs.find(name)
+    for program in (build.program_of(found, "kv"), *build.programs_beside(found)):
+        if (reason := build.why_not(program)) is not None:
+            pytest.skip(reason)
+        if program.startswith("nm-uk-lwip"):
+            with suppress(AssertionError):
+                programs(program)
+                continue
+            pytest.skip(f"{program} is not in this build")
+    return found
+
+
+# ---- one machine, many back ends ----
+
+
+@contextmanager
+def machine(rung: Rung, programs: Programs, folder: Path, *more: str) -> Iterator[Vm]:
+    """A machine whose QEMU listens in `folder`."""
+    image = programs(build.program_of(rung, "kv"))
+    words = ["--listen", f"{SERVER}:11211", "--memory", "8MiB", "--allow", "10.0.0.0/8"]
+    nic = VhostUser(folder / "vhost", MAC, rung.ring or 256)
+    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+    made = uk.machine(rung, image, [*words, *rung.options()], 8 << 20, nic, chosen)
+    made = qemu.Machine(**{**made.__dict__, "options": more})
+    with Vm(made, Where(), folder / "console") as vm:
+        yield vm
+
+
+@contextmanager
+def generator(programs: Programs, folder: Path) -> Iterator[Child]:
+    argv = [programs("nm-load-vhost"), "--socket", folder / "vhost", "--connect"]
+    argv += ["--source", SOURCE, "--target", f"{SERVER}:11211", "--service", "kv", *LOAD]
+    with Child(argv, Where()) as child:
+        yield child
+
+
+def answered(load: Child) -> Event:
+    """Traffic flows: a second of it had answers, and none was wrong."""
+    while True:
+        event = load.event(SAY_S)
+        if event["event"] == "second" and event["answered"]:
+            assert event["wrong"] == 0
+            return event
+
+
+def test_generators_come_and_go(rung: Rung, programs: Programs, tmp_path: Path) -> None:
+    """Killed or not, the next one finds the same server."""
+    with machine(rung, programs, tmp_path) as vm:
+        for kill in (True, False):
+            with generator(programs, tmp_path) as load:
+                answered(load)
+                if kill:
+                    os.kill(load.pid, signal.SIGKILL)
+        vm.expect("ready", SAY_S)
+        assert vm.failed() is None
+        vm.ask_counters()
+        counters = vm.expect("counters", SAY_S)
+        (final,) = vm.stop()
+    assert final["event"] == "final"
+    assert final["received"] == sum(final["drops"].values()) >= counters["received"] > 0
+
+
+def test_the_console_is_kept(one: Rung, programs: Programs, tmp_path: Path) -> None:
+    with machine(one, programs, tmp_path) as vm, generator(programs, tmp_path):
+        boot = vm.booted(SAY_S)
+        assert "netdev" in boot["libraries"] and boot["image"] == "nm-uk-netdev-kv"
+        vm.expect("ready", SAY_S)
+        vm.pin([min(os.sched_getaffinity(0))])
+        assert (vm.guest_rss_bytes() or 0) < vm.machine.memory_bytes < 64 << 20
+        assert (vm.own_rss_bytes() or 0) > 1 << 20
+    said = (tmp_path / "console").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in said] == ["boot", "ready", "final"]
+
+
+def test_no_network_is_noticed(one: Rung, programs: Programs, tmp_path: Path) -> None:
+    """Memory that cannot be shared: QEMU goes on, and nobody would ever be answered."""
+    private = ["-object", "memory-backend-ram,id=private,size=24M"]
+    more = [*private, "-machine", "memory-backend=private", "-m", "24M"]
+    with (
+        machine(one, programs, tmp_path, *more) as vm,
+        generator(programs, tmp_path),
+        pytest.raises(ChildError, match="goes on without its network"),
+    ):
+        deadline = time.monotonic() + SAY_S
+        while (reason := vm.failed()) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        raise ChildError(reason or "not noticed")
+
+
+def test_what_qemu_refuses_is_one_line(one: Rung, programs: Programs, tmp_path: Path) -> None:
+    del one
+    kernel = tmp_path / "k"
+    kernel.write_bytes(b"no kernel" * 1000)
+    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+    made = qemu.Machine(kernel, "", 16 << 20, chosen)
+    said = "^k: qemu-system-x86_64 ended with exit code 1: qemu: invalid kernel header$"
+    with Vm(made, Where(), tmp_path / "console") as vm, pytest.raises(ChildError, match=said):
+        vm.booted(SAY_S)
+
+
+# ---- as a row ----
+
+
+@pytest.mark.parametrize("victim", [qemu.PROGRAM, "nm-load-vhost", "bench"])
+def test_a_row_whose_part_is_killed(one: Rung, victim: str, tmp_path: Path) -> None:
+    """The row fails with one clear line; the controller's death takes all along."""
+    spec, out = tmp_path / "spec.toml", tmp_path / "out"
+    spec.write_text(SPEC.format(rung=one.name, measured_s=20.0), encoding="utf-8")
+    command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as bench:
+        family = kill_when_measured(bench, victim)
+        assert bench.stderr is not None
+        said = bench.stderr.read().decode()
+    if BUSY in said:
+        pytest.skip(said.splitlines()[-1])
+    assert family, said
+    for each in family:
+        gone(each)
+    if victim == "bench":
+        subprocess.run([*NEARMETAL, "clean"], check=True, capture_output=True, timeout=SAY_S)
+    else:
+        assert bench.returncode == 1, said
+        (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+        assert row["status"] == "failed"
+        assert f"{victim} ended with SIGKILL" in row["reason"] and "\n" not in row["reason"]
+    assert not (owner.state_directory() / f"nm-{bench.pid}-vhost").exists()
+
+
+def kill_when_measured(bench: subprocess.Popen[bytes], victim: str) -> list[psutil.Process]:
+    """A second after the generator came (with the corpus there is none); all that ran then."""
+    deadline = time.monotonic() + RUN_S
+    while bench.poll() is None and time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(bench.pid).children(recursive=True)
+            ages = {name(each): time.time() - each.create_time() for each in family}
+            if ages.get("nm-load-vhost", 0.0) > 1.0 and qemu.PROGRAM in ages:
+                if victim == "bench":
+                    bench.kill()
+                else:
+                    next(each for each in family if name(each) == victim).kill()
+                return family
+        time.sleep(0.05)
+    return []
+
+
+def name(process: psutil.Process) -> str:
+    """The program's; the kernel cuts a long one."""
+    return Path(process.exe()).name
+
+
+def gone(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        deadline = time.monotonic() + GONE_S
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, f"{process} still runs"
+            time.sleep(0.05)
+
+
+# ---- served ----
+
+
+def test_the_kernel_asks_through_a_tap_device(rung: Rung) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a tap device needs root")
+    command = [*NEARMETAL, "serve", rung.name, "--memory", "8MiB"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as served:
+        try:
+            assert served.stderr is not None
+            words = served.stderr.readline().split()
+            assert words[:3] == ["nearmetal:", rung.name, "on"], [*words, served.stderr.read()]
+            family = psutil.Process(served.pid).children(recursive=True)
+            host, _, port = words[3].rstrip(",").partition(":")
+            with Client(host, int(port), timeout_s=5) as client:
+                client.set("greeting", b"hello" * 200)
+                for _ in range(4):
+                    assert client.append("greeting", b"hello" * 200)
+                assert client.get("greeting") == b"hello" * 1000  # several frames
+        finally:
+            served.terminate()
+        out, _ = served.communicate(timeout=SAY_S)
+    assert served.returncode == 0
+    final = json.loads(out.splitlines()[-1])
+    assert final["received"] == sum(final["drops"].values())
+    assert (final["drops"]["answered"], final["drops"]["udp"], final["drops"]["ip"]) == (6, 0, 0)
+    assert not Path(f"/sys/class/net/nm-{served.pid}-tap").exists()
+    for each in family:
+        gone(each)

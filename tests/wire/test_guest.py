@@ -1,0 +1,114 @@
+"""A Linux guest from the outside: what it says when it boots, and how it fails."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from framed import (
+    END_S,
+    MEMORY_BYTES,
+    PORT,
+    SERVER,
+    Framed,
+    MachineDut,
+    machine,
+    skip_where_missing,
+)
+from targets import OPEN
+
+from nearmetal.corpus import quick
+from nearmetal.frames import UDP_BYTES_MAX
+from nearmetal.guest import kernel
+from nearmetal.guest.modules import Modules
+from nearmetal.lab.process import ChildError, Where
+from nearmetal.lab.qemu import Machine
+from nearmetal.lab.vm import Vm
+from nearmetal.rungs import find
+
+Programs = Callable[[str], Path]
+SOCK, DPDK = find("guest-sock"), find("guest-dpdk")
+
+
+@contextmanager
+def _booted(made: Machine) -> Iterator[Vm]:
+    with (
+        tempfile.TemporaryDirectory(prefix="nm-") as folder,
+        Vm(made, Where(), Path(folder) / "console") as vm,
+    ):
+        yield vm
+
+
+def _told(made: Machine, old: str, new: str) -> Machine:
+    assert old in made.command_line
+    return replace(made, command_line=made.command_line.replace(old, new))
+
+
+@pytest.fixture
+def sock(programs: Programs) -> Machine:
+    """A guest without a NIC: nobody is there to be its back end."""
+    skip_where_missing(SOCK, "kv", programs)
+    image = programs("nm-guest-sock-kv")
+    made = machine(SOCK, image, programs, Path("nowhere"), ["--allow", "10.0.0.0/8"])
+    return replace(made, nics=())
+
+
+@pytest.mark.rung("guest-sock")
+def test_what_it_says_when_it_boots(sock: Machine) -> None:
+    """Without an address the kernel's loopback has to do."""
+    lone = _told(sock, f"nm.address={SERVER}/8 ", "")
+    lone = _told(lone, f"--listen {SERVER}:{PORT}", f"--listen 0.0.0.0:{PORT}")
+    with _booted(lone) as vm:
+        boot = vm.booted(END_S)
+        assert boot["kernel"] in str(sock.kernel) and boot["vcpus"] == 1
+        assert 0 < boot["uptime_ms"] < 60_000 and boot["clock"]
+        assert boot["mitigations"]["meltdown"]
+        ready = vm.expect("ready", END_S)
+        assert (ready["datapath"], ready["store_budget_bytes"]) == ("sock", MEMORY_BYTES)
+        vm.ask_counters()
+        assert vm.expect("counters", END_S)["received"] == 0
+        (final,) = vm.stop()
+        assert final["event"] == "final"
+
+
+@pytest.mark.rung("guest-sock")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("nm.address", "nm.address", "no network interface"),
+        (f"nm.address={SERVER}/8", "nm.address=10.0.0.1", "nm.address: give ADDR/BITS"),
+        (f"nm.address={SERVER}/8", "nm.driver=uio_pci_generic", "no virtio NIC on the PCI bus"),
+        (f'nm.address={SERVER}/8 nm.server="', 'nm.server="--no ', "exit code 2: .*unknown option"),
+        ("nm.server=", "nm.sever=", "nm.: unknown"),
+    ],
+)
+def test_what_is_wrong_is_told_and_ends_it(sock: Machine, old: str, new: str, said: str) -> None:
+    with _booted(_told(sock, old, new)) as vm:
+        with pytest.raises(ChildError, match=f"failed: .*{said}"):
+            vm.expect("ready", END_S)
+        assert vm.stop() == []
+
+
+class WithoutUio(Modules):
+    """The same, as other distributions have it."""
+
+    def has(self, name: str) -> bool:
+        return name != kernel.UIO and super().has(name)
+
+
+@pytest.mark.rung("guest-dpdk")
+def test_without_uio_the_nic_is_given_by_vfio(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_where_missing(DPDK, "kv", programs)
+    linux = kernel.provide()
+    other = replace(linux, modules=WithoutUio(linux.modules.folder))
+    monkeypatch.setattr(kernel, "provide", lambda: other)
+    with closing(Framed(DPDK, "kv", programs, OPEN)) as framed:
+        assert isinstance(framed.dut, MachineDut)
+        assert "nm.driver=vfio-pci" in framed.dut.vm.machine.command_line
+        assert quick("kv", framed.host, UDP_BYTES_MAX) is None
