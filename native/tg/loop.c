@@ -8,6 +8,7 @@
 #include "clock.h"
 
 #define REDRAWS_MAX 8u
+#define STAMP_STEP 0x9e3779b97f4a7c15u
 #define REST_TIMEOUTS 10u /* a lost id rests ten time-outs: 1 s */
 
 bool loop_open(struct loop *loop, const struct loop_config *config)
@@ -79,6 +80,16 @@ static bool draw_settle(struct loop *loop, struct draw *draw)
     return !conflicts(loop, draw);
 }
 
+/* Digits as the keys of this load have them; of a stamped echo, its stamp instead. No two stamps
+ * are alike: an odd step goes through all of 64 bits. */
+static struct digits digits_finish(struct loop *loop, struct digits digits)
+{
+    if (!loop->stamped)
+        return loop->format.short_keys ? format_digits_short(&loop->format, digits) : digits;
+    loop->stamp += STAMP_STEP;
+    return (struct digits){.high = (uint16_t)loop->stamp, .low = loop->stamp};
+}
+
 static void digits_fill(struct digits *digits, const struct draw *draws, unsigned nb)
 {
     unsigned i = 0;
@@ -111,6 +122,9 @@ static void draws_refill(struct loop *loop)
         if (draws[i].number < loop->keys.nb_keys)
             __builtin_prefetch(&loop->keys.versions[draws[i].number], 1);
     digits_fill(&loop->digits[begin], draws, nb);
+    if (loop->format.short_keys || loop->stamped)
+        for (unsigned i = 0; i < nb; i++)
+            loop->digits[begin + i] = digits_finish(loop, loop->digits[begin + i]);
     loop->end_draws = end + nb;
 }
 
@@ -169,8 +183,9 @@ static unsigned requests_make(struct loop *loop, struct datagram *requests, unsi
 
         if (__builtin_expect(draw->op == OP_SET || no_overlap, 0)) {
             if (!draw_settle(loop, draw))
-                continue; /* fewer keys than the window: this turn goes by */
-            *digits = digits_make(draw->number);
+                continue;       /* fewer keys than the window: this turn goes by */
+            if (!loop->stamped) /* an echo's draws never change */
+                *digits = format_digits(&loop->format, draw->number);
         }
         flow = flows[head++ & mask];
         slot = match_take(match, &match.flows[flow], sent_cycles[nb_made], &turn);
