@@ -37,6 +37,7 @@ def of(row: Row) -> tuple[str, ...]:
         *_schedule(row),
         _lost(row),
         _strays(row),
+        _paper(row),
         _wire(row),
         _place(row),
         _accelerator(row),
@@ -208,6 +209,17 @@ def _wire(row: Row) -> str:
     return ""
 
 
+def _paper(row: Row) -> str:
+    """What the workload `paper` sends, and how far that is what the paper's figure is of."""
+    if row.workload != "paper":
+        return ""
+    frames = f"requests of {row.frame_bytes.request} bytes, replies of {row.frame_bytes.reply}"
+    if row.service == "echo":
+        return f"frames: {frames} (without FCS), an 8-byte stamp in each"
+    beside = "; the paper's figure is of a server that answered like an echo" if row.paper else ""
+    return f"frames: {frames} (without FCS), GETs of a real store{beside}"
+
+
 def _place(row: Row) -> str:
     if row.place == "image":
         return (
@@ -243,7 +255,7 @@ def _guest(row: Row) -> str:
     working = [name for name, how in guest.mitigations.items() if how.startswith("Mitigation")]
     against = f"mitigations against {', '.join(sorted(working))}" if working else "no mitigations"
     cpus = "1 vCPU" if guest.vcpus == 1 else f"{guest.vcpus} vCPUs"
-    return f"Linux {guest.kernel} in the guest, {cpus}, clock {guest.clock}, {against}"
+    return f"Linux guest: {guest.kernel}, {cpus}, clock {guest.clock}, {against}"
 
 
 def _millions(rate: float) -> str:
