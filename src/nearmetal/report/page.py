@@ -14,7 +14,7 @@ from nearmetal.report import figures, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
-from nearmetal.report.paper import sided
+from nearmetal.report.paper import lettered, sided
 from nearmetal.rows import Row
 from nearmetal.samples import Poller
 from nearmetal.spec import Spec
@@ -76,6 +76,7 @@ def _context(report: Report) -> dict[str, object]:
         },
         "load": words.load(report.spec),
         "paper_ratios": report.paper_ratios if sweep is None else (),
+        "letters": lettered(report.paper_ratios),
         "wires": wires(report.topology),
         "drawn": [
             (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer

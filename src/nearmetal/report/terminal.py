@@ -10,7 +10,7 @@ from rich.text import Text
 
 from nearmetal import labels
 from nearmetal.report.model import Report
-from nearmetal.report.paper import sided
+from nearmetal.report.paper import lettered, sided
 from nearmetal.report.words import at, count, cycles, load, loss, microseconds, ratio
 from nearmetal.rows import Row
 
@@ -64,28 +64,31 @@ def ratios(report: Report) -> Table | None:
     """The paper's ratios beside ours, where the run is of its table."""
     if not _beside_paper(report) or not report.paper_ratios:
         return None
+    letters = lettered(report.paper_ratios)
     result = Table(
-        title="ratios of one run and accelerator, beside the paper's",
+        title="Ratios of rows of this run, beside the paper's",
         title_justify="left",
         title_style="bold",
-        caption=Text("\n".join(dict.fromkeys(each.note for each in report.paper_ratios))),
+        caption=Text("\n".join(f"{letter}: {each}" for each, letter in letters.items())),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    result.add_column("ratio", no_wrap=True)
+    result.add_column("ratio", max_width=44)
     result.add_column("service", no_wrap=True)
-    for column in ("ours", "paper", "cycles"):
+    for column in ("ours", "paper*", "ours / paper", "cycles"):
         result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("between the two", min_width=30)
+    result.add_column("between", min_width=10)
     for each in report.paper_ratios:
+        beneath = each.reason or each.note.split(":")[0]
         cells = (
-            f"{each.question}\n({each.place})",
+            "\n".join(filter(None, (f"{each.place}: {each.question}", beneath))),
             each.service,
             sided(each) + ratio(each.ours),
             ratio(each.paper),
+            ratio(each.of_paper),
             ratio(each.by_busy_cycles),
-            "; ".join(filter(None, (each.reason, *each.gap, each.note and "emulated: see below"))),
+            " ".join(letters[sentence] for sentence in each.gap),
         )
         result.add_row(*(Text(cell) for cell in cells))
     return result
