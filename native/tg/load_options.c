@@ -191,6 +191,23 @@ static const char *frames_option_take(struct port_frames_config *frames, int opt
     }
 }
 
+/* Who asks, and how much at a time. */
+static const char *flows_option_take(struct load_options *o, int option)
+{
+    switch (option) {
+    case OPT_FLOWS:
+        return value_small(optarg, 1, FLOWS_MAX, &o->nb_flows);
+    case OPT_SOURCE_PORT:
+        return value_small(optarg, 1, PORT_MAX, &o->source_port);
+    case OPT_WINDOW:
+        return value_small(optarg, 1, WINDOW_MAX, &o->window);
+    case OPT_LCORES:
+        return lcores(optarg, o);
+    default:
+        return frames_option_take(&o->frames, option);
+    }
+}
+
 static const char *option_take(struct load_options *o, int option, double *get)
 {
     struct workload_config *w = &o->workload;
@@ -220,12 +237,6 @@ static const char *option_take(struct load_options *o, int option, double *get)
         return NULL;
     case OPT_STAMP:
         return flag(&o->stamped, true);
-    case OPT_SOURCE_PORT:
-        return value_small(optarg, 1, PORT_MAX, &o->source_port);
-    case OPT_FLOWS:
-        return value_small(optarg, 1, FLOWS_MAX, &o->nb_flows);
-    case OPT_WINDOW:
-        return value_small(optarg, 1, WINDOW_MAX, &o->window);
     case OPT_WARMUP:
         return value_seconds(optarg, 0, &o->warmup_ns);
     case OPT_TIME:
@@ -248,10 +259,8 @@ static const char *option_take(struct load_options *o, int option, double *get)
         return value_real(optarg, PACE_RATE_MIN, PACE_RATE_MAX, &o->rate);
     case OPT_ARRIVALS:
         return arrivals(optarg, &o->poisson);
-    case OPT_LCORES:
-        return lcores(optarg, o);
     default:
-        return frames_option_take(&o->frames, option);
+        return flows_option_take(o, option);
     }
 }
 
