@@ -188,7 +188,8 @@ static const char *parse_one(struct options *options, int option, const char *va
     }
 }
 
-/* The option of a word "--name" or "--name=value", and its value behind `=`; NULL: there is none. */
+/* The option of a word "--name" or "--name=value", and its value behind `=`; NULL: there is none.
+ */
 static int option_of(const char *word, bool *has_value, const char **value)
 {
     static const struct {
@@ -196,9 +197,9 @@ static int option_of(const char *word, bool *has_value, const char **value)
         char option;
         bool has_value;
     } table[] = {
-        {"listen", 'l', true},   {"memory", 'm', true},     {"allow", 'a', true},
-        {"admin", 'A', true},    {"trusted", 't', true},    {"batch", 'b', true},
-        {"segment", 'g', false}, {"poll", 'p', false},      {"hugepages", 'h', false},
+        {"listen", 'l', true},   {"memory", 'm', true},  {"allow", 'a', true},
+        {"admin", 'A', true},    {"trusted", 't', true}, {"batch", 'b', true},
+        {"segment", 'g', false}, {"poll", 'p', false},   {"hugepages", 'h', false},
         {"seed", 's', true},     {"every", 'e', true},
     };
 

@@ -21,6 +21,15 @@ static void put_event(struct text *text, const char *event)
     text_put(text, "\"");
 }
 
+static void put_machine(struct text *text, const struct ready_machine *machine)
+{
+    put_name(text, "transport", machine->transport);
+    put_name(text, "clock", machine->clock);
+    text_count(text, "tsc_hz", machine->tsc_hz);
+    if (machine->store_address != 0)
+        text_count(text, "store_address", machine->store_address);
+}
+
 size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready)
 {
     struct text text = text_in(line, REPORT_LINE_BYTES);
@@ -35,6 +44,8 @@ size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready)
     if (ready->tender_pid != 0)
         text_count(&text, "tender_pid", (uint64_t)ready->tender_pid);
     text_count(&text, "store_budget_bytes", ready->store_budget_bytes);
+    if (ready->machine != NULL)
+        put_machine(&text, ready->machine);
     text_put(&text, "}\n");
     return (size_t)(text.at - line);
 }

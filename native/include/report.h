@@ -17,12 +17,20 @@ struct report {
     struct service_counters service;
 };
 
+/* Of a virtual machine that an image has to itself. */
+struct ready_machine {
+    const char *transport, *clock;
+    uint64_t tsc_hz;
+    uint64_t store_address; /* so that the store's memory can be told apart from outside; 0: none */
+};
+
 struct ready {
     const char *datapath, *service;
     const struct source *listen;
     int pid;        /* of the process that serves */
     int tender_pid; /* of the one that started it; 0: it started itself */
     uint64_t store_budget_bytes;
+    const struct ready_machine *machine; /* NULL: it has none to itself */
 };
 
 /* The longest: some forty counts of up to twenty digits, with their names. */

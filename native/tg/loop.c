@@ -9,6 +9,7 @@
 
 #define REDRAWS_MAX 8u
 #define STAMP_STEP 0x9e3779b97f4a7c15u
+#define BURST_MIN 32u
 #define REST_TIMEOUTS 10u /* a lost id rests ten time-outs: 1 s */
 
 bool loop_open(struct loop *loop, const struct loop_config *config)
@@ -17,6 +18,8 @@ bool loop_open(struct loop *loop, const struct loop_config *config)
     uint64_t timeout = (uint64_t)((double)config->timeout_ns * 1e-9 * (double)config->tsc_hz);
 
     loop->window = config->window;
+    loop->burst = config->window / 2 < BURST_MIN ? BURST_MIN : config->window / 2;
+    loop->burst = loop->burst < PORT_BURST_MAX ? loop->burst : PORT_BURST_MAX;
     loop->ns_per_cycle = 1e9 / (double)config->tsc_hz;
     loop->free_mask = 1;
     while (loop->free_mask < config->window - 1)
@@ -244,7 +247,7 @@ static unsigned requests_send(struct loop *loop, struct datagram *requests, unsi
 /* As many as are free to leave, and due, and as there is room for. */
 static void turn_send(struct loop *loop, uint64_t now)
 {
-    unsigned nb = loop->nb_free < PORT_BURST_MAX ? loop->nb_free : PORT_BURST_MAX;
+    unsigned nb = loop->nb_free < loop->burst ? loop->nb_free : loop->burst;
     struct datagram requests[PORT_BURST_MAX];
     uint64_t sent_cycles[PORT_BURST_MAX];
     uint32_t drawn;
@@ -271,7 +274,7 @@ uint64_t loop_turn(struct loop *loop)
     struct datagram replies[PORT_BURST_MAX];
     uint64_t begin = loop->turn_cycles, received, checked, end;
     bool round = false;
-    unsigned nb = port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round);
+    unsigned nb = port_rx_burst(loop->port, replies, loop->burst, &round);
 
     received = clock_cycles();
     if (nb > 0) {

@@ -42,6 +42,9 @@ struct loop {
     struct pace *pace; /* open loop: when requests of the mix are due; NULL: closed loop */
     bool paced;        /* now */
     uint32_t window;
+    /* Most requests or replies at a time: of half the window, so that the target has the other half
+     * to work on meanwhile. */
+    uint32_t burst;
     uint16_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
     uint32_t free_mask, free_head, nb_free;
     uint32_t next_draw, end_draws; /* what is drawn ahead: [next, end) of the ring */

@@ -5,7 +5,6 @@
  * says again and again how many turns it has done, until the machine is ended.
  */
 #include "boot.h"
-#include "boot_pc.h"
 #include "console.h"
 #include "text.h"
 
@@ -30,7 +29,6 @@ _Noreturn void image_main(void)
 {
     uint64_t x = 1, nb_loops = 0;
 
-    boot_say_libraries();
     for (uint64_t nb = STEP_FIRST;; nb = nb < STEP_MAX ? 2 * nb : nb) {
         for (uint64_t i = 0; i < nb; i++)
             __asm__ volatile("lea 1(%0, %0, 2), %0" : "+r"(x));

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.guest import kernel
-from nearmetal.images import libraries
+from nearmetal.images import libraries, library_bytes
 from nearmetal.lab import process, qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
@@ -70,6 +70,7 @@ class Program(Frozen):
     sha256: str
     library_path: str | None = None  # for LD_LIBRARY_PATH; files we fetched have one
     libraries: dict[str, str] | None = None  # of an image: hashes of their objects (images.py)
+    library_bytes: dict[str, int] | None = None  # and what of each is in the image
 
     def argv(self) -> list[str]:
         """How its command line begins."""
@@ -363,6 +364,7 @@ def describe_program(path: Path, library_path: str | None = None) -> Program:
         sha256=digest,
         library_path=library_path,
         libraries=libraries(path),
+        library_bytes=library_bytes(path),
     )
 
 

@@ -20,13 +20,14 @@ from typing import Any
 from nearmetal import build, nic, tap
 from nearmetal.datapaths.options import memory_bytes
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
+from nearmetal.guest import kernel
 from nearmetal.lab import accelerator, cpus, hugepages, qemu
 from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.lab.qemu import Machine, VhostUser
 from nearmetal.lab.vm import Vm
-from nearmetal.places import uk, ukp
+from nearmetal.places import guest, uk, ukp
 from nearmetal.rungs import Rung, find
 
 _START_S = 10.0
@@ -116,9 +117,9 @@ def serve(name: str, options: Options) -> int:
 def _check(rung: Rung, options: Options) -> None:
     if rung.place == "reference":
         raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
-    if options.nic is None or rung.datapath in _FRAME_DATAPATHS:
+    tapped = rung.place in ("guest", "uk", "ukp")
+    if options.nic is None or (rung.datapath in _FRAME_DATAPATHS and not tapped):
         return
-    tapped = rung.place in ("uk", "ukp")
     has = "has a tap device of its own" if tapped else "uses the kernel's sockets"
     raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
 
@@ -138,7 +139,7 @@ def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     """The command line; what it needs on the machine is made, and is the stack's to take down."""
     if rung.place == "ukp":
         return _on_tap(rung, options, stack)
-    if rung.place == "uk":
+    if rung.machine is not None:
         return _in_machine(rung, options, stack)
     program = _program(rung)
     if rung.datapath not in _FRAME_DATAPATHS:
@@ -165,16 +166,21 @@ def _on_tap(rung: Rung, options: Options, stack: ExitStack) -> _Start:
 def _in_machine(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     """A virtual machine, and a relay between its NIC and a tap device."""
     names = [build.program_of(rung, "kv"), build.PROBE, "nm-relay", qemu.PROGRAM]
-    image, probe, relay, _ = _programs(rung, names)
-    store_bytes = memory_bytes(options.memory)
+    names += [build.INIT, build.GUEST_KERNEL] if rung.place == "guest" else []
+    image, probe, relay, *beside = _programs(rung, names)
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
-    journal = open_journal()
-    joined = stack.enter_context(tap.joined(journal, relay.argv(), connect=True))
+    joined = stack.enter_context(tap.joined(open_journal(), relay.argv(), connect=True))
     options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
     assert rung.ring is not None
     nic = VhostUser(joined.socket, joined.mac, rung.ring)
-    words = _arguments(rung, options)
-    machine = uk.machine(rung, Path(image.path), words, store_bytes, nic, chosen)
+    words, store_bytes = _arguments(rung, options), memory_bytes(options.memory)
+    if rung.place == "guest":
+        inside = guest.Inside(kernel.provide(), Path(beside[1].path), Path(image.path))
+        address = f"{joined.addr}/{ipaddress.IPv4Network(joined.subnet).prefixlen}"
+        told = guest.said(rung, inside, words, address, store_bytes)
+        machine = guest.machine(inside, told, nic, chosen)
+    else:
+        machine = uk.machine(rung, Path(image.path), words, store_bytes, nic, chosen)
     return _Start([], Where(), joined.relay, machine, joined.socket.parent)
 
 

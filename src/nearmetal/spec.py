@@ -4,9 +4,9 @@ A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
 { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
 of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
 (brought.py); [guest] names the kernel of Linux guests; [machine] is what the run sets and puts back
-(tune/wanted.py), and what accelerates virtual machines. What is left out has the defaults below.
-The resolved form, with nothing left out, is `Spec`: it is what the later stages see and what is
-written to the run's folder.
+(tune/wanted.py), and the accelerator. What is left out has the defaults below. The resolved form,
+with nothing left out, is `Spec`: it is what the later stages see and what is written to the run's
+folder.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Workload(Frozen):
 
 
 class Machine(Wanted):
-    """What is asked of the machine: settings, and what runs virtual machines."""
+    """What is asked of the machine: what can be tuned, and of virtual ones the accelerator."""
 
     accelerator: Literal["kvm", "tcg"] | None = None  # None: the faster one (lab/accelerator.py)
 
@@ -347,8 +347,8 @@ def _nearest(parts: list[Any]) -> str:
         "guest": GuestFile,
         "image": ImageFile,
     }
-    inside = [tables[str(part)] for part in parts[:-1] if str(part) in tables]
-    owner = inside[-1] if inside else _Row if len(parts) > 1 else _File
+    names = [part for part in parts[:-1] if isinstance(part, str)]  # without places in lists
+    owner = tables.get(names[-1], _Row) if names else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.images import libraries
+from nearmetal.images import libraries, library_bytes
 
 COMMON = ("serve", "net", "netdev", "string")
 PLATFORM = {"boot", "clock", "confine", "transport"}
+MACHINE = {"boot", "clock", "console", "interrupts", "memory", "pci", "power", "transport"}
 
 
 def of(programs: Callable[[str], Path], image: str) -> dict[str, str]:
@@ -35,6 +36,30 @@ def test_lwip_stands_on_the_same_driver(programs: Callable[[str], Path]) -> None
     lwip = of(programs, "nm-ukp-lwip-kv")
     assert lwip.keys() - netdev.keys() == {"lwip", "net_reasons"}
     assert all(lwip[name] == netdev[name] for name in lwip.keys() & netdev.keys())
+
+
+@pytest.mark.parametrize("name", ["netdev-kv", "netdev-echo", "lwip-kv", "lwip-echo"])
+def test_both_forms_are_made_of_the_same(programs: Callable[[str], Path], name: str) -> None:
+    beside = programs("nm-ukp-netdev-kv")
+    if not beside.with_name(f"nm-ukp-{name}.libraries").exists():
+        pytest.skip("lwIP's source is not here, so its images are not built")
+    process, machine = of(programs, f"nm-ukp-{name}"), of(programs, f"nm-uk-{name}")
+    shared = process.keys() - PLATFORM
+    assert shared >= {"serve", "netdev", "string"}
+    assert {library: process[library] for library in shared} == {
+        library: machine[library] for library in shared
+    }
+    assert machine.keys() - shared >= MACHINE
+    assert all(process[library] != machine[library] for library in PLATFORM - {"confine"})
+
+
+def test_sizes_are_what_the_linker_took(programs: Callable[[str], Path]) -> None:
+    image = programs("nm-uk-netdev-kv")
+    sizes = library_bytes(image)
+    assert sizes is not None and sizes.keys() == of(programs, "nm-uk-netdev-kv").keys()
+    assert all(size > 0 for size in sizes.values())
+    assert 0.8 * image.stat().st_size < sum(sizes.values()) < image.stat().st_size
+    assert library_bytes(image.with_name("nothing")) is None
 
 
 def test_hash_follows_the_objects(tmp_path: Path) -> None:

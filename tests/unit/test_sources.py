@@ -166,7 +166,7 @@ def test_a_failed_fetch_is_told_and_leaves_nothing(
     monkeypatch.setattr(files, "run", refused)
     with pytest.raises(CannotRunError, match=r"could not be fetched: E: Failed to fetch"):
         sources.provide(sources.LWIP)
-    build._fetch(lambda _: None, lwip=True)  # the others go on
+    build._fetch(lambda _: None, lwip=True, linux=True)  # the others go on
     assert sources.found(sources.LWIP) is None
     with pytest.raises(CannotRunError, match="could not be fetched"):
         build._program("nm-ukp-lwip-kv", {})

@@ -123,11 +123,7 @@ def _loops_per_s(probe: Path, accelerator: Accelerator, cpu: int) -> float:
     machine = qemu.Machine(probe, "", _MEMORY_BYTES, accelerator)
     with (
         tempfile.TemporaryDirectory(prefix="nm-probe-") as folder,
-        Vm(
-            machine,
-            Where(cpu=cpu),
-            Path(folder) / "console",
-        ) as vm,
+        Vm(machine, Where(cpu=cpu), Path(folder) / "console", grace_s=0) as vm,
     ):
         turns = [float(vm.expect("probe", _START_S)["loops"])]
         began = time.monotonic()

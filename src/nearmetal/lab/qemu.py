@@ -17,6 +17,7 @@ What runs is vm.py's, what it runs on accelerator.py's.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,19 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
     for number, nic in enumerate(machine.nics):
         argv += _nic(machine, nic, number)
     return [*argv, *machine.options]
+
+
+def given_up(said: str) -> str | None:
+    """Why a QEMU that still runs serves nobody, from what it says; None: nothing of the kind."""
+    if any(words in said for words in NO_NETWORK):
+        return f"{PROGRAM} goes on without its network"
+    if "emulation failure" not in said:
+        return None
+    # A KVM that emulates met an instruction that it does not know; QEMU tells, and waits.
+    at, code = re.search(r"RIP=(\w+)", said), re.search(r"<(\w\w)>((?: \w\w){0,7})", said)
+    where = f" at 0x{int(at[1], 16):x}" if at else ""
+    what = f": {code[1]}{code[2]}" if code else ""
+    return f"KVM cannot emulate an instruction{where}{what}"
 
 
 def _machine(machine: Machine) -> str:

@@ -108,9 +108,8 @@ class Vm:
             return self._reason(ended)
         if self._error:
             return self._reason("")
-        if any(words in self._child.stderr_tail() for words in qemu.NO_NETWORK):
-            return self._reason(f"{qemu.PROGRAM} goes on without its network")
-        return None
+        why = qemu.given_up(self._child.stderr_tail())
+        return None if why is None else self._reason(why)
 
     def guest_rss_bytes(self) -> int | None:
         """Of the guest's memory, what is resident."""

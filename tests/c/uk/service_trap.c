@@ -3,7 +3,7 @@
  * A service that does what it may not as soon as it is opened; what, TRAP says (meson.build):
  * TRAP_CODE writes to code, TRAP_DATA executes data, TRAP_STACK runs off the stack, TRAP_CONSTANT
  * writes to a constant, TRAP_NULL uses a null pointer. Each image of it must stop with a line
- * (tests/wire/test_traps.py).
+ * (tests/wire/test_boot.py).
  */
 #include <stddef.h>
 

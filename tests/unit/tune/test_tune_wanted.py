@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nearmetal.errors import BadInputError
-from nearmetal.spec import load
+from nearmetal.spec import Machine, load
 from nearmetal.tune.wanted import STEADY, Offloads, Wanted, from_words
 
 ROWS = 'rungs = ["host-py"]\n'
@@ -24,11 +24,11 @@ def test_a_table_of_a_spec(tmp_path: Path) -> None:
         '[machine]\ngovernor = "performance"\nturbo = false\nirq = "away"\nhugepages_1gib = 2\n'
         'interface = "eth1"\nrps = "off"\n[machine.offloads]\ngro = false\n'
     )
-    assert load(spec(tmp_path, table)).machine == Wanted(
+    assert load(spec(tmp_path, table)).machine == Machine(
         governor="performance", turbo=False, irq="away", hugepages_1gib=2, interface="eth1",
         rps="off", offloads=Offloads(gro=False),
     )  # fmt: skip
-    assert load(spec(tmp_path, "")).machine is None
+    assert load(spec(tmp_path, "")).machine == Machine()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@
 
 struct boot {
     const struct options *options;
-    uint32_t pid; /* shown by `stats` */
+    uint32_t pid;     /* shown by `stats` */
     unsigned every_s; /* a report each so many seconds; 0: only when asked */
     const atomic_int *stop;
     const atomic_int *ask;

@@ -7,7 +7,4 @@
 
 const struct command_line *boot_command_line(void);
 
-/* {"event":"boot",...}: who this is and what it is made of. */
-void boot_say_libraries(void);
-
 #endif

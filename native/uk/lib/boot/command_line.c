@@ -54,6 +54,11 @@ static const char *take_word(struct command_line *line, char *word)
     return NULL;
 }
 
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n';
+}
+
 const char *command_line_read(struct command_line *line, const char *text)
 {
     char *at = line->text;
@@ -64,15 +69,13 @@ const char *command_line_read(struct command_line *line, const char *text)
     if (nb_bytes >= sizeof(line->text))
         return "the command line is too long; at most 2,047 bytes";
     __builtin_memcpy(line->text, text, nb_bytes + 1);
-    for (;;) {
-        for (; *at == ' ' || *at == '\t' || *at == '\n'; at++)
-            *at = '\0';
-        if (*at == '\0')
-            return NULL;
-        const char *error = take_word(line, at);
-        if (error != NULL)
-            return error;
-        for (; *at != ' ' && *at != '\t' && *at != '\n' && *at != '\0'; at++)
+    const char *end = at + nb_bytes, *error = NULL;
+    while (error == NULL && at < end) {
+        char *word = at;
+        for (; !is_blank(*at) && *at != '\0'; at++)
             ;
+        *at++ = '\0';
+        error = *word != '\0' ? take_word(line, word) : NULL;
     }
+    return error;
 }

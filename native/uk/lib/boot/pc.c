@@ -19,9 +19,9 @@
 #define HUGEPAGE_BYTES (2ull << 20)
 #define CPUID_FEATURES 1u
 #define CPUID_FEATURES_7 7u
-#define FEATURE_RDRAND (1u << 30)  /* of leaf 1, ecx */
-#define FEATURE_RDSEED (1u << 18)  /* of leaf 7, ebx */
-#define RANDOM_ATTEMPTS 1000u      /* a generator may be behind for a while */
+#define FEATURE_RDRAND (1u << 30) /* of leaf 1, ecx */
+#define FEATURE_RDSEED (1u << 18) /* of leaf 7, ebx */
+#define RANDOM_ATTEMPTS 1000u     /* a generator may be behind for a while */
 
 /* Made by the build: the image's name, and those of its libraries with commas between. */
 extern const char image_name[], image_libraries[];
@@ -36,6 +36,34 @@ static struct {
 const struct command_line *boot_command_line(void)
 {
     return &pc.command_line;
+}
+
+static void put_libraries(struct text *text)
+{
+    for (const char *at = image_libraries; *at != '\0';) {
+        const char *end = at;
+        while (*end != ',' && *end != '\0')
+            end++;
+        text_put(text, at == image_libraries ? "\"" : ",\"");
+        text_put_at_most(text, at, (size_t)(end - at));
+        text_put(text, "\"");
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
+/* Who this is and what it is made of: first of all, so that what came before it is the monitor's
+ * and the firmware's. */
+static void say_libraries(void)
+{
+    char line[REPORT_LINE_BYTES];
+    struct text text = text_in(line, sizeof(line));
+
+    text_put(&text, "{\"event\":\"boot\",\"image\":\"");
+    text_put(&text, image_name);
+    text_put(&text, "\",\"libraries\":[");
+    put_libraries(&text);
+    text_put(&text, "]}\n");
+    console_say(line, (size_t)(text.at - line));
 }
 
 /* ---- from the monitor ---- */
@@ -65,6 +93,7 @@ static const char *read_start(const struct pvh_start *start)
 _Noreturn void pc_start(const struct pvh_start *start)
 {
     console_open();
+    say_libraries();
     const char *error = read_start(start);
     if (error != NULL)
         console_fail(error);
@@ -127,52 +156,21 @@ void *boot_memory(uint64_t bytes, bool hugepages)
     return pc.store = memory_take_zeroed(bytes, HUGEPAGE_BYTES);
 }
 
-static void put_libraries(struct text *text)
-{
-    for (const char *at = image_libraries; *at != '\0';) {
-        const char *end = at;
-        while (*end != ',' && *end != '\0')
-            end++;
-        text_put(text, at == image_libraries ? "\"" : ",\"");
-        text_put_at_most(text, at, (size_t)(end - at));
-        text_put(text, "\"");
-        at = *end == ',' ? end + 1 : end;
-    }
-}
-
-void boot_say_libraries(void)
-{
-    char line[REPORT_LINE_BYTES];
-    struct text text = text_in(line, sizeof(line));
-
-    text_put(&text, "{\"event\":\"boot\",\"image\":\"");
-    text_put(&text, image_name);
-    text_put(&text, "\",\"libraries\":[");
-    put_libraries(&text);
-    text_put(&text, "],\"transport\":\"");
-    text_put(&text, transport_name());
-    text_put(&text, "\"");
-    text_count(&text, "tsc_hz", clock_tsc_hz());
-    text_put(&text, ",\"clock\":\"");
-    text_put(&text, clock_source());
-    text_put(&text, "\"");
-    if (pc.store != NULL) /* so that memory beside the store can be told apart from outside */
-        text_count(&text, "store_address", (uint64_t)pc.store);
-    text_put(&text, "}\n");
-    console_say(line, (size_t)(text.at - line));
-}
-
 void boot_ready(void)
 {
     char line[REPORT_LINE_BYTES];
+    struct ready_machine machine = {.transport = transport_name(),
+                                    .clock = clock_source(),
+                                    .tsc_hz = clock_tsc_hz(),
+                                    .store_address = (uint64_t)pc.store};
 
-    boot_say_libraries();
     console_say(line,
                 ready_line(line, &(struct ready){.datapath = datapath_name,
                                                  .service = service_name,
                                                  .listen = &pc.options.datapath.listen,
                                                  .pid = PID,
-                                                 .store_budget_bytes = pc.options.memory_bytes}));
+                                                 .store_budget_bytes = pc.options.memory_bytes,
+                                                 .machine = &machine}));
 }
 
 void boot_report(const struct report *report)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "clock_pc.h"
+#include "memory.h"
 #include "pit.h"
 #include "pvclock.h"
 #include "rtc.h"
@@ -18,15 +19,20 @@
 /* Longer between two looks, and the timer may have gone round unseen: no processor that we run on
  * does so many cycles in less than a millisecond, nor takes 55 for them. */
 #define STALL_CYCLES 5000000u
-#define TIMES_LONGER 20u            /* each further one; see pit.h */
-#define LAST_S 300u                 /* and none after so many seconds */
+#define TIMES_LONGER 20u   /* each further one; see pit.h */
+#define LAST_S 300u        /* and none after so many seconds */
+#define REFRESHES_A_S 10u  /* memory_refresh, */
+#define REFRESHES_SOON 50u /* as many times; then once a second */
 
 static struct {
     bool is_pvclock;
-    uint64_t hz;              /* 0: not known yet */
+    uint64_t hz; /* 0: not known yet */
     uint64_t base_tsc, base_ns, mult;
     struct pit_moment first;
-    uint64_t refine_tsc;      /* when the next estimate is due */
+    uint64_t refine_tsc; /* when the next estimate is due */
+    uint64_t refresh_tsc;
+    unsigned nb_refreshes;
+    uint64_t due_tsc; /* the sooner of both */
 } pc = {.refine_tsc = UINT64_MAX};
 
 const char *clock_open(void)
@@ -93,13 +99,25 @@ static void refine(void)
     pc.refine_tsc = interval < pc.hz * LAST_S ? pc.first.tsc + interval * TIMES_LONGER : UINT64_MAX;
 }
 
+/* What is to be done now and then. */
+static void look_after(uint64_t tsc)
+{
+    if (tsc >= pc.refine_tsc)
+        refine();
+    if (tsc >= pc.refresh_tsc) {
+        memory_refresh();
+        pc.refresh_tsc = tsc + (pc.nb_refreshes++ < REFRESHES_SOON ? pc.hz / REFRESHES_A_S : pc.hz);
+    }
+    pc.due_tsc = pc.refine_tsc < pc.refresh_tsc ? pc.refine_tsc : pc.refresh_tsc;
+}
+
 uint64_t serve_now_ns(void)
 {
     static uint64_t last_ns;
     uint64_t tsc = x86_tsc();
 
-    if (__builtin_expect(tsc >= pc.refine_tsc, 0))
-        refine();
+    if (__builtin_expect(tsc >= pc.due_tsc, 0))
+        look_after(tsc);
     uint64_t ns = pc.is_pvclock ? pvclock_now_ns() : ns_at(tsc > pc.base_tsc ? tsc : pc.base_tsc);
     last_ns = ns > last_ns ? ns : last_ns;
     return last_ns;

@@ -77,7 +77,6 @@ uint64_t pvclock_now_ns(void)
         cycles = time.shift < 0 ? cycles >> -time.shift : cycles << time.shift;
         ns = time.ns + (uint64_t)(((unsigned __int128)cycles * time.mult) >> 32);
         atomic_thread_fence(memory_order_acquire);
-    } while (version & 1 ||
-             version != atomic_load_explicit(&time.version, memory_order_relaxed));
+    } while (version & 1 || version != atomic_load_explicit(&time.version, memory_order_relaxed));
     return wall_ns + ns;
 }

@@ -42,7 +42,8 @@ static uint64_t segments[] = {
     0,
     0x00af9b000000ffff, /* code, 64 bits */
     0x00cf93000000ffff, /* data */
-    0, 0,               /* the task state, below */
+    0,
+    0, /* the task state, below */
 };
 
 struct table {
@@ -56,7 +57,7 @@ static void open_gates(void)
 {
     for (unsigned i = 0; i < INTERRUPT_END; i++) {
         uint64_t entry = (uint64_t)interrupt_entries + i * (uint64_t)ENTRY_BYTES;
-        unsigned stack = i >= INTERRUPT_FIRST       ? 0
+        unsigned stack = i >= INTERRUPT_FIRST     ? 0
                          : i == TRAP_DOUBLE_FAULT ? STACK_DOUBLE_FAULT
                                                   : STACK_TRAP;
         gates[i] = (struct gate){.low = (uint16_t)entry,
@@ -81,8 +82,8 @@ static void open_stacks(const struct layout *layout)
     set_stack(STACK_TRAP, layout->trap_stack.end);
     set_stack(STACK_DOUBLE_FAULT, layout->double_stack.end);
     tss.map_base = sizeof(tss);
-    segments[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
-                  (base >> 24 & 0xff) << 56;
+    segments[3] =
+        (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     segments[4] = base >> 32;
     __asm__ volatile("lgdt %0" : : "m"((struct table){sizeof(segments) - 1, segments}));
     __asm__ volatile("ltr %w0" : : "r"(TSS_SELECTOR));
@@ -95,8 +96,15 @@ static void open_stacks(const struct layout *layout)
 #define APIC_BASE_ADDRESS 0xffffff000ull
 #define APIC_BYTES 4096u
 
-enum { APIC_ID = 0x020, APIC_EOI = 0x0b0, APIC_SPURIOUS = 0x0f0, APIC_TIMER = 0x320,
-       APIC_LINT0 = 0x350, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0 };
+enum {
+    APIC_ID = 0x020,
+    APIC_EOI = 0x0b0,
+    APIC_SPURIOUS = 0x0f0,
+    APIC_TIMER = 0x320,
+    APIC_LINT0 = 0x350,
+    APIC_TIMER_COUNT = 0x380,
+    APIC_TIMER_DIVIDE = 0x3e0
+};
 
 #define APIC_ON 0x100u
 #define APIC_MASKED 0x10000u
@@ -217,7 +225,7 @@ _Noreturn void trap(const struct trap_frame *frame)
 {
     static bool is_trapped;
     struct layout layout = layout_of_image();
-    char sentence[256];
+    char sentence[TRAP_TEXT_BYTES];
     struct text text = text_in(sentence, sizeof(sentence));
 
     if (is_trapped) /* saying so did not go well */

@@ -33,7 +33,8 @@ enum interrupt_kind { INTERRUPT_EDGE, INTERRUPT_LEVEL };
 void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vector,
                      void (*handler)(void));
 
-/* Halt until an interrupt comes, at most `ns`; not at all if one came since the last sleep ended. */
+/* Halt until an interrupt comes, at most `ns`; not at all if one came since the last sleep ended.
+ */
 void interrupts_sleep(uint64_t ns);
 
 #endif

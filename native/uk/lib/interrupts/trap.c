@@ -62,8 +62,8 @@ void trap_text(struct text *text, const struct trap_frame *frame, uint64_t addre
     bool is_page_fault = frame->vector == TRAP_PAGE_FAULT;
 
     text_put(text, "the image stopped: ");
-    text_put(text, is_page_fault ? page_fault(frame->error, address, layout)
-                                 : cause_of(frame->vector));
+    text_put(text,
+             is_page_fault ? page_fault(frame->error, address, layout) : cause_of(frame->vector));
     if (is_page_fault) {
         text_put(text, ", address ");
         text_hex(text, address);

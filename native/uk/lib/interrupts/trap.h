@@ -11,6 +11,8 @@ struct trap_frame {
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
+#define TRAP_TEXT_BYTES 384u /* is enough for it */
+
 /* A sentence: cause, address, and the instruction's. `address` is of interest to page faults. */
 void trap_text(struct text *text, const struct trap_frame *frame, uint64_t address,
                const struct layout *layout);

@@ -7,6 +7,7 @@
 
 /* For the image, and for what is not beside it: devices, the ends of the address space. */
 #define TABLES_MIN 32u
+#define CPUID_HYPERVISOR 0x40000000u
 
 static struct {
     struct paging paging;
@@ -55,12 +56,9 @@ static bool map_image(const struct layout *layout)
     const struct {
         const struct span *span;
         enum paging_kind kind;
-    } parts[] = {{&layout->text, PAGING_CODE},
-                 {&layout->rodata, PAGING_CONSTANTS},
-                 {&layout->data, PAGING_DATA},
-                 {&layout->stack, PAGING_DATA},
-                 {&layout->trap_stack, PAGING_DATA},
-                 {&layout->double_stack, PAGING_DATA}};
+    } parts[] = {{&layout->text, PAGING_CODE},       {&layout->rodata, PAGING_CONSTANTS},
+                 {&layout->data, PAGING_DATA},       {&layout->stack, PAGING_DATA},
+                 {&layout->trap_stack, PAGING_DATA}, {&layout->double_stack, PAGING_DATA}};
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (!paging_map(&memory.paging, parts[i].span->begin, parts[i].span->end, parts[i].kind))
@@ -81,9 +79,9 @@ const char *memory_open(const struct span *ram, unsigned nb, const struct layout
     if (tables == 0)
         return "the machine has too little memory even for its page tables; give it more";
     paging_open(&memory.paging, (struct paging_table *)tables, nb_tables);
-    if (!map_image(layout) || !paging_map(&memory.paging, tables,
-                                          tables + nb_tables * sizeof(struct paging_table),
-                                          PAGING_DATA))
+    if (!map_image(layout) ||
+        !paging_map(&memory.paging, tables, tables + nb_tables * sizeof(struct paging_table),
+                    PAGING_DATA))
         return "the image's own memory cannot be mapped";
     x86_set_page_tables(tables);
     return NULL;
@@ -115,6 +113,20 @@ void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align)
     if (taken != NULL)
         zero(taken, align_up(nb_bytes, LAYOUT_PAGE_BYTES));
     return taken;
+}
+
+/* The hypervisor's name for itself: leaf 0x40000000, ebx, ecx, edx. */
+static bool is_emulated(void)
+{
+    struct x86_cpuid r = x86_cpuid(CPUID_HYPERVISOR, 0);
+
+    return r.b == 0x54474354 && r.c == 0x43544743 && r.d == 0x47435447; /* TCGTCGTCGTCG */
+}
+
+void memory_refresh(void)
+{
+    if (is_emulated())
+        x86_set_page_tables((uint64_t)memory.paging.pool);
 }
 
 void *memory_device(uint64_t address, uint64_t nb_bytes)

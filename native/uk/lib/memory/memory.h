@@ -27,6 +27,13 @@ void *memory_take(uint64_t nb_bytes, uint64_t align);
 /* As memory_take, and zeroed. */
 void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align);
 
+/*
+ * To be called now and then, some times a second at first. An emulator looks addresses up in a
+ * table of its own: QEMU's (TCG) begins with 256 pages, and grows only when it is full as it is
+ * flushed, which a guest of one program never does by itself. Elsewhere it does nothing.
+ */
+void memory_refresh(void);
+
 /* Registers of a device: readable, writable, not cached. NULL: out of reach. */
 void *memory_device(uint64_t address, uint64_t nb_bytes);
 

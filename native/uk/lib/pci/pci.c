@@ -10,7 +10,7 @@
 #define COMMAND_MEMORY 0x0002u
 #define COMMAND_MASTER 0x0004u
 #define COMMAND_NO_LINE 0x0400u
-#define COMMAND_LOW 0x0000ffffu /* above it: status, of which ones clear what they are written to */
+#define COMMAND_LOW 0x0000ffffu /* above it: status, where ones clear */
 #define STATUS_CAPABILITIES (0x10u << 16)
 #define HEADER 0x0cu /* its third byte */
 #define HEADER_MANY 0x80u
@@ -113,11 +113,13 @@ unsigned pci_capability(struct pci_device device, uint8_t id, unsigned after)
 struct pci_bar pci_bar(struct pci_device device, unsigned number)
 {
     unsigned at = BAR + 4 * number;
-    uint32_t command = pci_read(device, COMMAND) & COMMAND_LOW, low = pci_read(device, at);
-    bool is_64 = (low & BAR_TYPE) == BAR_64;
     uint64_t high = 0, size = UINT64_MAX << 32;
 
-    if (number >= PCI_BARS || low & BAR_IO || (is_64 && number + 1 == PCI_BARS))
+    if (number >= PCI_BARS)
+        return (struct pci_bar){0};
+    uint32_t command = pci_read(device, COMMAND) & COMMAND_LOW, low = pci_read(device, at);
+    bool is_64 = (low & BAR_TYPE) == BAR_64;
+    if (low & BAR_IO || (is_64 && number + 1 == PCI_BARS))
         return (struct pci_bar){0};
     pci_write(device, COMMAND, command & ~COMMAND_MEMORY);
     pci_write(device, at, UINT32_MAX);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci: finding a device on the buses, its registers in memory, its capabilities (PCI Local Bus 3.0).
- * What configuration space says is checked before use: a device may be anybody's.
+ * pci: finding a device on the buses, its registers in memory, its capabilities (PCI Local
+ * Bus 3.0). What configuration space says is checked before use: a device may be anybody's.
  *
  * pci_read and pci_write are the machine's (ports.c), or a test's.
  */

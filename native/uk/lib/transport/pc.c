@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* transport, on a machine: a virtio network device, with rings and buffers in the machine's own
- * memory. The device does not go: when a vhost-user back end does, QEMU keeps the rings, and goes on
- * with them when it is back. */
+ * memory. The device does not go: when a vhost-user back end does, QEMU keeps the rings, and goes
+ * on with them when it is back. */
 #include "transport.h"
 
 #include "interrupts.h"
@@ -13,8 +13,7 @@
 
 #define CONFIG_MAC 0u /* 5.1.4 */
 #define MAC_BYTES 6u
-#define WANTED                                                                                     \
-    (1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_IN_ORDER)
+#define WANTED (1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_IN_ORDER)
 #define WAIT_UNCALLED_NS 100000u /* where nobody would wake us: as long as a frame may wait */
 
 static struct {
@@ -39,8 +38,8 @@ static const char *find(void)
 
     for (unsigned i = 0; i < line->nb_devices && !is_there && error == NULL; i++) {
         const struct mmio_place *place = &line->devices[i];
-        error = virtio_mmio_find(&pc.virtio, place->address, place->nb_bytes, place->line,
-                                 &is_there);
+        error =
+            virtio_mmio_find(&pc.virtio, place->address, place->nb_bytes, place->line, &is_there);
     }
     if (!is_there && error == NULL)
         error = virtio_pci_find(&pc.virtio, &is_there);
@@ -118,8 +117,7 @@ const char *transport_open(struct transport *transport)
 
 void transport_begin(struct transport_link *link)
 {
-    *link = (struct transport_link){
-        .up = true, .generation = generation, .features = pc.features};
+    *link = (struct transport_link){.up = true, .generation = generation, .features = pc.features};
     for (unsigned i = 0; i < TRANSPORT_RINGS; i++)
         link->rings[i] = pc.rings[i];
 }

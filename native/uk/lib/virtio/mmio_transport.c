@@ -11,25 +11,25 @@
 #define ID_NET 1u
 
 enum { /* 4.2.2 */
-    REGISTER_MAGIC = 0x000,
-    REGISTER_VERSION = 0x004,
-    REGISTER_ID = 0x008,
-    FEATURES = 0x010,
-    FEATURES_SELECT = 0x014,
-    DRIVER_FEATURES = 0x020,
-    DRIVER_FEATURES_SELECT = 0x024,
-    QUEUE_SELECT = 0x030,
-    QUEUE_MAX = 0x034,
-    QUEUE_SIZE = 0x038,
-    QUEUE_READY = 0x044,
-    QUEUE_NOTIFY = 0x050,
-    INTERRUPT_STATUS = 0x060,
-    INTERRUPT_ACK = 0x064,
-    STATUS = 0x070,
-    QUEUE_DESC = 0x080,
-    QUEUE_DRIVER = 0x090,
-    QUEUE_DEVICE = 0x0a0,
-    CONFIG = 0x100
+       REGISTER_MAGIC = 0x000,
+       REGISTER_VERSION = 0x004,
+       REGISTER_ID = 0x008,
+       FEATURES = 0x010,
+       FEATURES_SELECT = 0x014,
+       DRIVER_FEATURES = 0x020,
+       DRIVER_FEATURES_SELECT = 0x024,
+       QUEUE_SELECT = 0x030,
+       QUEUE_MAX = 0x034,
+       QUEUE_SIZE = 0x038,
+       QUEUE_READY = 0x044,
+       QUEUE_NOTIFY = 0x050,
+       INTERRUPT_STATUS = 0x060,
+       INTERRUPT_ACK = 0x064,
+       STATUS = 0x070,
+       QUEUE_DESC = 0x080,
+       QUEUE_DRIVER = 0x090,
+       QUEUE_DEVICE = 0x0a0,
+       CONFIG = 0x100
 };
 
 static uint8_t status(const struct virtio *virtio)
@@ -101,9 +101,9 @@ static void kick(const struct virtio *virtio, unsigned queue)
 const char *virtio_mmio_find(struct virtio *virtio, uint64_t address, uint64_t nb_bytes,
                              unsigned line, bool *is_there)
 {
-    static const struct virtio_access access = {"mmio",       status,    set_status,  features,
-                                                set_features, queue_max, queue_start, interrupt,
-                                                kick};
+    static const struct virtio_access access = {"mmio",      status,       set_status,
+                                                features,    set_features, queue_max,
+                                                queue_start, interrupt,    kick};
     struct virtio_window all = {NULL, (uint32_t)nb_bytes};
 
     *is_there = false;

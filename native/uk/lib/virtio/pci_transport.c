@@ -10,6 +10,7 @@
 
 /* Kinds of a capability (4.1.4), and its fields. */
 enum { KIND_COMMON = 1, KIND_NOTIFY = 2, KIND_ISR = 3, KIND_DEVICE = 4 };
+#define CAPABILITIES_MAX 32u /* that are looked at: a list may be a loop */
 #define CAPABILITY_BYTES 16u
 #define CAPABILITY_NOTIFY_BYTES 20u
 #define FIELD_BAR 4u
@@ -91,7 +92,10 @@ static struct virtio_window window_of(struct pci_device device, unsigned kind, u
 {
     unsigned at = 0, nb = kind == KIND_NOTIFY ? CAPABILITY_NOTIFY_BYTES : CAPABILITY_BYTES;
 
-    while ((at = pci_capability(device, CAPABILITY_VENDOR, at)) != 0) {
+    for (unsigned i = 0; i < CAPABILITIES_MAX; i++) {
+        at = pci_capability(device, CAPABILITY_VENDOR, at);
+        if (at == 0)
+            break;
         uint32_t head = pci_read(device, at);
         if (head >> 24 != kind || (head >> 16 & 0xff) < nb || at > PCI_CONFIG_BYTES - nb)
             continue;
@@ -137,9 +141,8 @@ static void kick(const struct virtio *virtio, unsigned queue)
 const char *virtio_pci_find(struct virtio *virtio, bool *is_there)
 {
     static const uint32_t ids[] = {ID_NET, ID_TRANSITIONAL};
-    static const struct virtio_access access = {"pci",        status,    set_status,  features,
-                                                set_features, queue_max, queue_start, interrupt,
-                                                kick};
+    static const struct virtio_access access = {
+        "pci", status, set_status, features, set_features, queue_max, queue_start, interrupt, kick};
     unsigned common, notify, config;
 
     *virtio = (struct virtio){.access = &access};

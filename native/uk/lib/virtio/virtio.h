@@ -33,7 +33,7 @@ struct virtio {
     uint32_t notify_multiplier;
     struct pci_device device;
     bool has_interrupt;
-    unsigned line;                        /* mmio: of the I/O APIC */
+    unsigned line;                             /* mmio: of the I/O APIC */
     struct virtio_window bells[VIRTIO_QUEUES]; /* pci: where a queue's number is written */
 };
 
@@ -67,8 +67,8 @@ static inline const char *virtio_queue_start(struct virtio *virtio, unsigned que
     return virtio->access->queue_start(virtio, queue, ring);
 }
 
-/* Have interrupts_sleep return when the device calls; false: it has no way to. Whether it calls, its
- * rings say, buffer by buffer. */
+/* Have interrupts_sleep return when the device calls; false: it has no way to. Whether it calls,
+ * its rings say, buffer by buffer. */
 static inline bool virtio_interrupt(struct virtio *virtio)
 {
     virtio->has_interrupt = virtio->access->interrupt(virtio);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nm-uk-limit: the `limit-uk` responder, an image with nothing on its driver: netdev, and headers
+ * turned round. No service, no checks, no ARP. What a rung of the place `uk` costs more than this,
+ * net/ and its service cost.
+ */
+#include "boot.h"
+#include "frames.h"
+#include "turns.h"
+
+const char service_name[] = "null";
+
+struct limit {
+    struct frames *frames;
+    struct turns turns;
+    struct serve_counters counters;
+};
+
+#define TURN_ROUND_BYTES 42u /* Ethernet, IPv4, UDP */
+
+/* MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, where IPv4 has no options. In
+ * whole words, not by a shuffle as native/reference/null_vhost.c: where a processor is emulated,
+ * vectors are slow. */
+static inline void turn_round(uint8_t *frame)
+{
+    uint64_t macs, addresses;
+    uint32_t rest, ports;
+
+    __builtin_memcpy(&macs, frame, 8);
+    __builtin_memcpy(&rest, frame + 8, 4);
+    __builtin_memcpy(&addresses, frame + 26, 8);
+    __builtin_memcpy(&ports, frame + 34, 4);
+    uint64_t first = macs >> 48 | (uint64_t)rest << 16 | macs << 48;
+    rest = (uint32_t)(macs >> 16);
+    addresses = addresses >> 32 | addresses << 32;
+    ports = ports >> 16 | ports << 16;
+    __builtin_memcpy(frame, &first, 8);
+    __builtin_memcpy(frame + 8, &rest, 4);
+    __builtin_memcpy(frame + 26, &addresses, 8);
+    __builtin_memcpy(frame + 34, &ports, 4);
+}
+
+static void count(struct limit *limit, enum drop_reason reason, unsigned nb)
+{
+    limit->counters.nb_received += nb;
+    limit->counters.nb_by_reason[reason] += nb;
+}
+
+/* Each frame leaves as it came but for its headers, or, where it has none, not at all. */
+static void turn(struct limit *limit, unsigned batch)
+{
+    struct frame list[SERVICE_BURST_MAX], *kept = list;
+    unsigned nb = turns_rx_burst(&limit->turns, limit->frames, list, batch);
+
+    for (unsigned i = 0; i < nb; i++) {
+        if (list[i].len - TURN_ROUND_BYTES > FRAME_BYTES_MAX - TURN_ROUND_BYTES) {
+            frames_free(limit->frames, &list[i], 1);
+            count(limit, DROP_FRAME, 1);
+            continue;
+        }
+        turn_round(list[i].data);
+        *kept++ = list[i];
+    }
+    if (kept == list)
+        return;
+    unsigned nb_kept = (unsigned)(kept - list);
+    unsigned nb_tx = frames_tx_burst(limit->frames, list, nb_kept);
+    if (nb_tx < nb_kept)
+        frames_free(limit->frames, list + nb_tx, nb_kept - nb_tx);
+    count(limit, DROP_NONE, nb_tx);
+    count(limit, DROP_TX, nb_kept - nb_tx);
+    limit->counters.nb_replies += nb_tx;
+}
+
+static struct report report_of(const struct limit *limit)
+{
+    struct report report = {.serve = limit->counters, .datapath = limit->turns.stats};
+
+    frames_stats(limit->frames, &report.datapath);
+    return report;
+}
+
+static bool is_set(const atomic_int *flag)
+{
+    return atomic_load_explicit(flag, memory_order_relaxed) != 0;
+}
+
+_Noreturn void image_main(void)
+{
+    static struct limit limit;
+    struct boot boot;
+
+    boot_open(&boot);
+    const struct datapath_config *config = &boot.options->datapath;
+    const char *error = frames_open(&limit.frames, config);
+    if (error != NULL)
+        boot_fail(error);
+    turns_open(&limit.turns, config->poll, frames_tsc_hz(limit.frames));
+    boot_ready();
+    while (!is_set(boot.stop)) {
+        turn(&limit, config->batch);
+        if (is_set(boot.ask)) {
+            struct report report = report_of(&limit);
+            boot_report(&report);
+        }
+    }
+    struct report report = report_of(&limit);
+    frames_close(limit.frames);
+    boot_exit(&report);
+}

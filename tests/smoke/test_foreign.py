@@ -1,0 +1,87 @@
+"""Somebody else's image as a row, from a spec of a few lines: the distribution's kernel, and a file
+system with nothing in it but a first process and the distribution's memcached."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nearmetal import build, rungs
+from nearmetal.errors import NearmetalError
+from nearmetal.setup import files
+
+cpio = pytest.importorskip("nearmetal.guest.cpio", reason="no guests in this build")
+image = pytest.importorskip("nearmetal.guest.image")
+kernel = pytest.importorskip("nearmetal.guest.kernel")
+
+ADDRESS = "10.0.0.2"
+RUN_S = 120.0
+SPEC = """
+rungs = ["debian-memcached"]
+rounds = 1
+measured_s = 1.0
+workload = {{ keys = 1_000 }}
+[[image]]
+name = "debian-memcached"
+kernel = "{kernel}"
+initrd = "memcached.cpio"
+cmdline = '{cmdline}'
+address = "{address}"
+"""
+
+
+@pytest.mark.rung("image")
+def test_memcached_in_a_distribution_s_kernel(
+    programs: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for program in build.programs_beside(rungs.find("uk-netdev")):
+        if (reason := build.why_not(program)) is not None:
+            pytest.skip(reason)
+    try:
+        booted = kernel.provide()
+        memcached, library_path = files.provide("memcached")
+    except NearmetalError as error:
+        pytest.skip(f"cannot be had here: {error}")
+    init = programs("nm-guest-init").read_bytes()
+    entries = image.entries(init, memcached.read_bytes(), booted.for_sockets())
+    entries += libraries(memcached, library_path)
+    (tmp_path / "memcached.cpio").write_bytes(cpio.archive(entries))
+    server = f"-U 11211 -p 0 -t 1 -u root -m 16 -l {ADDRESS}"
+    said = f'console=ttyS0 quiet panic=-1 nm.address={ADDRESS}/24 nm.server="{server}"'
+    spec, out = tmp_path / "spec.toml", tmp_path / "out"
+    spec.write_text(SPEC.format(kernel=booted.image, cmdline=said, address=ADDRESS))
+    command = [sys.executable, "-m", "nearmetal", "bench", "--spec", str(spec)]
+    done = subprocess.run(
+        [*command, "--out", str(out), "--yes"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_S,
+    )
+    if "another run has this machine" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+    assert (row["status"], row["place"], row["wrong"]) == ("ok", "image", 0)
+    assert row["answered"] > 0 and row["accelerator"] in ("tcg", "kvm")
+    assert any(label.startswith("foreign image") for label in row["labels"])
+
+
+def libraries(program: Path, library_path: str | None) -> Iterator[object]:
+    """What it loads, where its loader looks; and the name that it asks for."""
+    environment = {**os.environ, **({"LD_LIBRARY_PATH": library_path} if library_path else {})}
+    told = subprocess.run(
+        ["ldd", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    yield from (cpio.folder(path) for path in ("lib64", "lib", "lib/x86_64-linux-gnu", "etc"))
+    for path in map(Path, re.findall(r"(/\S+) \(0x", told)):
+        folder = "lib64" if path.name.startswith("ld-linux") else "lib/x86_64-linux-gnu"
+        yield cpio.file(f"{folder}/{path.name}", path.read_bytes(), executable=True)
+    yield cpio.file("etc/passwd", b"root:x:0:0::/:/\n")

@@ -1,0 +1,146 @@
+"""Images as virtual machines, by a plain QEMU command line: what they say, and how they end.
+
+Those that do what they may not are of the test build: their service does it when it is opened
+(tests/c/uk/service_trap.c). There is no back end here; what images answer, the wire tests ask.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearmetal.build import Build, build
+
+END_S = 20.0
+LISTEN = ("--listen", "10.0.0.2:11211", "--allow", "10.0.0.0/8", "--memory", "2MiB")
+MACHINES = {
+    "q35": (["-M", "q35"], "virtio-net-pci,vectors=0,romfile="),
+    "microvm": (
+        ["-M", "microvm,acpi=off,rtc=on", "-global", "virtio-mmio.force-legacy=false"],
+        "virtio-net-device",
+    ),
+}
+TRAPS = {
+    "code": "it wrote to its code",
+    "data": "it executed data",
+    "stack": "it ran off its stack",
+    "constant": "it wrote to its constants",
+    "null": "it used a null pointer",
+}
+# A ratchet: below 96 KB (netdev) and 224 KB (lwip), and not much above what each is.
+IMAGE_BYTES_MAX = {
+    "nm-uk-netdev-kv": 70_000,
+    "nm-uk-netdev-echo": 42_000,
+    "nm-uk-lwip-kv": 90_000,
+    "nm-uk-lwip-echo": 60_000,
+    "nm-uk-limit": 32_000,
+    "nm-uk-probe": 16_000,
+}
+
+
+@pytest.fixture(scope="module")
+def built() -> Build:
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("QEMU is not installed (package qemu-system-x86)")
+    return build(variant="sanitize")
+
+
+def boot(
+    image: Path, machine: str, words: Sequence[str], *, typed: str = "", nic: bool = True
+) -> list[dict[str, Any]]:
+    """What it says until QEMU ends by itself; `typed` a byte at a time, each after a line."""
+    arguments, device = MACHINES[machine]
+    argv = ["qemu-system-x86_64", *arguments, "-accel", "tcg", "-cpu", "max", "-m", "32M"]
+    argv += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    argv += ["-serial", "stdio", "-kernel", str(image), "-append", " ".join(words)]
+    if nic:
+        argv += ["-netdev", "hubport,hubid=0,id=n", "-device", f"{device},netdev=n"]
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    ) as qemu:
+        assert qemu.stdin is not None and qemu.stdout is not None
+        events = []
+        try:
+            for line in qemu.stdout:
+                events.append(json.loads(line))
+                if events[-1]["event"] != "boot" and typed:
+                    qemu.stdin.write(typed[0])
+                    qemu.stdin.flush()
+                    typed = typed[1:]
+            qemu.wait(END_S)
+        finally:
+            qemu.kill()
+    assert qemu.returncode == 0
+    return events
+
+
+def image_of(build_: Build, name: str) -> Path:
+    if name not in build_.programs:
+        pytest.skip(f"{name} is not built here")
+    return Path(build_.programs[name].path)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("image", ["nm-uk-netdev-kv", "nm-uk-lwip-echo", "nm-uk-limit"])
+def test_it_says_what_it_is_reports_and_stops(built: Build, machine: str, image: str) -> None:
+    events = boot(image_of(built, image), machine, LISTEN, typed="ccq")
+    assert [event["event"] for event in events] == [
+        "boot",
+        "ready",
+        "counters",
+        "counters",
+        "final",
+    ]
+    first, ready = events[:2]
+    assert first["image"] == image
+    recorded = built.programs[image].libraries
+    assert recorded is not None and set(first["libraries"]) == set(recorded)
+    assert ready["transport"] == {"q35": "pci", "microvm": "mmio"}[machine]
+    assert ready["clock"] == "pit" and 5e8 < ready["tsc_hz"] < 1e10
+    assert ready["listen"] == "10.0.0.2:11211"
+    assert events[-1]["received"] == 0
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_it_may_not_stops_it_with_a_line(built: Build, machine: str, trap: str) -> None:
+    first, event = boot(image_of(built, f"nm-uk-trap-{trap}"), machine, LISTEN)
+    assert (first["event"], event["event"]) == ("boot", "failed")
+    assert TRAPS[trap] in event["error"]
+    assert re.search(r"address 0x[0-9a-f]+, instruction at 0x[0-9a-f]+", event["error"])
+
+
+@pytest.mark.parametrize(
+    ("words", "nic", "said"),
+    [
+        (["--memory", "33MiB"], True, "the machine has not that much memory"),
+        (["--memory", "lots"], True, "--memory lots: not a size"),
+        (["--listen", "10.0.0.2:0"], True, "port"),
+        (["--unheard-of"], True, "unknown option"),
+        (["x" * 2048], True, "command line is too long"),
+        ([], False, "no virtio network device"),
+    ],
+)
+def test_what_it_cannot_be_given_is_one_line(
+    built: Build, words: list[str], nic: bool, said: str
+) -> None:
+    image = image_of(built, "nm-uk-netdev-echo")
+    _, event = boot(image, "microvm", [*LISTEN, *words], nic=nic)
+    assert event["event"] == "failed" and said in event["error"]
+
+
+@pytest.mark.parametrize("image", IMAGE_BYTES_MAX)
+def test_how_large_it_is(built: Build, image: str) -> None:
+    assert image_of(built, image).stat().st_size <= IMAGE_BYTES_MAX[image]
