@@ -75,10 +75,13 @@ def _complain(error: NearmetalError) -> int:
 
 def _show(result: Report, folder: Path) -> None:
     """The table, and where the page is."""
-    from nearmetal.report import COLUMNS, table
+    from nearmetal.report import COLUMNS, ratios, table
 
     # A file or pipe has no width of its own; the usual 80 would cut the table.
-    Console(width=None if Console().is_terminal else COLUMNS).print(table(result))
+    console = Console(width=None if Console().is_terminal else COLUMNS)
+    console.print(table(result))
+    if (beside := ratios(result)) is not None:
+        console.print(beside)
     print(folder / "report.html")
 
 

@@ -31,7 +31,6 @@ from nearmetal.spec import Spec, memory_bytes
 from nearmetal.topology import Topology
 
 START_S = 60.0
-_PORT = 11211  # on a wire of our own every port is free
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 _FRAME_REQUEST_BYTES_MAX = 1_472  # of 1,500 bytes of IP
 
@@ -144,7 +143,8 @@ class _Plan:
 
 def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
     top = bench.topology
-    port = _free_port(top.sut_addr) if top.wire == "lo" else _PORT
+    # On a wire of our own every port is free.
+    port = _free_port(top.sut_addr) if top.wire == "lo" else bench.spec.workload.port
     memory = memory_bytes(bench.spec, rung.name)
     if rung.machine is not None:
         return _plan_machine(bench, rung, service, memory)
@@ -164,9 +164,9 @@ def _plan_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> _P
     if rung.image is not None:
         command = image.command(rung, top, accelerator)
         return _Plan(bench, rung, service, command, rung.image.port)
-    place = guest if rung.place == "guest" else uk
-    command = place.command(rung, service, bench.build, top, memory, _PORT, accelerator)
-    return _Plan(bench, rung, service, command, _PORT)
+    place, port = guest if rung.place == "guest" else uk, bench.spec.workload.port
+    command = place.command(rung, service, bench.build, top, memory, port, accelerator)
+    return _Plan(bench, rung, service, command, port)
 
 
 def _start(plan: _Plan) -> Dut:
@@ -252,7 +252,8 @@ def _server(plan: _Plan, dut: Dut, answered: Event) -> Server:
 
 def _generator(plan: _Plan, number: int) -> Child:
     spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
-    argv = [*_load_argv(plan), *load.arguments(spec.workload, spec.window.of(plan.rung.wire))]
+    window = spec.window.of(plan.rung.wire)
+    argv = [*_load_argv(plan), *load.arguments(spec.workload, window, plan.service)]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
     if point.rate_per_s is not None:
         argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
