@@ -326,12 +326,17 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> 
 
 
 def _program(name: str, targets: dict[str, Path]) -> Program:
-    if name == "python":
-        return describe_program(Path(sys.executable).resolve())
     if name in targets:
         return describe_program(targets[name])
     if name.startswith("nm-"):
         raise CannotRunError(why_not(name) or _not_built(name))
+    return foreign(name)
+
+
+def foreign(name: str) -> Program:
+    """A program that is not ours: the machine's own, or fetched."""
+    if name == "python":
+        return describe_program(Path(sys.executable).resolve())
     if (reason := why_not(name)) is not None:
         raise CannotRunError(reason)
     if name == qemu.PROGRAM:

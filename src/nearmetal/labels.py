@@ -23,6 +23,7 @@ BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 # Of each wire: its rate is the generator's ceiling.
 NULL_RESPONDER = {"veth": "limit-veth", "vhost-user": "ceiling"}
 MEMCACHED_WIRE = "veth"
+MEMCACHED_WIRES = (MEMCACHED_WIRE, "lo", "nic")  # one of them in a run
 
 
 def of(row: Row) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def kind(label: str) -> str:
 
 def across_wires(row: Row) -> bool:
     """Whether its ratio to memcached is one of two wires."""
-    return row.vs_memcached.by_rate is not None and row.wire not in (MEMCACHED_WIRE, "lo")
+    return row.vs_memcached.by_rate is not None and row.wire not in MEMCACHED_WIRES
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
