@@ -3,8 +3,8 @@
 memcached's and the SSH server's packages would start a service, and DPDK's libraries bring one
 along (rdma-core's iwpmd, for NICs that nobody here has); so their files are fetched with a
 package-manager state of our own, under the machine's own sources and keys, checked against the hash
-in the package index, and unpacked into the cache. Works for an ordinary user too. Where the machine has the program already,
-that one is used.
+in the package index, and unpacked into the cache. Works for an ordinary user too. Where the machine
+has the program already, that one is used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is deployed: our source, and the programs built here where the machines are alike.
 
 A parcel's name is the hash of what is in it, so nothing is sent twice. On a machine that differs
-the source alone is sent, and it builds for itself (`./nearmetal build`, which sets up what that needs).
+the source alone is sent, and it builds for itself (`./nearmetal build`, which sets up what that
+needs).
 """
 
 from __future__ import annotations

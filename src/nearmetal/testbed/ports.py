@@ -103,7 +103,7 @@ def _offload(
 
 
 def _receive(stack: ExitStack, journal: Journal, iface: str, cpu: int) -> str:
-    """Receive processing of a veth, by a thread of the kernel's on this core; see lab/steering.py."""
+    """Receive processing of a veth, by a kernel thread on this core; see lab/steering.py."""
     known = set(steering.napi_threads(iface))
     stack.enter_context(changed(journal, _NET / iface / "threaded", "1"))
     threads = set(steering.napi_threads(iface)) - known
