@@ -247,10 +247,11 @@ def switching(plan: Plan) -> Iterator[None]:
     if top.wire != "pvp":
         yield
         return
-    assert top.switch_netns is not None and top.tg_mac is not None and top.sut_mac is not None
+    assert top.switch_netns is not None and top.sut_mac is not None
     port = nic.Port(nic.link(top.sut_iface), Where(Path(top.switch_netns)), None)
     cpus = f"({','.join(map(str, top.switch_cpus))})"
-    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus)
+    calls = plan.command.machine is not None
+    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus, calls)
     with switch.forwarding(sides, open_journal()):
         yield
 

@@ -34,6 +34,9 @@ from nearmetal.trial import failed_sample
 class How(Protocol):
     """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
 
+    def why_not(self, rung: Rung) -> str | None:
+        """Why a row cannot be measured so; None: it can."""
+
     def check(self, bench: Bench, rung: Rung, service: Service) -> None:
         """The quick corpus; raises where it fails."""
 
@@ -98,7 +101,7 @@ def run(
     if not generators & build.programs.keys():
         reasons = "; ".join(build.missing[name] for name in sorted(generators))
         raise CannotRunError(f"nothing can be measured: {reasons}")
-    state = _State(_now(), skipped(spec, build, wires))
+    state = _State(_now(), skipped(spec, build, wires) | _unsuited(spec, how))
     chosen = _accelerator(spec, build, wires, state)
     consoles = folder / "consoles"  # serial lines of virtual machines
     if chosen is not None:
@@ -148,9 +151,18 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
         if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
             reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
-        if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
+        if (
+            row.rung.wire == "veth"
+            and row.rung.name == "limit-veth"
+            and wires.of("veth").wire == "lo"
+        ):
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons
+
+
+def _unsuited(spec: Spec, how: How) -> dict[str, str]:
+    reasons = {row.rung.name: how.why_not(row.rung) for row in spec.rungs}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:

@@ -14,7 +14,7 @@ Kinds of record (what / old / inside):
     pages    claim on the pool of huge pages / - / its file in sysfs
     offload  feature of a network interface / on or off / the interface
     address  ADDR/BITS of a network interface / there or absent / the interface
-    up       network interface / down: it was
+    flag     up or promisc, which was off / - / the interface
 
 A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
 does not look at: `restore` undoes it, or the next boot.
@@ -46,9 +46,10 @@ from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
 
 Kind = Literal[
-    "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "up"
+    "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "flag"
 ]
 
+_IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
 
@@ -266,10 +267,11 @@ def _undo_address(record: Record) -> None:
                 route.addr(act, index=index, address=address, prefixlen=int(bits))
 
 
-def _undo_up(record: Record) -> None:
+def _undo_flag(record: Record) -> None:
+    assert record.inside is not None
     with IPRoute() as route:
-        for index in route.link_lookup(ifname=record.what):
-            route.link("set", index=index, state="down")
+        for index in route.link_lookup(ifname=record.inside):
+            route.link("set", index=index, flags=0, change=_IFF[record.what])
 
 
 _UNDO: dict[Kind, Callable[[Record], None]] = {
@@ -282,7 +284,7 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "pages": _undo_pages,
     "offload": _undo_offload,
     "address": _undo_address,
-    "up": _undo_up,
+    "flag": _undo_flag,
 }
 
 

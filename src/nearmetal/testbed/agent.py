@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
@@ -66,12 +67,17 @@ def serve() -> NoReturn:
 
 
 def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
-    """Carry out a request; what goes wrong in the world is an answer, too."""
+    """Carry out a request; what goes wrong is an answer, too. So is a fault of ours: it fails a row,
+    and not the run."""
     number, operation = asked.pop("id"), asked.pop("op")
     try:
         return {"id": number, "ok": OPERATIONS[operation](agent, **asked)}
-    except (NearmetalError, OSError, LookupError, ValueError) as error:
-        return {"id": number, "error": str(error) or type(error).__name__}
+    except NearmetalError as error:
+        return {"id": number, "error": str(error)}
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        at = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
+        return {"id": number, "error": f"{type(error).__name__}: {error} ({at})"}
 
 
 def _said(children: dict[int, Child], readable: set[int]) -> Iterator[dict[str, Any]]:

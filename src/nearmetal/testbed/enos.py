@@ -36,6 +36,7 @@ class EnosTestbed:
     def __init__(self, spec: BedSpec) -> None:
         self._spec = spec
         self._worker: Child | None = None
+        self._facts: dict[str, Facts] = {}
 
     def acquire(self) -> tuple[Machine, ...]:
         if shutil.which("ssh") is None:
@@ -47,10 +48,13 @@ class EnosTestbed:
         return tuple(_machine(each) for each in found)
 
     def facts(self, machine: Machine) -> Facts:
-        lines = str(self._ask("facts", machine=machine.name)).splitlines()
-        if len(lines) != 4:
-            raise NearmetalError(f"{machine.name}: is no Linux that we know: it said {lines!r}")
-        return Facts(lines[0], lines[1], frozenset(lines[2].split()), lines[3])
+        if machine.name not in self._facts:
+            lines = str(self._ask("facts", machine=machine.name)).splitlines()
+            if len(lines) != 4:
+                raise NearmetalError(f"{machine.name}: is no Linux that we know: it said {lines!r}")
+            flags = frozenset(lines[2].split())
+            self._facts[machine.name] = Facts(lines[0], lines[1], flags, lines[3])
+        return self._facts[machine.name]
 
     def deploy(self, machine: Machine, parcel: Parcel) -> str:
         folder = f"{self.facts(machine).cache}/deployed/{parcel.sha256[:16]}"

@@ -25,7 +25,7 @@ from nearmetal.machine import Machine as MachineFacts
 from nearmetal.progress import Shown
 from nearmetal.report import Report
 from nearmetal.samples import Frozen
-from nearmetal.spec import Spec
+from nearmetal.spec import Spec, SpecRung
 from nearmetal.testbed import parcel
 from nearmetal.testbed.contract import Machine, Testbed
 from nearmetal.testbed.local import LocalTestbed
@@ -34,6 +34,8 @@ from nearmetal.testbed.station import Station, beating
 from nearmetal.testbed.trial import Place, Trials
 from nearmetal.topology import Topologies, Topology
 
+_BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
+_SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
 _BUILD_S = 1200.0
 _HELLO_S = 180.0  # the first time it sets itself up
 _COMPARED = ("distribution", "kernel", "cpu", "memory_bytes", "governor", "command_line")
@@ -67,7 +69,9 @@ def measure(
     with ExitStack() as stack:
         crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
         places = _places(machines_spec, crew)
-        ports = {name: _port(places[name]) for name in places}
+        ports = {name: _port(place) for name, place in places.items()}
+        for place in places.values():  # all are up by now, whoever waits for whom
+            place.station.ask("carrier", nic=place.seat.nic)
         facts = {name: MachineFacts.model_validate(h["facts"]) for name, h in crew.hello.items()}
         told = Told(
             machines=facts,
@@ -80,7 +84,7 @@ def measure(
         _leave(folder / "testbed.json", told)
         _leave(folder / "machine.json", facts["sut"])
         _leave(folder / "build.json", crew.builds["sut"])
-        wires = Topologies(wires=(_wire(places, ports, crew.hello),))
+        wires = Topologies(wires=_wires(places, ports, crew.hello))
         _leave(folder / "topology.json", wires)
         _measure(chosen, crew.builds["sut"], wires, folder, shown, places)
     result = report.write(folder)
@@ -90,11 +94,12 @@ def measure(
 
 def rewired(spec: Spec) -> Spec:
     """The experiment with its rows on the wire between machines."""
-    rows = [
-        row.model_copy(update={"rung": row.rung.model_copy(update={"wire": "nic"})})
-        for row in spec.rungs
-    ]
-    return spec.model_copy(update={"rungs": tuple(rows)})
+
+    def between(row: SpecRung) -> SpecRung:
+        wire = "pvp" if row.rung.place in _BEHIND_SWITCH or row.rung.wire == "pvp" else "nic"
+        return row.model_copy(update={"rung": row.rung.model_copy(update={"wire": wire})})
+
+    return spec.model_copy(update={"rungs": tuple(map(between, spec.rungs))})
 
 
 def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:
@@ -216,14 +221,15 @@ def _port(place: Place) -> dict[str, Any]:
     return found
 
 
-def _wire(
+def _wires(
     places: dict[str, Place], ports: dict[str, dict[str, Any]], hello: dict[str, dict[str, Any]]
-) -> Topology:
+) -> tuple[Topology, Topology]:
+    """From the server's kernel or datapath at its NIC, and from behind a switch there."""
     sut, first = places["sut"], places["tg1"]
     others = [place for name, place in places.items() if name != "sut"]
     told = ", ".join(f"{place.station.name} on core {place.cpu}" for place in others)
     notes = [f"{name}: {said['note']}" for name, said in hello.items() if said["note"]]
-    return Topology(
+    direct = Topology(
         wire="nic",
         sut_netns=None,
         tg_netns=None,
@@ -235,13 +241,24 @@ def _wire(
         sut_cpu=sut.cpu,
         tg_cpu=first.cpu,
         control_cpus=tuple(sorted(cpus.choose(cpus.allowed()).control)),
-        tg_mac=ports["tg1"]["mac"],
         placement=(
             f"{len(places)} machines; server on core {sut.cpu} behind {sut.seat.nic}"
             f" ({ports['sut']['driver']}); generators: {told}"
         ),
         notes=tuple(notes),
     )
+    polled = tuple(hello["sut"]["switch_cpus"])
+    behind = direct.model_copy(
+        update={
+            "wire": "pvp",
+            "sut_mac": _SERVER_MAC,
+            "switch_netns": "/proc/self/ns/net",
+            "switch_cpus": polled,
+            "vmm_cpu": hello["sut"]["vmm_cpu"],
+            "placement": f"{direct.placement}; a switch polls on {', '.join(map(str, polled))}",
+        }
+    )
+    return direct, behind
 
 
 def _measure(

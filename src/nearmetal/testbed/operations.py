@@ -50,6 +50,7 @@ def _hello(agent: Agent) -> dict[str, Any]:
         "sut_cpu": cores.sut,
         "tg_cpu": cores.tg,
         "switch_cpus": list(cores.switch),
+        "vmm_cpu": cores.vmm,
         "note": cores.note,
     }
 
@@ -70,6 +71,10 @@ def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
 def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
     """The data NIC of a generator, or of the server between trials."""
     return agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
+
+
+def _carrier(agent: Agent, nic: str) -> None:
+    ports.wait_carrier(nic)
 
 
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +163,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "beat": _beat,
     "programs": _programs,
     "port": _port,
+    "carrier": _carrier,
     "serve": _serve,
     "ready": _ready,
     "look": _look,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from nearmetal.lab import ethtool, steering
 from nearmetal.lab.journal import Journal, changed
 
 _NET = Path("/sys/class/net")
+_UP, _PROMISC = 0x1, 0x100  # linux/if.h
+_CARRIER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,7 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[dict[str, Any]]:
     driver = _driver(wanted.nic)
     with ExitStack() as stack:
         _address(stack, journal, wanted)
-        if _flags_up(wanted.nic) is False:
-            stack.enter_context(journal.holds("up", wanted.nic, old="down"))
-            _set_up(wanted.nic)
+        _flags(stack, journal, wanted)
         if wanted.checksums and driver == "veth":
             _offload(stack, journal, wanted.nic, "tx_checksum", on=False)
         notes = []
@@ -122,13 +123,24 @@ def _driver(iface: str) -> str:
     return str(information.get("kind")) if information else "unknown"
 
 
-def _flags_up(iface: str) -> bool:
-    return bool(int(_read(iface, "flags"), 16) & 1)  # IFF_UP
+def _flags(stack: ExitStack, journal: Journal, wanted: Wanted) -> None:
+    """Up. Who takes frames himself may listen to all of them, and leave it so."""
+    flags = int(_read(wanted.nic, "flags"), 16)
+    if wanted.frames and not flags & _PROMISC:
+        stack.enter_context(journal.holds("flag", "promisc", inside=wanted.nic))
+    if not flags & _UP:
+        stack.enter_context(journal.holds("flag", "up", inside=wanted.nic))
+        with IPRoute() as route:
+            route.link("set", index=route.link_lookup(ifname=wanted.nic)[0], state="up")
 
 
-def _set_up(iface: str) -> None:
-    with IPRoute() as route:
-        route.link("set", index=route.link_lookup(ifname=iface)[0], state="up")
+def wait_carrier(iface: str, timeout_s: float = _CARRIER_S) -> None:
+    """Until the link stands; a NIC may take seconds after it was set up."""
+    deadline = time.monotonic() + timeout_s
+    while _read(iface, "carrier") != "1":
+        if time.monotonic() > deadline:
+            raise NearmetalError(f"nic {iface}: no carrier for {timeout_s:.0f} s; is the cable in?")
+        time.sleep(0.05)
 
 
 def _read(iface: str, name: str) -> str:

@@ -18,6 +18,7 @@ from nearmetal.lab import accelerator, cpus, hugepages, owner
 from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.placement import Cores
+from nearmetal.lab.vm import Vm
 from nearmetal.pair import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.places import eal
 from nearmetal.rungs import Rung, Service
@@ -54,6 +55,8 @@ class Serving:
 
     def ready(self, answered_ns: int) -> None:
         """It has given its first answer, at that time of this machine's clock."""
+        if isinstance(self.dut, Vm):
+            self.dut.pin((self.plan.bench.topology.sut_cpu,))  # its start is over
         self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
 
     def look(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the client key, and nobody else; it reads nothing of /etc/ssh.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,17 @@ def _config(keys: Keys, address: str) -> list[str]:
         "PrintMotd no",
         "UseDNS no",
         "Subsystem sftp internal-sftp",
+        *_cache(),
         "ClientAliveInterval 2",
         "ClientAliveCountMax 3",
         "LogLevel ERROR",
     ]
+
+
+def _cache() -> list[str]:
+    """All machines are this one, so they find what was set up here."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return [f"SetEnv XDG_CACHE_HOME={base}"] if base else []
 
 
 def _parts(program: Path) -> list[str]:

@@ -71,6 +71,13 @@ class Trials:
     sut: Place
     tgs: tuple[Place, ...]
 
+    def why_not(self, rung: Rung) -> str | None:
+        if rung.name == "limit-veth":
+            return "its program would have to be at both ends of a veth pair of one machine"
+        if rung.place == "reference" and rung.name != "memcached":
+            return "a reference of the wire vhost-user, on one machine; the wire here is a NIC"
+        return None
+
     def check(self, bench: Bench, rung: Rung, service: Service) -> None:
         """The quick corpus, asked by the first generator's machine."""
         if rung.place in ("reference", "image"):
