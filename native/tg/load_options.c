@@ -287,9 +287,8 @@ static const char *option_take(struct load_options *o, int option, double *get)
     case OPT_ARRIVALS:
         return arrivals(optarg, &o->poisson);
     case OPT_LCORES:
-        return shares_lcores(optarg, o);
     case OPT_SHARE:
-        return shares_share(optarg, o);
+        return option == OPT_SHARE ? shares_share(optarg, o) : shares_lcores(optarg, o);
     default:
         return frames_option_take(&o->frames, option);
     }

@@ -25,7 +25,7 @@ struct load_options {
     bool poisson;
     uint32_t nb_lcores; /* 0: one thread, wherever it is put */
     unsigned lcores[LCORES_MAX];
-    unsigned share, nb_shares; /* which of how many generators; nb_shares 0: the only one */
+    unsigned share, nb_shares;        /* which of how many generators; nb_shares 0: the only one */
     struct port_frames_config frames; /* of the frame editions */
 };
 

@@ -326,8 +326,7 @@ def tune(
 
 @app.command(
     epilog="[bold]Examples[/]\n\n"
-    "nearmetal testbed rehearse\n\n"
-    "nearmetal testbed rehearse --generators 2 --rungs host-sock,host-mmsg\n\n"
+    "nearmetal testbed rehearse --generators 2\n\n"
     "nearmetal testbed run machines.toml --spec quick"
 )
 def testbed(
@@ -352,8 +351,7 @@ def testbed(
 ) -> None:
     """Measure over several machines: one serves, others ask; docs/testbed.md.
 
-    run takes machines that a file names, by SSH. rehearse makes them of network namespaces of this
-    machine, each with an SSH server of its own, and goes the same way from there.
+    run takes machines that a file names. rehearse makes them of network namespaces of this one.
     """
     del yes  # the launcher's
     from nearmetal.testbed.command import run
@@ -366,7 +364,6 @@ def testbed(
 @app.command(hidden=True)
 def agent(yes: Yes = False) -> None:
     """What `testbed` runs on each machine; it speaks JSON lines (testbed/agent.py)."""
-    del yes  # the launcher's
     from nearmetal.testbed.agent import serve
 
     serve()

@@ -67,8 +67,8 @@ def serve() -> NoReturn:
 
 
 def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
-    """Carry out a request; what goes wrong is an answer, too. So is a fault of ours: it fails a row,
-    and not the run."""
+    """Carry out a request; what goes wrong is an answer, too. So is a fault of ours: it fails a
+    row, and not the run."""
     number, operation = asked.pop("id"), asked.pop("op")
     try:
         return {"id": number, "ok": OPERATIONS[operation](agent, **asked)}
