@@ -36,6 +36,7 @@ def of(row: Row) -> tuple[str, ...]:
         _unstable(row),
         _rounds(row),
         *_schedule(row),
+        *_generators(row),
         _lost(row),
         _strays(row),
         _wire(row),
@@ -181,6 +182,24 @@ def _schedule(row: Row) -> Iterator[str]:
     wanted, due = row.point.rate_per_s, row.intended_per_s
     if wanted and due is not None and due < wanted * (1 - BEHIND_MAX):
         yield f"behind its rate: {due:,.0f}/s were due, {wanted:,.0f}/s were asked for"
+
+
+def _generators(row: Row) -> Iterator[str]:
+    """Of several machines: which were at their own limit, and whether they did alike."""
+    full = [
+        f"{each.machine} {_percent(each.busy_share)}"
+        for each in row.generators
+        if each.busy_share is not None and each.busy_share > 1 - WAIT_SHARE_MAX
+    ]
+    if full:
+        yield (
+            f"generators busy: {', '.join(full)} of their cycles; one more machine may raise the"
+            " rate"
+        )
+    parts = [each.answered for each in row.generators]
+    if len(parts) > 1 and max(parts) - min(parts) > SPREAD_MAX * max(parts):
+        told = ", ".join(f"{each.machine} {each.answered:,}" for each in row.generators)
+        yield f"uneven generators: right answers {told}"
 
 
 def _lost(row: Row) -> str:

@@ -131,6 +131,27 @@ def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
     assert not ours(f"nm-{child.pid}-rig")
 
 
+@pytest.mark.usefixtures("links")
+def test_two_generators_ask_at_a_time_and_are_added_up(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--generators", "2", "--spec", "smoke", "--rungs", "host-mmsg:kv,host-dpdk:kv")
+    child = rehearse(out, *words)
+    said = child.communicate(timeout=START_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    for name, row in rows(out).items():
+        if row["status"] == "skipped":
+            assert row["reason"], name
+            continue
+        assert row["status"] == "ok" and row["wrong"] == 0, row["reason"]
+        parts = row["generators"]
+        assert isinstance(parts, list)
+        assert [each["machine"] for each in parts] == ["tg1", "tg2"]
+        assert all(each["answered"] > 0 for each in parts)
+        assert sum(each["answered"] for each in parts) == row["answered"]
+    assert not ours(f"nm-{child.pid}-rig")
+
+
 def test_a_killed_controller_leaves_nothing_running(
     tmp_path: Path, links: Callable[[], set[str]]
 ) -> None:
