@@ -131,6 +131,17 @@ def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
     assert not ours(f"nm-{child.pid}-rig")
 
 
+def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    spec = tmp_path / "machines.toml"
+    seat = 'host = "127.0.0.1"\nport = 1\nnic = "data"\naddress = "10.10.0.{}/24"\n'
+    spec.write_text(f"[sut]\n{seat.format(1)}\n[[tg]]\n{seat.format(2)}")
+    run = [*REHEARSE[:4], "run", str(spec), "--yes", "--out", str(tmp_path / "out")]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "sut" in last and "SSH" in last and "Traceback" not in done.stderr, done.stderr
+
+
 @pytest.mark.usefixtures("links")
 def test_two_generators_ask_at_a_time_and_are_added_up(tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -60,9 +60,7 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[dict[str, Any]]:
 def _check(iface: str) -> None:
     known = sorted(path.name for path in _NET.iterdir() if path.name != "lo")
     if iface not in known:
-        raise NearmetalError(
-            f"nic {iface}: there is no such interface (there are: {', '.join(known)})"
-        )
+        raise NearmetalError(f"nic {iface}: no such interface (there are: {', '.join(known)})")
     if nic.carries_default_route(iface):
         raise NearmetalError(f"nic {iface}: carries the machine's default route; name the data NIC")
 

@@ -52,11 +52,11 @@ class Engine:
         roles, _ = self._provider.init()
         taken: set[str] = set()
         for name in config["nearmetal_names"]:
-            free = [h for h in roles[_role(name, roles)] if h.address not in taken]
+            free = [h for h in roles[_role(name, roles)] if h.alias not in taken]
             if not free:
                 raise RuntimeError(f"{name}: the provider gave no machine for it")
             self._hosts[name] = free[0]
-            taken.add(free[0].address)
+            taken.add(free[0].alias)
         return [_reach(name, host) for name, host in self._hosts.items()]
 
     def facts(self, machine: str) -> str:
