@@ -86,8 +86,8 @@ class Serving:
 
 
 def is_frames(rung: Rung) -> bool:
-    """Whether it takes what arrives at the NIC itself, past the kernel."""
-    return rung.name != "memcached" and rung.datapath not in _KERNEL
+    """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
+    return rung.wire == "pvp" or (rung.name != "memcached" and rung.datapath not in _KERNEL)
 
 
 def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
