@@ -81,6 +81,8 @@ def measure(
         )
         for line in told.differences:
             shown.say(line)
+        for line in crew.hello["sut"]["missing"]:
+            shown.say(f"sut lacks {line}")
         _leave(folder / "testbed.json", told)
         _leave(folder / "machine.json", facts["sut"])
         _leave(folder / "build.json", crew.builds["sut"])

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from nearmetal import corpus, machine, pollers
+from nearmetal import corpus, doctor, machine, pollers
 from nearmetal.build import Build
 from nearmetal.client import Client
 from nearmetal.errors import NearmetalError
@@ -46,6 +46,7 @@ def _hello(agent: Agent) -> dict[str, Any]:
     cores = agent.cores
     return {
         "root": os.geteuid() == 0,
+        "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
         "facts": machine.facts().model_dump(),
         "sut_cpu": cores.sut,
         "tg_cpu": cores.tg,
