@@ -37,6 +37,7 @@ from nearmetal.topology import Topologies, Topology
 _BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
 _SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
 _BUILD_S = 1200.0
+_END_S = 10.0
 _HELLO_S = 180.0  # the first time it sets itself up
 _COMPARED = ("distribution", "kernel", "cpu", "memory_bytes", "governor", "command_line")
 
@@ -134,8 +135,17 @@ def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) 
             for m in machines
         }
         stations = {m.name: Station(m, children[m.name]) for m in machines}
+        stack.callback(_end, list(stations.values()))
         stack.enter_context(beating(list(stations.values())))
         yield _examined(stations, programs)
+
+
+def _end(stations: Sequence[Station]) -> None:
+    """All at a time: each puts its machine back."""
+    for station in stations:
+        station.end()
+    for station in stations:
+        station.gone(_END_S)
 
 
 def _deploy(

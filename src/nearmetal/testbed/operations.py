@@ -64,6 +64,10 @@ def _beat(agent: Agent) -> None:
     """A sign of life is all it is."""
 
 
+def _end(agent: Agent) -> None:
+    raise SystemExit(0)
+
+
 def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
     agent.build = parcel.built(names)
     return agent.build.model_dump()
@@ -162,6 +166,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "hello": _hello,
     "clock": _clock,
     "beat": _beat,
+    "end": _end,
     "programs": _programs,
     "port": _port,
     "carrier": _carrier,

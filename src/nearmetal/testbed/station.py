@@ -69,6 +69,15 @@ class Station:
         with contextlib.suppress(OSError, ValueError):
             self._agent.say(json.dumps({"id": 0, "op": "beat"}))
 
+    def end(self) -> None:
+        """It is to put its machine back and go; `gone` waits for that."""
+        with contextlib.suppress(OSError, ValueError):
+            self._agent.say(json.dumps({"id": 0, "op": "end"}))
+
+    def gone(self, timeout_s: float) -> None:
+        """Wait, but not for ever: it goes by itself at the end of its lease."""
+        self._agent.wait(timeout_s)
+
     def clock(self) -> tuple[int, int]:
         """Its clock minus ours, and by how much that may be wrong: half the shortest round trip."""
         best = (0, 1 << 62)
