@@ -20,7 +20,7 @@
 static bool answers(const struct load_options *options, const struct format *format,
                     const struct datagram *reply)
 {
-    struct expected expected = {.op = OP_GET, .digits = digits_make(0)};
+    struct expected expected = {.op = OP_GET, .digits = format_digits(format, 0)};
     uint32_t found;
 
     if (options->echo)
@@ -90,8 +90,11 @@ void answers_drain(struct port *port, uint64_t quiet_ns)
 int first_answer_run(const struct load_options *options)
 {
     static const volatile sig_atomic_t never; /* a signal ends the program */
-    struct port_config config = {
-        .target = options->target, .frames = options->frames, .nb_flows = 1, .window = 1};
+    struct port_config config = {.target = options->target,
+                                 .frames = options->frames,
+                                 .nb_flows = 1,
+                                 .source_port = options->source_port,
+                                 .window = 1};
     struct format format;
     struct port *port;
     const char *why;

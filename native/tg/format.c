@@ -14,10 +14,38 @@ static void pattern_make(struct pattern *pattern, const char *word, uint32_t key
 
     memcpy(pattern->text, frame, FRAME_BYTES);
     pattern->bytes = FRAME_BYTES + (uint32_t)len;
-    pattern->digits_at = FRAME_BYTES + (uint32_t)strlen(word) + 1 + key_bytes - DIGITS;
+    pattern->low_at = FRAME_BYTES + (uint32_t)strlen(word) + 1 + key_bytes - LOW_DIGITS;
+    pattern->high_at = key_bytes < KEY_BYTES_LONG ? pattern->low_at : pattern->low_at - 2;
     memset(pattern->mask, 0xff, sizeof(pattern->mask));
     memset(pattern->mask, 0, 2);
-    memset(pattern->mask + pattern->digits_at, 0, DIGITS);
+    memset(pattern->mask + pattern->high_at, 0, 2);
+    memset(pattern->mask + pattern->low_at, 0, LOW_DIGITS);
+}
+
+/* What of "nm" is in the last eight bytes. */
+static void short_init(struct format *format, uint32_t key_bytes)
+{
+    uint8_t text[LOW_DIGITS] = {0}, mask[LOW_DIGITS];
+
+    memset(mask, 0xff, sizeof(mask));
+    for (uint32_t i = 0; i < 2 && key_bytes - LOW_DIGITS + i < 2; i++) {
+        text[i] = (uint8_t)"nm"[key_bytes - LOW_DIGITS + i];
+        mask[i] = 0;
+    }
+    format->short_keys = key_bytes < KEY_BYTES_LONG;
+    memcpy(&format->short_text, text, sizeof(text));
+    memcpy(&format->short_mask, mask, sizeof(mask));
+}
+
+uint64_t format_keys_max(uint32_t key_bytes)
+{
+    uint64_t nb = 1;
+
+    if (key_bytes >= KEY_BYTES_LONG)
+        return (uint64_t)UINT32_MAX + 1;
+    for (uint32_t i = 2; i < key_bytes && i < 2 + LOW_DIGITS; i++)
+        nb *= 10;
+    return nb;
 }
 
 bool format_init(struct format *format, uint32_t key_bytes, uint32_t value_bytes)
@@ -30,6 +58,7 @@ bool format_init(struct format *format, uint32_t key_bytes, uint32_t value_bytes
         return false;
     format->key_bytes = key_bytes;
     format->value_bytes = value_bytes;
+    short_init(format, key_bytes);
     pattern_make(&format->get, "get", key_bytes, "\r\n");
     format->get_bytes = format->get.bytes;
     snprintf(tail, sizeof(tail), " 0 0 %u\r\n", value_bytes);
@@ -54,7 +83,7 @@ uint32_t format_set(const struct format *format, uint8_t *room, uint16_t id, str
 
 uint32_t format_hit_head(const struct format *format, uint8_t *room, uint16_t id, uint32_t number)
 {
-    pattern_write(&format->hit_head, room, id, digits_make(number));
+    pattern_write(&format->hit_head, room, id, format_digits(format, number));
     return format->hit_head.bytes;
 }
 

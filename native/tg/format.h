@@ -4,7 +4,9 @@
  *
  * A key is "nm" and its number, padded with zeros to key_bytes. A value is its key's number, a
  * version, and a pattern made from both over the rest of its length, so that no byte of it can
- * change, and no two values can be mixed, unnoticed.
+ * change, and no two values can be mixed, unnoticed. The shortest value has no room for a pattern:
+ * there a byte of the version can become that of another version, which is right only where it was
+ * sent and is no older than what was acknowledged.
  */
 #ifndef NEARMETAL_TG_FORMAT_H
 #define NEARMETAL_TG_FORMAT_H
@@ -15,9 +17,12 @@
 #include "words.h"
 
 #define FRAME_BYTES 8u
-#define KEY_BYTES_MIN 12u /* "nm" and 10 digits: any 32-bit number */
+#define LOW_DIGITS 8u
+#define KEY_BYTES_MIN 8u   /* "nm" and 6 digits */
+#define KEY_BYTES_LONG 12u /* "nm" and 10 digits: any 32-bit number. Of a shorter key, the last */
+                           /* eight bytes are all that varies. */
 #define KEY_BYTES_MAX 250u
-#define VALUE_BYTES_MIN 16u
+#define VALUE_BYTES_MIN 8u /* number and version */
 /* Most bytes of a reply, frame included: longer ones come in several datagrams. */
 #define REPLY_BYTES_MAX 1400u
 #define FORMAT_HEAD_BYTES_MAX PATTERN_BYTES_MAX /* frame, word, key and numbers */
@@ -29,10 +34,30 @@ struct format {
     uint32_t get_bytes, set_bytes;          /* whole requests */
     uint32_t hit_bytes;                     /* whole reply to a GET that found something */
     struct pattern get, set_head, hit_head; /* the latter two up to the value */
+    bool short_keys;                        /* below KEY_BYTES_LONG */
+    uint64_t short_mask, short_text;        /* of a short key's last eight bytes: digits, or "nm" */
 };
 
 /* False when a reply would not fit one datagram, or a size is out of range. */
 bool format_init(struct format *format, uint32_t key_bytes, uint32_t value_bytes);
+
+/* How many keys, counted from number 0, have names of that length. */
+uint64_t format_keys_max(uint32_t key_bytes);
+
+/* The digits as a short key has them. */
+static inline struct digits format_digits_short(const struct format *format, struct digits digits)
+{
+    digits.low = (digits.low & format->short_mask) | format->short_text;
+    digits.high = (uint16_t)digits.low;
+    return digits;
+}
+
+static inline struct digits format_digits(const struct format *format, uint32_t number)
+{
+    struct digits digits = digits_make(number);
+
+    return format->short_keys ? format_digits_short(format, digits) : digits;
+}
 
 /* Write what answers a GET of `number` up to the value, frame included. Returns its length. */
 uint32_t format_hit_head(const struct format *format, uint8_t *room, uint16_t id, uint32_t number);
@@ -102,7 +127,7 @@ static inline uint32_t format_write(const struct format *format, uint8_t *room, 
 static inline uint32_t format_request(const struct format *format, uint8_t *room, uint16_t id,
                                       enum op op, uint32_t number, uint32_t version)
 {
-    return format_write(format, room, id, op, digits_make(number), number, version);
+    return format_write(format, room, id, op, format_digits(format, number), number, version);
 }
 
 #endif

@@ -69,13 +69,18 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     struct port_config port = {.target = options->target,
                                .frames = options->frames,
                                .nb_flows = config.nb_flows,
+                               .source_port = options->source_port,
                                .window = config.window};
     const char *why;
 
+    if (options->source_port != 0)
+        port.source_port += shares_begin(options, nb_flows, i);
     format_init(&loop->format, options->key_bytes, options->value_bytes);
     workload_init(&loop->workload, &workload);
     worker_pace(worker, &workload);
     loop->echo = options->echo;
+    loop->stamped = options->stamped;
+    loop->stamp = workload.seed;
     loop->no_overlap = options->no_overlap;
     port.request_bytes = loop->format.set_bytes;
     port.reply_bytes = options->echo ? loop->format.set_bytes : loop->format.hit_bytes;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "load_options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -11,11 +10,13 @@
 
 #include "clock.h"
 #include "load_shares.h"
+#include "option_values.h"
 #include "pace.h"
 #include "port.h"
 
 #define WINDOW_MAX 65536u
 #define FLOWS_MAX 1024u
+#define PORT_MAX 65535u
 
 static const char help[] =
     "Ask a UDP key-value store, check every answer\n"
@@ -23,11 +24,13 @@ static const char help[] =
     "  --target ADDR:PORT    whom to ask; it WRITES there: keys begin with \"nm\"\n"
     "  --service kv|echo     what answers (default kv)\n"
     "  --keys N              number of keys (1000000)\n"
-    "  --key-bytes N         12..250 (16)\n"
-    "  --value-bytes N       from 16 to what one reply datagram carries (32)\n"
+    "  --key-bytes N         8..250; below 12, fewer --keys have names (16)\n"
+    "  --value-bytes N       from 8 to what one reply datagram carries (32)\n"
     "  --get F --set F --miss F   shares of requests, adding up to 1 (0.95 0.05 0)\n"
     "  --zipf S | --uniform  popularity of keys (--zipf 0.99)\n"
+    "  --stamp               of echo: 8 bytes that never repeat, where the key ends\n"
     "  --flows N             source ports, 1..1024, never more than the window (16)\n"
+    "  --source-port N       the first of them (sockets: any that are free; frames: 20000)\n"
     "  --window N            requests in flight, 1..65536 (128)\n"
     "  --warmup SECONDS      (1)\n"
     "  --time SECONDS        measured time; 0: until SIGINT or SIGTERM (3)\n"
@@ -65,7 +68,9 @@ enum {
     OPT_MISS,
     OPT_ZIPF,
     OPT_UNIFORM,
+    OPT_STAMP,
     OPT_FLOWS,
+    OPT_SOURCE_PORT,
     OPT_WINDOW,
     OPT_WARMUP,
     OPT_TIME,
@@ -100,7 +105,9 @@ static const struct option names[] = {
     {"miss", required_argument, NULL, OPT_MISS},
     {"zipf", required_argument, NULL, OPT_ZIPF},
     {"uniform", no_argument, NULL, OPT_UNIFORM},
+    {"stamp", no_argument, NULL, OPT_STAMP},
     {"flows", required_argument, NULL, OPT_FLOWS},
+    {"source-port", required_argument, NULL, OPT_SOURCE_PORT},
     {"window", required_argument, NULL, OPT_WINDOW},
     {"warmup", required_argument, NULL, OPT_WARMUP},
     {"time", required_argument, NULL, OPT_TIME},
@@ -125,52 +132,6 @@ static const struct option names[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* NULL, or what is wanted instead. */
-static const char *number(const char *text, uint64_t low, uint64_t high, uint64_t *value)
-{
-    static char wanted[80];
-    char *end;
-
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && text[0] != '-' && *value >= low &&
-        *value <= high)
-        return NULL;
-    snprintf(wanted, sizeof(wanted), "a whole number from %llu to %llu", (unsigned long long)low,
-             (unsigned long long)high);
-    return wanted;
-}
-
-static const char *small(const char *text, uint32_t low, uint32_t high, uint32_t *value)
-{
-    uint64_t wide;
-    const char *wanted = number(text, low, high, &wide);
-
-    *value = (uint32_t)wide;
-    return wanted;
-}
-
-static const char *real(const char *text, double low, double high, double *value)
-{
-    static char wanted[80];
-    char *end;
-
-    *value = strtod(text, &end);
-    if (end != text && *end == '\0' && *value >= low && *value <= high) /* false for NaN */
-        return NULL;
-    snprintf(wanted, sizeof(wanted), "a number from %g to %g", low, high);
-    return wanted;
-}
-
-static const char *seconds(const char *text, double low, uint64_t *ns)
-{
-    double value;
-    const char *wanted = real(text, low, 1e6, &value);
-
-    *ns = wanted == NULL ? (uint64_t)(value * 1e9) : 0;
-    return wanted;
-}
-
 static const char *flag(bool *value, bool to)
 {
     *value = to;
@@ -189,35 +150,14 @@ static const char *arrivals(const char *text, bool *poisson)
     return *poisson || strcmp(text, "constant") == 0 ? NULL : "constant or poisson";
 }
 
-static const char *ipv4_address(const char *text, uint8_t address[4])
-{
-    return inet_pton(AF_INET, text, address) == 1 && address[0] != 0 ? NULL : "an IPv4 address";
-}
-
-/* Six numbers of two hexadecimal digits. */
-static const char *mac_address(const char *text, struct port_frames_config *frames)
-{
-    frames->has_target_mac = true;
-    for (unsigned i = 0; i < sizeof(frames->target_mac); i++, text += 3) {
-        char digits[3] = {text[0], text[0] == '\0' ? '\0' : text[1], '\0'};
-        char *end;
-
-        frames->target_mac[i] = (uint8_t)strtoul(digits, &end, 16);
-        if (end != digits + 2 || digits[0] == '+' || digits[0] == '-' || digits[0] == ' ' ||
-            text[2] != (i < 5 ? ':' : '\0'))
-            return "an Ethernet address like 02:00:00:00:00:01";
-    }
-    return NULL;
-}
-
 /* What only whole frames need. */
 static const char *frames_option_take(struct port_frames_config *frames, int option)
 {
     switch (option) {
     case OPT_SOURCE:
-        return ipv4_address(optarg, frames->source);
+        return value_ipv4(optarg, frames->source);
     case OPT_TARGET_MAC:
-        return mac_address(optarg, frames);
+        return value_target_mac(optarg, frames);
     case OPT_CHECKSUMS:
         return flag(&frames->checksums, true);
     case OPT_FAULTS:
@@ -233,6 +173,25 @@ static const char *frames_option_take(struct port_frames_config *frames, int opt
     }
 }
 
+/* Who asks, and how much at a time. */
+static const char *flows_option_take(struct load_options *o, int option)
+{
+    switch (option) {
+    case OPT_FLOWS:
+        return value_small(optarg, 1, FLOWS_MAX, &o->nb_flows);
+    case OPT_SOURCE_PORT:
+        return value_small(optarg, 1, PORT_MAX, &o->source_port);
+    case OPT_WINDOW:
+        return value_small(optarg, 1, WINDOW_MAX, &o->window);
+    case OPT_LCORES:
+        return shares_lcores(optarg, o);
+    case OPT_SHARE:
+        return shares_share(optarg, o);
+    default:
+        return frames_option_take(&o->frames, option);
+    }
+}
+
 static const char *option_take(struct load_options *o, int option, double *get)
 {
     struct workload_config *w = &o->workload;
@@ -244,34 +203,32 @@ static const char *option_take(struct load_options *o, int option, double *get)
     case OPT_SERVICE:
         return service(optarg, &o->echo);
     case OPT_KEYS:
-        return small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
+        return value_small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
     case OPT_KEY_BYTES:
-        return small(optarg, KEY_BYTES_MIN, KEY_BYTES_MAX, &o->key_bytes);
+        return value_small(optarg, KEY_BYTES_MIN, KEY_BYTES_MAX, &o->key_bytes);
     case OPT_VALUE_BYTES:
-        return small(optarg, VALUE_BYTES_MIN, REPLY_BYTES_MAX, &o->value_bytes);
+        return value_small(optarg, VALUE_BYTES_MIN, REPLY_BYTES_MAX, &o->value_bytes);
     case OPT_GET:
-        return real(optarg, 0, 1, get);
+        return value_real(optarg, 0, 1, get);
     case OPT_SET:
-        return real(optarg, 0, 1, &w->set);
+        return value_real(optarg, 0, 1, &w->set);
     case OPT_MISS:
-        return real(optarg, 0, 1, &w->miss);
+        return value_real(optarg, 0, 1, &w->miss);
     case OPT_ZIPF:
-        return real(optarg, 0.01, 2, &w->zipf);
+        return value_real(optarg, 0.01, 2, &w->zipf);
     case OPT_UNIFORM:
         w->zipf = 0;
         return NULL;
-    case OPT_FLOWS:
-        return small(optarg, 1, FLOWS_MAX, &o->nb_flows);
-    case OPT_WINDOW:
-        return small(optarg, 1, WINDOW_MAX, &o->window);
+    case OPT_STAMP:
+        return flag(&o->stamped, true);
     case OPT_WARMUP:
-        return seconds(optarg, 0, &o->warmup_ns);
+        return value_seconds(optarg, 0, &o->warmup_ns);
     case OPT_TIME:
-        return seconds(optarg, 0, &o->time_ns);
+        return value_seconds(optarg, 0, &o->time_ns);
     case OPT_TIMEOUT:
-        return seconds(optarg, 0.001, &o->timeout_ns);
+        return value_seconds(optarg, 0.001, &o->timeout_ns);
     case OPT_SEED:
-        return number(optarg, 0, UINT64_MAX, &w->seed);
+        return value_number(optarg, 0, UINT64_MAX, &w->seed);
     case OPT_NO_PRELOAD:
         return flag(&o->preload, false);
     case OPT_NO_OVERLAP:
@@ -283,15 +240,32 @@ static const char *option_take(struct load_options *o, int option, double *get)
     case OPT_AWAIT:
         return flag(&o->await, true);
     case OPT_RATE:
-        return real(optarg, PACE_RATE_MIN, PACE_RATE_MAX, &o->rate);
+        return value_real(optarg, PACE_RATE_MIN, PACE_RATE_MAX, &o->rate);
     case OPT_ARRIVALS:
         return arrivals(optarg, &o->poisson);
-    case OPT_LCORES:
-    case OPT_SHARE:
-        return option == OPT_SHARE ? shares_share(optarg, o) : shares_lcores(optarg, o);
     default:
-        return frames_option_take(&o->frames, option);
+        return flows_option_take(o, option);
     }
+}
+
+/* What of keys and flows only several options together tell. */
+static const char *names_check(const struct load_options *options)
+{
+    static char said[96];
+    uint64_t named = format_keys_max(options->key_bytes);
+    uint64_t keys = options->workload.nb_keys;
+
+    if (keys * (options->workload.miss > 0 ? 2 : 1) > named) {
+        snprintf(said, sizeof(said), "--key-bytes: %u bytes name %llu keys, --keys%s wants more",
+                 options->key_bytes, (unsigned long long)named,
+                 options->workload.miss > 0 ? " with --miss" : "");
+        return said;
+    }
+    if (options->stamped && !options->echo)
+        return "--stamp: of --service echo; a store has keys";
+    if (options->source_port + (uint64_t)options->nb_flows - 1 > PORT_MAX)
+        return "--source-port: so many --flows from there on end beyond 65535";
+    return NULL;
 }
 
 /* What single options cannot know. NULL, or one sentence. */
@@ -308,6 +282,9 @@ static const char *options_check(const struct load_options *options, double get)
         return "--get, --set and --miss must add up to 1";
     if (!format_init(&format, options->key_bytes, options->value_bytes))
         return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
+    why = names_check(options);
+    if (why != NULL)
+        return why;
     return shares_nb_all(options) > 1 ? shares_check(options) : NULL;
 }
 

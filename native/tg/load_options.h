@@ -18,9 +18,10 @@ struct load_options {
     struct workload_config workload;
     uint32_t key_bytes, value_bytes;
     uint32_t nb_flows, window;
+    uint32_t source_port;        /* of the first flow; 0: not given */
     uint64_t warmup_ns, time_ns; /* time 0: until a signal */
     uint64_t timeout_ns;
-    bool preload, no_overlap, stay, first_answer, await;
+    bool preload, no_overlap, stay, first_answer, await, stamped;
     double rate; /* requests a second; 0: closed loop */
     bool poisson;
     uint32_t nb_lcores; /* 0: one thread, wherever it is put */

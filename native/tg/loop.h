@@ -33,6 +33,8 @@ struct loop {
     struct match match;
     bool echo;         /* the target returns requests unchanged: nothing is known of keys */
     uint32_t version;  /* echo: of the last SET, so that no two are alike */
+    bool stamped;      /* echo: a stamp stands where a key ends */
+    uint64_t stamp;    /* the last */
     uint64_t nb_sets;  /* that left, ever */
     bool no_overlap;   /* no GET leaves while a SET of its key is in flight */
     bool adopt;        /* verify: whatever version is found is the acknowledged one */

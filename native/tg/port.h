@@ -46,6 +46,7 @@ struct port_config {
     const char *target; /* ADDR:PORT or, socket only, [ADDR]:PORT */
     struct port_frames_config frames;
     uint32_t nb_flows;
+    uint32_t source_port;   /* of flow 0, the others' behind it; 0: whatever is free, or usual */
     uint32_t request_bytes; /* most bytes of a request */
     uint32_t reply_bytes;   /* most bytes of a reply that can be right */
     uint32_t window;        /* most requests in flight */

@@ -113,7 +113,7 @@ const char *port_open(struct port **out, const struct port_config *config)
     if (port == NULL)
         return "out of memory";
     memset(port, 0, sizeof(*port));
-    port->config.port_base = PORT_BASE;
+    port->config.port_base = config->source_port == 0 ? PORT_BASE : (uint16_t)config->source_port;
     port->config.nb_flows = config->nb_flows;
     port->config.checksums = config->frames.checksums;
     port->request_bytes = config->request_bytes;

@@ -113,6 +113,31 @@ static void socket_join(int fd)
     (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 }
 
+/* Any address, this port. */
+static bool socket_bind(int fd, int family, uint32_t number)
+{
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number)};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)number)};
+
+    if (family == AF_INET)
+        return bind(fd, (const struct sockaddr *)&ipv4, sizeof(ipv4)) == 0;
+    return bind(fd, (const struct sockaddr *)&ipv6, sizeof(ipv6)) == 0;
+}
+
+/* A connected socket towards the target, from this port; 0: any. -1: errno says why. */
+static int socket_open(const struct addrinfo *info, uint32_t source_port)
+{
+    int fd = socket(info->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    if ((source_port == 0 || socket_bind(fd, info->ai_family, source_port)) &&
+        connect(fd, info->ai_addr, info->ai_addrlen) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static const char *sockets_open(struct port *port, const struct port_config *config)
 {
     static char error[128];
@@ -120,14 +145,17 @@ static const char *sockets_open(struct port *port, const struct port_config *con
     const char *why = target_parse(config->target, &info);
 
     for (; why == NULL && port->nb_flows < config->nb_flows; port->nb_flows++) {
-        int fd = socket(info->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        uint32_t from = config->source_port == 0 ? 0 : config->source_port + port->nb_flows;
+        int fd = socket_open(info, from);
 
-        if (fd < 0 || connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
-            snprintf(error, sizeof(error), "cannot open a socket towards the target: %s",
-                     strerror(errno));
+        if (fd < 0) {
+            if (from == 0)
+                snprintf(error, sizeof(error), "cannot open a socket towards the target: %s",
+                         strerror(errno));
+            else
+                snprintf(error, sizeof(error), "--source-port: none can be opened from port %u: %s",
+                         from, strerror(errno));
             why = error;
-            if (fd >= 0)
-                close(fd);
             break;
         }
         socket_room(fd, config->window);

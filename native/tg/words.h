@@ -12,7 +12,6 @@
 
 #define PATTERN_BYTES_MAX 320u
 #define PATTERN_CHUNK 16u
-#define DIGITS 10u
 
 /* Out of memory that another side may be writing: what is read stays a register, and is not read
  * again for the next decision. */
@@ -89,11 +88,11 @@ static inline void digits_make_pair(uint32_t one, uint32_t other, struct digits 
     digits[1].low = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(ones, ones));
 }
 
-/* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere.
- */
+/* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere,
+ * or eight: then their first two are written, and looked at, twice. */
 struct pattern {
     uint32_t bytes; /* PATTERN_CHUNK..PATTERN_BYTES_MAX */
-    uint32_t digits_at;
+    uint32_t high_at, low_at;
     uint8_t text[PATTERN_BYTES_MAX];
     uint8_t mask[PATTERN_BYTES_MAX]; /* 0 where it varies, else 0xff */
 };
@@ -110,8 +109,8 @@ static inline void pattern_write(const struct pattern *pattern, uint8_t *room, u
         memcpy(room + at, pattern->text + at, PATTERN_CHUNK);
     memcpy(room + last, pattern->text + last, PATTERN_CHUNK);
     memcpy(room, &high_first, sizeof(high_first));
-    memcpy(room + pattern->digits_at, &digits.high, sizeof(digits.high));
-    memcpy(room + pattern->digits_at + 2, &digits.low, sizeof(digits.low));
+    memcpy(room + pattern->high_at, &digits.high, sizeof(digits.high));
+    memcpy(room + pattern->low_at, &digits.low, sizeof(digits.low));
 }
 
 static inline __m128i pattern_load(const uint8_t *from)
@@ -139,8 +138,8 @@ static inline uint64_t pattern_differs(const struct pattern *pattern, const uint
     for (uint32_t at = PATTERN_CHUNK; at < last; at += PATTERN_CHUNK)
         differs = _mm_or_si128(differs, pattern_chunk(pattern, bytes, at));
     memcpy(&got_id, bytes, sizeof(got_id));
-    memcpy(&high, bytes + pattern->digits_at, sizeof(high));
-    memcpy(&low, bytes + pattern->digits_at + 2, sizeof(low));
+    memcpy(&high, bytes + pattern->high_at, sizeof(high));
+    memcpy(&low, bytes + pattern->low_at, sizeof(low));
     varying = (uint64_t)(got_id ^ __builtin_bswap16(id)) | (uint64_t)(high ^ digits.high) |
               (low ^ digits.low);
     return varying |

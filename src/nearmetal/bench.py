@@ -80,7 +80,10 @@ def _leave(path: Path, value: BaseModel) -> None:
 def programs(chosen: Spec) -> list[str]:
     """What the rows of a spec start, and what else they need."""
     names = {
-        build.program_of(row.rung, service) for row in chosen.rungs for service in row.services
+        build.program_of(row.rung, service)
+        for row in chosen.rungs
+        for service in row.services
+        if row.rung.absent is None
     }
     return sorted(names.union(*(build.programs_beside(row.rung) for row in chosen.rungs)))
 
@@ -105,7 +108,7 @@ def estimate(chosen: Spec) -> tuple[float, int]:
     """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial."""
     seconds = 0.0
     trials = 0
-    for row in chosen.rungs:
+    for row in (row for row in chosen.rungs if row.rung.absent is None):
         rate = _PRELOAD_PER_S.get(row.rung.name, _OTHERS_PRELOAD_PER_S)
         for service in row.services:
             seconds += 2  # the quick corpus

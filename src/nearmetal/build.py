@@ -160,6 +160,8 @@ def program_of(rung: Rung, service: str) -> str:
 def programs_beside(rung: Rung) -> list[str]:
     """What else a row of it needs: its generator, and what starts, asks or joins it."""
     names = [rung.generator]
+    if rung.absent is not None:
+        return names
     if rung.place == "ukp":
         names.append(TENDER)
     if rung.machine is not None:

@@ -75,10 +75,13 @@ def _complain(error: NearmetalError) -> int:
 
 def _show(result: Report, folder: Path) -> None:
     """The table, and where the page is."""
-    from nearmetal.report import COLUMNS, table
+    from nearmetal.report import COLUMNS, ratios, table
 
     # A file or pipe has no width of its own; the usual 80 would cut the table.
-    Console(width=None if Console().is_terminal else COLUMNS).print(table(result))
+    console = Console(width=None if Console().is_terminal else COLUMNS)
+    console.print(table(result))
+    if (beside := ratios(result)) is not None:
+        console.print(beside)
     print(folder / "report.html")
 
 
@@ -339,10 +342,7 @@ def testbed(
     ] = "quick",
     rungs: Rungs = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
-        ),
+        Path | None, typer.Option("--out", help="The run's folder, as of bench.")
     ] = None,
     generators: Annotated[
         int, typer.Option("--generators", help="Of rehearse: how many machines ask.")

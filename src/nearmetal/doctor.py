@@ -18,6 +18,8 @@ _GIB = 1 << 30
 
 def why_not(rung: Rung) -> str | None:
     """Why a rung cannot run here; None: it can."""
+    if rung.absent is not None:
+        return rung.absent
     if rung.name == "limit-veth" and os.geteuid() != 0:
         return "needs root: network namespaces and BPF"
     if rung.wire == "pvp" and os.geteuid() != 0:

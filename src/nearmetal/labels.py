@@ -39,6 +39,7 @@ def of(row: Row) -> tuple[str, ...]:
         *_generators(row),
         _lost(row),
         _strays(row),
+        _paper(row),
         _wire(row),
         _place(row),
         _accelerator(row),
@@ -226,6 +227,17 @@ def _wire(row: Row) -> str:
             " with another window and generator; the ratio holds the difference of the wires too"
         )
     return ""
+
+
+def _paper(row: Row) -> str:
+    """What the workload `paper` sends, and how far that is what the paper's figure is of."""
+    if row.workload != "paper":
+        return ""
+    frames = f"requests of {row.frame_bytes.request} bytes, replies of {row.frame_bytes.reply}"
+    if row.service == "echo":
+        return f"frames: {frames} (without FCS), an 8-byte stamp in each"
+    beside = "; the paper's figure is of a server that answered like an echo" if row.paper else ""
+    return f"frames: {frames} (without FCS), GETs of a real store{beside}"
 
 
 def _place(row: Row) -> str:

@@ -29,7 +29,24 @@ from nearmetal.spec import load as load_spec
 from nearmetal.sweep import is_open, points_of, words
 from nearmetal.window import Window
 
-_WORKLOADS = {"standard": Workload(), "smoke": Workload(name="smoke", keys=1_000, flows=4)}
+_WORKLOADS = {
+    "standard": Workload(),
+    "smoke": Workload(name="smoke", keys=1_000, flows=4),
+    # specs/paper.toml's, towards whichever port the target has.
+    "paper": Workload(
+        name="paper",
+        keys=1_000,
+        key_bytes=8,
+        value_bytes=8,
+        get=1,
+        set=0,
+        zipf=None,
+        flows=1,
+        source_port=9_000,
+        port=9_001,
+        stamp=True,
+    ),
+}
 _LAST_LINE_S = 0.25  # the line of the last second comes at its end: wait for it
 _SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
@@ -203,12 +220,15 @@ def seconds(text: str) -> float:
     return float(found.group(1)) * _SECONDS[found.group(2)]
 
 
-def arguments(workload: Workload, window: int) -> list[str]:
+def arguments(workload: Workload, window: int, service: str) -> list[str]:
     """A workload as nm-load has it."""
     argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
     argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
     argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
     argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
+    argv += ["--stamp"] if workload.stamp and service == "echo" else []
+    if workload.source_port is not None:
+        argv += ["--source-port", str(workload.source_port)]
     return [*argv, "--flows", str(workload.flows), "--window", str(window)]
 
 
@@ -285,7 +305,8 @@ def _asked(options: Options, point: Point) -> list[str]:
     """Workload, window and rate as the generator has them."""
     window = Window().of("veth" if options.vhost_user is None else "vhost-user")
     argv = ["--target", options.target, "--service", options.service]
-    argv += arguments(_workload(options.workload), point.window or options.window or window)
+    asked = point.window or options.window or window
+    argv += arguments(_workload(options.workload), asked, options.service)
     if point.rate_per_s is not None:
         argv += pace(point.rate_per_s, options.arrivals)
     return argv

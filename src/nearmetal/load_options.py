@@ -9,7 +9,7 @@ import typer
 
 Target = Annotated[str, typer.Argument(help="ADDR:PORT of a memcached-compatible UDP server.")]
 Service = Annotated[str, typer.Option(help="kv or echo.")]
-WorkloadName = Annotated[str, typer.Option(help="standard, smoke, or a spec file.")]
+WorkloadName = Annotated[str, typer.Option(help="standard, smoke, paper, or a spec file.")]
 Window = Annotated[
     int | None,
     typer.Option(

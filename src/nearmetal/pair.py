@@ -32,7 +32,6 @@ from nearmetal.spec import Spec, memory_bytes
 from nearmetal.topology import Topology
 
 START_S = 60.0
-_PORT = 11211  # on a wire of our own every port is free
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 _FRAME_REQUEST_BYTES_MAX = 1_472  # of 1,500 bytes of IP
 
@@ -160,7 +159,8 @@ class Plan:
 def planned(bench: Bench, rung: Rung, service: Service) -> Plan:
     """What is to be started, and how it is asked."""
     top = bench.topology
-    port = _free_port(top.sut_addr) if top.wire == "lo" else _PORT
+    # On a wire of our own every port is free.
+    port = _free_port(top.sut_addr) if top.wire == "lo" else bench.spec.workload.port
     memory = memory_bytes(bench.spec, rung.name)
     if rung.machine is not None:
         return _planned_machine(bench, rung, service, memory)
@@ -180,9 +180,9 @@ def _planned_machine(bench: Bench, rung: Rung, service: Service, memory: int) ->
     if rung.image is not None:
         command = image.command(rung, top, accelerator)
         return Plan(bench, rung, service, command, rung.image.port)
-    place = guest if rung.place == "guest" else uk
-    command = place.command(rung, service, bench.build, top, memory, _PORT, accelerator)
-    return Plan(bench, rung, service, command, _PORT)
+    place, port = guest if rung.place == "guest" else uk, bench.spec.workload.port
+    command = place.command(rung, service, bench.build, top, memory, port, accelerator)
+    return Plan(bench, rung, service, command, port)
 
 
 def start(plan: Plan) -> Dut:
@@ -269,13 +269,9 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
 
 
 def _generator(plan: Plan, number: int) -> Child:
-    return Child(generator_argv(plan, number), plan.bench.topology.tg)
-
-
-def generator_argv(plan: Plan, number: int) -> list[str]:
-    """The generator's command line; number: of the round."""
     spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
-    argv = [*load_argv(plan), *load.arguments(spec.workload, spec.window.of(plan.rung.wire))]
+    window = spec.window.of(plan.rung.wire)
+    argv = [*load_argv(plan), *load.arguments(spec.workload, window, plan.service)]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
     if point.rate_per_s is not None:
         argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
@@ -284,7 +280,7 @@ def generator_argv(plan: Plan, number: int) -> list[str]:
         argv += ["--socket", str(top.socket), "--source", source, "--await"]
         argv += ["--connect"] if plan.command.machine else []
         argv += [] if plan.command.answers_arp else ["--target-mac", str(top.sut_mac)]
-    return [*argv, "--seed", str(spec.seed + number)]
+    return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
 
 
 def load_argv(plan: Plan) -> list[str]:

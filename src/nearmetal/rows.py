@@ -84,6 +84,13 @@ class Ratio(Frozen):
     by_rate: float | None = None
 
 
+class FrameBytes(Frozen):
+    """Of a GET and of its answer, headers included, FCS not."""
+
+    request: int = 0
+    reply: int = 0
+
+
 class Paper(Frozen):
     """Somebody else's figure, measured elsewhere; never part of a ratio."""
 
@@ -160,6 +167,7 @@ class Row(Frozen):
     generator_bound: bool | None = None
     vs_memcached: Ratio = Ratio()
     vs_echo: Ratio = Ratio()
+    frame_bytes: FrameBytes = FrameBytes()
     # Of a virtual machine: what the probe found of each accelerator.
     accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
     guest: Guest | None = None  # of Linux in one

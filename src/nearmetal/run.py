@@ -145,6 +145,9 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     """Rungs that cannot run here, and why."""
     reasons = {}
     for row in spec.rungs:
+        if row.rung.absent is not None:
+            reasons[row.rung.name] = row.rung.absent
+            continue
         for service in row.services:
             for program in (program_of(row.rung, service), *programs_beside(row.rung)):
                 if program not in build.programs:
@@ -167,7 +170,7 @@ def _unsuited(spec: Spec, how: How) -> dict[str, str]:
 
 def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:
     """What virtual machines run on; where nothing runs them, their rows are skipped."""
-    rows = [row.rung for row in spec.rungs if row.rung.machine is not None]
+    rows = [row.rung for row in spec.rungs if row.rung.machine and row.rung.absent is None]
     probe = build.programs.get(PROBE)
     if probe is None or qemu.PROGRAM not in build.programs or not rows:
         return None

@@ -50,6 +50,7 @@ class Rung(Frozen):
     machine: MachineType | None = None  # of what runs in a virtual machine
     image: Image | None = None  # of the place image
     kernel: str | None = None  # of the place guest: a given one; None: the distribution's
+    absent: str | None = None  # why there is no such program: the row is skipped
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
 
@@ -134,6 +135,18 @@ RUNGS: tuple[Rung, ...] = (
             ("uk-netdev-q35", "netdev", "q35"),
             ("uk-lwip", "lwip", "microvm"),
         )
+    ),
+    # The paper's table has it.
+    Rung(
+        name="uk-dpdk",
+        place="uk",
+        datapath="dpdk",
+        machine="microvm",
+        wire="vhost-user",
+        absent=(
+            "DPDK is not ported to our unikernel; uk-netdev does there what DPDK's poll-mode driver"
+            " would: it polls the NIC's rings itself, with no stack between"
+        ),
     ),
     # The most that such an image can do here: its datapath, and only headers are turned.
     Rung(

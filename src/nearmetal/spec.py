@@ -47,6 +47,7 @@ __all__ = [
 # In an open loop only a full ring holds a request back. Rings have 1,024 entries; a server that
 # takes a burst before it has sent the last one needs some of them free.
 _OPEN_WINDOW = 768
+_HEADERS_BYTES = 42  # Ethernet, IPv4, UDP
 _MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
 
 
@@ -55,13 +56,16 @@ class Workload(Frozen):
 
     name: str = "standard"
     keys: int = Field(1_000_000, ge=1, le=100_000_000)
-    key_bytes: int = Field(16, ge=12, le=250)
-    value_bytes: int = Field(32, ge=16, le=60_000)
+    key_bytes: int = Field(16, ge=8, le=250)
+    value_bytes: int = Field(32, ge=8, le=60_000)
     get: float = Field(0.95, ge=0, le=1)
     set: float = Field(0.05, ge=0, le=1)
     miss: float = Field(0.0, ge=0, le=1)  # GETs of keys that were never stored
     zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; in a file: "uniform"
     flows: int = Field(16, ge=1, le=1024)
+    source_port: int | None = Field(None, ge=1, le=65_535)  # the first flow's; None: any
+    port: int = Field(11_211, ge=1, le=65_535)  # the server's; on lo, whichever is free
+    stamp: bool = False  # echo: 8 bytes that never repeat, where the key of a request ends
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +81,26 @@ class Workload(Frozen):
             raise ValueError(
                 f"get + set + miss must be 1 (got {self.get:g} + {self.set:g} + {self.miss:g})"
             )
+        names = 10 ** min(self.key_bytes - 2, 8) if self.key_bytes < 12 else 1 << 32
+        if self.keys * (2 if self.miss else 1) > names:
+            raise ValueError(
+                f"key_bytes = {self.key_bytes} names {names:,} keys: too few for keys ="
+                f" {self.keys:,}{', and as many to miss' if self.miss else ''}"
+            )
+        if self.source_port is not None and self.source_port + self.flows - 1 > 65_535:
+            raise ValueError(
+                f"source_port = {self.source_port}: {self.flows} flows from there on end beyond"
+                " 65535"
+            )
         return self
+
+    def frame_bytes(self, service: Service) -> tuple[int, int]:
+        """Of the frames of a GET and of the answer to it, headers included, FCS not."""
+        request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
+        if service == "echo":
+            return request, request
+        line = len(f"VALUE  0 {self.value_bytes}\r\n") + self.key_bytes
+        return request, _HEADERS_BYTES + 8 + line + self.value_bytes + len("\r\nEND\r\n")
 
 
 class Machine(Wanted):

@@ -20,6 +20,7 @@ from nearmetal.rows import (
     Asker,
     Cores,
     CpuSplit,
+    FrameBytes,
     Paper,
     PerCore,
     Ratio,
@@ -145,6 +146,7 @@ def _identity(
 ) -> Row:
     rung, service = wanted.planned.rung, wanted.service
     spec = at(setting.spec, wanted.point)
+    request, reply = spec.workload.frame_bytes(service)
     standing = setting.wires.get(rung.wire, Standing(rung.wire))
     accelerator = next((trial.accelerator for trial in trials if trial.accelerator), None)
     return Row(
@@ -169,8 +171,9 @@ def _identity(
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
         placement=standing.placement,
-        # The paper's table calls its rows a key-value store.
-        paper=setting.paper.get(rung.name) if service == "kv" else None,
+        # The paper calls it a key-value store, and its servers answered like an echo: beside both.
+        paper=setting.paper.get(rung.name),
+        frame_bytes=FrameBytes(request=request, reply=reply),
     )
 
 

@@ -148,14 +148,7 @@ def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("links")
 def test_two_generators_ask_at_a_time_and_are_added_up(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = (
-        "--generators",
-        "2",
-        "--spec",
-        "smoke",
-        "--rungs",
-        "host-mmsg:kv,host-dpdk:kv",
-    )
+    words = ("--generators", "2", "--spec", "smoke", "--rungs", "host-mmsg:kv,host-dpdk:kv")
     child = rehearse(out, *words)
     said = child.communicate(timeout=START_S)[1]
     skip_where_busy(said)

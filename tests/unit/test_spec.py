@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import spec
+from nearmetal import bench, load, spec
 from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
 from nearmetal.rungs import RUNGS, find
@@ -182,3 +182,43 @@ def test_a_kernel_for_guests(tmp_path: Path) -> None:
     (tmp_path / "linux").write_bytes(b"\x7fELF" + bytes(2000))
     with pytest.raises(BadInputError, match=r"guest\.kernel: .*bzImage"):
         spec.load(path)
+
+
+def test_the_paper_s_workload_is_the_paper_s_frames() -> None:
+    paper = spec.load(source_root() / "specs" / "paper.toml")
+    names = [row.rung.name for row in paper.rungs]
+    assert names[:8] == [
+        "host-sock", "host-mmsg-plain", "guest-sock", "guest-mmsg", "guest-dpdk", "uk-lwip",
+        "uk-netdev", "uk-dpdk",
+    ]  # fmt: skip
+    assert paper.workload.frame_bytes("echo") == (64, 64)
+    assert paper.workload.frame_bytes("kv") == (64, 85)
+    assert load._workload("paper") == paper.workload
+    kv, echo = (load.arguments(paper.workload, 128, service) for service in ("kv", "echo"))
+    assert "--stamp" in echo and "--stamp" not in kv
+    assert kv[kv.index("--source-port") + 1] == "9000" and "--uniform" in kv
+    assert "uk-dpdk" not in " ".join(bench.programs(paper))
+    seconds, _ = bench.estimate(paper)
+    assert seconds < 15 * 60
+
+
+BAD_PORTS_AND_KEYS = {
+    "source_port = 0": "source_port: must be >= 1",
+    "port = 70000": "port: must be <= 65535",
+    "source_port = 65530": "16 flows from there on end beyond 65535",
+    "key_bytes = 7": "key_bytes: must be >= 8",
+    "value_bytes = 7": "value_bytes: must be >= 8",
+    "key_bytes = 8\nkeys = 1_000_001": "key_bytes = 8 names 1,000,000 keys",
+    "key_bytes = 8\nkeys = 600_000\nget = 0.9\nset = 0\nmiss = 0.1": "and as many to miss",
+    'stamp = "x"': "stamp: must be a valid boolean",
+}
+
+
+@pytest.mark.parametrize("text", BAD_PORTS_AND_KEYS)
+def test_ports_and_short_keys_are_checked(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    path.write_text(f'rungs = ["host-sock"]\n[workload]\n{text}\n')
+    with pytest.raises(BadInputError) as told:
+        spec.load(path)
+    assert BAD_PORTS_AND_KEYS[text] in str(told.value)
+    assert "\n" not in str(told.value)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -203,6 +205,12 @@ def until(process: subprocess.Popen[str], name: str) -> list[dict[str, Any]]:
         (["--target", "127.0.0.1"], "ADDR:PORT"),
         (["--target", "127.0.0.1:99999"], "port"),
         (["--target", "127.0.0.1:1", "--key-bytes", "251"], "--key-bytes"),
+        (["--target", "127.0.0.1:1", "--key-bytes", "7"], "from 8 to 250"),
+        (["--target", "127.0.0.1:1", "--key-bytes", "8", "--keys", "1000001"], "--key-bytes"),
+        (["--target", "127.0.0.1:1", "--value-bytes", "7"], "from 8 to 1400"),
+        (["--target", "127.0.0.1:1", "--stamp"], "--stamp"),
+        (["--target", "127.0.0.1:1", "--source-port", "0"], "from 1 to 65535"),
+        (["--target", "127.0.0.1:1", "--source-port", "65530"], "--source-port"),
         (["--target", "127.0.0.1:1", "--value-bytes", "1390"], "1,400"),
         (["--target", "127.0.0.1:1", "--set", "0.5"], "add up to 1"),
         (["--target", "127.0.0.1:1", "--zipf", "nan"], "--zipf"),
@@ -229,6 +237,83 @@ def test_bad_input_draws_one_line(options: list[str], said: str) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and said in done.stderr
     assert done.stdout == ""
+
+
+PAPER = ["--key-bytes", "8", "--value-bytes", "8", "--keys", "1000", "--get", "1", "--set", "0"]
+PAPER += ["--uniform", "--flows", "1", "--window", "8", "--warmup", "0", "--time", "0.3"]
+
+
+def test_the_paper_s_echo_is_asked_with_stamps() -> None:
+    with echo() as (address, seen), free_port() as port:
+        asked = ["--target", address, "--service", "echo", "--stamp", "--source-port", str(port)]
+        result = event(run(*asked, *PAPER), "result")
+    assert result["answered"] == result["sent"] > 100
+    assert {source for source, _ in seen} == {port}
+    assert {len(request) for _, request in seen} == {64 - 42}
+    stamps = [request[12:20] for _, request in seen]
+    assert len(set(stamps)) == len(stamps) >= result["sent"]
+
+
+def test_another_request_s_stamp_is_wrong() -> None:
+    with echo(lambda last, now: now[:12] + last[12:20] + now[20:]) as (address, _):
+        asked = ["--target", address, "--service", "echo", "--stamp"]
+        result = event(run(*asked, *PAPER), "result")
+    assert result["wrong"] == result["sent"] > 100
+
+
+def test_the_paper_s_store_is_asked_from_one_port() -> None:
+    with server("nm-mmsg-kv") as (_, address), free_port() as port:
+        asked = ["--target", address, "--source-port", str(port)]
+        result = event(run(*asked, *PAPER), "result")
+    assert result["answered"] == result["sent"] == result["gets"] > 100
+
+
+def test_a_port_that_somebody_has_draws_one_line() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = str(taken.getsockname()[1])
+        asked = [program("nm-load"), "--target", "127.0.0.1:1", *PAPER, "--source-port", port]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and f"port {port}: " in done.stderr
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody had a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("0.0.0.0", 0))
+        port: int = udp.getsockname()[1]
+    yield port
+
+
+@contextmanager
+def echo(
+    change: Callable[[bytes, bytes], bytes] = lambda last, now: now,
+) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
+    """Who answers each request with itself, or with what becomes of it beside the one before."""
+    seen: list[tuple[int, bytes]] = []
+    over = threading.Event()
+
+    def serve(udp: socket.socket) -> None:
+        last = bytes(64)
+        while not over.is_set():
+            try:
+                request, source = udp.recvfrom(2048)
+            except TimeoutError:
+                continue
+            seen.append((source[1], request))
+            udp.sendto(change(last, request), source)
+            last = request
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(0.1)
+        thread = threading.Thread(target=serve, args=[udp])
+        thread.start()
+        yield f"127.0.0.1:{udp.getsockname()[1]}", seen
+        over.set()
+        thread.join()
 
 
 def lcores(threads: int) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from nearmetal.report.model import Report
+from nearmetal.report.words import name
 from nearmetal.rows import Row
 
 
@@ -16,13 +17,22 @@ def write_json(report: Report, path: Path) -> None:
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """One line a row; nested keys joined by a dot, null as an empty field, lists as JSON."""
-    lines = [flat(row) for row in report.rows]
-    names = list(dict.fromkeys(name for line in lines for name in line))
+    """One line a row; nested keys joined by a dot, null as an empty field, lists as JSON.
+
+    paper_ratios: those of which the row is the upper one.
+    """
+    lines = [flat(row) | {"paper_ratios": _ratios(report, row)} for row in report.rows]
+    names = list(dict.fromkeys(column for line in lines for column in line))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["run", *names], lineterminator="\n")
         writer.writeheader()
         writer.writerows({"run": report.run, **line} for line in lines)
+
+
+def _ratios(report: Report, row: Row) -> str:
+    keys = {"question", "over", "ours", "by_busy_cycles", "paper", "accelerator", "note"}
+    mine = [each for each in report.paper_ratios if each.row == name(row)]
+    return json.dumps([each.model_dump(mode="json", include=keys) for each in mine])
 
 
 def flat(row: Row) -> dict[str, object]:
@@ -32,9 +42,9 @@ def flat(row: Row) -> dict[str, object]:
     del dumped["latency_ns"]["hdr"]  # a spreadsheet has no use for it
     # `paper` is the one object that may be null as a whole; its columns stay all the same.
     dumped["paper"] = dumped["paper"] or {"replies_per_s": None, "source": None}
-    for name, value in dumped.items():
+    for column, value in dumped.items():
         if isinstance(value, dict):
-            cells.update({f"{name}.{member}": inner for member, inner in value.items()})
+            cells.update({f"{column}.{member}": inner for member, inner in value.items()})
         else:
-            cells[name] = json.dumps(value) if isinstance(value, list) else value
+            cells[column] = json.dumps(value) if isinstance(value, list) else value
     return cells

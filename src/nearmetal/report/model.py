@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nearmetal.report.comparisons import Comparison, comparisons
 from nearmetal.report.folder import Facts, Folder
+from nearmetal.report.paper import PaperRatio, ratios
 from nearmetal.rows import Row
 from nearmetal.samples import Frozen
 from nearmetal.spec import Spec
@@ -28,6 +29,7 @@ class Report(Frozen):
     topology: Facts
     build: Facts
     comparisons: tuple[Comparison, ...]
+    paper_ratios: tuple[PaperRatio, ...] = ()
 
 
 def make(folder: Folder) -> Report:
@@ -45,4 +47,5 @@ def make(folder: Folder) -> Report:
         topology=folder.topology,
         build=folder.build,
         comparisons=tuple(comparisons(found)),
+        paper_ratios=tuple(ratios(found, folder.machine)),
     )

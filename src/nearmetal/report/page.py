@@ -14,6 +14,7 @@ from nearmetal.report import figures, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
+from nearmetal.report.paper import lettered, sided
 from nearmetal.rows import Row
 from nearmetal.samples import Poller
 from nearmetal.spec import Spec
@@ -50,6 +51,7 @@ def _environment() -> Environment:
         share=words.share,
         size=words.size,
     )
+    environment.filters["sided"] = sided
     environment.tests["across_wires"] = labels.across_wires
     environment.globals.update(per_s=per_s, generator_cycles=generator_cycles)
     return environment
@@ -73,6 +75,8 @@ def _context(report: Report) -> dict[str, object]:
             "paper": sweep is None and any(row.paper for row in report.rows),
         },
         "load": words.load(report.spec),
+        "paper_ratios": report.paper_ratios if sweep is None else (),
+        "letters": lettered(report.paper_ratios),
         "wires": wires(report.topology),
         "drawn": [
             (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer

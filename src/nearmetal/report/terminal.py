@@ -10,13 +10,16 @@ from rich.text import Text
 
 from nearmetal import labels
 from nearmetal.report.model import Report
+from nearmetal.report.paper import lettered, sided
 from nearmetal.report.words import at, count, cycles, load, loss, microseconds, ratio
 from nearmetal.rows import Row
 
+_PAPER = "Of an echo: beside kv only for its order of magnitude."
 COLUMNS = 110  # where nothing is cut or wrapped
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
 SHORT = {"generator-bound": "floor"}
 CLOSED = ("replies/s", "low - high", "p50 µs", "p99 µs", "cycles", "x memc.")
+PAPER = (*CLOSED[:-1], "paper*")
 OPEN = ("replies/s", "loss", "p50 µs", "p99 µs", "p99.9 µs", "cycles")
 
 
@@ -37,13 +40,14 @@ def table(report: Report) -> Table:
     result.add_column("service", no_wrap=True)
     if sweep is not None:
         result.add_column("at", justify="right", no_wrap=True)
-    for name in OPEN if opened else CLOSED:
+    beside_paper = _beside_paper(report)
+    for name in OPEN if opened else PAPER if beside_paper else CLOSED:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("notes", min_width=10)
     shared = labels.shared(report.rows)
     for row in report.rows:
         place = () if sweep is None else (at(row),)
-        figures = _open(row) if opened else _closed(row)
+        figures = _open(row) if opened else _closed(row, beside_paper=beside_paper)
         cells = (row.rung, row.service, *place, *figures, _notes(row, shared))
         # Text, so that a bracket in a reason is no markup.
         result.add_row(*(Text(cell) for cell in cells), style=STYLES[row.status])
@@ -56,7 +60,45 @@ def _title(report: Report) -> Text:
     return Text(f"{report.run} on {machine}{state}")
 
 
-def _closed(row: Row) -> tuple[str, ...]:
+def ratios(report: Report) -> Table | None:
+    """The paper's ratios beside ours, where the run is of its table."""
+    if not _beside_paper(report) or not report.paper_ratios:
+        return None
+    letters = lettered(report.paper_ratios)
+    result = Table(
+        title="Ratios of rows of this run, beside the paper's",
+        title_justify="left",
+        title_style="bold",
+        caption=Text("\n".join(f"{letter}: {each}" for each, letter in letters.items())),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    result.add_column("ratio", max_width=44)
+    result.add_column("service", no_wrap=True)
+    for column in ("ours", "paper*", "ours / paper", "cycles"):
+        result.add_column(column, justify="right", no_wrap=True)
+    result.add_column("between", min_width=10)
+    for each in report.paper_ratios:
+        beneath = each.reason or each.note.split(":")[0]
+        cells = (
+            "\n".join(filter(None, (f"{each.place}: {each.question}", beneath))),
+            each.service,
+            sided(each) + ratio(each.ours),
+            ratio(each.paper),
+            ratio(each.of_paper),
+            ratio(each.by_busy_cycles),
+            " ".join(letters[sentence] for sentence in each.gap),
+        )
+        result.add_row(*(Text(cell) for cell in cells))
+    return result
+
+
+def _beside_paper(report: Report) -> bool:
+    return report.spec.workload.name == "paper" and report.spec.sweep is None
+
+
+def _closed(row: Row, *, beside_paper: bool) -> tuple[str, ...]:
     rate = row.replies_per_s
     known = rate.low is not None and rate.high is not None
     return (
@@ -65,8 +107,14 @@ def _closed(row: Row) -> tuple[str, ...]:
         microseconds(row.latency_ns.p50),
         microseconds(row.latency_ns.p99),
         cycles(row.busy_cycles_per_reply),
-        ratio(row.vs_memcached.per_sut_core_s) + ("†" if labels.across_wires(row) else ""),
+        _last(row, beside_paper=beside_paper),
     )
+
+
+def _last(row: Row, *, beside_paper: bool) -> str:
+    if beside_paper:
+        return count(row.paper.replies_per_s if row.paper else None)
+    return ratio(row.vs_memcached.per_sut_core_s) + ("†" if labels.across_wires(row) else "")
 
 
 def _open(row: Row) -> tuple[str, ...]:
@@ -97,6 +145,10 @@ def _caption(report: Report) -> Iterator[str]:
         f"{load(spec)}; workload {spec.workload.name}, {spec.measured_s:g} s a round; right "
         "answers only. ≥, floor: the generator was the limit."
     )
+    if _beside_paper(report):
+        source = next((row.paper.source for row in report.rows if row.paper), "no figure")
+        yield f"cycles: busy ones of the SUT's core per reply. * {source}. {_PAPER}"
+        return
     yield (
         "cycles: busy ones of the SUT's core per reply. x memc.: replies per second of that core, "
         "over memcached's; †: on another wire than memcached. Notes in words: report.html."

@@ -148,7 +148,7 @@ class Trials:
         """All of them, having said `ready`."""
         spec = bench.spec
         asked = ["--target", f"{dut.address}:{dut.port}", "--service", service]
-        asked += load.arguments(spec.workload, spec.window.of(bench.topology.wire))
+        asked += load.arguments(spec.workload, spec.window.of(bench.topology.wire), service)
         asked += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
         if bench.point.rate_per_s is not None:
             arrivals = spec.sweep.arrivals if spec.sweep else "constant"

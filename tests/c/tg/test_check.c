@@ -32,7 +32,7 @@ static enum verdict get(uint32_t acked, uint32_t sent, uint32_t len)
     struct expected expected = {.id = 7,
                                 .op = OP_GET,
                                 .number = NUMBER,
-                                .digits = digits_make(NUMBER),
+                                .digits = format_digits(&format, NUMBER),
                                 .acked = acked,
                                 .sent = sent};
     uint32_t found;
@@ -42,8 +42,11 @@ static enum verdict get(uint32_t acked, uint32_t sent, uint32_t len)
 
 static enum verdict set(uint32_t len)
 {
-    struct expected expected = {
-        .id = 7, .op = OP_SET, .number = NUMBER, .digits = digits_make(NUMBER), .version = 3};
+    struct expected expected = {.id = 7,
+                                .op = OP_SET,
+                                .number = NUMBER,
+                                .digits = format_digits(&format, NUMBER),
+                                .version = 3};
     uint32_t found;
 
     return check_kv(&format, &expected, reply, len, &found);
@@ -69,17 +72,19 @@ static void a_miss_is_right_only_of_what_was_never_stored(void)
     EXPECT(get(0, 0, hit_make(NUMBER, 1)) == VERDICT_WRONG);
 }
 
-static void every_byte_counts(void)
+/* sent: the last version. A value without a pattern is another version's, with a byte of it
+ * changed: then only the one that was asked for is right. */
+static void every_byte_counts(uint32_t acked, uint32_t sent)
 {
     uint32_t len = hit_make(NUMBER, 5);
 
     for (uint32_t at = 0; at < len; at++)
         for (unsigned bit = 0; bit < 8; bit++) {
             reply[at] ^= (uint8_t)(1u << bit);
-            EXPECT(get(1, 1000000, len) == VERDICT_WRONG);
+            EXPECT(get(acked, sent, len) != VERDICT_RIGHT);
             reply[at] ^= (uint8_t)(1u << bit);
         }
-    EXPECT(get(1, 1000000, len) == VERDICT_RIGHT);
+    EXPECT(get(acked, sent, len) == VERDICT_RIGHT);
     len = text_make("STORED\r\n");
     for (uint32_t at = 0; at < len; at++) {
         reply[at] ^= 1;
@@ -114,18 +119,21 @@ static void lengths_and_words_count(void)
 static void a_found_version_is_told(void)
 {
     struct expected expected = {
-        .id = 7, .op = OP_GET, .number = NUMBER, .digits = digits_make(NUMBER)};
+        .id = 7, .op = OP_GET, .number = NUMBER, .digits = format_digits(&format, NUMBER)};
     uint32_t found = 99, len = hit_make(NUMBER, 5);
 
     EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 5);
-    reply[len - 10] ^= 1;
+    reply[format.hit_head.bytes] ^= 1; /* the number */
     EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 0);
 }
 
 static void echo_returns_the_request(void)
 {
-    struct expected expected = {
-        .id = 7, .op = OP_SET, .number = NUMBER, .digits = digits_make(NUMBER), .version = 3};
+    struct expected expected = {.id = 7,
+                                .op = OP_SET,
+                                .number = NUMBER,
+                                .digits = format_digits(&format, NUMBER),
+                                .version = 3};
     uint32_t len = format_request(&format, reply, 7, OP_SET, NUMBER, 3);
 
     EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
@@ -136,6 +144,25 @@ static void echo_returns_the_request(void)
         EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
         reply[at] ^= 1;
     }
+}
+
+/* What stands where the key ends may be any eight bytes; each is compared. */
+static void a_stamp_comes_back(void)
+{
+    struct expected expected = {.id = 7, .op = OP_GET};
+    uint64_t stamp = 0x8123456789abcdefu;
+    uint32_t len = format.get_bytes;
+
+    expected.digits = (struct digits){.high = (uint16_t)stamp, .low = stamp};
+    format_write(&format, reply, 7, OP_GET, expected.digits, 0, 0);
+    EXPECT(memcmp(reply + len - 10, &stamp, 8) == 0 && memcmp(reply + len - 2, "\r\n", 2) == 0);
+    EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
+    for (uint32_t at = 0; at < len; at++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            reply[at] ^= (uint8_t)(1u << bit);
+            EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
+            reply[at] ^= (uint8_t)(1u << bit);
+        }
 }
 
 static void keys_know_what_was_sent_and_acknowledged(void)
@@ -160,15 +187,25 @@ static void keys_know_what_was_sent_and_acknowledged(void)
     keys_close(&keys);
 }
 
-int main(void)
+static void all_of(uint32_t key_bytes, uint32_t value_bytes, uint32_t acked, uint32_t sent)
 {
-    EXPECT(format_init(&format, 16, 33));
+    EXPECT(format_init(&format, key_bytes, value_bytes));
     versions_decide();
     a_miss_is_right_only_of_what_was_never_stored();
-    every_byte_counts();
+    every_byte_counts(acked, sent);
     lengths_and_words_count();
     a_found_version_is_told();
     echo_returns_the_request();
+    a_stamp_comes_back();
+}
+
+int main(void)
+{
+    all_of(16, 33, 1, 1000000);
+    all_of(12, 16, 1, 1000000);
+    for (uint32_t key_bytes = KEY_BYTES_MIN; key_bytes < KEY_BYTES_LONG; key_bytes++)
+        for (uint32_t value_bytes = VALUE_BYTES_MIN; value_bytes < 16; value_bytes++)
+            all_of(key_bytes, value_bytes, 5, 5);
     keys_know_what_was_sent_and_acknowledged();
     return 0;
 }

@@ -10,12 +10,12 @@
 #include "port.h"
 
 #define FLOWS 4u
-#define PORT_BASE 20000u
 #define TARGET_PORT 11211u
 #define HEAD 42u
 
 static const uint8_t ours[6] = {2, 0, 0, 0, 0, 1}, target_mac[6] = {2, 0, 0, 0, 0, 9};
 static const uint8_t our_address[4] = {10, 0, 0, 1}, target_address[4] = {10, 0, 0, 2};
+static uint32_t port_base = 20000; /* where none is given */
 static struct port *port;
 static uint8_t frame[WIRE_FRAME_BYTES_MAX + 64];
 
@@ -23,6 +23,7 @@ static void begin(bool has_mac, bool checksums)
 {
     struct port_config config = {.target = "10.0.0.2:11211",
                                  .nb_flows = FLOWS,
+                                 .source_port = port_base == 20000 ? 0 : port_base,
                                  .request_bytes = 100,
                                  .reply_bytes = 80,
                                  .window = 64};
@@ -90,7 +91,7 @@ static uint32_t reply_make(uint32_t flow, uint32_t bytes, bool checksums)
     memcpy(frame + 26, target_address, 4);
     memcpy(frame + 30, our_address, 4);
     put16(frame + 34, TARGET_PORT);
-    put16(frame + 36, PORT_BASE + flow);
+    put16(frame + 36, port_base + flow);
     put16(frame + 38, 8 + bytes);
     for (uint32_t i = 0; i < bytes; i++)
         frame[HEAD + i] = (uint8_t)(i + 1);
@@ -147,7 +148,7 @@ static void a_request_is_sound(bool checksums)
         EXPECT(get16(out + 20) == 0x4000 && out[22] == 64 && out[23] == 17);
         EXPECT(sum(out + 14, 20, 0) == 0xffff);
         EXPECT(memcmp(out + 26, our_address, 4) == 0 && memcmp(out + 30, target_address, 4) == 0);
-        EXPECT(get16(out + 34) == PORT_BASE + i && get16(out + 36) == TARGET_PORT);
+        EXPECT(get16(out + 34) == port_base + i && get16(out + 36) == TARGET_PORT);
         EXPECT(get16(out + 38) == 25 + i);
         EXPECT(checksums ? udp_sum(out + 14, 25 + i) == 0xffff : get16(out + 40) == 0);
         for (uint32_t at = 0; at < 17 + i; at++)
@@ -330,6 +331,12 @@ int main(void)
     sums_count();
     rooms_run_short();
     a_round_ends();
+    port_base = 9000;
+    a_request_is_sound(false);
+    a_reply_is_handed_on(false);
+    port_base = 65536 - FLOWS; /* the last that there is room for */
+    a_request_is_sound(true);
+    a_reply_is_handed_on(true);
     fake_reset();
     return 0;
 }

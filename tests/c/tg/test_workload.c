@@ -160,19 +160,20 @@ static void values_round_trip(uint32_t bytes)
     EXPECT(!value_matches(value, bytes, 123457, &version));
     for (uint32_t at = 0; at < bytes; at++) {
         value[at] ^= 0x40;
-        EXPECT(!value_matches(value, bytes, 123456, &version));
+        /* Without a whole word of pattern, another version's value can come of it. */
+        EXPECT(!value_matches(value, bytes, 123456, &version) || (bytes < 16 && version != 77));
         value[at] ^= 0x40;
     }
 }
 
 static void digits_are(struct digits digits, uint32_t number)
 {
-    char text[16], made[DIGITS];
+    char text[16], made[10];
 
     snprintf(text, sizeof(text), "%010u", number);
     memcpy(made, &digits.high, 2);
     memcpy(made + 2, &digits.low, 8);
-    EXPECT(memcmp(made, text, DIGITS) == 0);
+    EXPECT(memcmp(made, text, 10) == 0);
 }
 
 static void digits_are_printf_s(void)
@@ -216,16 +217,60 @@ static void requests_read_as_they_should(void)
     EXPECT(!format_parse_key((const uint8_t *)"nm99999999999", 13, &number));
     EXPECT(!format_parse_key((const uint8_t *)"nm000000000x", 12, &number));
     EXPECT(!format_parse_key((const uint8_t *)"mn0000000001", 12, &number));
-    EXPECT(!format_parse_key((const uint8_t *)"nm000000001", 11, &number));
+    EXPECT(!format_parse_key((const uint8_t *)"nm00001", 7, &number));
+}
+
+/* The highest number of each length, by printf: nothing beside the digits is touched, whatever
+ * digits a number has. */
+static void short_keys_read_as_they_should(uint32_t key_bytes)
+{
+    struct format format;
+    uint8_t room[FORMAT_HEAD_BYTES_MAX + REPLY_BYTES_MAX];
+    uint64_t nb = format_keys_max(key_bytes);
+    char text[64];
+
+    EXPECT(format_init(&format, key_bytes, 8));
+    for (uint64_t number = nb - 1, len, parsed; number > 0; number = number * 3 / 7) {
+        uint32_t found, n = (uint32_t)number;
+        int chars = snprintf(text, sizeof(text), "get nm%0*u\r\n", (int)key_bytes - 2, n);
+
+        len = format_request(&format, room, 0x1234, OP_GET, n, 0);
+        EXPECT(len == format.get_bytes && len == 8 + (uint64_t)chars &&
+               chars == (int)key_bytes + 6);
+        EXPECT(memcmp(room, "\x12\x34\0\0\0\1\0\0", 8) == 0);
+        EXPECT(memcmp(room + 8, text, (size_t)chars) == 0);
+        EXPECT(format_parse_key(room + 12, key_bytes, &found) && found == n);
+        snprintf(text, sizeof(text), "set nm%0*u 0 0 8\r\n", (int)key_bytes - 2, n);
+        len = format_request(&format, room, 5, OP_SET, n, 9);
+        parsed = strlen(text);
+        EXPECT(len == format.set_bytes && len == 8 + parsed + 10);
+        EXPECT(memcmp(room + 8, text, parsed) == 0);
+        EXPECT(value_matches(room + 8 + parsed, 8, n, &found) && found == 9);
+        snprintf(text, sizeof(text), "VALUE nm%0*u 0 8\r\n", (int)key_bytes - 2, n);
+        len = format_hit_head(&format, room, 6, n);
+        EXPECT(len == 8 + strlen(text) && memcmp(room + 8, text, strlen(text)) == 0);
+        EXPECT(format.hit_bytes == len + 8 + 7);
+    }
+}
+
+static void the_paper_s_frames(void)
+{
+    struct format format;
+
+    EXPECT(format_init(&format, 8, 8));
+    EXPECT(42 + format.get_bytes == 64 && 42 + format.hit_bytes == 85);
 }
 
 static void sizes_have_bounds(void)
 {
     struct format format;
 
-    EXPECT(format_init(&format, 12, 16) && format_init(&format, 250, 16));
-    EXPECT(!format_init(&format, 11, 16) && !format_init(&format, 251, 16));
-    EXPECT(!format_init(&format, 16, 15) && !format_init(&format, 16, 2000));
+    EXPECT(format_init(&format, 8, 8) && format_init(&format, 250, 8));
+    EXPECT(!format_init(&format, 7, 16) && !format_init(&format, 251, 16));
+    EXPECT(!format_init(&format, 16, 7) && !format_init(&format, 16, 2000));
+    EXPECT(format_keys_max(8) == 1000000 && format_keys_max(9) == 10000000);
+    EXPECT(format_keys_max(10) == 100000000 && format_keys_max(11) == 100000000);
+    EXPECT(format_keys_max(12) == 1ull << 32 && format_keys_max(250) == 1ull << 32);
     EXPECT(format_init(&format, 16, 1354) && format.hit_bytes == REPLY_BYTES_MAX);
     EXPECT(!format_init(&format, 16, 1355));
 }
@@ -255,6 +300,9 @@ int main(void)
     values_round_trip(REPLY_BYTES_MAX);
     digits_are_printf_s();
     requests_read_as_they_should();
+    for (uint32_t key_bytes = KEY_BYTES_MIN; key_bytes < KEY_BYTES_LONG; key_bytes++)
+        short_keys_read_as_they_should(key_bytes);
+    the_paper_s_frames();
     sizes_have_bounds();
     return 0;
 }

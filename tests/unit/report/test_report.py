@@ -67,7 +67,7 @@ def test_topology_and_paper_reach_the_rows(mixed: Path) -> None:
     assert kv["paper"]["replies_per_s"] == 590_000
     assert "Table 4" in kv["paper"]["source"]
     assert by_name["memcached", "kv"]["paper"] is None
-    assert by_name["host-sock", "echo"]["paper"] is None
+    assert by_name["host-sock", "echo"]["paper"] == kv["paper"]
 
 
 def test_csv_agrees_with_json(mixed: Path) -> None:
