@@ -116,7 +116,7 @@ def skip_where_busy(said: str) -> None:
 
 @pytest.mark.usefixtures("links")
 def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
-    child = rehearse(tmp_path / "out", "--spec", "smoke", "--rungs", "host-sock,ukp-netdev:echo")
+    child = rehearse(tmp_path / "out", "--spec", "smoke", "--rungs", "host-sock")
     said = child.communicate(timeout=START_S)[1]
     skip_where_busy(said)
     assert child.returncode == 0, said
@@ -125,9 +125,6 @@ def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
         assert row["status"] == "ok", row["reason"]
         assert row["wire"] == "nic" and row["wrong"] == 0 and row["answered"]
         assert row["sent"] == row["answered"] + row["wrong"] + row["lost"]  # type: ignore[operator]
-    behind = rows(tmp_path / "out")["ukp-netdev", "echo"]  # a switch
-    assert behind["status"] == "ok" or behind["status"] == "skipped", behind["reason"]
-    assert behind["wire"] == behind["topology"] == "pvp"
     told = json.loads((tmp_path / "out" / "testbed.json").read_text())
     assert set(told["machines"]) == {"sut", "tg1"}
     assert told["differences"] == []

@@ -35,7 +35,7 @@ from nearmetal.lab import cpus
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.process import Child, ChildError, SilentError
 from nearmetal.testbed.lease import BEAT_S, LEASE_S, Lease
-from nearmetal.testbed.operations import OPERATIONS, Agent
+from nearmetal.testbed.operations import OPERATIONS, Agent, look
 
 _PEEK_S = 0.001
 _LOOK_S = 1.0  # how often a DUT's end is looked for: it has nothing to read from
@@ -49,12 +49,12 @@ def serve() -> NoReturn:
     journal = open_journal()
     with lab.machine_lock(), ExitStack() as stack:
         lab.clean()
-        cores = cpus.choose(cpus.allowed())
+        cores, seen = cpus.choose(cpus.allowed()), look()  # before we are kept off most of them
         stack.enter_context(cpus.ourselves_on(cores.control))
         stack.enter_context(journal.holds("process", "what the agent started"))
         # What is prepared for all trials is put back behind what is for one.
         lasting = stack.enter_context(ExitStack())
-        agent = stack.enter_context(_stopped(Agent(journal, lasting, cores)))
+        agent = stack.enter_context(_stopped(Agent(journal, lasting, cores, seen)))
         listener.start()
         while True:
             readable = _ready([awake, *(child.fileno() for child in agent.children.values())])

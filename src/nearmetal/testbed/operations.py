@@ -30,6 +30,7 @@ class Agent:
     journal: Journal
     stack: ExitStack  # what lasts as long as the agent
     cores: Cores
+    seen: dict[str, Any]
     children: dict[int, Child] = field(default_factory=dict)
     started: int = 0
     build: Build | None = None
@@ -42,12 +43,18 @@ class Agent:
             self.serving = None
 
 
-def _hello(agent: Agent) -> dict[str, Any]:
-    cores = agent.cores
+def look() -> dict[str, Any]:
+    """What the machine is, and what it lacks."""
     return {
         "root": os.geteuid() == 0,
         "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
         "facts": machine.facts().model_dump(),
+    }
+
+
+def _hello(agent: Agent) -> dict[str, Any]:
+    cores = agent.cores
+    return agent.seen | {
         "sut_cpu": cores.sut,
         "tg_cpu": cores.tg,
         "switch_cpus": list(cores.switch),
