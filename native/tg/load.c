@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "lines.h"
+#include "load_shares.h"
 #include "work.h"
 
 #define SEED_STEP 0x9e3779b97f4a7c15u
@@ -21,34 +22,29 @@ static void on_signal(int signal_number)
     work_stopped = 1;
 }
 
-/* The i-th of nb shares of a whole begins here. */
-static uint32_t share_begin(uint32_t whole, unsigned i, unsigned nb)
+static void on_go(int signal_number)
 {
-    return (uint32_t)((uint64_t)whole * i / nb);
-}
-
-static uint32_t share(uint32_t whole, unsigned i, unsigned nb)
-{
-    return share_begin(whole, i + 1, nb) - share_begin(whole, i, nb);
+    (void)signal_number;
+    work_going = 1;
 }
 
 /* This worker's range of the keys. */
 static struct workload_config worker_workload(const struct worker *worker)
 {
     struct workload_config config = worker->load->options->workload;
-    unsigned i = worker->index, nb = worker->load->nb_workers;
+    const struct load_options *options = worker->load->options;
 
     config.nb_all = config.nb_keys;
-    config.first = share_begin(config.nb_all, i, nb);
-    config.nb_keys = share(config.nb_all, i, nb);
-    config.seed += i * SEED_STEP;
+    config.first = shares_begin(options, config.nb_all, worker->index);
+    config.nb_keys = shares_of(options, config.nb_all, worker->index);
+    config.seed += shares_place(options, worker->index) * SEED_STEP;
     return config;
 }
 
 static void worker_pace(struct worker *worker, const struct workload_config *workload)
 {
     const struct load_options *options = worker->load->options;
-    struct pace_config config = {.rate = options->rate / worker->load->nb_workers,
+    struct pace_config config = {.rate = options->rate / shares_nb_all(options),
                                  .poisson = options->poisson,
                                  .seed = ~workload->seed, /* another sequence than the workload's */
                                  .tsc_hz = worker->load->tsc_hz,
@@ -65,9 +61,9 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     const struct load_options *options = worker->load->options;
     struct loop *loop = &worker->loop;
     struct workload_config workload = worker_workload(worker);
-    unsigned i = worker->index, nb = worker->load->nb_workers;
-    struct loop_config config = {.nb_flows = share(nb_flows, i, nb),
-                                 .window = share(options->window, i, nb),
+    unsigned i = worker->index;
+    struct loop_config config = {.nb_flows = shares_of(options, nb_flows, i),
+                                 .window = shares_of(options, options->window, i),
                                  .timeout_ns = options->timeout_ns,
                                  .tsc_hz = worker->load->tsc_hz};
     struct port_config port = {.target = options->target,
@@ -78,7 +74,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     const char *why;
 
     if (options->source_port != 0)
-        port.source_port += share_begin(nb_flows, i, nb);
+        port.source_port += shares_begin(options, nb_flows, i);
     format_init(&loop->format, options->key_bytes, options->value_bytes);
     workload_init(&loop->workload, &workload);
     worker_pace(worker, &workload);
@@ -102,7 +98,7 @@ static const char *load_open(struct load *load)
     uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
     const char *why = NULL;
 
-    load->nb_workers = load->meeting.nb = options->nb_lcores == 0 ? 1 : options->nb_lcores;
+    load->nb_workers = load->meeting.nb = shares_nb_workers(options);
     load->workers = calloc(load->nb_workers, sizeof(*load->workers));
     if (load->workers == NULL)
         return "out of memory";
@@ -151,8 +147,9 @@ static const char *workers_start(struct load *load)
     for (unsigned i = 0; why == NULL && i < options->nb_lcores; i++)
         why = pin(options->lcores[i]); /* all can be used, before any is */
     if (why == NULL)
-        line_ready(options->nb_flows < options->window ? options->nb_flows : options->window,
-                   options->window);
+        line_ready(shares_ours(options, options->nb_flows < options->window ? options->nb_flows
+                                                                            : options->window),
+                   shares_ours(options, options->window));
     for (unsigned i = load->nb_workers; why == NULL && i-- > 1;) {
         why = pin(options->lcores[i]);
         if (why == NULL &&
@@ -194,12 +191,14 @@ static enum outcome workers_run(struct load *load)
 int load_run(const struct load_options *options)
 {
     struct load *load = calloc(1, sizeof(*load));
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal}, go = {.sa_handler = on_go};
     enum outcome outcome = OUTCOME_FAILED;
     const char *why;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (options->nb_shares > 0)
+        sigaction(SIGUSR1, &go, NULL);
     setvbuf(stdout, NULL, _IOFBF, LINE_BYTES);
     if (load == NULL)
         return 1;

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "load_shares.h"
 #include "option_values.h"
 #include "pace.h"
 #include "port.h"
@@ -44,6 +44,8 @@ static const char help[] =
     "  --rate R              open loop: R requests a second, whatever is answered\n"
     "  --arrivals constant|poisson  evenly spaced or at random (constant)\n"
     "  --lcores LIST         a thread on each of these cores, as 1,3 (sockets)\n"
+    "  --share I/N           one of N generators: its part of flows, keys, window and rate;\n"
+    "                        preloaded, it says holding and goes on at SIGUSR1\n"
     "\n"
     "Of whole frames (nm-load-vhost, nm-load-ethdev):\n"
     "\n"
@@ -82,6 +84,7 @@ enum {
     OPT_RATE,
     OPT_ARRIVALS,
     OPT_LCORES,
+    OPT_SHARE,
     OPT_SOURCE,
     OPT_TARGET_MAC,
     OPT_CHECKSUMS,
@@ -118,6 +121,7 @@ static const struct option names[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"arrivals", required_argument, NULL, OPT_ARRIVALS},
     {"lcores", required_argument, NULL, OPT_LCORES},
+    {"share", required_argument, NULL, OPT_SHARE},
     {"source", required_argument, NULL, OPT_SOURCE},
     {"target-mac", required_argument, NULL, OPT_TARGET_MAC},
     {"checksums", no_argument, NULL, OPT_CHECKSUMS},
@@ -144,28 +148,6 @@ static const char *arrivals(const char *text, bool *poisson)
 {
     *poisson = strcmp(text, "poisson") == 0;
     return *poisson || strcmp(text, "constant") == 0 ? NULL : "constant or poisson";
-}
-
-/* "1,3" */
-static const char *lcores(const char *text, struct load_options *options)
-{
-    static const char wanted[] = "core numbers, each once, separated by commas";
-
-    for (options->nb_lcores = 0; options->nb_lcores < LCORES_MAX; text++) {
-        char *end;
-        unsigned long core = strtoul(text, &end, 10);
-
-        if (end == text || *text < '0' || *text > '9' || core >= CPU_SETSIZE)
-            return wanted;
-        for (uint32_t i = 0; i < options->nb_lcores; i++)
-            if (options->lcores[i] == core)
-                return wanted;
-        options->lcores[options->nb_lcores++] = (unsigned)core;
-        text = end;
-        if (*text != ',')
-            return *text == '\0' ? NULL : wanted;
-    }
-    return "at most 64 cores";
 }
 
 /* What only whole frames need. */
@@ -202,7 +184,9 @@ static const char *flows_option_take(struct load_options *o, int option)
     case OPT_WINDOW:
         return value_small(optarg, 1, WINDOW_MAX, &o->window);
     case OPT_LCORES:
-        return lcores(optarg, o);
+        return shares_lcores(optarg, o);
+    case OPT_SHARE:
+        return shares_share(optarg, o);
     default:
         return frames_option_take(&o->frames, option);
     }
@@ -264,18 +248,6 @@ static const char *option_take(struct load_options *o, int option, double *get)
     }
 }
 
-/* Each core gets a share of everything. */
-static const char *lcores_check(const struct load_options *options)
-{
-    uint32_t nb = options->nb_lcores;
-
-    if (options->nb_flows < nb || options->window < nb || options->workload.nb_keys < nb)
-        return "--lcores: --flows, --window and --keys must give each core one at least";
-    if (options->rate > 0 && options->rate < nb * PACE_RATE_MIN)
-        return "--lcores: --rate must give each core 10 a second at least";
-    return NULL;
-}
-
 /* What of keys and flows only several options together tell. */
 static const char *names_check(const struct load_options *options)
 {
@@ -311,7 +283,9 @@ static const char *options_check(const struct load_options *options, double get)
     if (!format_init(&format, options->key_bytes, options->value_bytes))
         return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
     why = names_check(options);
-    return why != NULL ? why : lcores_check(options);
+    if (why != NULL)
+        return why;
+    return shares_nb_all(options) > 1 ? shares_check(options) : NULL;
 }
 
 const char *load_name(void)

@@ -10,6 +10,7 @@
 #include "workload.h"
 
 #define LCORES_MAX 64u
+#define SHARES_MAX 64u
 
 struct load_options {
     const char *target;
@@ -25,6 +26,7 @@ struct load_options {
     bool poisson;
     uint32_t nb_lcores; /* 0: one thread, wherever it is put */
     unsigned lcores[LCORES_MAX];
+    unsigned share, nb_shares;        /* which of how many generators; nb_shares 0: the only one */
     struct port_frames_config frames; /* of the frame editions */
 };
 

@@ -8,16 +8,20 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "lines.h"
 #include "load.h"
+#include "load_shares.h"
 
 #define SILENCE_DOWN_NS NS_PER_S          /* --stay */
 #define SILENCE_FAILED_NS (10 * NS_PER_S) /* preload and verify */
 #define POLL_NS (NS_PER_S / 100)
+#define HOLD_NS (NS_PER_S / 1000)
 
 volatile sig_atomic_t work_stopped;
+volatile sig_atomic_t work_going;
 
 static uint64_t to_cycles(const struct load *load, uint64_t ns)
 {
@@ -91,7 +95,7 @@ static void keys_say(const struct load *load, enum phase phase)
 {
     uint64_t duration_ns = to_ns(load, clock_cycles() - load->begin_cycles);
     uint64_t nb_lost = 0, nb_wrong = 0, nb_missed = 0;
-    uint32_t nb_keys = load->options->workload.nb_keys;
+    uint32_t nb_keys = shares_ours(load->options, load->options->workload.nb_keys);
 
     for (unsigned i = 0; i < load->nb_workers; i++) {
         nb_lost += load->workers[i].loop.phase_lost;
@@ -137,6 +141,19 @@ static uint64_t mix_turns(struct worker *worker, uint64_t until)
             (void)end(load, OUTCOME_DOWN);
     }
     return now;
+}
+
+/* --share: everybody has stored his keys before anybody asks for more. */
+static enum outcome hold_run(struct worker *worker)
+{
+    const struct timespec wait = {.tv_nsec = HOLD_NS};
+
+    if (worker->index == 0) {
+        line_event("holding");
+        while (!work_going && !is_over(worker->load))
+            nanosleep(&wait, NULL);
+    }
+    return phase_end(worker->load);
 }
 
 static enum outcome warmup_run(struct worker *worker)
@@ -257,6 +274,8 @@ static enum outcome life_run(struct worker *worker)
         outcome = keys_run(worker, PHASE_PRELOAD);
     if (!options->echo && outcome == OUTCOME_DONE)
         outcome = keys_run(worker, PHASE_VERIFY);
+    if (options->nb_shares > 0 && outcome == OUTCOME_DONE)
+        outcome = hold_run(worker);
     if (outcome == OUTCOME_DONE)
         outcome = warmup_run(worker);
     if (outcome == OUTCOME_DONE)

@@ -44,8 +44,9 @@ struct load {
     struct worker *workers;
 };
 
-/* Set by a signal. */
+/* Set by signals. */
 extern volatile sig_atomic_t work_stopped;
+extern volatile sig_atomic_t work_going; /* --share: all generators start now */
 
 /* All lives of the target, and the drain after the last. Every worker calls it, and all get the
  * same. */

@@ -310,7 +310,8 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> 
     missing: dict[str, str] = {}
     for name in wanted:
         try:
-            programs[name] = _program(name, targets)
+            there = targets.get(name)
+            programs[name] = describe_program(there) if there else foreign(name)
         except CannotRunError as error:
             missing[name] = str(error)
     compiler = _introspect(folder, "compilers")["host"]["c"]
@@ -327,13 +328,12 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> 
     )
 
 
-def _program(name: str, targets: dict[str, Path]) -> Program:
-    if name == "python":
-        return describe_program(Path(sys.executable).resolve())
-    if name in targets:
-        return describe_program(targets[name])
+def foreign(name: str) -> Program:
+    """A program that is not built here: the machine's own, or fetched."""
     if name.startswith("nm-"):
         raise CannotRunError(why_not(name) or _not_built(name))
+    if name == "python":
+        return describe_program(Path(sys.executable).resolve())
     if (reason := why_not(name)) is not None:
         raise CannotRunError(reason)
     if name == qemu.PROGRAM:

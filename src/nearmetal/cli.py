@@ -327,6 +327,48 @@ def tune(
     raise typer.Exit(run(action, words or [], interface, boot))
 
 
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal testbed rehearse --generators 2\n\n"
+    "nearmetal testbed run machines.toml --spec quick"
+)
+def testbed(
+    action: Annotated[str, typer.Argument(help="run or rehearse.")],
+    machines: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Of run: which machines.")
+    ] = None,
+    spec: Annotated[
+        str, typer.Option("--spec", help="A spec file, or a name in specs/.")
+    ] = "quick",
+    rungs: Rungs = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run's folder, as of bench.")
+    ] = None,
+    generators: Annotated[
+        int, typer.Option("--generators", help="Of rehearse: how many machines ask.")
+    ] = 1,
+    yes: Yes = False,
+) -> None:
+    """Measure over several machines: one serves, others ask; docs/testbed.md.
+
+    run takes machines that a file names. rehearse makes them of network namespaces of this one.
+    """
+    del yes  # the launcher's
+    from nearmetal.testbed.command import run
+
+    result, folder, code = run(action, machines, spec, rungs, out, generators)
+    _show(result, folder)
+    raise typer.Exit(code)
+
+
+@app.command(hidden=True)
+def agent(yes: Yes = False) -> None:
+    """What `testbed` runs on each machine; it speaks JSON lines (testbed/agent.py)."""
+    from nearmetal.testbed.agent import serve
+
+    serve()
+
+
 @app.command()
 def clean(
     everything: Annotated[

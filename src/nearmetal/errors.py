@@ -15,5 +15,9 @@ class BadInputError(NearmetalError):
     exit_code = 2
 
 
+class LostError(NearmetalError):
+    """A machine of the testbed is gone, and the run with it; what was measured is kept."""
+
+
 class CannotRunError(NearmetalError):
     """A rung cannot run on this machine: it keeps its row, with this reason."""

@@ -23,6 +23,7 @@ BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 # Of each wire: its rate is the generator's ceiling.
 NULL_RESPONDER = {"veth": "limit-veth", "vhost-user": "ceiling"}
 MEMCACHED_WIRE = "veth"
+MEMCACHED_WIRES = (MEMCACHED_WIRE, "lo", "nic")  # one of them in a run
 
 
 def of(row: Row) -> tuple[str, ...]:
@@ -35,6 +36,7 @@ def of(row: Row) -> tuple[str, ...]:
         _unstable(row),
         _rounds(row),
         *_schedule(row),
+        *_generators(row),
         _lost(row),
         _strays(row),
         _paper(row),
@@ -61,7 +63,7 @@ def kind(label: str) -> str:
 
 def across_wires(row: Row) -> bool:
     """Whether its ratio to memcached is one of two wires."""
-    return row.vs_memcached.by_rate is not None and row.wire not in (MEMCACHED_WIRE, "lo")
+    return row.vs_memcached.by_rate is not None and row.wire not in MEMCACHED_WIRES
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
@@ -181,6 +183,24 @@ def _schedule(row: Row) -> Iterator[str]:
     wanted, due = row.point.rate_per_s, row.intended_per_s
     if wanted and due is not None and due < wanted * (1 - BEHIND_MAX):
         yield f"behind its rate: {due:,.0f}/s were due, {wanted:,.0f}/s were asked for"
+
+
+def _generators(row: Row) -> Iterator[str]:
+    """Of several machines: which were at their own limit, and whether they did alike."""
+    full = [
+        f"{each.machine} {_percent(each.busy_share)}"
+        for each in row.generators
+        if each.busy_share is not None and each.busy_share > 1 - WAIT_SHARE_MAX
+    ]
+    if full:
+        yield (
+            f"generators busy: {', '.join(full)} of their cycles; one more machine may raise the"
+            " rate"
+        )
+    parts = [each.answered for each in row.generators]
+    if len(parts) > 1 and max(parts) - min(parts) > SPREAD_MAX * max(parts):
+        told = ", ".join(f"{each.machine} {each.answered:,}" for each in row.generators)
+        yield f"uneven generators: right answers {told}"
 
 
 def _lost(row: Row) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from nearmetal import corpus, load, nic, switch
 from nearmetal.build import Build
@@ -70,22 +71,22 @@ def facing(
     bench: Bench, rung: Rung, service: Service, number: int
 ) -> Iterator[tuple[Server, Child]]:
     """A fresh server that has answered, and a generator that has said `ready`."""
-    plan = _plan(bench, rung, service)
+    plan = planned(bench, rung, service)
     if bench.frames:
         with _sharing_memory(plan, number) as both:
             yield both
         return
-    with _switch(plan), _answering(plan) as server, _generator(plan, number) as generator:
+    with switching(plan), _answering(plan) as server, _generator(plan, number) as generator:
         expect("ready", next_event(generator, server.child, START_S))
         yield server, generator
 
 
 def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
-    plan, top = _plan(bench, rung, service), bench.topology
+    plan, top = planned(bench, rung, service), bench.topology
     if not bench.frames:
         most = _FRAME_REQUEST_BYTES_MAX if top.wire == "pvp" else None
-        with _switch(plan), _answering(plan), inside(top.tg.netns):
+        with switching(plan), _answering(plan), inside(top.tg.netns):
             return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
     unix = top.socket.with_name("relay")
     argv = bench.build.programs["nm-relay"].argv()
@@ -93,7 +94,7 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     calls = plan.command.machine is not None
     with (
         relay.started(argv, _fresh(top.socket), carried, top.tg, connect=calls) as carrier,
-        _start(plan) as dut,
+        start(plan) as dut,
     ):
         expect("up", next_event(carrier, dut, START_S))
         if plan.rung.place == "guest":
@@ -102,7 +103,21 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
             return corpus.quick(service, asker, _FRAME_REQUEST_BYTES_MAX)
 
 
-def next_event(speaker: Child, dut: Dut, timeout_s: float) -> Event:
+class Speaker(Protocol):
+    """A generator, wherever it runs."""
+
+    name: str
+
+    def event(self, timeout_s: float) -> Event: ...
+
+
+class Living(Protocol):
+    """A server, as far as a generator's lines are waited for."""
+
+    def failed(self) -> str | None: ...
+
+
+def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
     """The next line of the generator; a server that has died is named instead of it."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -126,7 +141,7 @@ def expect(name: str, event: Event) -> Event:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What stands on the wire."""
 
     bench: Bench
@@ -141,35 +156,36 @@ class _Plan:
         return self.command.address or self.bench.topology.sut_addr
 
 
-def _plan(bench: Bench, rung: Rung, service: Service) -> _Plan:
+def planned(bench: Bench, rung: Rung, service: Service) -> Plan:
+    """What is to be started, and how it is asked."""
     top = bench.topology
     # On a wire of our own every port is free.
     port = _free_port(top.sut_addr) if top.wire == "lo" else bench.spec.workload.port
     memory = memory_bytes(bench.spec, rung.name)
     if rung.machine is not None:
-        return _plan_machine(bench, rung, service, memory)
+        return _planned_machine(bench, rung, service, memory)
     if rung.place == "host":
         command = host.command(rung, service, bench.build, top, memory, port)
     elif rung.place == "ukp":
         command = ukp.command(rung, service, bench.build, top, memory, port)
     else:
         command = reference.command(rung, bench.build, top, memory, port)
-    return _Plan(bench, rung, service, command, port)
+    return Plan(bench, rung, service, command, port)
 
 
-def _plan_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> _Plan:
+def _planned_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> Plan:
     """A virtual machine, which needs to know what runs its instructions."""
     top, accelerator = bench.topology, bench.accelerator
     assert accelerator is not None
     if rung.image is not None:
         command = image.command(rung, top, accelerator)
-        return _Plan(bench, rung, service, command, rung.image.port)
+        return Plan(bench, rung, service, command, rung.image.port)
     place, port = guest if rung.place == "guest" else uk, bench.spec.workload.port
     command = place.command(rung, service, bench.build, top, memory, port, accelerator)
-    return _Plan(bench, rung, service, command, port)
+    return Plan(bench, rung, service, command, port)
 
 
-def _start(plan: _Plan) -> Dut:
+def start(plan: Plan) -> Dut:
     """The DUT, on the SUT's core."""
     command, top = plan.command, plan.bench.topology
     if command.machine is None:
@@ -181,19 +197,19 @@ def _start(plan: _Plan) -> Dut:
 
 
 @contextmanager
-def _sharing_memory(plan: _Plan, number: int) -> Iterator[tuple[Server, Child]]:
+def _sharing_memory(plan: Plan, number: int) -> Iterator[tuple[Server, Child]]:
     """The generator listens before the server starts: its start is all that is waited for."""
     command, top = plan.command, plan.bench.topology
     _fresh(top.socket)
     with _generator(plan, number) as generator:
         generator.expect("ready", START_S)
-        with _start(plan) as dut:
+        with start(plan) as dut:
             if isinstance(dut, Vm) and command.says_ready:
                 _boot(dut, generator)
             answered = expect("first_answer", next_event(generator, dut, START_S))
             if isinstance(dut, Vm):
                 dut.pin((top.sut_cpu,))  # not before: it takes time that is the guest's
-            yield _server(plan, dut, answered), generator
+            yield server_of(plan, dut, answered), generator
 
 
 def _boot(vm: Vm, generator: Child) -> None:
@@ -213,33 +229,35 @@ def _boot(vm: Vm, generator: Child) -> None:
 
 
 @contextmanager
-def _answering(plan: _Plan) -> Iterator[Server]:
+def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
     top = plan.bench.topology
-    asking = [*_load_argv(plan), "--first-answer"]
+    asking = [*load_argv(plan), "--first-answer"]
     # The asker is up before the server, so that the server's start is all that is waited for.
-    with Child(asking, top.tg) as asker, _start(plan) as dut:
+    with Child(asking, top.tg) as asker, start(plan) as dut:
         answered = next_event(asker, dut, START_S)
         asker.stop()
-        yield _server(plan, dut, answered)
+        yield server_of(plan, dut, answered)
 
 
 @contextmanager
-def _switch(plan: _Plan) -> Iterator[None]:
+def switching(plan: Plan) -> Iterator[None]:
     """pvp: the switch, for as long as it is needed; it polls."""
     top = plan.bench.topology
     if top.wire != "pvp":
         yield
         return
-    assert top.switch_netns is not None and top.tg_mac is not None and top.sut_mac is not None
+    assert top.switch_netns is not None and top.sut_mac is not None
     port = nic.Port(nic.link(top.sut_iface), Where(Path(top.switch_netns)), None)
     cpus = f"({','.join(map(str, top.switch_cpus))})"
-    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus)
+    calls = plan.command.machine is not None
+    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus, calls)
     with switch.forwarding(sides, open_journal()):
         yield
 
 
-def _server(plan: _Plan, dut: Dut, answered: Event) -> Server:
+def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
+    """It has answered; `answered` says when."""
     start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
     budget, pid, store = plan.command.store_budget_bytes, dut.pid, None
     if plan.command.says_ready:
@@ -250,10 +268,10 @@ def _server(plan: _Plan, dut: Dut, answered: Event) -> Server:
     return Server(plan.command, dut, pid, plan.port, start_ms, budget, store)
 
 
-def _generator(plan: _Plan, number: int) -> Child:
+def _generator(plan: Plan, number: int) -> Child:
     spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
     window = spec.window.of(plan.rung.wire)
-    argv = [*_load_argv(plan), *load.arguments(spec.workload, window, plan.service)]
+    argv = [*load_argv(plan), *load.arguments(spec.workload, window, plan.service)]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
     if point.rate_per_s is not None:
         argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
@@ -265,7 +283,8 @@ def _generator(plan: _Plan, number: int) -> Child:
     return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
 
 
-def _load_argv(plan: _Plan) -> list[str]:
+def load_argv(plan: Plan) -> list[str]:
+    """How it begins: whom to ask."""
     target = f"{plan.address}:{plan.port}"
     argv = plan.bench.build.programs[plan.rung.generator].argv()
     return [*argv, "--target", target, "--service", plan.service]

@@ -67,6 +67,16 @@ class TgSplit(Frozen):
     send: float | None = None
 
 
+class Asker(Frozen):
+    """One generator of several machines, over the rounds."""
+
+    machine: str
+    answered: int
+    busy_share: float | None = None  # median; of its cycles, in turns that found something to do
+    slipped_ns: int | None = None  # its greatest lateness
+    start_error_ns: int  # by how much the clocks' offset may have been wrong, at most
+
+
 class Ratio(Frozen):
     """This row over another: per second of the SUT's core (the fair one) and by plain rate."""
 
@@ -148,6 +158,7 @@ class Row(Frozen):
     sut_poller: Poller = Poller()  # sums over the rounds
     tg_poller: Poller = Poller()
     tg_split: TgSplit = TgSplit()
+    generators: tuple[Asker, ...] = ()  # of a testbed
     idle_share: PerCore = PerCore()
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +19,37 @@ from statistics import median
 from typing import Any, Protocol
 
 from nearmetal import samples, sweep
+from nearmetal import trial as here
 from nearmetal.build import PROBE, Build, program_of, programs_beside
-from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.lab import accelerator, cpus, qemu
 from nearmetal.pair import Bench
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import Spec, at, points
 from nearmetal.topology import Topologies
-from nearmetal.trial import check, failed_sample, trial
+from nearmetal.trial import failed_sample
+
+
+class How(Protocol):
+    """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
+
+    def why_not(self, rung: Rung) -> str | None:
+        """Why a row cannot be measured so; None: it can."""
+
+    def check(self, bench: Bench, rung: Rung, service: Service) -> None:
+        """The quick corpus; raises where it fails."""
+
+    def trial(
+        self,
+        bench: Bench,
+        rung: Rung,
+        service: Service,
+        number: int,
+        second: Callable[[Any], None],
+    ) -> Sample:
+        """One trial."""
+        ...
 
 
 class Progress(Protocol):
@@ -66,13 +88,20 @@ class _State:
     reason: str = ""
 
 
-def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Progress) -> None:
+def run(
+    spec: Spec,
+    build: Build,
+    wires: Topologies,
+    folder: Path,
+    progress: Progress,
+    how: How = here,
+) -> None:
     """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
     generators = {row.rung.generator for row in spec.rungs}
     if not generators & build.programs.keys():
         reasons = "; ".join(build.missing[name] for name in sorted(generators))
         raise CannotRunError(f"nothing can be measured: {reasons}")
-    state = _State(_now(), skipped(spec, build, wires))
+    state = _State(_now(), skipped(spec, build, wires) | _unsuited(spec, how))
     chosen = _accelerator(spec, build, wires, state)
     consoles = folder / "consoles"  # serial lines of virtual machines
     if chosen is not None:
@@ -86,7 +115,7 @@ def run(spec: Spec, build: Build, wires: Topologies, folder: Path, progress: Pro
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
                 wire = wires.of(each.rung.wire)
                 bench = Bench(spec, build, wire, each.point, chosen, consoles)
-                _visit(bench, each, folder, progress, state)
+                _visit(bench, each, folder, progress, state, how)
     except KeyboardInterrupt:
         state.partial, state.reason = True, "interrupted"
         raise
@@ -125,9 +154,18 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
         if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
             reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
-        if row.rung.name == "limit-veth" and wires.of("veth").wire != "veth":
+        if (
+            row.rung.wire == "veth"
+            and row.rung.name == "limit-veth"
+            and wires.of("veth").wire == "lo"
+        ):
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons
+
+
+def _unsuited(spec: Spec, how: How) -> dict[str, str]:
+    reasons = {row.rung.name: how.why_not(row.rung) for row in spec.rungs}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:
@@ -144,18 +182,22 @@ def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> 
         return None
 
 
-def _visit(bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State) -> None:
+def _visit(
+    bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State, how: How
+) -> None:
     rung, service = each.rung, each.service
     try:
         point = _paced(each, state)
-        _check_once(bench, each, state)
-        sample = trial(
+        _check_once(bench, each, state, how)
+        sample = how.trial(
             replace(bench, spec=at(bench.spec, point), point=point),
             rung,
             service,
             each.round,
             lambda event: progress.trial_second(rung.name, service, event),
         )
+    except LostError:
+        raise
     except (NearmetalError, OSError, LookupError, ValueError) as error:
         reason = str(error) or type(error).__name__
         sample = failed_sample(rung, service, each.round, reason, each.point)
@@ -168,13 +210,13 @@ def _visit(bench: Bench, each: Trial, folder: Path, progress: Progress, state: _
     progress.trial_finished(sample)
 
 
-def _check_once(bench: Bench, each: Trial, state: _State) -> None:
+def _check_once(bench: Bench, each: Trial, state: _State, how: How) -> None:
     """The quick corpus before a row's first sample; what it found stands for every point."""
     row = each.rung.name, each.service
     if row not in state.unfit:
         state.unfit[row] = "the quick corpus could not be asked"
         try:
-            check(bench, each.rung, each.service)
+            how.check(bench, each.rung, each.service)
         except NearmetalError as error:
             state.unfit[row] = str(error)
             raise

@@ -10,7 +10,7 @@ from nearmetal.lab.qemu import MachineType
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
-WireName = Literal["veth", "vhost-user", "pvp"]
+WireName = Literal["veth", "vhost-user", "pvp", "nic"]
 Place = Literal["host", "guest", "uk", "ukp", "image", "reference"]
 
 # What a place is, where its name alone does not tell.

@@ -114,6 +114,18 @@ class Guest(Frozen):
     mitigations: dict[str, str] = {}  # /sys/devices/system/cpu/vulnerabilities
 
 
+class Generator(Frozen):
+    """One of several generators, of several machines; the sample's counts are the sums."""
+
+    machine: str
+    answered: int
+    sent: int
+    busy_share: float | None = None  # of its cycles, in turns that found something to do
+    slipped_ns: int | None = None  # open loop
+    not_sent: int | None = None
+    start_error_ns: int  # the clocks' offset is known to this; all were to start at one time
+
+
 class Sample(Frozen):
     """One trial of one rung and service."""
 
@@ -137,6 +149,7 @@ class Sample(Frozen):
     point: Point = Point()
     tsc_hz: int | None = None
     resources: Resources = Resources()
+    generators: tuple[Generator, ...] = ()  # of a testbed
     accelerator: Accelerator | None = None  # of a virtual machine
     guest: Guest | None = None  # of Linux in one
 

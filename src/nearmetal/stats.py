@@ -17,6 +17,7 @@ from nearmetal import labels, loss, sweep
 from nearmetal.errors import BadInputError
 from nearmetal.intervals import interval, percentiles
 from nearmetal.rows import (
+    Asker,
     Cores,
     CpuSplit,
     FrameBytes,
@@ -28,7 +29,7 @@ from nearmetal.rows import (
     TgSplit,
 )
 from nearmetal.rungs import Rung, Service
-from nearmetal.samples import CoreTime, Counts, Point, Poller, Resources, Sample
+from nearmetal.samples import CoreTime, Counts, Generator, Point, Poller, Resources, Sample
 from nearmetal.spec import Spec, SpecRung, at, points
 
 MEMCACHED_RUNG = "memcached"
@@ -235,6 +236,26 @@ def _pollers(trials: Sequence[Sample], side: str) -> Poller:
     )
 
 
+def _askers(trials: Sequence[Sample]) -> tuple[Asker, ...]:
+    """Each generator's own part, where there are several machines."""
+    told: dict[str, list[Generator]] = {}
+    for trial in trials:
+        for each in trial.generators:
+            told.setdefault(each.machine, []).append(each)
+    return tuple(
+        Asker(
+            machine=machine,
+            answered=sum(each.answered for each in rounds),
+            busy_share=_median_known([each.busy_share for each in rounds]),
+            slipped_ns=max(
+                (r.slipped_ns for r in rounds if r.slipped_ns is not None), default=None
+            ),
+            start_error_ns=max(each.start_error_ns for each in rounds),
+        )
+        for machine, rounds in told.items()
+    )
+
+
 def _tg_split(trials: Sequence[Sample]) -> TgSplit:
     sums: Counter[str] = Counter()
     for trial in trials:
@@ -280,6 +301,7 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
         "sut_poller": _pollers(trials, "sut_poller"),
         "tg_poller": _pollers(trials, "tg_poller"),
         "tg_split": _tg_split(trials),
+        "generators": _askers(trials),
     }
 
 

@@ -3,8 +3,9 @@
     generator - veth or NIC - [testpmd] - vhost-user - server
 
 It forwards at layer 2 (mode `mac`): what comes in at one port leaves at the other, from that port's
-address to the peer's. The server connects to a socket. The switch polls: beside a polling server
-and a generator it is a third, and where there are only two cores it takes its time from both.
+address to the peer's; between machines (mode `io`) just as it came. The server connects to a
+socket. The switch polls: beside a polling server and a generator it is a third, and where there are
+only two cores it takes its time from both.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ class Sides:
 
     port: nic.Port
     socket: Path  # where the server connects
-    peer_mac: str  # the generator's
+    peer_mac: str | None  # the generator's; None: frames go on as they are, to and from several
     server_mac: str
     cpus: str  # where it polls, as EAL's core list
+    calls: bool = False  # the server's side listens, as QEMU does, and the switch connects
 
 
 def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> int:
@@ -89,13 +91,16 @@ def final(counts: tuple[PortCounts, ...]) -> dict[str, object]:
 def _arguments(sides: Sides, memory: tuple[str, ...]) -> list[str]:
     """EAL's, then testpmd's own."""
     main = nic.lcores()
-    return [
+    vhost = f"net_vhost0,iface={sides.socket},queues=1" + (",client=1" if sides.calls else "")
+    argv = [
         *(*memory, "--no-telemetry", "--log-level=error", "--lcores", f"{main},1@{sides.cpus}"),
-        *(*sides.port.eal, "--vdev", f"net_vhost0,iface={sides.socket},queues=1"),
-        *("--", "--forward-mode=mac", "--nb-cores=1", f"--total-num-mbufs={_BUFFERS}"),
-        f"--eth-peer={_NIC},{sides.peer_mac}",
-        f"--eth-peer={_VHOST},{sides.server_mac}",
+        *(*sides.port.eal, "--vdev", vhost),
+        *("--", "--nb-cores=1", f"--total-num-mbufs={_BUFFERS}"),
     ]
+    if sides.peer_mac is None:
+        return [*argv, "--forward-mode=io"]
+    argv += [f"--eth-peer={_NIC},{sides.peer_mac}", f"--eth-peer={_VHOST},{sides.server_mac}"]
+    return [*argv, "--forward-mode=mac"]
 
 
 def _check(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> None:

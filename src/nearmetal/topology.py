@@ -7,6 +7,8 @@ behind is in the journal. `up_all` does so for every wire that the rows of a run
     vhost-user  a folder for sockets and, for DPDK, pages of the kernel's pool. No kernel between.
     pvp         both: a veth to a switch, and vhost-user from there on. The switch polls, so it runs
                 during this wire's trials only (pair.py). Needs root.
+
+Between machines (testbed/) the wire is `nic`, or `pvp` where a switch is behind the server's NIC.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
 from nearmetal.tune.apply import Applied
 
-WireName = Literal["veth", "lo", "vhost-user", "pvp"]
+WireName = Literal["veth", "lo", "vhost-user", "pvp", "nic"]
 
 # Locally administered, as those of the veth pair.
 _SUT_MAC = "02:00:00:00:00:01"

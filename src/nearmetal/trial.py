@@ -26,6 +26,7 @@ from nearmetal.pair import Bench, Server, ask_corpus, expect, facing, next_event
 from nearmetal.pollers import Look, Turns
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Counts, Guest, Point, Resources, Sample
+from nearmetal.spec import Spec
 
 _LEAVE_S = 15.0  # testpmd closes its ports before it says its last words
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
@@ -40,8 +41,24 @@ class Measured:
     after: Look
 
 
+@dataclass(frozen=True)
+class Left:
+    """What the DUT left behind."""
+
+    final: Event | None  # its last line
+    turns: Turns | None
+    resources: Resources
+    guest: Guest | None
+
+
 class WrongError(NearmetalError):
     """The server runs, but does not answer as it must."""
+
+
+def why_not(rung: Rung) -> str | None:
+    """Every row can be measured on one machine; run.skipped knows what it lacks."""
+    del rung
+    return None
 
 
 def check(bench: Bench, rung: Rung, service: Service) -> None:
@@ -60,36 +77,51 @@ def trial(
     bench: Bench, rung: Rung, service: Service, number: int, second: Callable[[Event], None]
 ) -> Sample:
     """Measure once. What it raises fails the row, and nothing else."""
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    started_utc = now_utc()
     with facing(bench, rung, service, number) as (server, generator):
         measured = _listen(bench, server, generator, service, second)
-        memory = _memory(server, service)
         evicted = _evicted(bench, server) if server.command.asks_stats else None
-        final, turns = _end(server, measured)
-    if final is not None:
-        evicted = final.get("evicted")
-    counts = counts_of(measured.result)
+        elapsed_ns = measured.after.at_ns - measured.before.at_ns
+        left = leave(bench, rung, service, server, elapsed_ns, measured.result["tsc_hz"])
+    return sample_of(Told(bench, rung, service, number, started_utc), measured, left, evicted)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which trial it was."""
+
+    bench: Bench
+    rung: Rung
+    service: Service
+    number: int  # of the round
+    started_utc: str
+
+
+def now_utc() -> str:
+    """To the millisecond, as a sample has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def sample_of(told: Told, measured: Measured, left: Left, evicted: int | None) -> Sample:
+    """From what was counted and seen."""
+    bench, rung, counts = told.bench, told.rung, counts_of(measured.result)
+    if left.final is not None:
+        evicted = left.final.get("evicted")
     return Sample(
         rung=rung.name,
-        service=service,
-        round=number,
+        service=told.service,
+        round=told.number,
         status="failed" if (reason := _reason(counts, evicted)) else "ok",
         reason=reason,
-        started_utc=started,
+        started_utc=told.started_utc,
         counts=counts,
         latency=measured.result["latency"],
         evicted=evicted,
-        **_cpu(measured, turns, counts),
+        **_cpu(measured, left.turns, counts),
         point=bench.point,
         accelerator=bench.accelerator if rung.machine else None,
-        guest=_guest(server.child) if rung.place == "guest" else None,
-        resources=Resources(
-            **_images(bench, rung, service, server),
-            **memory,
-            start_ms=server.start_ms,
-            vmm_start_ms=_vmm_start_ms(server.child),
-            syscalls_per_million=_syscalls(final, turns),
-        ),
+        guest=left.guest,
+        resources=left.resources,
     )
 
 
@@ -101,7 +133,7 @@ def failed_sample(rung: Rung, service: Service, number: int, reason: str, point:
         round=number,
         status="failed",
         reason=reason,
-        started_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started_utc=now_utc(),
         point=point,
     )
 
@@ -121,11 +153,10 @@ def _listen(
 ) -> Measured:
     """Follow the generator's lines to its result."""
     spec, top = bench.spec, bench.topology
-    phase_s = 30 + spec.workload.keys / _KEYS_PER_S_MIN
     dut = server.child
     if service == "kv":
-        expect("preloaded", next_event(generator, dut, phase_s))
-        _read_back(expect("verified", next_event(generator, dut, phase_s)))
+        expect("preloaded", next_event(generator, dut, phase_s(spec)))
+        read_back(expect("verified", next_event(generator, dut, phase_s(spec))))
     limit_s = 30 + spec.warmup_s + spec.measured_s
     expect("measuring", next_event(generator, dut, limit_s))
     before = pollers.look(top, server, generator)
@@ -139,20 +170,43 @@ def _listen(
     return Measured(expect("result", next_event(generator, dut, limit_s)), before, after)
 
 
-def _read_back(event: Event) -> None:
+def phase_s(spec: Spec) -> float:
+    """How long a preload or a read-back may take."""
+    return 30 + spec.workload.keys / _KEYS_PER_S_MIN
+
+
+def read_back(event: Event) -> None:
+    """Of `verified`: everything that was stored is there."""
     for what in ("wrong", "unexpected_miss"):
         if event[what]:
             raise WrongError(f"read back after the preload: {event[what]} keys {what}")
 
 
-def _end(server: Server, measured: Measured) -> tuple[Event | None, Turns | None]:
+def leave(
+    bench: Bench, rung: Rung, service: Service, server: Server, elapsed_ns: int, tsc_hz: int
+) -> Left:
+    """End the DUT; elapsed_ns: between the two looks at it."""
+    memory, guest = _memory(server, service), None
+    if rung.place == "guest":
+        guest = _guest(server.child)
+    final, turns = _end(server, elapsed_ns, tsc_hz)
+    resources = Resources(
+        **_images(bench, rung, service, server),
+        **memory,
+        start_ms=server.start_ms,
+        vmm_start_ms=_vmm_start_ms(server.child),
+        syscalls_per_million=_syscalls(final, turns),
+    )
+    return Left(final, turns, resources, guest)
+
+
+def _end(server: Server, elapsed_ns: int, tsc_hz: int) -> tuple[Event | None, Turns | None]:
     """The DUT's last words; a server of ours that keeps them to itself has failed."""
     dut, command = server.child, server.command
     if command.turns == "testpmd":
-        elapsed_ns = measured.after.at_ns - measured.before.at_ns
         assert isinstance(dut, Child)
         words = dut.leave("quit", _LEAVE_S)
-        return None, pollers.of_testpmd(words, elapsed_ns, measured.result["tsc_hz"])
+        return None, pollers.of_testpmd(words, elapsed_ns, tsc_hz)
     events = dut.stop()
     turns = pollers.of_counters(events) if command.turns == "counters" else None
     if not command.says_ready:

@@ -45,7 +45,7 @@ def test_what_stands_beside_a_rungs_program() -> None:
 
 def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
     with pytest.raises(CannotRunError, match=r"."):
-        build._program("nm-never-kv", {})
+        build.foreign("nm-never-kv")
 
 
 @pytest.mark.parametrize("program", ["nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"])
@@ -56,7 +56,7 @@ def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.Mon
     assert build.why_not(program).startswith("no DPDK here")
     assert build.why_not("nm-sock-kv") is None
     with pytest.raises(CannotRunError, match="no DPDK here"):
-        build._program(program, {})  # and nothing is fetched
+        build.foreign(program)  # and nothing is fetched
 
 
 def test_a_failed_tool_shows_its_error(capfd: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_dpdk_is_fetched_once_it_was_agreed_to(
     (cache / "dpdk.wanted").touch()
     assert build.why_not("nm-dpdk-kv") is None
     with pytest.raises(CannotRunError, match="could not be fetched"):
-        build._program("nm-dpdk-kv", {})
+        build.foreign("nm-dpdk-kv")
     folder = cache / "files/dpdk-testpmd/usr/lib/x86_64-linux-gnu/pkgconfig"
     folder.mkdir(parents=True)
     (folder / "libdpdk.pc").touch()

@@ -86,6 +86,7 @@ def test_every_command_has_help() -> None:
     names = [
         command.name or getattr(command.callback, "__name__", "")
         for command in app.registered_commands
+        if not command.hidden
     ]
     known = {"bench", "load", "serve", "build", "list", "doctor", "report", "clean", "test", "tune"}
     assert known <= set(names)

@@ -117,8 +117,8 @@ def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int)
             started_utc="", counts=Counts(**counts), point=bench.point,
         )  # fmt: skip
 
-    monkeypatch.setattr(run, "check", lambda *_: None)
-    monkeypatch.setattr(run, "trial", trial_of)
+    monkeypatch.setattr(run.here, "check", lambda *_: None)
+    monkeypatch.setattr(run.here, "trial", trial_of)
     sweep = Sweep(axis="rate", points=(Point(), Point(peak_share=0.8)))
     made = spec(memcached=3).model_copy(update={"sweep": sweep})
     told = Told()
@@ -151,7 +151,7 @@ def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
         asked.append(service)
         raise NearmetalError("quick corpus: get_missing")
 
-    monkeypatch.setattr(run, "check", check)
+    monkeypatch.setattr(run.here, "check", check)
     sweep = Sweep(axis="keys", points=(Point(keys=1), Point(keys=2)))
     made = spec(memcached=2).model_copy(update={"sweep": sweep})
     told = Told()
@@ -204,7 +204,7 @@ def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def check(bench: pair.Bench, rung: object, service: Service) -> None:
         raise NearmetalError(f"{service} does not start")
 
-    monkeypatch.setattr(run, "check", check)
+    monkeypatch.setattr(run.here, "check", check)
     told = Told()
     run.run(spec(host_sock=3), built(), loopback(), tmp_path, told)
     assert sorted((s.service, s.status, s.reason) for s in told.samples) == [
@@ -219,7 +219,7 @@ def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.Mon
     def check(bench: pair.Bench, rung: object, service: Service) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "check", check)
+    monkeypatch.setattr(run.here, "check", check)
     with pytest.raises(KeyboardInterrupt):
         run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
     state = json.loads((tmp_path / "run.json").read_text())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -72,8 +71,8 @@ def test_lo_stands_in_for_veth() -> None:
 
 def test_with_and_without_hugepages() -> None:
     rung = find("host-dpdk")
-    large = eal.arguments(rung, vhost(), Path("/s"))
-    small = eal.arguments(rung, vhost(hugepages_bytes=0), Path("/s"))
+    large = eal.arguments(vhost(), eal.virtio_user(rung, vhost()))
+    small = eal.arguments(vhost(hugepages_bytes=0), eal.virtio_user(rung, vhost()))
     assert "--in-memory" in large and "--no-huge" not in large
     assert "--no-huge" in small and "--in-memory" not in small
     assert eal.prefix(vhost()) == []
@@ -86,10 +85,7 @@ def test_host_dpdk_and_testpmd_differ_in_nothing_but_the_program() -> None:
     ours, theirs = find("host-dpdk"), find("testpmd")
     names = ("batch", "ring", "virtio", "hugepages", "wire")
     assert [getattr(ours, name) for name in names] == [getattr(theirs, name) for name in names]
-    device = [word for word in eal.arguments(ours, vhost(), Path("/s")) if "vdev" in word]
-    assert device == [
-        word for word in eal.arguments(theirs, vhost(), Path("/s"), 2) if "vdev" in word
-    ]
+    assert eal.virtio_user(ours, vhost()) == eal.virtio_user(theirs, vhost())
 
 
 def test_command_lines(made_build: Build) -> None:

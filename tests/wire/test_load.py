@@ -168,6 +168,36 @@ def test_a_store_that_is_too_small_shows_as_misses() -> None:
     assert event(events, "result")["unexpected_miss"] > 0
 
 
+def test_generators_share_the_work_and_start_together() -> None:
+    options = ["--keys", "2001", "--warmup", "0.1", "--time", "0.3", "--window", "33"]
+    with server("nm-mmsg-kv") as (_, address):
+        asked = ["--target", address, *options]
+        with load(*asked, "--share", "1/2") as one, load(*asked, "--share", "2/2") as other:
+            held = [until(each, "holding") for each in (one, other)]
+            for each in (one, other):
+                each.send_signal(signal.SIGUSR1)
+            results = [event(until(each, "result"), "result") for each in (one, other)]
+        again = run("--target", address, *options, "--no-preload")
+    assert [event(told, "preloaded")["keys"] for told in held] == [1000, 1001]
+    assert [event(told, "ready")["window"] for told in held] == [16, 17]
+    assert [event(told, "ready")["flows"] for told in held] == [8, 8]
+    for result in (*results, event(again, "result")):
+        assert result["sent"] == result["answered"] + result["lost"] > 0
+        assert result["wrong"] == 0
+    assert event(again, "verified")["unexpected_miss"] == 0  # between them they stored every key
+
+
+def until(process: subprocess.Popen[str], name: str) -> list[dict[str, Any]]:
+    """What it says up to this event."""
+    told: list[dict[str, Any]] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        told.append(json.loads(line))
+        if told[-1]["event"] == name:
+            return told
+    raise AssertionError(f"it ended without {name}: {told}")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -190,6 +220,11 @@ def test_a_store_that_is_too_small_shows_as_misses() -> None:
         (["--target", "127.0.0.1:1", "--lcores", "0,0"], "--lcores"),
         (["--target", "127.0.0.1:1", "--lcores", "0-1"], "--lcores"),
         (["--target", "127.0.0.1:1", "--lcores", "0,1", "--window", "1"], "--lcores"),
+        (["--target", "127.0.0.1:1", "--share", "0/2"], "--share"),
+        (["--target", "127.0.0.1:1", "--share", "3/2"], "--share"),
+        (["--target", "127.0.0.1:1", "--share", "1/65"], "--share"),
+        (["--target", "127.0.0.1:1", "--share", "1/2x"], "--share"),
+        (["--target", "127.0.0.1:1", "--share", "1/3", "--window", "2"], "--share"),
         (["--target", "127.0.0.1:1", "--source", "10.0.0.1"], "nm-load-vhost"),
         (["--target", "127.0.0.1:1", "--target-mac", "02:00"], "Ethernet address"),
         (["--target", "127.0.0.1:1", "--", "-l", "1"], "no arguments"),

@@ -13,6 +13,8 @@ Kinds of record (what / old / inside):
     path     file or directory of ours
     pages    claim on the pool of huge pages / - / its file in sysfs
     offload  feature of a network interface / on or off / the interface
+    address  ADDR/BITS of a network interface / there or absent / the interface
+    flag     up or promisc, which was off / - / the interface
 
 A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
 does not look at: `restore` undoes it, or the next boot.
@@ -26,6 +28,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,8 +45,11 @@ from nearmetal.lab import owner as owners
 from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
 
-Kind = Literal["netns", "link", "process", "value", "mount", "path", "pages", "offload"]
+Kind = Literal[
+    "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "flag"
+]
 
+_IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
 
@@ -249,6 +255,25 @@ def _undo_offload(record: Record) -> None:
         ethtool.switch(record.inside, feature, record.old == "on")
 
 
+def _undo_address(record: Record) -> None:
+    assert record.inside is not None
+    address, _, bits = record.what.partition("/")
+    with IPRoute() as route:
+        for index in route.link_lookup(ifname=record.inside):
+            found = route.get_addr(socket.AF_INET, index=index)
+            there = any((a.get("address"), str(a["prefixlen"])) == (address, bits) for a in found)
+            if there != (record.old == "there"):
+                act = "del" if there else "add"
+                route.addr(act, index=index, address=address, prefixlen=int(bits))
+
+
+def _undo_flag(record: Record) -> None:
+    assert record.inside is not None
+    with IPRoute() as route:
+        for index in route.link_lookup(ifname=record.inside):
+            route.link("set", index=index, flags=0, change=_IFF[record.what])
+
+
 _UNDO: dict[Kind, Callable[[Record], None]] = {
     "netns": _undo_netns,
     "link": _undo_link,
@@ -258,6 +283,8 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "path": _undo_path,
     "pages": _undo_pages,
     "offload": _undo_offload,
+    "address": _undo_address,
+    "flag": _undo_flag,
 }
 
 

@@ -115,6 +115,10 @@ class Child:
     def pid(self) -> int:
         return self._popen.pid
 
+    def fileno(self) -> int:
+        """Readable when it has said something, or has ended."""
+        return self._stdout()
+
     def event(self, timeout_s: float) -> Event:
         """The next JSON line; ChildError when it ends or the time is over."""
         return parse(self.name, self.line(timeout_s))

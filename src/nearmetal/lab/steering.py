@@ -26,9 +26,9 @@ _COMM_BYTES = 15  # older kernels cut a thread's name to this
 def pin_receive(end: End, cpu: int) -> int | None:
     """Do the end's receive processing on this core. Returns the thread; None: not to be seen."""
     gro_on(end)
-    known = set(_napi_threads(end.iface))
+    known = set(napi_threads(end.iface))
     run_inside(end.netns, 'echo 1 > "/sys/class/net/$1/threaded"', end.iface)
-    new = set(_napi_threads(end.iface)) - known
+    new = set(napi_threads(end.iface)) - known
     if len(new) != 1:  # in a container of its own process ids the thread is there, but not seen
         return None
     (thread,) = new
@@ -36,7 +36,8 @@ def pin_receive(end: End, cpu: int) -> int | None:
     return thread
 
 
-def _napi_threads(iface: str) -> list[int]:
+def napi_threads(iface: str) -> list[int]:
+    """The kernel's threads that do the receive processing of an interface."""
     name = f"napi/{iface}-"
     found = []
     for entry in Path("/proc").iterdir():

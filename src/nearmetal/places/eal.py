@@ -1,8 +1,6 @@
-"""EAL arguments: DPDK's memory, its cores, and the virtio-user port on the wire's socket."""
+"""EAL arguments: DPDK's memory, its cores, and its port: on the wire's socket, or on a link."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from nearmetal.rungs import Rung
 from nearmetal.topology import Topology
@@ -18,10 +16,20 @@ def prefix(topology: Topology) -> list[str]:
     return [] if topology.hugepages_bytes else ["env", f"RUNTIME_DIRECTORY={topology.directory}"]
 
 
-def arguments(rung: Rung, topology: Topology, socket: Path, lcores: int = 1) -> list[str]:
-    """For a rung on vhost-user; all lcores on the SUT's core. They know no other device."""
+def virtio_user(rung: Rung, topology: Topology) -> str:
+    """The port of a rung on vhost-user."""
+    port = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
+    return f"{port},queue_size={rung.ring},{rung.virtio}"
+
+
+def on_link(topology: Topology) -> str:
+    """The port on an interface of the kernel's."""
+    return f"net_af_packet0,iface={topology.sut_iface}"
+
+
+def arguments(topology: Topology, device: str, lcores: int = 1) -> list[str]:
+    """All lcores on the SUT's core. They know no other device."""
     where = ",".join(f"{lcore}@{topology.sut_cpu}" for lcore in range(lcores))
-    port = f"net_virtio_user0,path={socket},mac={topology.sut_mac},queue_size={rung.ring}"
     argv = ["--no-pci", "--no-telemetry", "--lcores", where, "-m", str(MEMORY_BYTES >> 20)]
     argv += ["--in-memory"] if topology.hugepages_bytes else ["--no-huge", "--no-shconf"]
-    return [*argv, f"--vdev={port},{rung.virtio}"]
+    return [*argv, f"--vdev={device}"]

@@ -16,9 +16,10 @@ def command(
 ) -> Command:
     """The server."""
     argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
-    if topology.directory is None:
+    if rung.datapath != "dpdk":
         return Command(tuple(argv), says_ready=True)
-    argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(rung, topology, topology.socket)]
+    device = eal.on_link(topology) if topology.wire == "nic" else eal.virtio_user(rung, topology)
+    argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(topology, device)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
     if topology.wire == "pvp":
         return Command(tuple(argv), says_ready=True)

@@ -58,7 +58,7 @@ def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:
     """
     program = build.programs["dpdk-testpmd"]
     argv = eal.prefix(topology) + testpmd.program(Path(program.path), program.library_path)
-    argv += ["--single-file-segments", *eal.arguments(rung, topology, topology.socket, lcores=2)]
+    argv += ["--single-file-segments", *eal.arguments(topology, eal.virtio_user(rung, topology), 2)]
     argv += ["--", "--interactive", "--auto-start", "--forward-mode=5tswap"]
     argv += ["--record-core-cycles", f"--burst={rung.batch}", "--total-num-mbufs=8192"]
     argv += [f"--rxd={rung.ring}", f"--txd={rung.ring}"]

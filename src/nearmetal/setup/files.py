@@ -1,10 +1,10 @@
 """Programs that come as files: the distribution's own package, unpacked, never installed.
 
-memcached's package would start a service, and DPDK's libraries bring one along (rdma-core's iwpmd,
-for NICs that nobody here has); so their files are fetched with a package-manager state of our own,
-under the machine's own sources and keys, checked against the hash in the package index, and
-unpacked into the cache. Works for an ordinary user too. Where the machine has the program already,
-that one is used.
+memcached's and the SSH server's packages would start a service, and DPDK's libraries bring one
+along (rdma-core's iwpmd, for NICs that nobody here has); so their files are fetched with a
+package-manager state of our own, under the machine's own sources and keys, checked against the hash
+in the package index, and unpacked into the cache. Works for an ordinary user too. Where the machine
+has the program already, that one is used.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _PACKAGES = {
     "memcached": "memcached",
     "memcaslap": "libmemcached-tools",
     "dpdk-testpmd": "dpdk-dev",
+    "sshd": "openssh-server",
 }
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
@@ -47,8 +48,7 @@ def provide(program: str) -> tuple[Path, str | None]:
         if reason is not None:
             raise CannotRunError(reason)
         _fetch(program, stamp)
-    folder = stamp.parent
-    return folder / "usr" / "bin" / program, str(folder / _LIBRARIES)
+    return _program(stamp.parent, program), str(stamp.parent / _LIBRARIES)
 
 
 def dpdk_wanted() -> bool:
@@ -60,6 +60,12 @@ def pkg_config() -> dict[str, str]:
     """Where pkg-config finds the libraries that were fetched: an environment."""
     folder = _stamp("dpdk-testpmd").parent / _LIBRARIES / "pkgconfig"
     return {"PKG_CONFIG_PATH": str(folder)} if (folder / "libdpdk.pc").exists() else {}
+
+
+def _program(folder: Path, program: str) -> Path:
+    """Where a package puts it; a name in sbin is one of those that only root starts."""
+    below = folder / "usr" / "sbin" / program
+    return below if below.exists() else folder / "usr" / "bin" / program
 
 
 def _stamp(program: str) -> Path:
@@ -127,7 +133,7 @@ def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path
         run(["dpkg-deb", "-x", str(deb), str(target)], target)
     shutil.rmtree(debs)
     _relocate(target)
-    if not (target / "usr" / "bin" / program).exists():
+    if not _program(target, program).exists():
         raise CannotRunError(f"package {_PACKAGES[program]} holds no {program}")
     return packages
 

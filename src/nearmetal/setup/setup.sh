@@ -24,7 +24,8 @@ set_up() {
     python=$(find_python || :)
     set_up_packages
     [ -n "$python" ] || python=$(find_python) || fail "still no Python 3.11 with venv; see $cache/apt.log"
-    make_venv
+    make_venv "$venv" base $extras
+    [ -z "$apart" ] || make_venv "$venv-$apart" "$apart"
     for group in $groups; do
         : >"$venv/ready/$group"
     done
@@ -58,6 +59,7 @@ missing_packages() {
                 [ -e /usr/include/bpf/libbpf.h ] || echo libbpf-dev
                 command -v bpf-gcc >/dev/null || echo gcc-bpf
                 ;;
+            ssh) command -v ssh >/dev/null || echo openssh-client ;;
             # Firmware comes along. No recommended package: neither a display nor disks are needed.
             vm) command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86 ;;
             dpdk) command -v pkg-config >/dev/null || echo pkgconf ;; # finds the files
@@ -236,15 +238,18 @@ installed() {
     dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii *//p' | LC_ALL=C sort
 }
 
-# A venv whose interpreter went away with a system upgrade is made anew.
+# A venv with extras. One whose interpreter went away with a system upgrade is made anew.
 make_venv() {
-    if [ -e "$venv/ready/base" ]; then
-        read -r interpreter <"$venv/ready/base"
-        [ "$(readlink -f -- "$venv/bin/python")" = "$interpreter" ] || rm -rf -- "$venv"
+    folder=$1
+    shift
+    stamp=$folder/ready/$1
+    if [ -e "$stamp" ]; then
+        read -r interpreter <"$stamp"
+        [ "$(readlink -f -- "$folder/bin/python")" = "$interpreter" ] || rm -rf -- "$folder"
     fi
-    if [ ! -x "$venv/bin/python" ]; then
-        rm -rf -- "$venv"
-        "$python" -m venv -- "$venv" >&2 || fail "cannot make a Python environment in $venv"
+    if [ ! -x "$folder/bin/python" ]; then
+        rm -rf -- "$folder"
+        "$python" -m venv -- "$folder" >&2 || fail "cannot make a Python environment in $folder"
     fi
-    PYTHONPATH=$here/src "$venv/bin/python" -m nearmetal.setup.extras "$here/pyproject.toml" base $extras
+    PYTHONPATH=$here/src "$folder/bin/python" -m nearmetal.setup.extras "$here/pyproject.toml" "$@"
 }

@@ -1,0 +1,136 @@
+"""The back end `enoslib`: EnOSlib acquires, deploys and fetches; OpenSSH carries what is run.
+
+EnOSlib lives in an environment of its own and is a subprocess (engine/README.md); what it acquired
+it says how to reach, and a program that is talked to is started by the same ssh that it uses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.lab.process import Child, ChildError, SilentError, Where
+from nearmetal.testbed.contract import Facts, Machine, Parcel
+from nearmetal.testbed.spec import BedSpec
+
+_WORKER = Path(__file__).with_name("engine") / "worker.py"
+_ANSWER_S = 600.0
+_RESERVE_S = 24 * 3600.0  # a reservation may wait for its turn
+# Dead within some seconds, whoever goes silent; asked for nothing, as nobody sits there.
+_SSH = (
+    *("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
+    *("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3", "-o", "LogLevel=ERROR"),
+)
+
+
+class EnosTestbed:
+    """See contract.py. A context manager: what was acquired is released."""
+
+    def __init__(self, spec: BedSpec) -> None:
+        self._spec = spec
+        self._worker: Child | None = None
+        self._facts: dict[str, Facts] = {}
+
+    def acquire(self) -> tuple[Machine, ...]:
+        if shutil.which("ssh") is None:
+            raise CannotRunError("testbed: there is no ssh here (package openssh-client)")
+        self._worker = start_worker()
+        names = list(self._spec.seats())
+        config = {**self._spec.config(), "nearmetal_names": names}
+        found = self._ask("acquire", _RESERVE_S, provider=self._spec.provider.name, config=config)
+        return tuple(_machine(each) for each in found)
+
+    def facts(self, machine: Machine) -> Facts:
+        if machine.name not in self._facts:
+            lines = str(self._ask("facts", machine=machine.name)).splitlines()
+            if len(lines) != 4:
+                raise NearmetalError(f"{machine.name}: is no Linux that we know: it said {lines!r}")
+            flags = frozenset(lines[2].split())
+            self._facts[machine.name] = Facts(lines[0], lines[1], flags, lines[3])
+        return self._facts[machine.name]
+
+    def deploy(self, machine: Machine, parcel: Parcel) -> str:
+        folder = f"{self.facts(machine).cache}/deployed/{parcel.sha256[:16]}"
+        self._ask(
+            "deploy",
+            machine=machine.name,
+            archive=str(parcel.archive),
+            folder=folder,
+            stamp=f"{folder}/.nearmetal-deployed",
+        )
+        return folder
+
+    def run(self, machine: Machine, argv: Sequence[str]) -> Child:
+        return Child([*machine.ssh, shlex.join(argv)], Where(), talks=True)
+
+    def fetch(self, machine: Machine, path: str, to: Path) -> None:
+        self._ask("fetch", machine=machine.name, path=path, to=str(to))
+
+    def release(self) -> None:
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            ask(worker, "release", _ANSWER_S)
+            worker.stop()
+
+    def __enter__(self) -> EnosTestbed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _ask(self, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
+        assert self._worker is not None, "acquire comes first"
+        return ask(self._worker, operation, timeout_s, **arguments)
+
+
+def python() -> Path:
+    """The interpreter of EnOSlib's environment, beside ours; the launcher makes it."""
+    return Path(f"{sys.prefix}-testbed") / "bin" / "python"
+
+
+def why_not() -> str | None:
+    """Why EnOSlib cannot be had; None: it is there."""
+    if (Path(f"{sys.prefix}-testbed") / "ready" / "testbed").exists():
+        return None
+    return "EnOSlib is not here: start with ./nearmetal testbed, which sets it up"
+
+
+def start_worker() -> Child:
+    """EnOSlib, waiting for requests."""
+    if (reason := why_not()) is not None:
+        raise CannotRunError(f"testbed: {reason}")
+    tools = f"PATH={python().parent}:{_path()}"
+    return Child(["env", tools, str(python()), str(_WORKER)], Where(), talks=True)
+
+
+def ask(worker: Child, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
+    """One request and its answer."""
+    worker.say(json.dumps({"op": operation, **arguments}))
+    try:
+        answer = worker.event(timeout_s)
+    except SilentError:
+        raise NearmetalError(f"testbed: no answer to {operation} in {timeout_s:.0f} s") from None
+    except ChildError as error:
+        raise NearmetalError(f"testbed: EnOSlib ended: {error}") from error
+    if "error" in answer:
+        raise NearmetalError(f"testbed: {answer['error']}")
+    return answer["ok"]
+
+
+def _machine(found: dict[str, Any]) -> Machine:
+    ssh = ["ssh", *_SSH, *shlex.split(found["options"] or "")]
+    ssh += ["-p", str(found["port"])] if found["port"] else []
+    ssh += ["-i", found["key"], "-o", "IdentitiesOnly=yes"] if found["key"] else []
+    ssh += ["-l", found["user"]] if found["user"] else []
+    return Machine(found["name"], found["address"], (*ssh, found["address"]))
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "/usr/bin:/bin")

@@ -1,0 +1,297 @@
+"""The flow of bench.py over several machines: acquire, deploy, examine, measure, release.
+
+The run's folder holds what that of one machine holds, the report is made by the same code, and
+testbed.json says which machines they were and in what they differ.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from nearmetal import bench, build, report, run
+from nearmetal.build import Build
+from nearmetal.errors import CannotRunError
+from nearmetal.lab import cpus
+from nearmetal.lab.process import Child
+from nearmetal.machine import Machine as MachineFacts
+from nearmetal.progress import Shown
+from nearmetal.report import Report
+from nearmetal.samples import Frozen
+from nearmetal.spec import Spec, SpecRung
+from nearmetal.testbed import parcel
+from nearmetal.testbed.contract import Machine, Testbed
+from nearmetal.testbed.local import LocalTestbed
+from nearmetal.testbed.spec import BedSpec
+from nearmetal.testbed.station import Station, beating
+from nearmetal.testbed.trial import Place, Trials
+from nearmetal.topology import Topologies, Topology
+
+_BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
+_SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
+_BUILD_S = 1200.0
+_END_S = 10.0
+_HELLO_S = 180.0  # the first time it sets itself up
+_COMPARED = ("distribution", "kernel", "cpu", "memory_bytes", "governor", "command_line")
+
+
+class Told(Frozen):
+    """testbed.json."""
+
+    version: int = 1
+    machines: dict[str, MachineFacts]
+    differences: tuple[str, ...]
+    notes: dict[str, tuple[str, ...]]  # of each machine's data NIC
+    clock_errors_ns: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Every machine with its agent, and what it said of itself."""
+
+    stations: dict[str, Station]
+    hello: dict[str, dict[str, Any]]
+    builds: dict[str, Build]
+
+
+def measure(
+    bed: Testbed, machines_spec: BedSpec, chosen: Spec, folder: Path, shown: Shown
+) -> tuple[Report, int]:
+    """Run a spec whole. Gives the report and the exit code, as bench.bench."""
+    chosen = rewired(chosen)
+    _leave(folder / "spec.json", chosen)
+    with ExitStack() as stack:
+        crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
+        places = _places(machines_spec, crew)
+        ports = {name: _port(place) for name, place in places.items()}
+        for place in places.values():  # all are up by now, whoever waits for whom
+            place.station.ask("carrier", nic=place.seat.nic)
+        facts = {name: MachineFacts.model_validate(h["facts"]) for name, h in crew.hello.items()}
+        told = Told(
+            machines=facts,
+            differences=tuple(differences(facts)),
+            notes={name: tuple(port["notes"]) for name, port in ports.items()},
+            clock_errors_ns={name: s.clock()[1] for name, s in crew.stations.items()},
+        )
+        for line in told.differences:
+            shown.say(line)
+        for line in crew.hello["sut"]["missing"]:
+            shown.say(f"sut lacks {line}")
+        _leave(folder / "testbed.json", told)
+        _leave(folder / "machine.json", facts["sut"])
+        _leave(folder / "build.json", crew.builds["sut"])
+        wires = Topologies(wires=_wires(places, ports, crew.hello))
+        _leave(folder / "topology.json", wires)
+        _measure(chosen, crew.builds["sut"], wires, folder, shown, places)
+    result = report.write(folder)
+    failed = any(row.status == "failed" for row in result.rows)
+    return result, 1 if failed else 0
+
+
+def rewired(spec: Spec) -> Spec:
+    """The experiment with its rows on the wire between machines."""
+
+    def between(row: SpecRung) -> SpecRung:
+        wire = "pvp" if row.rung.place in _BEHIND_SWITCH or row.rung.wire == "pvp" else "nic"
+        return row.model_copy(update={"rung": row.rung.model_copy(update={"wire": wire})})
+
+    return spec.model_copy(update={"rungs": tuple(map(between, spec.rungs))})
+
+
+def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:
+    """What a generator's machine is that the server's is not, in words."""
+    sut = facts["sut"]
+    for name, machine in facts.items():
+        for what in _COMPARED:
+            here, there = getattr(sut, what), getattr(machine, what)
+            if here != there:
+                yield f"{name} differs from sut: {what.replace('_', ' ')}: {there}, not {here}"
+
+
+@contextmanager
+def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) -> Iterator[Crew]:
+    """Acquired, deployed and with agents; released at the end, however it ends."""
+    with ExitStack() as stack:
+        stack.callback(bed.release)
+        shown.stage("acquiring machines")
+        began = time.monotonic()
+        machines = bed.acquire()
+        shown.say(f"{len(machines)} machines acquired in {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+        folders = _deploy(bed, machines, programs, shown)
+        shown.say(f"deployed in {time.monotonic() - began:.0f} s")
+        shown.stage("starting agents")
+        children = {
+            m.name: stack.enter_context(
+                bed.run(m, [f"{folders[m.name]}/nearmetal", "agent", "--yes"])
+            )
+            for m in machines
+        }
+        stations = {m.name: Station(m, children[m.name]) for m in machines}
+        stack.callback(_end, list(stations.values()))
+        stack.enter_context(beating(list(stations.values())))
+        yield _examined(stations, programs)
+
+
+def _end(stations: Sequence[Station]) -> None:
+    """All at a time: each puts its machine back."""
+    for station in stations:
+        station.end()
+    for station in stations:
+        station.gone(_END_S)
+
+
+def _deploy(
+    bed: Testbed, machines: Sequence[Machine], programs: Sequence[str], shown: Shown
+) -> dict[str, str]:
+    """Source to every machine, and programs to those that are like this one."""
+    here = LocalTestbed(()).facts(Machine("here", ""))
+    there = {machine.name: bed.facts(machine) for machine in machines}
+    why = {name: parcel.alike(here, facts) for name, facts in there.items()}
+    folders = {}
+    with tempfile.TemporaryDirectory(prefix="nearmetal-") as scratch:
+        built = plain = None
+        for machine in machines:
+            reason = why[machine.name]
+            if reason is None:
+                if built is None:
+                    done = build.build(programs, progress=shown.stage)
+                    built = parcel.pack(Path(scratch), done)
+                folders[machine.name] = bed.deploy(machine, built)
+                continue
+            shown.say(f"{machine.name} builds for itself: {reason}")
+            plain = plain or parcel.pack(Path(scratch), None)
+            folders[machine.name] = bed.deploy(machine, plain)
+            _build_there(bed, machine, folders[machine.name])
+    return folders
+
+
+def _build_there(bed: Testbed, machine: Machine, folder: str) -> None:
+    with bed.run(machine, [f"{folder}/nearmetal", "build", "--yes"]) as child:
+        ended = child.wait(_BUILD_S)
+        reason = _failed(child) if ended else f"its build took more than {_BUILD_S:.0f} s"
+    if reason is not None:
+        raise CannotRunError(f"{machine.name}: cannot build: {reason}")
+
+
+def _failed(child: Child) -> str | None:
+    reason = child.failed()
+    return None if reason is None or "exit code 0" in reason else reason
+
+
+def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
+    """Each agent is there, has its rights, and has the programs."""
+    asked = {name: station.post("hello") for name, station in stations.items()}
+    hello = {name: stations[name].answer(number, _HELLO_S) for name, number in asked.items()}
+    for name, said in hello.items():
+        if not said["root"]:
+            raise CannotRunError(
+                f"{stations[name].where}: SSH logs in as an ordinary user; NICs and network need"
+                ' root: set user = "root" and let its key in'
+            )
+    wanted = {name: list(programs) if name == "sut" else ["nm-load"] for name in stations}
+    asked = {name: s.post("programs", names=wanted[name]) for name, s in stations.items()}
+    builds = {
+        name: Build.model_validate(stations[name].answer(number, _BUILD_S))
+        for name, number in asked.items()
+    }
+    for name, found in builds.items():
+        if name != "sut" and "nm-load" not in found.programs:
+            reason = found.missing.get("nm-load", "it was not built")
+            raise CannotRunError(f"{stations[name].where}: no generator: {reason}")
+    return Crew(stations, hello, builds)
+
+
+def _places(spec: BedSpec, crew: Crew) -> dict[str, Place]:
+    places = {}
+    for name, seat in spec.seats().items():
+        cpu = crew.hello[name]["sut_cpu" if name == "sut" else "tg_cpu"]
+        built = crew.builds[name]
+        argv = () if name == "sut" else tuple(built.programs["nm-load"].argv())
+        places[name] = Place(crew.stations[name], seat, cpu, argv)
+    return places
+
+
+def _port(place: Place) -> dict[str, Any]:
+    """The data NIC, for as long as the run: the server's up, a generator's with its address."""
+    is_sut = place.station.name == "sut"
+    found: dict[str, Any] = place.station.ask(
+        "port",
+        nic=place.seat.nic,
+        address=place.seat.address,
+        frames=is_sut,
+        checksums=not is_sut,
+        receive_cpu=None,
+    )
+    return found
+
+
+def _wires(
+    places: dict[str, Place], ports: dict[str, dict[str, Any]], hello: dict[str, dict[str, Any]]
+) -> tuple[Topology, Topology]:
+    """From the server's kernel or datapath at its NIC, and from behind a switch there."""
+    sut, first = places["sut"], places["tg1"]
+    others = [place for name, place in places.items() if name != "sut"]
+    told = ", ".join(f"{place.station.name} on core {place.cpu}" for place in others)
+    notes = [f"{name}: {said['note']}" for name, said in hello.items() if said["note"]]
+    direct = Topology(
+        wire="nic",
+        sut_netns=None,
+        tg_netns=None,
+        sut_addr=sut.seat.addr,
+        tg_addr=first.seat.addr,
+        subnet=sut.seat.subnet,
+        sut_iface=sut.seat.nic,
+        tg_iface=first.seat.nic,
+        sut_cpu=sut.cpu,
+        tg_cpu=first.cpu,
+        control_cpus=tuple(sorted(cpus.choose(cpus.allowed()).control)),
+        placement=(
+            f"{len(places)} machines; server on core {sut.cpu} behind {sut.seat.nic}"
+            f" ({ports['sut']['driver']}); generators: {told}"
+        ),
+        notes=tuple(notes),
+    )
+    polled = tuple(hello["sut"]["switch_cpus"])
+    behind = direct.model_copy(
+        update={
+            "wire": "pvp",
+            "sut_mac": _SERVER_MAC,
+            "switch_netns": "/proc/self/ns/net",
+            "switch_cpus": polled,
+            "vmm_cpu": hello["sut"]["vmm_cpu"],
+            "placement": f"{direct.placement}; a switch polls on {', '.join(map(str, polled))}",
+        }
+    )
+    return direct, behind
+
+
+def _measure(
+    chosen: Spec,
+    built: Build,
+    wires: Topologies,
+    folder: Path,
+    shown: Shown,
+    places: dict[str, Place],
+) -> None:
+    """The timed part. Whatever ends it, what was measured until then is reported."""
+    began = time.monotonic()
+    tgs = tuple(place for name, place in places.items() if name != "sut")
+    try:
+        run.run(chosen, built, wires, folder, shown, Trials(places["sut"], tgs))
+    except BaseException:
+        report.write(folder)
+        raise
+    finally:
+        shown.say(f"measured in {time.monotonic() - began:.0f} s")
+
+
+def _leave(path: Path, value: BaseModel) -> None:
+    path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")

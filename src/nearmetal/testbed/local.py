@@ -1,0 +1,52 @@
+"""The back end `local`: every machine of the testbed is this one. No SSH, nothing is copied."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from nearmetal.lab.process import Child, Where
+from nearmetal.paths import cache_dir, source_root
+from nearmetal.testbed.contract import Facts, Machine, Parcel
+
+
+class LocalTestbed:
+    """See contract.py."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+
+    def acquire(self) -> tuple[Machine, ...]:
+        return tuple(Machine(name, "127.0.0.1") for name in self._names)
+
+    def facts(self, machine: Machine) -> Facts:
+        del machine
+        release = platform.freedesktop_os_release()
+        flags = _cpu_flags(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        name = f"{release.get('ID', '')} {release.get('VERSION_ID', '')}"
+        return Facts(name, platform.machine(), flags, str(cache_dir()))
+
+    def deploy(self, machine: Machine, parcel: Parcel) -> str:
+        del machine, parcel
+        return str(source_root())
+
+    def run(self, machine: Machine, argv: Sequence[str]) -> Child:
+        del machine
+        return Child(argv, Where(), talks=True)
+
+    def fetch(self, machine: Machine, path: str, to: Path) -> None:
+        del machine
+        shutil.copyfile(path, to)
+
+    def release(self) -> None:
+        """Nothing was taken."""
+
+
+def _cpu_flags(cpuinfo: str) -> frozenset[str]:
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()

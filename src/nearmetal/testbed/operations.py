@@ -1,0 +1,191 @@
+"""What an agent can be asked. One small function each; what they return goes back as JSON."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from nearmetal import corpus, doctor, machine, pollers
+from nearmetal.build import Build
+from nearmetal.client import Client
+from nearmetal.errors import NearmetalError
+from nearmetal.lab import cpus
+from nearmetal.lab.journal import Journal
+from nearmetal.lab.placement import Cores
+from nearmetal.lab.process import Child, Where
+from nearmetal.testbed import parcel, ports, serving
+
+_GO_WAIT_NS_MAX = 2 * 10**9
+
+
+@dataclass
+class Agent:
+    """One machine, while it is steered."""
+
+    journal: Journal
+    stack: ExitStack  # what lasts as long as the agent
+    cores: Cores
+    seen: dict[str, Any]
+    children: dict[int, Child] = field(default_factory=dict)
+    started: int = 0
+    build: Build | None = None
+    serving: serving.Serving | None = None
+
+    def halt(self) -> None:
+        """The DUT, if there is one; the NIC is then as it was before it."""
+        if self.serving is not None:
+            self.serving.stack.close()
+            self.serving = None
+
+
+def look() -> dict[str, Any]:
+    """What the machine is, and what it lacks."""
+    return {
+        "root": os.geteuid() == 0,
+        "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
+        "facts": machine.facts().model_dump(),
+    }
+
+
+def _hello(agent: Agent) -> dict[str, Any]:
+    cores = agent.cores
+    return agent.seen | {
+        "sut_cpu": cores.sut,
+        "tg_cpu": cores.tg,
+        "switch_cpus": list(cores.switch),
+        "vmm_cpu": cores.vmm,
+        "note": cores.note,
+    }
+
+
+def _clock(agent: Agent) -> int:
+    return time.monotonic_ns()
+
+
+def _beat(agent: Agent) -> None:
+    """A sign of life is all it is."""
+
+
+def _end(agent: Agent) -> None:
+    raise SystemExit(0)
+
+
+def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
+    agent.build = parcel.built(names)
+    return agent.build.model_dump()
+
+
+def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
+    """The data NIC of a generator, or of the server between trials."""
+    return agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
+
+
+def _carrier(agent: Agent, nic: str) -> None:
+    ports.wait_carrier(nic)
+
+
+def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
+    agent.halt()
+    assert agent.build is not None, "programs come first"
+    agent.serving = serving.serve(
+        agent.journal, agent.build, agent.cores, serving.Order.model_validate(order)
+    )
+    plan = agent.serving.plan
+    return {
+        "started_ns": agent.serving.dut.started_ns,
+        "address": plan.address,
+        "port": plan.port,
+        "asks_stats": plan.command.asks_stats,
+    }
+
+
+def _ready(agent: Agent, answered_ns: int) -> None:
+    _running(agent).ready(answered_ns)
+
+
+def _look(agent: Agent) -> dict[str, Any]:
+    return _running(agent).look()
+
+
+def _leave(agent: Agent, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
+    return _running(agent).leave(elapsed_ns, tsc_hz)
+
+
+def _halt(agent: Agent) -> None:
+    agent.halt()
+
+
+def _running(agent: Agent) -> serving.Serving:
+    if agent.serving is None:
+        raise NearmetalError("no server runs here")
+    return agent.serving
+
+
+def _start(agent: Agent, argv: list[str], cpu: int | None) -> dict[str, int]:
+    child = Child(argv, Where(cpu=cpu))
+    agent.started += 1
+    agent.children[agent.started] = child
+    return {"child": agent.started, "pid": child.pid}
+
+
+def _stop(agent: Agent, child: int) -> None:
+    running = agent.children.pop(child, None)
+    if running is not None:
+        running.stop()
+
+
+def _go(agent: Agent, child: int, at_ns: int) -> int:
+    """Let a generator go at that time of this machine's clock. Returns how late it was."""
+    wait_ns = at_ns - time.monotonic_ns()
+    if 0 < wait_ns < _GO_WAIT_NS_MAX:
+        time.sleep(wait_ns / 1e9)
+    if child in agent.children:
+        os.kill(agent.children[child].pid, signal.SIGUSR1)
+    return time.monotonic_ns() - at_ns
+
+
+def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
+    """A generator's half of pollers.look."""
+    return {
+        "core": cpus.time_of(cpu).model_dump(),
+        "switches": pollers.switches(agent.children[child].pid)
+        if child in agent.children
+        else (0, 0),
+    }
+
+
+def _corpus(agent: Agent, service: Any, addr: str, port: int, most: int | None) -> str | None:
+    return corpus.quick_corpus(service, addr, port, most)
+
+
+def _evictions(agent: Agent, addr: str, port: int) -> int | None:
+    with Client(addr, port) as client:
+        found = client.stats().get("evictions")
+    return None if found is None else int(found)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "hello": _hello,
+    "clock": _clock,
+    "beat": _beat,
+    "end": _end,
+    "programs": _programs,
+    "port": _port,
+    "carrier": _carrier,
+    "serve": _serve,
+    "ready": _ready,
+    "look": _look,
+    "leave": _leave,
+    "halt": _halt,
+    "start": _start,
+    "stop": _stop,
+    "go": _go,
+    "watch": _watch,
+    "corpus": _corpus,
+    "evictions": _evictions,
+}

@@ -1,0 +1,128 @@
+"""The server's machine: a DUT of a trial, started behind the data NIC by its own agent.
+
+What is started, and how, is decided here by the same code as on one machine (places/, pair.py): the
+controller only says which rung. So the switch and virtual machines need nothing of the network.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nearmetal.build import PROBE, Build
+from nearmetal.lab import accelerator, cpus, hugepages, owner
+from nearmetal.lab.dut import Dut
+from nearmetal.lab.journal import Journal
+from nearmetal.lab.placement import Cores
+from nearmetal.lab.vm import Vm
+from nearmetal.pair import Bench, Plan, Server, planned, server_of, start, switching
+from nearmetal.places import eal
+from nearmetal.rungs import Rung, Service
+from nearmetal.samples import Frozen, Point
+from nearmetal.spec import Spec, memory_bytes
+from nearmetal.testbed import ports
+from nearmetal.topology import Topology
+from nearmetal.trial import leave
+
+_KERNEL = ("py", "sock", "mmsg")  # datapaths that leave the NIC to the kernel
+
+
+class Order(Frozen):
+    """Which DUT, of which experiment."""
+
+    spec: Spec  # at the trial's point
+    point: Point
+    rung: Rung
+    service: Service
+    topology: Topology  # as the controller knows it
+    nic: str
+    address: str  # with its prefix
+
+
+@dataclass
+class Serving:
+    """A DUT that runs; closing its stack ends it and puts the NIC back."""
+
+    stack: ExitStack
+    plan: Plan
+    dut: Dut
+    server: Server | None = None
+    ended: bool = False  # and the controller was told
+
+    def ready(self, answered_ns: int) -> None:
+        """It has given its first answer, at that time of this machine's clock."""
+        if isinstance(self.dut, Vm):
+            self.dut.pin((self.plan.bench.topology.sut_cpu,))  # its start is over
+        self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
+
+    def look(self) -> dict[str, Any]:
+        """This machine's half of pollers.look."""
+        from nearmetal import pollers
+
+        assert self.server is not None
+        if self.server.command.turns == "counters":
+            self.dut.ask_counters()
+        return {
+            "at_ns": time.monotonic_ns(),
+            "core": cpus.time_of(self.plan.bench.topology.sut_cpu).model_dump(),
+            "switches": pollers.switches(self.server.pid),
+        }
+
+    def leave(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
+        """End it."""
+        assert self.server is not None
+        plan, self.ended = self.plan, True  # from here on its end is ours
+        left = leave(plan.bench, plan.rung, plan.service, self.server, elapsed_ns, tsc_hz)
+        return {
+            "final": left.final,
+            "turns": asdict(left.turns) if left.turns else None,
+            "resources": left.resources.model_dump(),
+            "guest": left.guest.model_dump() if left.guest else None,
+        }
+
+
+def is_frames(rung: Rung) -> bool:
+    """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
+    return rung.wire == "pvp" or (rung.name != "memcached" and rung.datapath not in _KERNEL)
+
+
+def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
+    """Start a DUT. Whatever fails, nothing stays."""
+    stack, rung = ExitStack(), order.rung
+    try:
+        receive_cpu = None if is_frames(rung) else order.topology.sut_cpu
+        wanted = ports.Wanted(order.nic, order.address, is_frames(rung), False, receive_cpu)
+        stack.enter_context(ports.prepared(journal, wanted))
+        topology = _standing(stack, journal, cores, order)
+        chosen = None
+        if rung.machine is not None:
+            probe = Path(build.programs[PROBE].path)
+            chosen = accelerator.choose(probe, topology.sut_cpu, order.spec.machine.accelerator)
+        bench = Bench(order.spec, build, topology, order.point, chosen)
+        plan = planned(bench, rung, order.service)
+        stack.enter_context(switching(plan))
+        return Serving(stack, plan, stack.enter_context(start(plan)))
+    except BaseException:
+        stack.close()
+        raise
+
+
+def _standing(stack: ExitStack, journal: Journal, cores: Cores, order: Order) -> Topology:
+    """The wire as it stands on this machine: with a folder for sockets, and pages."""
+    if not is_frames(order.rung):
+        return order.topology
+    directory = owner.state_directory() / f"nm-{os.getpid()}-bed"
+    stack.enter_context(journal.holds("path", str(directory)))
+    directory.mkdir(mode=0o700, parents=True)
+    changed: dict[str, Any] = {"directory": str(directory)}
+    changed["control_cpus"] = tuple(sorted(cores.control))
+    if order.rung.hugepages:
+        wanted = eal.MEMORY_BYTES + memory_bytes(order.spec, order.rung.name)
+        wanted += hugepages.PAGE_BYTES
+        free = stack.enter_context(hugepages.reserved(journal, wanted))
+        changed["hugepages_bytes"] = free if free >= wanted else 0
+    return order.topology.model_copy(update=changed)

@@ -1,0 +1,153 @@
+"""Which machines: a TOML file of its own, beside the spec of the experiment. Checked whole first.
+
+    [sut]                          # the machine under test
+    host = "server.example.org"    # where SSH reaches it, as root
+    nic = "eth1"                   # the data NIC: an interface
+    address = "10.10.0.1/24"       # given to it for the run
+
+    [[tg]]                         # a generator; several where one does not saturate the server
+    host = "client.example.org"
+    nic = "eth1"
+    address = "10.10.0.2/24"
+
+Without [provider] the machines are there already. With it, EnOSlib gets them: `name` says from
+where, and the rest is EnOSlib's own configuration, whose roles are our names: sut, and tg1, tg2,
+and so on (or tg for all of them). Then [sut] and [[tg]] have no host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nearmetal.errors import BadInputError
+from nearmetal.samples import Frozen
+
+ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
+
+_GENERATORS_MAX = 16
+
+
+class Provider(Frozen):
+    """Who gives the machines; what is not `name` is EnOSlib's configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: ProviderName
+
+
+class Seat(Frozen):
+    """One machine's place in the experiment."""
+
+    host: str | None = None
+    user: str = "root"
+    port: int | None = Field(None, ge=1, le=65_535)
+    key: str | None = None  # a private key's file; None: what SSH itself finds
+    options: tuple[str, ...] = ()  # of ssh, as "ProxyJump=gate.example.org"
+    nic: str
+    address: str
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        if "/" not in text:
+            raise ValueError(f"wants a prefix, as 10.10.0.1/24 (got {text!r})")
+        ipaddress.IPv4Interface(text)
+        return text
+
+    @property
+    def addr(self) -> str:
+        return str(ipaddress.IPv4Interface(self.address).ip)
+
+    @property
+    def subnet(self) -> str:
+        return str(ipaddress.IPv4Interface(self.address).network)
+
+
+class BedSpec(Frozen):
+    """The machines of an experiment."""
+
+    provider: Provider = Provider(name="static")
+    sut: Seat
+    tg: tuple[Seat, ...] = Field(min_length=1, max_length=_GENERATORS_MAX)
+
+    @model_validator(mode="after")
+    def _whole(self) -> BedSpec:
+        static = self.provider.name == "static"
+        for name, seat in self.seats().items():
+            if static and seat.host is None:
+                raise ValueError(f"{name}.host: missing; where does SSH reach it?")
+            if not static and seat.host is not None:
+                raise ValueError(
+                    f"{name}.host: {self.provider.name} chooses the machine; leave out"
+                )
+            if seat.subnet != self.sut.subnet:
+                raise ValueError(
+                    f"{name}.address: {seat.address} is in another network than the server's,"
+                    f" {self.sut.address}"
+                )
+        addresses = [seat.addr for seat in self.seats().values()]
+        for addr in addresses:
+            if addresses.count(addr) > 1:
+                raise ValueError(f"address: {addr} is given to two machines")
+        return self
+
+    def seats(self) -> dict[str, Seat]:
+        """By name: sut, tg1, tg2, ..."""
+        return {"sut": self.sut} | {f"tg{i}": seat for i, seat in enumerate(self.tg, 1)}
+
+    def config(self) -> dict[str, Any]:
+        """EnOSlib's configuration of the provider."""
+        if self.provider.name != "static":
+            return dict(self.provider.model_extra or {})
+        machines = [_static(name, seat) for name, seat in self.seats().items()]
+        return {"resources": {"machines": machines, "networks": []}}
+
+
+def load(path: Path) -> BedSpec:
+    """Read and check a file."""
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def parse(text: str, name: str) -> BedSpec:
+    """From TOML."""
+    try:
+        return BedSpec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{name}: not TOML: {error}") from None
+    except ValidationError as error:
+        raise BadInputError(f"{name}: {_first(error)}") from None
+
+
+def _static(name: str, seat: Seat) -> dict[str, Any]:
+    machine: dict[str, Any] = {
+        "address": seat.host,
+        "alias": name,
+        "roles": [name],
+        "user": seat.user,
+        "extra": {"ansible_ssh_common_args": " ".join(f"-o {each}" for each in seat.options)},
+    }
+    machine |= {"port": seat.port} if seat.port is not None else {}
+    return machine | ({"keyfile": seat.key} if seat.key is not None else {})
+
+
+def _first(error: ValidationError) -> str:
+    """Pydantic's first complaint as `key: what (got value)`."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(Seat.model_fields if len(problem["loc"]) > 1 else BedSpec.model_fields)
+        return f"{key}: unknown key (known: {known})"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    if problem["type"] == "value_error":
+        words = str(problem["ctx"]["error"])
+        return f"{key}: {words}" if key else words
+    return f"{key}: {problem['msg'].removeprefix('Input ')} (got {problem['input']!r})"

@@ -1,0 +1,113 @@
+"""An SSH server of the rehearsal's own: its keys, its accounts, its address; no service.
+
+Host key, client key and configuration lie in a folder of the run. The server lets in whoever has
+the client key, and nobody else; it reads nothing of /etc/ssh.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.setup import files
+
+PORT = 22
+_BEHIND_SSHD = ("sshd-session", "sshd-auth")  # parts that OpenSSH 9.8 split off
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A folder with what both sides need."""
+
+    folder: Path
+
+    @property
+    def client(self) -> Path:
+        return self.folder / "client"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+
+def make_keys(folder: Path) -> Keys:
+    """A key for the servers and one for the client, new."""
+    for name in ("host", "client"):
+        _keygen(folder / name)
+    keys = Keys(folder)
+    public = (folder / "client.pub").read_text(encoding="ascii")
+    (folder / "authorized_keys").write_text(public, encoding="ascii")
+    key = " ".join((folder / "host.pub").read_text(encoding="ascii").split()[:2])
+    keys.known_hosts.write_text(f"* {key}\n", encoding="ascii")
+    return keys
+
+
+def argv(keys: Keys, name: str, address: str) -> list[str]:
+    """The command line of a server on an address."""
+    program, library_path = files.provide("sshd")
+    config = keys.folder / f"sshd-{name}.conf"
+    config.write_text("\n".join([*_config(keys, address), *_parts(program), ""]), encoding="ascii")
+    environment = ["env", f"LD_LIBRARY_PATH={library_path}"] if library_path else []
+    return [*environment, str(program), "-D", "-e", "-f", str(config)]
+
+
+def make_accounts(keys: Keys) -> None:
+    """passwd and shadow as the server sees them: this machine's accounts, and the one under which
+    it does what needs no rights. Root's password there is none, so only the key lets in."""
+    passwd, shadow = keys.folder / "passwd", keys.folder / "shadow"
+    lines = Path("/etc/passwd").read_text(encoding="utf-8").splitlines()
+    if not any(line.startswith("sshd:") for line in lines):
+        lines.append("sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin")
+    passwd.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    shadow.write_text("root:*:19000:0:99999:7:::\n", encoding="ascii")
+    shadow.chmod(0o600)
+
+
+def _config(keys: Keys, address: str) -> list[str]:
+    return [
+        f"ListenAddress {address}:{PORT}",
+        f"HostKey {keys.folder / 'host'}",
+        f"AuthorizedKeysFile {keys.folder / 'authorized_keys'}",
+        "PidFile none",
+        "UsePAM no",
+        "StrictModes no",  # the folder is below one that anybody may look into
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "AllowUsers root",
+        "PrintMotd no",
+        "UseDNS no",
+        "Subsystem sftp internal-sftp",
+        *_cache(),
+        "ClientAliveInterval 2",
+        "ClientAliveCountMax 3",
+        "LogLevel ERROR",
+    ]
+
+
+def _cache() -> list[str]:
+    """All machines are this one, so they find what was set up here."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return [f"SetEnv XDG_CACHE_HOME={base}"] if base else []
+
+
+def _parts(program: Path) -> list[str]:
+    """Where fetched files are, the server does not find its own parts."""
+    folder = program.parents[1] / "lib" / "openssh"
+    options = {"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"}
+    if program.is_relative_to("/usr/sbin"):
+        return []
+    return [f"{options[n]} {folder / n}" for n in _BEHIND_SSHD if (folder / n).exists()]
+
+
+def _keygen(file: Path) -> None:
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nearmetal", "-f", str(file)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CannotRunError("testbed: there is no ssh-keygen (package openssh-client)") from None
+    if done.returncode != 0:
+        raise NearmetalError(f"ssh-keygen: {' '.join(done.stderr.split())}")

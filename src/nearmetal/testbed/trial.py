@@ -1,0 +1,287 @@
+"""A trial over several machines: what trial.py is on one.
+
+The server's machine starts the DUT; generators ask it over their data NICs, each with its part of
+flows, keys, window and rate. They have all stored their keys before they start together, at a time
+that each machine knows by its own clock. What they counted is added up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nearmetal import load
+from nearmetal.lab.process import Event
+from nearmetal.pair import START_S, Bench, expect, next_event
+from nearmetal.pollers import Look, Turns
+from nearmetal.rungs import Rung, Service
+from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
+from nearmetal.testbed.serving import Order, is_frames
+from nearmetal.testbed.spec import Seat
+from nearmetal.testbed.station import Remote, Station
+from nearmetal.trial import (
+    Left,
+    Measured,
+    Told,
+    WrongError,
+    now_utc,
+    phase_s,
+    read_back,
+    sample_of,
+)
+
+_GO_NS = 300_000_000  # from the word to the start: every machine has heard it
+_FRAME_REQUEST_BYTES_MAX = 1_472
+_LEAVE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A machine of the experiment."""
+
+    station: Station
+    seat: Seat
+    cpu: int  # of its server or generator
+    load_argv: tuple[str, ...] = ()  # how a generator's command line begins
+
+
+@dataclass(frozen=True)
+class _Dut:
+    """The server of a trial."""
+
+    station: Station
+    address: str
+    port: int
+    started_ns: int  # of its machine's clock
+    asks_stats: bool
+
+    def failed(self) -> str | None:
+        self.station.pump()
+        return self.station.dut_ended
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How rows are checked and measured here: run.How."""
+
+    sut: Place
+    tgs: tuple[Place, ...]
+
+    def why_not(self, rung: Rung) -> str | None:
+        if rung.name == "limit-veth":
+            return "its program would have to be at both ends of a veth pair of one machine"
+        if rung.place == "reference" and rung.name != "memcached":
+            return "a reference of the wire vhost-user, on one machine; the wire here is a NIC"
+        return None
+
+    def check(self, bench: Bench, rung: Rung, service: Service) -> None:
+        """The quick corpus, asked by the first generator's machine."""
+        if rung.place in ("reference", "image"):
+            return
+        most = _FRAME_REQUEST_BYTES_MAX if is_frames(rung) else None
+        with self._serving(bench, rung, service) as dut:
+            tg = self.tgs[0].station
+            wrong = tg.ask("corpus", service=service, addr=dut.address, port=dut.port, most=most)
+        if wrong is not None:
+            raise WrongError(f"quick corpus: {wrong}")
+
+    def trial(
+        self,
+        bench: Bench,
+        rung: Rung,
+        service: Service,
+        number: int,
+        second: Callable[[Event], None],
+    ) -> Sample:
+        """Measure once."""
+        started_utc = now_utc()
+        with self._serving(bench, rung, service) as dut:
+            clocks = [tg.station.clock() for tg in self.tgs]
+            with self._generators(bench, service, number, dut) as generators:
+                results, before, after = self._follow(
+                    bench, service, dut, generators, clocks, second
+                )
+            evicted = self._evicted(dut)
+            left = self._leave(after.at_ns - before.at_ns, results[0]["tsc_hz"])
+        measured = Measured(merged(results), before, after)
+        told = Told(bench, rung, service, number, started_utc)
+        errors = [error for _, error in clocks]
+        told_by = tuple(map(_told_by, self.tgs, results, errors))
+        return sample_of(told, measured, left, evicted).model_copy(update={"generators": told_by})
+
+    @contextmanager
+    def _serving(self, bench: Bench, rung: Rung, service: Service) -> Iterator[_Dut]:
+        """A fresh server that has answered."""
+        sut, tg = self.sut.station, self.tgs[0]
+        order = Order(
+            spec=bench.spec,
+            point=bench.point,
+            rung=rung,
+            service=service,
+            topology=bench.topology,
+            nic=self.sut.seat.nic,
+            address=self.sut.seat.address,
+        )
+        sut.dut_ended = None
+        try:
+            found = sut.ask("serve", order=order.model_dump(mode="json", by_alias=True))
+            dut = _Dut(
+                sut, found["address"], found["port"], found["started_ns"], found["asks_stats"]
+            )
+            asking = [*tg.load_argv, "--target", f"{dut.address}:{dut.port}", "--service", service]
+            with tg.station.start([*asking, "--first-answer"], tg.cpu) as asker:
+                answered = expect("first_answer", next_event(asker, dut, START_S))
+            there, here = tg.station.clock()[0], sut.clock()[0]
+            sut.ask("ready", answered_ns=answered["monotonic_ns"] - there + here)
+            yield dut
+        finally:
+            sut.ask("halt", _LEAVE_S)
+
+    @contextmanager
+    def _generators(
+        self, bench: Bench, service: Service, number: int, dut: _Dut
+    ) -> Iterator[list[Remote]]:
+        """All of them, having said `ready`."""
+        spec = bench.spec
+        asked = ["--target", f"{dut.address}:{dut.port}", "--service", service]
+        asked += load.arguments(spec.workload, spec.window.of(bench.topology.wire), service)
+        asked += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
+        if bench.point.rate_per_s is not None:
+            arrivals = spec.sweep.arrivals if spec.sweep else "constant"
+            asked += load.pace(bench.point.rate_per_s, arrivals)
+        asked += ["--seed", str(spec.seed + number)]
+        with ExitStack() as stack:
+            generators = []
+            for at, tg in enumerate(self.tgs, 1):
+                argv = [*tg.load_argv, *asked, "--share", f"{at}/{len(self.tgs)}"]
+                generators.append(stack.enter_context(tg.station.start(argv, tg.cpu)))
+            for generator in generators:
+                expect("ready", next_event(generator, dut, START_S))
+            yield generators
+
+    def _follow(
+        self,
+        bench: Bench,
+        service: Service,
+        dut: _Dut,
+        generators: Sequence[Remote],
+        clocks: Sequence[tuple[int, int]],
+        second: Callable[[Event], None],
+    ) -> tuple[list[Event], Look, Look]:
+        """From their first line to their results."""
+        limit_s = 30 + bench.spec.warmup_s + bench.spec.measured_s
+        for generator in generators:
+            if service == "kv":
+                expect("preloaded", next_event(generator, dut, phase_s(bench.spec)))
+                read_back(expect("verified", next_event(generator, dut, phase_s(bench.spec))))
+            expect("holding", next_event(generator, dut, limit_s))
+        self._go(generators, clocks)
+        for generator in generators:
+            expect("measuring", next_event(generator, dut, limit_s))
+        before = self._look(generators)
+        if bench.point.rate_per_s is not None:
+            time.sleep(
+                bench.spec.measured_s
+            )  # reading lines costs a core, which may be the only one
+        for seconds in _in_step(generators, lambda each: next_event(each, dut, limit_s)):
+            second(merged(seconds))
+        after = self._look(generators)
+        results = [expect("result", next_event(each, dut, limit_s)) for each in generators]
+        return results, before, after
+
+    def _go(self, generators: Sequence[Remote], clocks: Sequence[tuple[int, int]]) -> None:
+        """The barrier: all at one time, which is told to each by its own clock."""
+        at_ns = time.monotonic_ns() + _GO_NS
+        asked = [
+            each.station.post("go", child=each.child, at_ns=at_ns + offset)
+            for each, (offset, _) in zip(generators, clocks, strict=True)
+        ]
+        for each, number in zip(generators, asked, strict=True):
+            each.station.answer(number)
+
+    def _look(self, generators: Sequence[Remote]) -> Look:
+        """Both sides, at one end of the measured time. Of the generators the first."""
+        first = generators[0]
+        there = first.station.post("watch", cpu=self.tgs[0].cpu, child=first.child)
+        sut = self.sut.station.ask("look")
+        tg = first.station.answer(there)
+        return Look(
+            sut["at_ns"],
+            CoreTime.model_validate(sut["core"]),
+            CoreTime.model_validate(tg["core"]),
+            tuple(sut["switches"]),
+            tuple(tg["switches"]),
+        )
+
+    def _evicted(self, dut: _Dut) -> int | None:
+        if not dut.asks_stats:
+            return None
+        found: int | None = self.tgs[0].station.ask("evictions", addr=dut.address, port=dut.port)
+        return found
+
+    def _leave(self, elapsed_ns: int, tsc_hz: int) -> Left:
+        found = self.sut.station.ask("leave", _LEAVE_S, elapsed_ns=elapsed_ns, tsc_hz=tsc_hz)
+        guest, turns = found["guest"], found["turns"]
+        return Left(
+            found["final"],
+            Turns(**turns) if turns else None,
+            Resources.model_validate(found["resources"]),
+            Guest.model_validate(guest) if guest else None,
+        )
+
+
+def merged(told: Sequence[Event]) -> dict[str, Any]:
+    """Counts and cycles added up, histograms joined: their buckets are the same. Of times the
+    longest, of lateness the greatest."""
+    if len(told) == 1:
+        return dict(told[0])
+    sums: dict[str, Any] = {"event": told[0]["event"]}
+    for name, value in told[0].items():
+        values = [event[name] for event in told]
+        if name == "latency":
+            buckets: Counter[int] = Counter()
+            for each in values:
+                for at_ns, count in each:
+                    buckets[at_ns] += count
+            sums[name] = [list(pair) for pair in sorted(buckets.items())]
+        elif name in ("duration_ns", "slipped_ns", "tsc_hz"):
+            sums[name] = max(values)
+        elif isinstance(value, dict):
+            sums[name] = {key: sum(each[key] for each in values) for key in value}
+        elif isinstance(value, int) and not isinstance(value, bool):
+            sums[name] = sum(values)
+    return sums
+
+
+def _in_step(
+    generators: Sequence[Remote], following: Callable[[Remote], Event]
+) -> Iterator[list[Event]]:
+    """The `second` lines, one of each generator at a time, until all are draining."""
+    measuring = list(generators)
+    while measuring:
+        lines = [(each, following(each)) for each in measuring]
+        for each, line in lines:
+            if line["event"] != "second":
+                expect("draining", line)
+                measuring.remove(each)
+        if len(measuring) == len(lines):
+            yield [line for _, line in lines]
+
+
+def _told_by(tg: Place, result: Event, error_ns: int) -> Generator:
+    """What one of them did."""
+    cycles: dict[str, int] = result["cycles"]
+    whole = sum(cycles.values())
+    return Generator(
+        machine=tg.station.name,
+        answered=result["answered"],
+        sent=result["sent"],
+        busy_share=1 - cycles.get("empty", 0) / whole if whole else None,
+        slipped_ns=result.get("slipped_ns"),
+        not_sent=result.get("not_sent"),
+        start_error_ns=error_ns,
+    )

@@ -1,0 +1,124 @@
+"""An agent in a namespace of its own: what it does to a NIC, and that it ends with its lease."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pyroute2 import NetNS
+
+from nearmetal.testbed.lease import LEASE_S
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
+
+ADDRESS = "10.77.0.1/24"
+SLACK_S = 6.0
+# A /sys with the links of the namespace, and a /run of its own, as a machine of the rehearsal has.
+AGENT = 'mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /run; exec "$@"'
+UP, PROMISC = 0x1, 0x100
+
+
+class Talk:
+    """An agent on a pipe."""
+
+    def __init__(self, netns: str) -> None:
+        command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", AGENT, "sh"]
+        self.process = subprocess.Popen(
+            [*command, sys.executable, "-m", "nearmetal", "agent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.asked = 0
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.asked += 1
+        request = {"id": self.asked, "op": operation, **arguments}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            answer = json.loads(line)
+            if answer.get("id") == self.asked:
+                return answer
+        raise AssertionError("the agent ended")
+
+
+@pytest.fixture
+def netns() -> Iterator[str]:
+    """A namespace with a link `data`, which is down and has no address."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as holder:
+        path = f"/proc/{holder.pid}/ns/net"
+        try:
+            deadline = time.monotonic() + 10
+            while Path(path).readlink() == Path("/proc/self/ns/net").readlink():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            with NetNS(path, flags=0) as route:
+                route.link("add", ifname="data", kind="veth", peer={"ifname": "far"})
+                far = route.link_lookup(ifname="far")[0]
+                route.link("set", index=far, state="up")
+            yield path
+        finally:
+            holder.kill()
+
+
+def state(netns: str) -> tuple[list[str], int]:
+    """Addresses and flags of the link."""
+    with NetNS(netns, flags=0) as route:
+        index = route.link_lookup(ifname="data")[0]
+        found = [f"{a.get('address')}/{a['prefixlen']}" for a in route.get_addr(index=index)]
+        (link,) = route.get_links(index)
+        return [each for each in found if ":" not in each], link["flags"] & (UP | PROMISC)
+
+
+def port(**changed: Any) -> dict[str, Any]:
+    wanted = {"nic": "data", "address": ADDRESS, "frames": False, "checksums": True}
+    return wanted | {"receive_cpu": None} | changed
+
+
+def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> None:
+    before = state(netns)
+    assert before == ([], 0)
+    agent = Talk(netns)
+    try:
+        assert agent.ask("hello")["ok"]["root"] is True
+        assert "no such interface" in agent.ask("port", **port(nic="none"))["error"]
+        assert "data" in agent.ask("port", **port(nic="none"))["error"]
+        assert agent.ask("port", **port())["ok"]["driver"] == "veth"
+        assert agent.ask("carrier", nic="data")["ok"] is None
+        assert state(netns) == ([ADDRESS], UP)
+        pid = agent.ask("start", argv=["sleep", "1000"], cpu=None)["ok"]["pid"]
+        child = psutil.Process(pid)
+        began = time.monotonic()
+        agent.process.wait(LEASE_S + SLACK_S)  # it hears nothing more
+        assert time.monotonic() - began > LEASE_S - 2
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert state(netns) == before
+    finally:
+        agent.process.kill()
+        agent.process.communicate()
+
+
+def test_the_end_of_the_connection_is_enough(netns: str) -> None:
+    agent = Talk(netns)
+    try:
+        assert agent.ask("port", **port(frames=True))["ok"]["driver"] == "veth"
+        assert state(netns) == ([], UP)  # frames: the kernel has no address
+        assert "Error" in agent.ask("clock", wrong=1)["error"]
+        assert isinstance(agent.ask("clock")["ok"], int)
+        assert agent.process.stdin is not None
+        agent.process.stdin.close()
+        agent.process.wait(SLACK_S)
+        assert state(netns) == ([], 0)
+    finally:
+        agent.process.kill()
+        agent.process.wait()

@@ -1,0 +1,210 @@
+"""The rehearsal: machines of namespaces, reached by SSH; and what is left when somebody goes.
+
+The whole remote path runs: EnOSlib, deployment, agents, SSH. What cannot be had here is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyroute2 import IPRoute
+
+from nearmetal import build
+from nearmetal.lab import owner
+from nearmetal.setup import files
+from nearmetal.testbed import enos
+from nearmetal.testbed.lease import LEASE_S
+
+REHEARSE = [sys.executable, "-m", "nearmetal", "testbed", "rehearse", "--yes"]
+START_S = 120.0
+SLACK_S = 6.0  # from the end of a lease until all has been put back
+OURS = ("nm-load", "nm-sock", "nm-null", "/nearmetal agent", "-m nearmetal agent", "worker.py")
+LONG = """
+name = "long"
+window = 16
+rounds = 2
+warmup_s = 0.1
+measured_s = {seconds}
+rungs = ["host-sock:echo"]
+
+[workload]
+name = "smoke"
+keys = 1_000
+flows = 4
+"""
+
+
+def why_not() -> str | None:
+    if os.geteuid() != 0:
+        return "needs root: network namespaces"
+    if shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
+        return "there is no ssh here"
+    return enos.why_not() or files.why_not("sshd") or build.why_not("nm-sock-kv")
+
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+@pytest.fixture
+def links() -> Iterator[Callable[[], set[str]]]:
+    """This machine's links; at the end they must be those of the beginning."""
+
+    def look() -> set[str]:
+        with IPRoute() as route:
+            return {link.get("ifname") for link in route.get_links()}
+
+    before = look()
+    yield look
+    assert until(lambda: look() <= before, SLACK_S), look() - before
+
+
+def rehearse(out: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*REHEARSE, "--out", str(out), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(there: Callable[[], object], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not there():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def ours(family: str) -> list[str]:
+    """Command lines of what was started on the machines of a rig, and of its parts."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if (any(name in words for name in OURS) and "/deployed/" in words) or family in words:
+            found.append(words)
+    return found
+
+
+def generating() -> bool:
+    return any("nm-load" in words and "--share" in words for words in ours("no family"))
+
+
+def rows(out: Path) -> dict[tuple[str, str], dict[str, object]]:
+    report = json.loads((out / "report.json").read_text())
+    return {(row["rung"], row["service"]): row for row in report["rows"]}
+
+
+def skip_where_busy(said: str) -> None:
+    if "another run has this machine" in said:
+        pytest.skip(said.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("links")
+def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
+    child = rehearse(tmp_path / "out", "--spec", "smoke", "--rungs", "host-sock")
+    said = child.communicate(timeout=START_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    for service in ("kv", "echo"):
+        row = rows(tmp_path / "out")["host-sock", service]
+        assert row["status"] == "ok", row["reason"]
+        assert row["wire"] == "nic" and row["wrong"] == 0 and row["answered"]
+        assert row["sent"] == row["answered"] + row["wrong"] + row["lost"]  # type: ignore[operator]
+    told = json.loads((tmp_path / "out" / "testbed.json").read_text())
+    assert set(told["machines"]) == {"sut", "tg1"}
+    assert told["differences"] == []
+    assert not ours(f"nm-{child.pid}-rig")
+
+
+def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    spec = tmp_path / "machines.toml"
+    seat = 'host = "127.0.0.1"\nport = 1\nnic = "data"\naddress = "10.10.0.{}/24"\n'
+    spec.write_text(f"[sut]\n{seat.format(1)}\n[[tg]]\n{seat.format(2)}")
+    run = [*REHEARSE[:4], "run", str(spec), "--yes", "--out", str(tmp_path / "out")]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "sut" in last and "SSH" in last and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.usefixtures("links")
+def test_two_generators_ask_at_a_time_and_are_added_up(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--generators", "2", "--spec", "smoke", "--rungs", "host-mmsg:kv,host-dpdk:kv")
+    child = rehearse(out, *words)
+    said = child.communicate(timeout=START_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    for name, row in rows(out).items():
+        if row["status"] == "skipped":
+            assert row["reason"], name
+            continue
+        assert row["status"] == "ok" and row["wrong"] == 0, row["reason"]
+        parts = row["generators"]
+        assert isinstance(parts, list)
+        assert [each["machine"] for each in parts] == ["tg1", "tg2"]
+        assert all(each["answered"] > 0 for each in parts)
+        assert sum(each["answered"] for each in parts) == row["answered"]
+    assert not ours(f"nm-{child.pid}-rig")
+
+
+def test_a_killed_controller_leaves_nothing_running(
+    tmp_path: Path, links: Callable[[], set[str]]
+) -> None:
+    before = links()
+    spec = tmp_path / "long.toml"
+    spec.write_text(LONG.format(seconds=60))
+    child = rehearse(tmp_path / "out", "--spec", str(spec))
+    try:
+        if not until(lambda: generating() or child.poll() is not None, START_S) or child.poll():
+            said = child.communicate()[1]
+            skip_where_busy(said)
+            pytest.fail(said)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    family = f"nm-{child.pid}-rig"
+    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
+    assert until(lambda: links() <= before, SLACK_S)
+    clean = [sys.executable, "-m", "nearmetal", "clean"]
+    subprocess.run(clean, check=True, capture_output=True, timeout=60)
+    assert not list(owner.state_directory().glob(f"{family}*"))
+
+
+@pytest.mark.usefixtures("links")
+def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    spec, out = tmp_path / "long.toml", tmp_path / "out"
+    spec.write_text(LONG.format(seconds=4))
+    child = rehearse(out, "--spec", str(spec))
+    if not until(lambda: (out / "samples.jsonl").exists() or child.poll() is not None, START_S):
+        child.kill()
+    if child.poll() is not None:
+        said = child.communicate()[1]
+        skip_where_busy(said)
+        pytest.fail(said)
+    with IPRoute() as route:  # the first trial is over, the second runs
+        route.link("set", index=route.link_lookup(ifname=f"nm-{child.pid}-tg1")[0], state="down")
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 1, said
+    last = said.splitlines()[-1]
+    assert "tg1" in last and "SSH" in last and "Traceback" not in said, said
+    report = json.loads((out / "report.json").read_text())
+    assert report["partial"] is True and report["reason"]
+    assert rows(out)["host-sock", "echo"]["rounds"] == 1  # the finished trial is kept
+    family = f"nm-{child.pid}-rig"  # what was cut off does not know yet
+    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
