@@ -117,6 +117,8 @@ def serve(name: str, options: Options) -> int:
 def _check(rung: Rung, options: Options) -> None:
     if rung.place == "reference":
         raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+    if rung.absent is not None:
+        raise BadInputError(f"{rung.name}: {rung.absent}")
     tapped = rung.place in ("guest", "uk", "ukp")
     if options.nic is None or (rung.datapath in _FRAME_DATAPATHS and not tapped):
         return

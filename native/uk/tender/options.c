@@ -87,6 +87,7 @@ static const char *parse_own(struct tender_options *options)
     int argc = options->dut.datapath.nb_args + 1, option;
 
     optind = 0; /* glibc: begin anew */
+    opterr = 0; /* we say it ourselves */
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         const char *error = parse_one(options, option, optarg);
         if (error != NULL)
