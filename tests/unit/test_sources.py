@@ -148,7 +148,7 @@ def test_without_a_source_the_rows_say_why() -> None:
     for program in ("nm-ukp-lwip-kv", "nm-uk-lwip-echo"):
         assert "no apt-get" in str(build.why_not(program))
         with pytest.raises(CannotRunError, match="no apt-get"):
-            build._program(program, {})
+            build.foreign(program)
     assert build.why_not("nm-sock-kv") is None
     with pytest.raises(CannotRunError, match="no apt-get"):
         sources.provide(sources.LWIP)
@@ -169,7 +169,7 @@ def test_a_failed_fetch_is_told_and_leaves_nothing(
     build._fetch(lambda _: None, lwip=True, linux=True)  # the others go on
     assert sources.found(sources.LWIP) is None
     with pytest.raises(CannotRunError, match="could not be fetched"):
-        build._program("nm-ukp-lwip-kv", {})
+        build.foreign("nm-ukp-lwip-kv")
     assert list((tmp_path / "nearmetal").iterdir()) == []
 
 
