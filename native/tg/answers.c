@@ -117,12 +117,14 @@ static void stray_count(struct loop *loop, const struct slot *slot, enum slot_st
         loop->counts.duplicate += slot_counted(slot);
 }
 
-/* The slot of a reply, and the id that it has; NULL where there is none. */
+/* The slot of a reply, and the id that it has; NULL, and 0, where there is none. */
 static inline struct slot *slot_of(const struct loop *loop, const struct datagram *reply,
                                    uint16_t *id)
 {
-    if (__builtin_expect(reply->len < FRAME_BYTES, 0))
+    if (__builtin_expect(reply->len < FRAME_BYTES, 0)) {
+        *id = 0;
         return NULL;
+    }
     *id = __builtin_bswap16(word_read_short(reply->data));
     return match_find(&loop->match, reply->flow, *id);
 }
@@ -160,7 +162,7 @@ void answers_take(struct loop *loop, const struct datagram *replies, unsigned nb
 {
     struct together together = {0};
     uint32_t nb_free = loop->nb_free;
-    uint16_t id = 0;
+    uint16_t id;
 
     if (!loop->echo)
         keys_take(loop, replies, nb, now, &together);

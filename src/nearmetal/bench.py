@@ -9,6 +9,8 @@ import datetime
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -35,14 +37,14 @@ _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
-    _leave(folder / "spec.json", chosen)
-    _leave(folder / "machine.json", machine.facts())
+    leave(folder / "spec.json", chosen)
+    leave(folder / "machine.json", machine.facts())
     with lab.machine_lock():
         for line in lab.clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
         began = time.monotonic()
         built = build.build(programs(chosen), progress=shown.stage)
-        _leave(folder / "build.json", built)
+        leave(folder / "build.json", built)
         shown.say(f"built in {time.monotonic() - began:.0f} s")
         _measure(chosen, built, folder, shown)
     result = report.write(folder)
@@ -51,20 +53,26 @@ def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
 
 
 def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> None:
-    """The timed part. Whatever ends it, what was measured until then is reported."""
+    """The timed part."""
+    with measuring(folder, shown), tuned(chosen.machine) as applied:
+        for each in applied:
+            shown.say(str(each))
+        if applied:
+            leave(folder / "machine.json", machine.facts())  # as it is measured
+        shown.stage("bringing up the wire")
+        rungs = [row.rung for row in chosen.rungs]
+        with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
+            wires = wires.model_copy(update={"machine": applied})
+            leave(folder / "topology.json", wires)
+            run.run(chosen, built, wires, folder, shown)
+
+
+@contextmanager
+def measuring(folder: Path, shown: Shown) -> Iterator[None]:
+    """Whatever ends the body, what was measured until then is reported."""
     began = time.monotonic()
     try:
-        with tuned(chosen.machine) as applied:
-            for each in applied:
-                shown.say(str(each))
-            if applied:
-                _leave(folder / "machine.json", machine.facts())  # as it is measured
-            shown.stage("bringing up the wire")
-            rungs = [row.rung for row in chosen.rungs]
-            with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
-                wires = wires.model_copy(update={"machine": applied})
-                _leave(folder / "topology.json", wires)
-                run.run(chosen, built, wires, folder, shown)
+        yield
     except BaseException:
         report.write(folder)
         raise
@@ -72,7 +80,7 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
         shown.say(f"measured in {time.monotonic() - began:.0f} s")
 
 
-def _leave(path: Path, value: BaseModel) -> None:
+def leave(path: Path, value: BaseModel) -> None:
     """A stage's file in the run's folder."""
     path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from nearmetal import bench, build, report, run
 from nearmetal.build import Build
 from nearmetal.errors import CannotRunError
@@ -66,7 +64,7 @@ def measure(
 ) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code, as bench.bench."""
     chosen = rewired(chosen)
-    _leave(folder / "spec.json", chosen)
+    bench.leave(folder / "spec.json", chosen)
     with ExitStack() as stack:
         crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
         places = _places(machines_spec, crew)
@@ -84,11 +82,11 @@ def measure(
             shown.say(line)
         for line in crew.hello["sut"]["missing"]:
             shown.say(f"sut lacks {line}")
-        _leave(folder / "testbed.json", told)
-        _leave(folder / "machine.json", facts["sut"])
-        _leave(folder / "build.json", crew.builds["sut"])
+        bench.leave(folder / "testbed.json", told)
+        bench.leave(folder / "machine.json", facts["sut"])
+        bench.leave(folder / "build.json", crew.builds["sut"])
         wires = Topologies(wires=_wires(places, ports, crew.hello))
-        _leave(folder / "topology.json", wires)
+        bench.leave(folder / "topology.json", wires)
         _measure(chosen, crew.builds["sut"], wires, folder, shown, places)
     result = report.write(folder)
     failed = any(row.status == "failed" for row in result.rows)
@@ -281,17 +279,7 @@ def _measure(
     shown: Shown,
     places: dict[str, Place],
 ) -> None:
-    """The timed part. Whatever ends it, what was measured until then is reported."""
-    began = time.monotonic()
+    """The timed part."""
     tgs = tuple(place for name, place in places.items() if name != "sut")
-    try:
+    with bench.measuring(folder, shown):
         run.run(chosen, built, wires, folder, shown, Trials(places["sut"], tgs))
-    except BaseException:
-        report.write(folder)
-        raise
-    finally:
-        shown.say(f"measured in {time.monotonic() - began:.0f} s")
-
-
-def _leave(path: Path, value: BaseModel) -> None:
-    path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")

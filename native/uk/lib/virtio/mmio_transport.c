@@ -60,19 +60,13 @@ static uint32_t queue_max(const struct virtio *virtio, unsigned queue)
     return virtio_read32(&virtio->common, QUEUE_MAX);
 }
 
-static void write64(const struct virtio *virtio, unsigned at, const volatile void *address)
-{
-    virtio_write32(&virtio->common, at, (uint32_t)(uint64_t)address);
-    virtio_write32(&virtio->common, at + 4, (uint32_t)((uint64_t)address >> 32));
-}
-
 static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring)
 {
     virtio_write32(&virtio->common, QUEUE_SELECT, queue);
     virtio_write32(&virtio->common, QUEUE_SIZE, ring->size);
-    write64(virtio, QUEUE_DESC, ring->desc);
-    write64(virtio, QUEUE_DRIVER, ring->avail);
-    write64(virtio, QUEUE_DEVICE, ring->used);
+    virtio_write_address(&virtio->common, QUEUE_DESC, ring->desc);
+    virtio_write_address(&virtio->common, QUEUE_DRIVER, ring->avail);
+    virtio_write_address(&virtio->common, QUEUE_DEVICE, ring->used);
     virtio_write32(&virtio->common, QUEUE_READY, 1);
     return NULL;
 }

@@ -63,20 +63,14 @@ static uint32_t queue_max(const struct virtio *virtio, unsigned queue)
     return virtio_read16(&virtio->common, QUEUE_SIZE);
 }
 
-static void write64(const struct virtio *virtio, unsigned at, const volatile void *address)
-{
-    virtio_write32(&virtio->common, at, (uint32_t)(uint64_t)address);
-    virtio_write32(&virtio->common, at + 4, (uint32_t)((uint64_t)address >> 32));
-}
-
 static const char *queue_start(struct virtio *virtio, unsigned queue, const struct vring *ring)
 {
     const struct virtio_window *common = &virtio->common;
     virtio_write16(common, QUEUE_SELECT, (uint16_t)queue);
     virtio_write16(common, QUEUE_SIZE, (uint16_t)ring->size);
-    write64(virtio, QUEUE_DESC, ring->desc);
-    write64(virtio, QUEUE_DRIVER, ring->avail);
-    write64(virtio, QUEUE_DEVICE, ring->used);
+    virtio_write_address(common, QUEUE_DESC, ring->desc);
+    virtio_write_address(common, QUEUE_DRIVER, ring->avail);
+    virtio_write_address(common, QUEUE_DEVICE, ring->used);
     uint64_t at = (uint64_t)virtio_read16(common, QUEUE_NOTIFY) * virtio->notify_multiplier;
     if (at + sizeof(uint16_t) > virtio->notify.nb_bytes || at % sizeof(uint16_t) != 0)
         return "the network device wants to be told outside its own registers";

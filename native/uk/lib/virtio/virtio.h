@@ -98,6 +98,14 @@ static inline uint32_t virtio_read32(const struct virtio_window *window, unsigne
     return *(volatile uint32_t *)(volatile void *)(window->at + at);
 }
 
+/* As two halves: registers of 64 bits may be written so by either transport (4.1.3.1, 4.2.2). */
+static inline void virtio_write_address(const struct virtio_window *window, unsigned at,
+                                        const volatile void *address)
+{
+    virtio_write32(window, at, (uint32_t)(uint64_t)address);
+    virtio_write32(window, at + 4, (uint32_t)((uint64_t)address >> 32));
+}
+
 static inline void virtio_write16(const struct virtio_window *window, unsigned at, uint16_t value)
 {
     *(volatile uint16_t *)(volatile void *)(window->at + at) = value;
