@@ -89,6 +89,10 @@ def _carrier(agent: Agent, nic: str) -> None:
     ports.wait_carrier(nic)
 
 
+def _forget(agent: Agent, nic: str, addr: str) -> None:
+    ports.forget(nic, addr)
+
+
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
     agent.halt()
     assert agent.build is not None, "programs come first"
@@ -177,6 +181,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "programs": _programs,
     "port": _port,
     "carrier": _carrier,
+    "forget": _forget,
     "serve": _serve,
     "ready": _ready,
     "look": _look,

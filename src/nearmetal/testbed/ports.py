@@ -27,6 +27,7 @@ from nearmetal.lab.journal import Journal, changed
 _NET = Path("/sys/class/net")
 _UP, _PROMISC = 0x1, 0x100  # linux/if.h
 _CARRIER_S = 10.0
+_ARP_AGAIN_MS = 10  # the kernel's second would be the start of every server that answers ARP itself
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[dict[str, Any]]:
         _flags(stack, journal, wanted)
         if wanted.checksums and driver == "veth":
             _offload(stack, journal, wanted.nic, "tx_checksum", on=False)
+        if wanted.checksums:  # a generator's: it asks for a server that is about to start
+            retrans = Path("/proc/sys/net/ipv4/neigh") / wanted.nic / "retrans_time_ms"
+            stack.enter_context(changed(journal, retrans, str(_ARP_AGAIN_MS)))
         notes = []
         if wanted.receive_cpu is not None and driver == "veth":
             _offload(stack, journal, wanted.nic, "gro", on=True)
@@ -130,6 +134,16 @@ def _flags(stack: ExitStack, journal: Journal, wanted: Wanted) -> None:
         stack.enter_context(journal.holds("flag", "up", inside=wanted.nic))
         with IPRoute() as route:
             route.link("set", index=route.link_lookup(ifname=wanted.nic)[0], state="up")
+
+
+def forget(iface: str, addr: str) -> None:
+    """A server's address may have another MAC each time; the kernel would believe the last one for
+    half a minute."""
+    with IPRoute() as route:
+        (index,) = route.link_lookup(ifname=iface)
+        for entry in route.get_neighbours(socket.AF_INET, ifindex=index):
+            if entry.get("dst") == addr:
+                route.neigh("del", dst=addr, ifindex=index)
 
 
 def wait_carrier(iface: str, timeout_s: float = _CARRIER_S) -> None:

@@ -26,10 +26,9 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen
+from nearmetal.sweep import GENERATORS_MAX
 
 ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
-
-_GENERATORS_MAX = 16
 
 
 class Provider(Frozen):
@@ -73,7 +72,7 @@ class BedSpec(Frozen):
 
     provider: Provider = Provider(name="static")
     sut: Seat
-    tg: tuple[Seat, ...] = Field(min_length=1, max_length=_GENERATORS_MAX)
+    tg: tuple[Seat, ...] = Field(min_length=1, max_length=GENERATORS_MAX)
 
     @model_validator(mode="after")
     def _whole(self) -> BedSpec:
