@@ -129,6 +129,15 @@ def estimate(chosen: Spec) -> tuple[float, int]:
     return seconds, trials * _DISK_BYTES
 
 
+def check_one_machine(path: Path, chosen: Spec) -> None:
+    """What only several machines can do is refused before anything starts."""
+    if chosen.sweep is not None and chosen.sweep.axis == "generators":
+        raise BadInputError(
+            f"{path}: sweep.generators: here is one machine, and it has one generator;"
+            f" try: nearmetal testbed rehearse --spec {path}"
+        )
+
+
 def new_folder(out: Path | None, name: str) -> Path:
     """The run's folder: --out, absent or empty; else runs/<UTC>-<spec> where we were started."""
     utc = datetime.datetime.now(datetime.UTC)

@@ -7,20 +7,15 @@ the command that needs them, so that `list` is quick and `serve` needs no plotti
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from nearmetal import load_options
-from nearmetal.errors import NearmetalError
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -40,37 +35,12 @@ Rungs = Annotated[
     str | None,
     typer.Option("--rungs", help="Only these rows: host-sock,host-mmsg:echo (see `list`)."),
 ]
-
-
-def main() -> NoReturn:
-    """Run a command; what goes wrong in the user's world is one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupting(os.getpid()))
-    try:
-        app(prog_name="nearmetal")
-    except NearmetalError as error:
-        sys.exit(_complain(error))
-    sys.exit(0)
-
-
-def _interrupting(pid: int) -> Callable[[int, FrameType | None], NoReturn]:
-    """A kill takes the same way down as Ctrl-C: through every `with`, in reverse.
-
-    But only in the process it was sent to: a library that forks and ends its child by SIGTERM must
-    not have that child undo what its parent made.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        if os.getpid() != pid:
-            os._exit(128 + number)
-        raise KeyboardInterrupt
-
-    return interrupt
-
-
-def _complain(error: NearmetalError) -> int:
-    print(f"nearmetal: {error}", file=sys.stderr)
-    return error.exit_code
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
+    ),
+]
 
 
 def _show(result: Report, folder: Path) -> None:
@@ -96,12 +66,7 @@ def bench(
         str, typer.Option("--spec", help="A spec file, or a name in specs/.")
     ] = "quick",
     rungs: Rungs = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
-        ),
-    ] = None,
+    out: Out = None,
     yes: Yes = False,
 ) -> None:
     """Measure every rung that can run here, check every answer, and write a report.
@@ -116,6 +81,7 @@ def bench(
 
     path = flow.spec_path(spec)
     chosen = load(path, rungs)
+    flow.check_one_machine(path, chosen)
     folder = flow.new_folder(out, chosen.name)
     seconds, disk_bytes = flow.estimate(chosen)
     flow.check_disk(folder, disk_bytes)
@@ -329,7 +295,8 @@ def tune(
 
 @app.command(
     epilog="[bold]Examples[/]\n\n"
-    "nearmetal testbed rehearse --generators 2\n\n"
+    "nearmetal testbed rehearse\n\n"
+    "nearmetal testbed rehearse --generators 2 --spec smoke --rungs host-mmsg\n\n"
     "nearmetal testbed run machines.toml --spec quick"
 )
 def testbed(
@@ -338,15 +305,23 @@ def testbed(
         Path | None, typer.Argument(metavar="FILE", help="Of run: which machines.")
     ] = None,
     spec: Annotated[
-        str, typer.Option("--spec", help="A spec file, or a name in specs/.")
-    ] = "quick",
-    rungs: Rungs = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The run's folder, as of bench.")
+        str | None,
+        typer.Option(
+            "--spec",
+            help="A spec file, or a name in specs/.",
+            show_default="quick; of rehearse rehearsal",
+        ),
     ] = None,
+    rungs: Rungs = None,
+    out: Out = None,
     generators: Annotated[
-        int, typer.Option("--generators", help="Of rehearse: how many machines ask.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--generators",
+            help="Of rehearse: how many machines ask.",
+            show_default="as many as the spec wants",
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Measure over several machines: one serves, others ask; docs/testbed.md.

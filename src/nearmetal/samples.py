@@ -49,6 +49,7 @@ class Point(Frozen):
     window: int | None = None
     peak_share: float | None = None  # open loop at this share of the row's closed-loop rate
     rate_per_s: float | None = None  # open loop at this rate; set too where peak_share is
+    generators: int | None = None  # so many of a testbed's machines ask, from the first on
 
 
 class Poller(Frozen):

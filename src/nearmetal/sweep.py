@@ -5,6 +5,7 @@ A file says, under [sweep], one of
     keys = [1_000, 100_000]          the key space; memory follows it, unless the spec fixes it
     window = [1, 4, 16]              requests in flight
     rate = ["50%", "80%", 200_000]   open loop: shares of the row's closed-loop rate, or requests/s
+    generators = [1, 2]              on a testbed: how many of its machines ask
 
 Shares need a peak, so the closed loop is measured first, in the same run: it is a point of its own.
 """
@@ -12,16 +13,17 @@ Shares need a peak, so the closed loop is measured first, in the same run: it is
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen, Point
 
-Axis = Literal["keys", "window", "rate"]
+Axis = Literal["keys", "window", "rate", "generators"]
 Arrivals = Literal["constant", "poisson"]
 
+GENERATORS_MAX = 16
 SHARE_MAX = 1.5  # beyond that an open loop only shows how the generator's window fills
 RATE_MAX_PER_S = 1e9
 
@@ -40,15 +42,18 @@ class SweepFile(Frozen):
     keys: tuple[Annotated[int, Field(ge=1, le=100_000_000)], ...] | None = Field(None, min_length=1)
     window: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None = Field(None, min_length=1)
     rate: tuple[Annotated[float, Field(strict=True)] | str, ...] | None = Field(None, min_length=1)
+    generators: tuple[Annotated[int, Field(ge=1, le=GENERATORS_MAX)], ...] | None = Field(
+        None, min_length=1
+    )
     arrivals: Arrivals | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> SweepFile:
-        axes = [name for name in ("keys", "window", "rate") if getattr(self, name) is not None]
+        known = get_args(Axis)
+        axes = [name for name in known if getattr(self, name) is not None]
         if len(axes) != 1:
-            raise ValueError(
-                f"takes exactly one axis of keys, window, rate (got {' and '.join(axes) or 'none'})"
-            )
+            got = " and ".join(axes) or "none"
+            raise ValueError(f"takes exactly one axis of {', '.join(known)} (got {got})")
         if self.arrivals is not None and self.rate is None:
             raise ValueError("arrivals belong to a rate sweep; a closed loop has none")
         points = self.resolved().points
@@ -63,6 +68,9 @@ class SweepFile(Frozen):
             return Sweep(axis="keys", points=tuple(Point(keys=keys) for keys in self.keys))
         if self.window is not None:
             return Sweep(axis="window", points=tuple(Point(window=size) for size in self.window))
+        if self.generators is not None:
+            many = tuple(Point(generators=count) for count in self.generators)
+            return Sweep(axis="generators", points=many)
         paced = tuple(_paced(each) for each in self.rate or ())
         closed = (Point(),) if any(point.peak_share is not None for point in paced) else ()
         return Sweep(axis="rate", points=(*closed, *paced), arrivals=self.arrivals or "constant")
@@ -116,6 +124,8 @@ def words(point: Point) -> str:
         return f"{point.keys:,} keys"
     if point.window is not None:
         return f"window {point.window}"
+    if point.generators is not None:
+        return f"{point.generators} generator{'s' if point.generators > 1 else ''}"
     if point.peak_share is not None:
         return f"{point.peak_share * 100:g} % of peak"
     return "" if point.rate_per_s is None else f"{point.rate_per_s:,.0f}/s"

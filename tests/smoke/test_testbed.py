@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,12 +21,16 @@ from pyroute2 import IPRoute
 
 from nearmetal import build
 from nearmetal.lab import owner
+from nearmetal.lab.journal import open_journal
+from nearmetal.paths import source_root
 from nearmetal.setup import files
-from nearmetal.testbed import enos
+from nearmetal.testbed import enos, rig
 from nearmetal.testbed.lease import LEASE_S
+from nearmetal.testbed.spec import Seat
 
 REHEARSE = [sys.executable, "-m", "nearmetal", "testbed", "rehearse", "--yes"]
 START_S = 120.0
+LONG_S = 900.0
 SLACK_S = 6.0  # from the end of a lease until all has been put back
 OURS = ("nm-load", "nm-sock", "nm-null", "/nearmetal agent", "-m nearmetal agent", "worker.py")
 LONG = """
@@ -114,12 +119,35 @@ def skip_where_busy(said: str) -> None:
         pytest.skip(said.splitlines()[-1])
 
 
+def of_the_document(seats: dict[str, Seat]) -> str:
+    """Its machines, with nothing but where SSH finds them put in."""
+    text = (source_root() / "docs" / "testbed.md").read_text("utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (static,) = (block for block in blocks if "[provider]" not in block)
+    for name, seat in (("server", seats["sut"]), ("client", seats["tg1"])):
+        reached = f'host = "{seat.host}"\nport = {seat.port}\nkey = "{seat.key}"\n'
+        reached += f"options = {json.dumps(seat.options)}\n"
+        line = f'host = "{name}.example.org"\n'
+        assert line in static
+        static = static.replace(line, reached)
+    return str(static)
+
+
 @pytest.mark.usefixtures("links")
-def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
-    child = rehearse(tmp_path / "out", "--spec", "smoke", "--rungs", "host-sock")
-    said = child.communicate(timeout=START_S)[1]
-    skip_where_busy(said)
-    assert child.returncode == 0, said
+def test_the_machines_of_the_document_end_with_a_table(tmp_path: Path) -> None:
+    machines, out = tmp_path / "machines.toml", tmp_path / "out"
+    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
+    with rig.standing(open_journal(), 1) as made:
+        machines.write_text(of_the_document(made.spec.seats()))
+        done = subprocess.run(
+            [*run, "--rungs", "host-sock"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=START_S,
+        )
+        assert done.returncode == 0, done.stderr
     for service in ("kv", "echo"):
         row = rows(tmp_path / "out")["host-sock", service]
         assert row["status"] == "ok", row["reason"]
@@ -128,7 +156,7 @@ def test_a_rehearsal_ends_with_a_table(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out" / "testbed.json").read_text())
     assert set(told["machines"]) == {"sut", "tg1"}
     assert told["differences"] == []
-    assert not ours(f"nm-{child.pid}-rig")
+    assert not ours(f"nm-{os.getpid()}-rig")
 
 
 def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
@@ -143,23 +171,26 @@ def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("links")
-def test_two_generators_ask_at_a_time_and_are_added_up(tmp_path: Path) -> None:
+def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long: bool) -> None:
+    """--long: the whole of specs/rehearsal.toml, which has the rows behind the switch, too."""
     out = tmp_path / "out"
-    words = ("--generators", "2", "--spec", "smoke", "--rungs", "host-mmsg:kv,host-dpdk:kv")
-    child = rehearse(out, *words)
-    said = child.communicate(timeout=START_S)[1]
+    few = () if is_long else ("--rungs", "host-mmsg:kv,host-dpdk:kv,uk-netdev:echo")
+    child = rehearse(out, *few)
+    said = child.communicate(timeout=LONG_S if is_long else START_S)[1]
     skip_where_busy(said)
     assert child.returncode == 0, said
-    for name, row in rows(out).items():
+    report = json.loads((out / "report.json").read_text())
+    for row in report["rows"]:
         if row["status"] == "skipped":
-            assert row["reason"], name
+            assert row["reason"]
             continue
         assert row["status"] == "ok" and row["wrong"] == 0, row["reason"]
         parts = row["generators"]
-        assert isinstance(parts, list)
-        assert [each["machine"] for each in parts] == ["tg1", "tg2"]
+        wanted = ["tg1", "tg2"][: row["point"]["generators"]]
+        assert [each["machine"] for each in parts] == wanted
         assert all(each["answered"] > 0 for each in parts)
         assert sum(each["answered"] for each in parts) == row["answered"]
+    assert {row["point"]["generators"] for row in report["rows"]} == {1, 2}
     assert not ours(f"nm-{child.pid}-rig")
 
 

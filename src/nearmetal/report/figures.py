@@ -34,8 +34,8 @@ Draw = Callable[[Axes, Sequence[Row]], None]
 def drawings(report: Report) -> list[Drawing]:
     """What a report has to show, in the page's order."""
     measured = [row for row in report.rows if row.status == "ok" and row.loop == "closed"]
-    swept = report.spec.sweep is not None and report.spec.sweep.axis != "rate"
-    if swept:  # the points of an axis are a curve, not a list
+    axis = report.spec.sweep.axis if report.spec.sweep else None
+    if axis in ("keys", "window"):  # the points of an axis are a curve, not a list
         return sweeps.drawings(report)
     kernel = [row for row in measured if row.wire != "vhost-user"]
     wanted: list[tuple[str, str, Draw, list[Row]]] = [

@@ -15,7 +15,7 @@ from nearmetal.sweep import Axis
 def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
     """What the rows of a run say, `axis` being that of its sweep."""
     ok = [row for row in rows if row.status == "ok"]
-    if axis in ("keys", "window"):
+    if axis in ("keys", "window", "generators"):
         found = list(_along(ok, axis))
     else:
         found = [*_over_memcached(ok), *map(sentence, comparisons(ok))]
@@ -46,7 +46,7 @@ def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:
     for row in rows:
         curves.setdefault((row.rung, row.service), []).append(row)
     for (rung, service), points in curves.items():
-        ends = sorted(points, key=lambda row: row.point.keys or row.window)
+        ends = sorted(points, key=lambda row: row.point.keys or row.point.generators or row.window)
         first, last = ends[0], ends[-1]
         before, after = first.replies_per_s.median, last.replies_per_s.median
         if len(points) < 2 or not before or not after:

@@ -1,6 +1,7 @@
 """The figures of a sweep: what changes along its axis, a line a row.
 
 keys and window: the rate over the axis. rate: percentiles of latency, and loss, over the load.
+generators: one or two points of rows that differ much, so they stand in the list of rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def drawings(report: Report) -> list[Drawing]:
         return []
     axis = report.spec.sweep.axis
     curves = measured(report.rows, open_loop=axis == "rate")
-    if not curves:
+    if not curves or axis == "generators":
         return []
     if axis == "keys":
         caches = cache_keys(report)

@@ -9,7 +9,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.lab.journal import open_journal
 from nearmetal.progress import Shown
 from nearmetal.report import Report
-from nearmetal.spec import Spec
+from nearmetal.spec import Spec, points
 from nearmetal.spec import load as load_spec
 from nearmetal.testbed import flow, rig
 from nearmetal.testbed.enos import EnosTestbed
@@ -21,27 +21,40 @@ _GENERATORS_MAX = 4  # of a rehearsal
 def run(
     action: str,
     machines: Path | None,
-    spec: str,
+    spec: str | None,
     rungs: str | None,
     out: Path | None,
-    generators: int,
+    generators: int | None,
 ) -> tuple[Report, Path, int]:
     """Measure; gives the report, its folder and the exit code."""
     if action not in ("run", "rehearse"):
         raise BadInputError(f"testbed {action}: run or rehearse")
     if (action == "run") != (machines is not None):
         raise BadInputError(f"testbed {action}: run takes a file of machines, rehearse makes them")
-    if not 1 <= generators <= _GENERATORS_MAX:
+    if generators is not None and not 1 <= generators <= _GENERATORS_MAX:
         raise BadInputError(f"--generators {generators}: 1 to {_GENERATORS_MAX}")
     bed_spec = load(machines) if machines is not None else None
-    chosen = load_spec(bench.spec_path(spec), rungs)
+    usual = "rehearsal" if bed_spec is None else "quick"
+    chosen = load_spec(bench.spec_path(spec or usual), rungs)
+    wanted = asking(chosen)
+    have = len(bed_spec.tg) if bed_spec is not None else generators or wanted
+    if have < wanted:
+        raise BadInputError(
+            f"{chosen.name}: sweep.generators wants {wanted}, and there is {have}:"
+            f" {'add a [[tg]]' if bed_spec is not None else 'leave --generators out'}"
+        )
     folder = bench.new_folder(out, f"{chosen.name}-testbed")
     with Shown() as shown:
         if bed_spec is not None:
             bed = EnosTestbed(bed_spec)
             result, code = flow.measure(bed, bed_spec, chosen, folder, shown)
             return result, folder, code
-        return _rehearse(chosen, folder, shown, generators)
+        return _rehearse(chosen, folder, shown, have)
+
+
+def asking(spec: Spec) -> int:
+    """How many generators a spec wants at the most."""
+    return max(point.generators or 1 for point in points(spec))
 
 
 def _rehearse(

@@ -90,6 +90,10 @@ def _carrier(agent: Agent, nic: str) -> None:
     ports.wait_carrier(ports.named(nic))
 
 
+def _forget(agent: Agent, nic: str, addr: str) -> None:
+    ports.forget(ports.named(nic), addr)
+
+
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
     agent.halt()
     assert agent.build is not None, "programs come first"
@@ -179,6 +183,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "programs": _programs,
     "port": _port,
     "carrier": _carrier,
+    "forget": _forget,
     "serve": _serve,
     "ready": _ready,
     "look": _look,

@@ -30,6 +30,7 @@ _ROOT = Path("/")
 _NET = Path("/sys/class/net")
 _UP, _PROMISC = 0x1, 0x100  # linux/if.h
 _CARRIER_S = 10.0
+_ARP_AGAIN_MS = 10  # the kernel's second would be the start of every server that answers ARP itself
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
         if take != "dpdk" or driver in pci.SHARING:
             _address(stack, journal, iface, wanted)
             _flags(stack, journal, iface, wanted)
+            if wanted.checksums:  # a generator's: it asks for a server that is about to start
+                retrans = Path("/proc/sys/net/ipv4/neigh") / iface / "retrans_time_ms"
+                stack.enter_context(changed(journal, retrans, str(_ARP_AGAIN_MS)))
             notes += _of_kernel(stack, journal, iface, driver, wanted)
         if take == "af_xdp":
             _xdp(stack, journal, iface)
@@ -210,6 +214,16 @@ def _flags(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> No
         stack.enter_context(journal.holds("flag", "up", inside=iface))
         with IPRoute() as route:
             route.link("set", index=route.link_lookup(ifname=iface)[0], state="up")
+
+
+def forget(iface: str, addr: str) -> None:
+    """A server's address may have another MAC each time; the kernel would believe the last one for
+    half a minute."""
+    with IPRoute() as route:
+        (index,) = route.link_lookup(ifname=iface)
+        for entry in route.get_neighbours(socket.AF_INET, ifindex=index):
+            if entry.get("dst") == addr:
+                route.neigh("del", dst=addr, ifindex=index)
 
 
 def wait_carrier(iface: str, timeout_s: float = _CARRIER_S) -> None:

@@ -31,7 +31,7 @@ from nearmetal.lab.process import Child, ChildError, Where
 from nearmetal.testbed import sshd
 from nearmetal.testbed.spec import BedSpec, Seat
 
-CONTROL, DATA = "control", "data"  # interfaces inside a machine
+CONTROL, DATA = "control", "eth1"  # interfaces inside a machine; DATA as in docs/testbed.md
 
 _START_S = 20.0
 # What a machine is made of: its own /sys and /run, and the accounts that its SSH server needs.

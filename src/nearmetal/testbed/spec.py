@@ -31,10 +31,10 @@ from nearmetal.errors import BadInputError
 from nearmetal.lab import pci
 from nearmetal.nic import Take
 from nearmetal.samples import Frozen
+from nearmetal.sweep import GENERATORS_MAX
 
 ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
 
-_GENERATORS_MAX = 16
 _INTERFACE_BYTES_MAX = 15  # linux/if.h: IFNAMSIZ, with the byte that ends it
 
 
@@ -99,7 +99,7 @@ class BedSpec(Frozen):
 
     provider: Provider = Provider(name="static")
     sut: Seat
-    tg: tuple[Seat, ...] = Field(min_length=1, max_length=_GENERATORS_MAX)
+    tg: tuple[Seat, ...] = Field(min_length=1, max_length=GENERATORS_MAX)
 
     @model_validator(mode="after")
     def _whole(self) -> BedSpec:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nearmetal import load
@@ -70,7 +70,7 @@ class Trials:
     """How rows are checked and measured here: run.How."""
 
     sut: Place
-    tgs: tuple[Place, ...]
+    tgs: tuple[Place, ...]  # all; a trial's point may want fewer
 
     def why_not(self, rung: Rung) -> str | None:
         if rung.name == "limit-veth":
@@ -99,6 +99,19 @@ class Trials:
         second: Callable[[Event], None],
     ) -> Sample:
         """Measure once."""
+        return replace(self, tgs=self.tgs[: bench.point.generators])._trial(
+            bench, rung, service, number, second
+        )
+
+    def _trial(
+        self,
+        bench: Bench,
+        rung: Rung,
+        service: Service,
+        number: int,
+        second: Callable[[Event], None],
+    ) -> Sample:
+        """With all of our generators."""
         started_utc = now_utc()
         with self._serving(bench, rung, service) as dut:
             clocks = [tg.station.clock() for tg in self.tgs]
@@ -133,6 +146,8 @@ class Trials:
         try:
             found = sut.ask("serve", order=order.model_dump(mode="json", by_alias=True))
             dut = _Dut(station=sut, **found)
+            for each in self.tgs:
+                each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
             asking = [*tg.load_argv, "--target", f"{dut.address}:{dut.port}", "--service", service]
             with tg.station.start([*asking, "--first-answer"], tg.cpu) as asker:
                 answered = expect("first_answer", next_event(asker, dut, START_S))

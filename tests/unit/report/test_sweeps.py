@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from nearmetal import report
-from nearmetal.report import page
+from nearmetal.report import page, words
 from nearmetal.report.findings import findings
 from nearmetal.report.words import loss
 from nearmetal.samples import Point, Poller, Sample
@@ -153,6 +153,21 @@ def test_a_window_sweep_and_its_pdf(tmp_path: Path) -> None:
     report.write(folder, pdf=True)
     assert [file.name for file in (folder / "figures").iterdir()] == ["window.pdf"]
     assert "from window 1 to window 64 the rate rises by a factor of 9.00" in words_of(folder)
+
+
+def test_one_generator_and_two_stand_in_the_list_of_rows(tmp_path: Path) -> None:
+    points = [Point(generators=count) for count in (1, 2)]
+    trials = [
+        sample
+        for point, rate in zip(points, (10_000, 15_000), strict=True)
+        for service in ("kv", "echo")
+        for sample in made.rounds("host-sock", service, [rate] * 3, point=point)
+    ]
+    folder = made.folder(tmp_path / "many", spec_of("generators", *points), trials, made.DONE)
+    found = report.write(folder)
+    assert "from 1 generator to 2 generators the rate rises by a factor of 1.50" in words_of(folder)
+    names = {words.name(row) for row in found.rows}
+    assert names >= {"host-sock kv 1 generator", "host-sock kv 2 generators"}
 
 
 @pytest.mark.parametrize("axis", ["keys", "window", "rate"])
