@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nearmetal.lab.testpmd import ALONE
 from nearmetal.rungs import Rung
 from nearmetal.topology import Topology
 
@@ -13,7 +14,9 @@ def prefix(topology: Topology) -> list[str]:
 
     DPDK looks for a service manager's RUNTIME_DIRECTORY before /var/run.
     """
-    return [] if topology.hugepages_bytes else ["env", f"RUNTIME_DIRECTORY={topology.directory}"]
+    words = [] if topology.hugepages_bytes else [f"RUNTIME_DIRECTORY={topology.directory}"]
+    words += [ALONE] if any("net_af_xdp" in word for word in topology.port) else []
+    return ["env", *words] if words else []
 
 
 def virtio_user(rung: Rung, topology: Topology) -> tuple[str, ...]:

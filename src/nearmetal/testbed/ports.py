@@ -63,15 +63,13 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
     """Set it; tells what it is."""
     iface = named(wanted.nic)
     _check(iface)
-    driver, mac, its = _driver(iface), _read(iface, "address"), pci.of_interface(iface)
+    driver, mac = _driver(iface), _read(iface, "address")
     take, device = wanted.take if wanted.frames else "af_packet", iface
     with ExitStack() as stack:
         notes = []
         if take == "dpdk":
-            if its is None:
-                raise CannotRunError(f'nic {iface} ({driver}): no PCI device; take = "dpdk" wants')
-            device = its.address
-            notes.append(f"{stack.enter_context(binding.handed(journal, its))}; DPDK polls it")
+            device, words = _hand(stack, journal, iface, driver)
+            notes.append(words)
         if take != "dpdk" or driver in pci.SHARING:
             _address(stack, journal, iface, wanted)
             _flags(stack, journal, iface, wanted)
@@ -81,7 +79,16 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
             notes += _of_kernel(stack, journal, iface, driver, wanted)
         if take == "af_xdp":
             _xdp(stack, journal, iface)
+            notes.append("taken by XDP sockets")
         yield Port(iface, driver, mac, nic.taken(take, device), tuple(notes))
+
+
+def _hand(stack: ExitStack, journal: Journal, iface: str, driver: str) -> tuple[str, str]:
+    """The card, to DPDK's own driver. Its address, and who has it."""
+    its = pci.of_interface(iface)
+    if its is None:
+        raise CannotRunError(f'nic {iface} ({driver}): no PCI device, as take = "dpdk" wants')
+    return its.address, f"{stack.enter_context(binding.handed(journal, its))}; DPDK polls it"
 
 
 def named(name: str, root: Path = _ROOT) -> str:
