@@ -74,11 +74,9 @@ def put_back(was: Interface, now: str) -> None:
     with IPRoute() as route:
         (link,) = route.get_links(ifname=now)
         index = link["index"]
-        if now != was.name:
+        if (now, link.get("address")) != (was.name, was.mac):  # neither is taken while it is up
             route.link("set", index=index, state="down")
-            route.link("set", index=index, ifname=was.name)
-        if link.get("address") != was.mac:
-            route.link("set", index=index, address=was.mac)
+            route.link("set", index=index, ifname=was.name, address=was.mac)
         if link.get("mtu") != was.mtu:
             route.link("set", index=index, mtu=was.mtu)
         _tune_back(was)

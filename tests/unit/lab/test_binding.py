@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from nics import DRIVERLESS, I40E, MLX5, VIRTIO, Card, Kernel
 from pyroute2 import IPRoute
 
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.lab import binding, interface, journal, netns, owner, pci
+from nearmetal.lab import binding, interface, journal, owner, pci
 from nearmetal.lab.journal import Journal
 
 DRIVERS = ("vfio-pci", "uio_pci_generic")
@@ -136,15 +136,6 @@ def test_an_interface_that_does_not_come_back_is_said(
 
 
 # From here on with real links, in a namespace of the test's own.
-
-
-@pytest.fixture
-def space(tmp_path: Path) -> Iterator[None]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: makes links in a namespace")
-    records = Journal(tmp_path / "netns-journal", owner.current())
-    with netns._namespace(records, tmp_path / "ns"), netns.inside(tmp_path / "ns"):
-        yield
 
 
 def add(name: str) -> None:

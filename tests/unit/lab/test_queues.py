@@ -10,6 +10,7 @@ from pathlib import Path
 import nics
 import pytest
 from nics import I40E, VIRTIO
+from pyroute2 import IPRoute
 
 from nearmetal.errors import BadInputError
 from nearmetal.lab import ethtool, owner
@@ -114,6 +115,22 @@ def test_one_queue(
         assert ethtool.channels(NIC) == one and one.queues == 1
         assert words == f"one queue ({now[0] + now[3]} before)"
     assert its.channels == [*most, *now]
+
+
+@pytest.mark.usefixtures("space")
+def test_one_queue_of_a_real_link(records: Journal) -> None:
+    with IPRoute() as route:
+        peer = {"ifname": "q1", "num_tx_queues": 4, "num_rx_queues": 4}
+        route.link("add", ifname="q0", kind="veth", num_tx_queues=4, num_rx_queues=4, peer=peer)
+    four = Channels(rx=4, tx=4, other=0, combined=0)
+    ethtool.set_channels("q0", four)
+    with ExitStack() as stack:
+        assert queues.one(stack, records, "q0") == "one queue (4 before)"
+        assert ethtool.channels("q0") == Channels(rx=1, tx=1, other=0, combined=0)
+    assert ethtool.channels("q0") == four
+    with pytest.raises(OSError, match="Invalid argument"):
+        ethtool.set_channels("q0", Channels(rx=5, tx=5, other=0, combined=0))
+    assert ethtool.rings("q0") is None  # a veth has none
 
 
 def test_interrupts_come_to_the_servers_core_and_nobody_hands_on(
