@@ -94,6 +94,16 @@ def is_frames(rung: Rung) -> bool:
     return rung.wire == "pvp" or (rung.name != "memcached" and rung.datapath not in _KERNEL)
 
 
+def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
+    """Why a server cannot have a card that its kernel's driver keeps; testpmd has all drivers."""
+    if take != "dpdk" or driver not in pci.SHARING or rung.place != "host" or rung.wire == "pvp":
+        return None
+    return (
+        f"nm-dpdk is linked without DPDK's driver beside {driver}; another `take` of the machine"
+        " file does without it"
+    )
+
+
 def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
     """Start a DUT. Whatever fails, nothing stays."""
     stack, rung = ExitStack(), order.rung
@@ -103,11 +113,8 @@ def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving
         receive_cpu = top.switch_cpus[0] if top.wire == "pvp" else top.sut_cpu
         wanted = ports.Wanted(order.nic, order.address, frames, False, receive_cpu, order.take)
         port = stack.enter_context(ports.prepared(journal, wanted))
-        if order.take == "dpdk" and port.driver in pci.SHARING and rung.place == "host":
-            raise CannotRunError(
-                f"nm-dpdk is linked without DPDK's driver beside {port.driver}; another `take` of"
-                " the machine file goes without it"
-            )
+        if (reason := unlinked(rung, order.take, port.driver)) is not None:
+            raise CannotRunError(reason)
         topology = _standing(stack, journal, cores, order, port)
         chosen = None
         if rung.machine is not None:
