@@ -9,6 +9,7 @@ a mode that is switched on by its user, or not at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,11 +35,19 @@ def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator
         (name,) = its.interfaces
         was = interface.seen(name)
         folder = str(its.folder)
+        stack.enter_context(remembered(journal, its))
         stack.enter_context(journal.holds("interface", folder, old=was.model_dump_json()))
         old = f"{its.driver}:{its.override}"
         stack.enter_context(journal.holds("driver", folder, old=old))
         pci.hand_over(its, driver)
         yield f"{driver} has it"
+
+
+@contextmanager
+def remembered(journal: Journal, its: pci.Device) -> Iterator[None]:
+    """Where its interrupts come, whatever becomes of them in between."""
+    with journal.holds("interrupts", str(its.folder), old=json.dumps(its.affinities())):
+        yield
 
 
 def why_not(its: pci.Device, root: Path = pci.ROOT) -> str | None:

@@ -20,6 +20,7 @@ Kinds of record (what / old / inside):
     xdp      network interface that had no XDP program
     driver   PCI device's folder in sysfs / DRIVER:OVERRIDE, either may be empty
     interface  PCI device's folder in sysfs / what its interface was (interface.Interface)
+    interrupts  PCI device's folder in sysfs / where they come, by name
     module   kernel module that was not loaded
 
 A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import select
 import shutil
@@ -54,7 +56,8 @@ from nearmetal.samples import Frozen
 
 Kind = Literal[
     "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "flag",
-    "rings", "channels", "xdp", "driver", "interface", "module",
+    "rings", "channels", "xdp", "driver", "interface", "interrupts",
+    "module",
 ]  # fmt: skip
 
 _IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
@@ -311,6 +314,10 @@ def _undo_interface(record: Record) -> None:
         put_back(Interface.model_validate_json(record.old or ""), pci.wait_interface(its))
 
 
+def _undo_interrupts(record: Record) -> None:
+    pci.Device(Path(record.what)).place(json.loads(record.old or ""))
+
+
 def _undo_module(record: Record) -> None:
     pci.unload(record.what)
 
@@ -331,6 +338,7 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "xdp": _undo_xdp,
     "driver": _undo_driver,
     "interface": _undo_interface,
+    "interrupts": _undo_interrupts,
     "module": _undo_module,
 }
 

@@ -33,7 +33,7 @@ _BACK_S = 10.0
 class Device:
     """One function of a card."""
 
-    folder: Path  # ROOT/sys/bus/pci/devices/0000:3b:00.1
+    folder: Path  # ROOT/sys/bus/pci/devices/0000:3b:00.1; ROOT has proc, too
 
     @property
     def address(self) -> str:
@@ -61,6 +61,24 @@ class Device:
     def interrupts(self) -> list[int]:
         """Its messages (MSI, MSI-X)."""
         return sorted(int(path.name) for path in self.folder.glob("msi_irqs/*"))
+
+    def affinities(self) -> dict[str, str]:
+        """Where they come, by the name of who handles each: numbers are given anew."""
+        files = self._affinity_files()
+        return {name: text for name, file in files.items() if (text := _read(file))}
+
+    def place(self, affinities: dict[str, str]) -> None:
+        """Have them come there. Those that the kernel places for good stay."""
+        for name, file in self._affinity_files().items():
+            if name in affinities and _read(file) != affinities[name]:
+                with contextlib.suppress(OSError):
+                    write(file, affinities[name])
+
+    def _affinity_files(self) -> dict[str, Path]:
+        root = self.folder.parents[4]
+        folders = [root / f"proc/irq/{number}" for number in self.interrupts]
+        named = [(path, each) for each in folders for path in each.glob("*") if path.is_dir()]
+        return {path.name: each / "smp_affinity_list" for path, each in named}
 
     @property
     def virtual_functions(self) -> int:

@@ -131,6 +131,9 @@ def _of_kernel(
         _offload(stack, journal, iface, "gro", on=True)
         yield _receive(stack, journal, iface, wanted.receive_cpu)
         return
+    its = pci.of_interface(iface)
+    if its is not None and (wanted.rings is not None or wanted.one_queue):
+        stack.enter_context(binding.remembered(journal, its))  # its driver makes them anew
     if wanted.rings is not None:
         yield queues.rings(stack, journal, iface, wanted.rings)
     if wanted.one_queue:

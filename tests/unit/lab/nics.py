@@ -57,6 +57,7 @@ def _card(root: Path, card: Card) -> None:
     for number in card.interrupts:
         put(folder / "msi_irqs" / str(number), "msix")
         put(root / f"proc/irq/{number}/smp_affinity_list", "0-7")
+        (root / f"proc/irq/{number}/{card.driver}-{number}").mkdir()
     link(root / "sys/bus/pci/devices" / card.address, folder)
     put(root / "sys/bus/pci/drivers_probe", "")
     if card.group is not None:
@@ -123,6 +124,8 @@ class Kernel:
         elif file.name == "drivers_probe":
             override = (self._folder(text) / "driver_override").read_text().strip()
             self._bind(text, self.cards[text].driver if override == "(null)" else override)
+        else:
+            put(file, text)
 
     def load(self, module: str) -> str | None:
         if module not in self.modules:

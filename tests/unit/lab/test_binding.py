@@ -118,6 +118,20 @@ def test_hand_over_and_back_are_what_the_kernel_wants_in_order(made: Made) -> No
     assert kernel.written == []  # twice is the same as once
 
 
+def test_interrupts_are_put_back_by_name(made: Made, tmp_path: Path) -> None:
+    its, _, root = made(I40E)
+    nics.put(root / "proc/irq/45/smp_affinity_list", "3")
+    before = its.affinities()
+    assert before == {"i40e-44": "0-7", "i40e-45": "3", "i40e-46": "0-7"}
+    with binding.remembered(Journal(tmp_path / "journal", owner.current()), its):
+        # The driver makes them anew: under other numbers, and as it likes.
+        (root / "proc/irq/45/i40e-45").rename(root / "proc/irq/44/i40e-45")
+        (root / "proc/irq/44/i40e-44").rename(root / "proc/irq/45/i40e-44")
+        nics.put(root / "proc/irq/46/smp_affinity_list", "7")
+    assert its.affinities() == before
+    assert (root / "proc/irq/44/smp_affinity_list").read_text().strip() == "3"
+
+
 def test_an_override_of_somebody_elses_comes_back(made: Made) -> None:
     its, _, _ = made(replace(I40E, override="i40e"))
     was = its.override
@@ -217,7 +231,7 @@ def test_clean_gives_back_what_a_kill_left(made: Made, tmp_path: Path) -> None:
     assert os.waitpid(pid, 0)[1] == 7 << 8
     assert its.driver == "vfio-pci" and its.interfaces == []
     done = journal.clean(tmp_path)
-    assert [line.split()[0] for line in done] == ["driver", "interface"]
+    assert [line.split()[0] for line in done] == ["driver", "interface", "interrupts"]
     assert its.driver == "i40e" and interface.seen("enp59s0f1") == before
     assert journal.clean(tmp_path) == []
 
