@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -34,6 +34,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before instal
 Rungs = Annotated[
     str | None,
     typer.Option("--rungs", help="Only these rows: host-sock,host-mmsg:echo (see `list`)."),
+]
+Taken = Annotated[
+    Literal["af_packet", "af_xdp", "dpdk"] | None,
+    typer.Option(
+        "--take",
+        help="Of rehearse: how frame rungs and the switch take the NIC.",
+        show_default="af_packet",
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -322,6 +330,7 @@ def testbed(
             show_default="as many as the spec wants",
         ),
     ] = None,
+    take: Taken = None,
     yes: Yes = False,
 ) -> None:
     """Measure over several machines: one serves, others ask; docs/testbed.md.
@@ -331,7 +340,7 @@ def testbed(
     del yes  # the launcher's
     from nearmetal.testbed.command import run
 
-    result, folder, code = run(action, machines, spec, rungs, out, generators)
+    result, folder, code = run(action, machines, spec, rungs, out, generators, take)
     _show(result, folder)
     raise typer.Exit(code)
 

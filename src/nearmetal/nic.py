@@ -8,24 +8,24 @@ machine reaches the rest of the world by.
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pyroute2 import IPRoute
 
 from nearmetal.errors import BadInputError, CannotRunError
-from nearmetal.lab import hugepages, netns, offloads
+from nearmetal.lab import hugepages, netns, offloads, pci
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.netns import Wire
 from nearmetal.lab.process import Where
 
-_PCI = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
-_PCI_DEVICES = Path("sys/bus/pci/devices")
-_DPDK_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
+# How DPDK takes a NIC: shared with the kernel, by its XDP sockets, or as a PCI device of its own.
+Take = Literal["af_packet", "af_xdp", "dpdk"]
+
 _MEMORY_BYTES = 64 << 20  # of DPDK: buffers of a port with rings of up to 4,096, and its own
 
 
@@ -86,7 +86,7 @@ def lcores(count: int = 1) -> str:
 
 
 def _device(nic: str) -> tuple[str, ...]:
-    if _PCI.fullmatch(nic):
+    if pci.ADDRESS.fullmatch(nic):
         _check_pci(nic.lower())
         return ("-a", nic.lower())
     _check_link(nic)
@@ -96,6 +96,15 @@ def _device(nic: str) -> tuple[str, ...]:
 def link(iface: str) -> tuple[str, ...]:
     """A link of the kernel's, as EAL arguments."""
     return ("--no-pci", "--vdev", f"net_af_packet0,iface={iface}")
+
+
+def taken(take: Take, iface: str) -> tuple[str, ...]:
+    """A data NIC, as EAL arguments; by `dpdk` the name is a PCI address."""
+    if take == "dpdk":
+        return ("-a", iface)
+    if take == "af_xdp":
+        return ("--no-pci", "--vdev", f"net_af_xdp0,iface={iface}")
+    return link(iface)
 
 
 def _check_link(iface: str, root: Path = Path("/")) -> None:
@@ -111,15 +120,14 @@ def _check_link(iface: str, root: Path = Path("/")) -> None:
 
 
 def _check_pci(address: str, root: Path = Path("/")) -> None:
-    device = root / _PCI_DEVICES / address
-    if not device.exists():
+    device = pci.device(address, root)
+    if device is None:
         raise BadInputError(f"--nic {address}: no such PCI device")
-    for link in [*device.glob("net/*"), *device.glob("virtio*/net/*")]:
-        _check_default_route(address, link.name)
-    driver = (device / "driver").resolve().name if (device / "driver").exists() else "none"
-    if driver not in _DPDK_DRIVERS:
+    for iface in device.interfaces:
+        _check_default_route(address, iface)
+    if device.driver not in (*pci.HANDING, *pci.SHARING):
         raise CannotRunError(
-            f"--nic {address}: its driver is {driver}; bind it to vfio-pci first:"
+            f"--nic {address}: its driver is {device.driver or 'none'}; bind it to vfio-pci first:"
             f" dpdk-devbind.py --bind=vfio-pci {address}"
         )
 

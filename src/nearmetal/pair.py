@@ -248,7 +248,8 @@ def switching(plan: Plan) -> Iterator[None]:
         yield
         return
     assert top.switch_netns is not None and top.sut_mac is not None
-    port = nic.Port(nic.link(top.sut_iface), Where(Path(top.switch_netns)), None)
+    taken = top.port or nic.link(top.sut_iface)
+    port = nic.Port(taken, Where(Path(top.switch_netns)), None)
     cpus = f"({','.join(map(str, top.switch_cpus))})"
     calls = plan.command.machine is not None
     sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus, calls)

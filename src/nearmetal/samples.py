@@ -151,6 +151,7 @@ class Sample(Frozen):
     tsc_hz: int | None = None
     resources: Resources = Resources()
     generators: tuple[Generator, ...] = ()  # of a testbed
+    receive: str = ""  # of a testbed: where the server's receive processing is done, in words
     accelerator: Accelerator | None = None  # of a virtual machine
     guest: Guest | None = None  # of Linux in one
 

@@ -170,11 +170,17 @@ def _identity(
         rounds=len(trials),
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
-        placement=standing.placement,
+        placement=_placement(standing, trials),
         # The paper calls it a key-value store, and its servers answered like an echo: beside both.
         paper=setting.paper.get(rung.name),
         frame_bytes=FrameBytes(request=request, reply=reply),
     )
+
+
+def _placement(standing: Standing, trials: Sequence[Sample]) -> str | None:
+    """Of its wire, and between machines of its trials at the NIC."""
+    receive = next((trial.receive for trial in trials if trial.receive), "")
+    return "; ".join(filter(None, (standing.placement, receive))) or None
 
 
 def _knobs(rung: Rung) -> dict[str, int | bool | str]:

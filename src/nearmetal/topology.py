@@ -56,6 +56,7 @@ class Topology(Frozen):
     switch_cpus: tuple[int, ...] = ()  # pvp: where it polls
     vmm_cpu: int | None = None  # vhost-user, pvp: of a guest's VMM, all but the vCPU
     tg_mac: str | None = None  # pvp: where it sends replies
+    port: tuple[str, ...] = ()  # between machines: the data NIC for DPDK, as EAL arguments
     placement: str  # in words
     notes: tuple[str, ...] = ()
 

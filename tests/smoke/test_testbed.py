@@ -194,6 +194,34 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
     assert not ours(f"nm-{child.pid}-rig")
 
 
+@pytest.mark.usefixtures("links")
+def test_server_and_switch_take_the_nic_by_xdp_sockets(tmp_path: Path) -> None:
+    if (reason := build.why_not("nm-dpdk-kv") or build.why_not("dpdk-testpmd")) is not None:
+        pytest.skip(reason)
+    out = tmp_path / "out"
+    words = ("--spec", "smoke", "--rungs", "host-dpdk:kv,ukp-netdev:echo", "--take", "af_xdp")
+    child = rehearse(out, "--generators", "1", *words)
+    said = child.communicate(timeout=START_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    for name, row in rows(out).items():
+        assert row["status"] == "ok" and row["wrong"] == 0 and row["answered"], (name, row)
+        assert "XDP sockets" in str(row["placement"]), row["placement"]
+
+
+@pytest.mark.usefixtures("links")
+def test_a_nic_that_is_no_card_is_not_for_dpdks_drivers(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--spec", "smoke", "--rungs", "host-sock:echo,host-dpdk:echo", "--take", "dpdk")
+    child = rehearse(out, "--generators", "1", *words)
+    said = child.communicate(timeout=START_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 1, said
+    assert rows(out)["host-sock", "echo"]["status"] == "ok"  # its kernel has it
+    row = rows(out)["host-dpdk", "echo"]
+    assert row["status"] == "failed" and "no PCI device" in str(row["reason"])
+
+
 def test_a_killed_controller_leaves_nothing_running(
     tmp_path: Path, links: Callable[[], set[str]]
 ) -> None:

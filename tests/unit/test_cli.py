@@ -35,6 +35,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["bench", "--spec", "rehearsal"], "sweep.generators: here is one machine, and it has one"),
         (["testbed", "rehearse", "--generators", "1"], "rehearsal: sweep.generators wants 2, and"),
         (["testbed", "rehearse", "--generators", "9"], "--generators 9: 1 to 4"),
+        (["testbed", "run", "x.toml", "--take", "af_xdp"], "--take af_xdp: of rehearse; run"),
         (["serve", "host-mmgs"], "unknown rung 'host-mmgs'; did you mean host-mmsg?"),
         (["serve", "memcached"], "memcached is a reference row, not ours to serve"),
         (

@@ -15,6 +15,13 @@ Kinds of record (what / old / inside):
     offload  feature of a network interface / on or off / the interface
     address  ADDR/BITS of a network interface / there or absent / the interface
     flag     up or promisc, which was off / - / the interface
+    rings    network interface / its entries (ethtool.Rings)
+    channels network interface / its queues (ethtool.Channels)
+    xdp      network interface that had no XDP program
+    driver   PCI device's folder in sysfs / DRIVER:OVERRIDE, either may be empty
+    interface  PCI device's folder in sysfs / what its interface was (interface.Interface)
+    interrupts  PCI device's folder in sysfs / where they come, by name
+    module   kernel module that was not loaded
 
 A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
 does not look at: `restore` undoes it, or the next boot.
@@ -24,6 +31,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import select
 import shutil
@@ -40,14 +48,17 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import claims, ethtool
+from nearmetal.lab import claims, ethtool, pci
 from nearmetal.lab import owner as owners
+from nearmetal.lab.interface import Interface, put_back
 from nearmetal.lab.owner import Owner
 from nearmetal.samples import Frozen
 
 Kind = Literal[
-    "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "flag"
-]
+    "netns", "link", "process", "value", "mount", "path", "pages", "offload", "address", "flag",
+    "rings", "channels", "xdp", "driver", "interface", "interrupts",
+    "module",
+]  # fmt: skip
 
 _IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
 _MNT_DETACH = 2  # umount2(2)
@@ -274,6 +285,43 @@ def _undo_flag(record: Record) -> None:
             route.link("set", index=index, flags=0, change=_IFF[record.what])
 
 
+def _undo_rings(record: Record) -> None:
+    was = ethtool.Rings.model_validate_json(record.old or "")
+    if ethtool.rings(record.what) not in (None, was):
+        ethtool.set_rings(record.what, was)
+
+
+def _undo_channels(record: Record) -> None:
+    was = ethtool.Channels.model_validate_json(record.old or "")
+    if ethtool.channels(record.what) not in (None, was):
+        ethtool.set_channels(record.what, was)
+
+
+def _undo_xdp(record: Record) -> None:
+    with IPRoute() as route:
+        for index in route.link_lookup(ifname=record.what):
+            route.link("set", index=index, xdp_fd=-1)
+
+
+def _undo_driver(record: Record) -> None:
+    driver, _, override = (record.old or "").partition(":")
+    pci.give_back(pci.Device(Path(record.what)), driver, override)
+
+
+def _undo_interface(record: Record) -> None:
+    its = pci.Device(Path(record.what))
+    if its.folder.exists():
+        put_back(Interface.model_validate_json(record.old or ""), pci.wait_interface(its))
+
+
+def _undo_interrupts(record: Record) -> None:
+    pci.Device(Path(record.what)).place(json.loads(record.old or ""))
+
+
+def _undo_module(record: Record) -> None:
+    pci.unload(record.what)
+
+
 _UNDO: dict[Kind, Callable[[Record], None]] = {
     "netns": _undo_netns,
     "link": _undo_link,
@@ -285,6 +333,13 @@ _UNDO: dict[Kind, Callable[[Record], None]] = {
     "offload": _undo_offload,
     "address": _undo_address,
     "flag": _undo_flag,
+    "rings": _undo_rings,
+    "channels": _undo_channels,
+    "xdp": _undo_xdp,
+    "driver": _undo_driver,
+    "interface": _undo_interface,
+    "interrupts": _undo_interrupts,
+    "module": _undo_module,
 }
 
 

@@ -22,6 +22,9 @@ from typing import IO
 
 from nearmetal.lab.process import ChildError, Where, chain, environment
 
+# libxdp: no dispatcher around the XDP program. What a kill leaves is then one program on the link.
+ALONE = "LIBXDP_SKIP_DISPATCHER=1"
+
 _READY = b"Press enter to exit"
 _START_S = 20.0
 _END_S = 10.0
@@ -143,9 +146,11 @@ def parse_counts(text: str) -> tuple[PortCounts, ...]:
 
 
 def program(path: Path, library_path: str | None) -> list[str]:
-    """How its command line begins; a fetched one finds its drivers beside its libraries."""
+    """How its command line begins; a fetched one finds its drivers, and the XDP program of
+    net_af_xdp, beside its libraries."""
     if library_path is None:
-        return [str(path)]
-    argv = ["env", f"LD_LIBRARY_PATH={library_path}", str(path)]
+        return ["env", ALONE, str(path)]
+    there = [f"LD_LIBRARY_PATH={library_path}", f"LIBXDP_OBJECT_PATH={library_path}/bpf"]
+    argv = ["env", *there, ALONE, str(path)]
     drivers = sorted(Path(library_path).glob("dpdk/pmds-*"))
     return [*argv, *(word for folder in drivers for word in ("-d", str(folder)))]

@@ -1,7 +1,8 @@
-"""EAL arguments: DPDK's memory, its cores, and its port: on the wire's socket, or on a link."""
+"""EAL arguments: DPDK's memory, its cores, and its port."""
 
 from __future__ import annotations
 
+from nearmetal.lab.testpmd import ALONE
 from nearmetal.rungs import Rung
 from nearmetal.topology import Topology
 
@@ -13,23 +14,20 @@ def prefix(topology: Topology) -> list[str]:
 
     DPDK looks for a service manager's RUNTIME_DIRECTORY before /var/run.
     """
-    return [] if topology.hugepages_bytes else ["env", f"RUNTIME_DIRECTORY={topology.directory}"]
+    words = [] if topology.hugepages_bytes else [f"RUNTIME_DIRECTORY={topology.directory}"]
+    words += [ALONE] if any("net_af_xdp" in word for word in topology.port) else []
+    return ["env", *words] if words else []
 
 
-def virtio_user(rung: Rung, topology: Topology) -> str:
+def virtio_user(rung: Rung, topology: Topology) -> tuple[str, ...]:
     """The port of a rung on vhost-user."""
     port = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
-    return f"{port},queue_size={rung.ring},{rung.virtio}"
+    return ("--no-pci", f"--vdev={port},queue_size={rung.ring},{rung.virtio}")
 
 
-def on_link(topology: Topology) -> str:
-    """The port on an interface of the kernel's."""
-    return f"net_af_packet0,iface={topology.sut_iface}"
-
-
-def arguments(topology: Topology, device: str, lcores: int = 1) -> list[str]:
+def arguments(topology: Topology, port: tuple[str, ...], lcores: int = 1) -> list[str]:
     """All lcores on the SUT's core. They know no other device."""
     where = ",".join(f"{lcore}@{topology.sut_cpu}" for lcore in range(lcores))
-    argv = ["--no-pci", "--no-telemetry", "--lcores", where, "-m", str(MEMORY_BYTES >> 20)]
+    argv = ["--no-telemetry", "--lcores", where, "-m", str(MEMORY_BYTES >> 20)]
     argv += ["--in-memory"] if topology.hugepages_bytes else ["--no-huge", "--no-shconf"]
-    return [*argv, f"--vdev={device}"]
+    return [*argv, *port]

@@ -18,7 +18,7 @@ def command(
     argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
     if rung.datapath != "dpdk":
         return Command(tuple(argv), says_ready=True)
-    device = eal.on_link(topology) if topology.wire == "nic" else eal.virtio_user(rung, topology)
+    device = topology.port if topology.wire == "nic" else eal.virtio_user(rung, topology)
     argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(topology, device)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
     if topology.wire == "pvp":

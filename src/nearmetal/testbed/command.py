@@ -7,6 +7,7 @@ from pathlib import Path
 from nearmetal import bench, lab
 from nearmetal.errors import BadInputError
 from nearmetal.lab.journal import open_journal
+from nearmetal.nic import Take
 from nearmetal.progress import Shown
 from nearmetal.report import Report
 from nearmetal.spec import Spec, points
@@ -25,6 +26,7 @@ def run(
     rungs: str | None,
     out: Path | None,
     generators: int | None,
+    take: Take | None,
 ) -> tuple[Report, Path, int]:
     """Measure; gives the report, its folder and the exit code."""
     if action not in ("run", "rehearse"):
@@ -33,6 +35,8 @@ def run(
         raise BadInputError(f"testbed {action}: run takes a file of machines, rehearse makes them")
     if generators is not None and not 1 <= generators <= _GENERATORS_MAX:
         raise BadInputError(f"--generators {generators}: 1 to {_GENERATORS_MAX}")
+    if take is not None and action == "run":
+        raise BadInputError(f"--take {take}: of rehearse; run finds it in its file of machines")
     bed_spec = load(machines) if machines is not None else None
     usual = "rehearsal" if bed_spec is None else "quick"
     chosen = load_spec(bench.spec_path(spec or usual), rungs)
@@ -49,7 +53,7 @@ def run(
             bed = EnosTestbed(bed_spec)
             result, code = flow.measure(bed, bed_spec, chosen, folder, shown)
             return result, folder, code
-        return _rehearse(chosen, folder, shown, have)
+        return _rehearse(chosen, folder, shown, have, take)
 
 
 def asking(spec: Spec) -> int:
@@ -58,13 +62,13 @@ def asking(spec: Spec) -> int:
 
 
 def _rehearse(
-    chosen: Spec, folder: Path, shown: Shown, generators: int
+    chosen: Spec, folder: Path, shown: Shown, generators: int, take: Take | None
 ) -> tuple[Report, Path, int]:
     with lab.machine_lock():
         for line in lab.clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
         shown.stage("making machines of namespaces")
-        with rig.standing(open_journal(), generators) as made:
+        with rig.standing(open_journal(), generators, take) as made:
             bed = EnosTestbed(made.spec)
             result, code = flow.measure(bed, made.spec, chosen, folder, shown)
     return result, folder, code

@@ -227,6 +227,8 @@ def _port(place: Place) -> dict[str, Any]:
         frames=is_sut,
         checksums=not is_sut,
         receive_cpu=None,
+        rings=place.seat.rings,
+        one_queue=is_sut,
     )
     return found
 
@@ -246,13 +248,13 @@ def _wires(
         sut_addr=sut.seat.addr,
         tg_addr=first.seat.addr,
         subnet=sut.seat.subnet,
-        sut_iface=sut.seat.nic,
-        tg_iface=first.seat.nic,
+        sut_iface=ports["sut"]["iface"],
+        tg_iface=ports["tg1"]["iface"],
         sut_cpu=sut.cpu,
         tg_cpu=first.cpu,
         control_cpus=tuple(sorted(cpus.choose(cpus.allowed()).control)),
         placement=(
-            f"{len(places)} machines; server on core {sut.cpu} behind {sut.seat.nic}"
+            f"{len(places)} machines; server on core {sut.cpu} behind {ports['sut']['iface']}"
             f" ({ports['sut']['driver']}); generators: {told}"
         ),
         notes=tuple(notes),

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nearmetal import corpus, doctor, machine, pollers
@@ -82,15 +82,16 @@ def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
 
 def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
     """The data NIC of a generator, or of the server between trials."""
-    return agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
+    port = agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
+    return asdict(port)
 
 
 def _carrier(agent: Agent, nic: str) -> None:
-    ports.wait_carrier(nic)
+    ports.wait_carrier(ports.named(nic))
 
 
 def _forget(agent: Agent, nic: str, addr: str) -> None:
-    ports.forget(nic, addr)
+    ports.forget(ports.named(nic), addr)
 
 
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +106,7 @@ def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
         "address": plan.address,
         "port": plan.port,
         "asks_stats": plan.command.asks_stats,
+        "receive": agent.serving.receive,
     }
 
 

@@ -28,6 +28,7 @@ from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.lab import netns, owner
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.process import Child, ChildError, Where
+from nearmetal.nic import Take
 from nearmetal.testbed import sshd
 from nearmetal.testbed.spec import BedSpec, Seat
 
@@ -69,7 +70,7 @@ class Rig:
 
 
 @contextmanager
-def standing(journal: Journal, generators: int) -> Iterator[Rig]:
+def standing(journal: Journal, generators: int, take: Take | None = None) -> Iterator[Rig]:
     """A server's machine and some generators', each with its SSH server up."""
     if os.geteuid() != 0:
         raise CannotRunError("testbed rehearse: needs root: it makes network namespaces")
@@ -99,7 +100,9 @@ def standing(journal: Journal, generators: int) -> Iterator[Rig]:
             children[name].say("go")
         for number, name in enumerate(names):
             _await(children[name], str(networks[number][1]))
-        yield Rig(_spec(keys, names, networks, data), keys, pids)
+        spec = _spec(keys, names, networks, data)
+        sut = spec.sut.model_copy(update={"take": take})
+        yield Rig(spec.model_copy(update={"sut": sut}), keys, pids)
 
 
 def _networks(count: int) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from nearmetal.build import PROBE, Build
-from nearmetal.lab import accelerator, cpus, hugepages, owner
+from nearmetal.errors import CannotRunError
+from nearmetal.lab import accelerator, cpus, hugepages, owner, pci
 from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.placement import Cores
 from nearmetal.lab.vm import Vm
+from nearmetal.nic import Take
 from nearmetal.pair import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.places import eal
 from nearmetal.rungs import Rung, Service
@@ -41,6 +43,7 @@ class Order(Frozen):
     topology: Topology  # as the controller knows it
     nic: str
     address: str  # with its prefix
+    take: Take
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Serving:
     stack: ExitStack
     plan: Plan
     dut: Dut
+    receive: str  # where its receive processing is done, in words
     server: Server | None = None
     ended: bool = False  # and the controller was told
 
@@ -90,14 +94,28 @@ def is_frames(rung: Rung) -> bool:
     return rung.wire == "pvp" or (rung.name != "memcached" and rung.datapath not in _KERNEL)
 
 
+def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
+    """Why a server cannot have a card that its kernel's driver keeps; testpmd has all drivers."""
+    if take != "dpdk" or driver not in pci.SHARING or rung.place != "host" or rung.wire == "pvp":
+        return None
+    return (
+        f"nm-dpdk is linked without DPDK's driver beside {driver}; another `take` of the machine"
+        " file does without it"
+    )
+
+
 def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
     """Start a DUT. Whatever fails, nothing stays."""
     stack, rung = ExitStack(), order.rung
     try:
-        receive_cpu = None if is_frames(rung) else order.topology.sut_cpu
-        wanted = ports.Wanted(order.nic, order.address, is_frames(rung), False, receive_cpu)
-        stack.enter_context(ports.prepared(journal, wanted))
-        topology = _standing(stack, journal, cores, order)
+        top, frames = order.topology, is_frames(rung)
+        # Of the one who takes frames there: the server, or the switch before it.
+        receive_cpu = top.switch_cpus[0] if top.wire == "pvp" else top.sut_cpu
+        wanted = ports.Wanted(order.nic, order.address, frames, False, receive_cpu, order.take)
+        port = stack.enter_context(ports.prepared(journal, wanted))
+        if (reason := unlinked(rung, order.take, port.driver)) is not None:
+            raise CannotRunError(reason)
+        topology = _standing(stack, journal, cores, order, port)
         chosen = None
         if rung.machine is not None:
             probe = Path(build.programs[PROBE].path)
@@ -105,20 +123,23 @@ def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving
         bench = Bench(order.spec, build, topology, order.point, chosen)
         plan = planned(bench, rung, order.service)
         stack.enter_context(switching(plan))
-        return Serving(stack, plan, stack.enter_context(start(plan)))
+        dut = stack.enter_context(start(plan))
+        return Serving(stack, plan, dut, "; ".join(filter(None, port.notes)))
     except BaseException:
         stack.close()
         raise
 
 
-def _standing(stack: ExitStack, journal: Journal, cores: Cores, order: Order) -> Topology:
-    """The wire as it stands on this machine: with a folder for sockets, and pages."""
+def _standing(
+    stack: ExitStack, journal: Journal, cores: Cores, order: Order, port: ports.Port
+) -> Topology:
+    """The wire as it stands on this machine: with its NIC, a folder for sockets, and pages."""
     if not is_frames(order.rung):
         return order.topology
     directory = owner.state_directory() / f"nm-{os.getpid()}-bed"
     stack.enter_context(journal.holds("path", str(directory)))
     directory.mkdir(mode=0o700, parents=True)
-    changed: dict[str, Any] = {"directory": str(directory)}
+    changed: dict[str, Any] = {"directory": str(directory), "port": port.eal}
     changed["control_cpus"] = tuple(sorted(cores.control))
     if order.rung.hugepages:
         wanted = eal.MEMORY_BYTES + memory_bytes(order.spec, order.rung.name)

@@ -2,8 +2,10 @@
 
     [sut]                          # the machine under test
     host = "server.example.org"    # where SSH reaches it, as root
-    nic = "eth1"                   # the data NIC: an interface
+    nic = "eth1"                   # the data NIC: an interface, or a PCI address
     address = "10.10.0.1/24"       # given to it for the run
+    take = "af_packet"             # how frame rungs and the switch take it; or af_xdp, dpdk
+    rings = "max"                  # entries of its rings; or a number
 
     [[tg]]                         # a generator; several where one does not saturate the server
     host = "client.example.org"
@@ -18,6 +20,7 @@ and so on (or tg for all of them). Then [sut] and [[tg]] have no host.
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -25,10 +28,14 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nearmetal.errors import BadInputError
+from nearmetal.lab import pci
+from nearmetal.nic import Take
 from nearmetal.samples import Frozen
 from nearmetal.sweep import GENERATORS_MAX
 
 ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
+
+_INTERFACE_BYTES_MAX = 15  # linux/if.h: IFNAMSIZ, with the byte that ends it
 
 
 class Provider(Frozen):
@@ -49,6 +56,26 @@ class Seat(Frozen):
     options: tuple[str, ...] = ()  # of ssh, as "ProxyJump=gate.example.org"
     nic: str
     address: str
+    take: Take | None = None  # of the server's; None: by af_packet
+    rings: int | Literal["max"] = "max"
+
+    @field_validator("nic")
+    @classmethod
+    def _nic(cls, name: str) -> str:
+        if pci.ADDRESS.fullmatch(name):
+            return name.lower()
+        if not 0 < len(name) <= _INTERFACE_BYTES_MAX or re.search(r"[/:\s]", name):
+            raise ValueError(
+                f"wants an interface, as eth1, or a PCI address, as 0000:3b:00.1 (got {name!r})"
+            )
+        return name
+
+    @field_validator("rings", mode="before")
+    @classmethod
+    def _rings(cls, entries: object) -> object:
+        if entries != "max" and not (isinstance(entries, int) and entries > 0):
+            raise ValueError(f'wants a number of entries, or "max" (got {entries!r})')
+        return entries
 
     @field_validator("address")
     @classmethod
@@ -84,6 +111,8 @@ class BedSpec(Frozen):
                 raise ValueError(
                     f"{name}.host: {self.provider.name} chooses the machine; leave out"
                 )
+            if name != "sut" and seat.take is not None:
+                raise ValueError(f"{name}.take: a generator asks through the kernel; leave out")
             if seat.subnet != self.sut.subnet:
                 raise ValueError(
                     f"{name}.address: {seat.address} is in another network than the server's,"

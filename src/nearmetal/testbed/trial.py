@@ -58,6 +58,7 @@ class _Dut:
     port: int
     started_ns: int  # of its machine's clock
     asks_stats: bool
+    receive: str  # where its receive processing is done
 
     def failed(self) -> str | None:
         self.station.pump()
@@ -124,7 +125,8 @@ class Trials:
         told = Told(bench, rung, service, number, started_utc)
         errors = [error for _, error in clocks]
         told_by = tuple(map(_told_by, self.tgs, results, errors))
-        return sample_of(told, measured, left, evicted).model_copy(update={"generators": told_by})
+        more = {"generators": told_by, "receive": dut.receive}
+        return sample_of(told, measured, left, evicted).model_copy(update=more)
 
     @contextmanager
     def _serving(self, bench: Bench, rung: Rung, service: Service) -> Iterator[_Dut]:
@@ -138,13 +140,12 @@ class Trials:
             topology=bench.topology,
             nic=self.sut.seat.nic,
             address=self.sut.seat.address,
+            take=self.sut.seat.take or "af_packet",
         )
         sut.dut_ended = None
         try:
             found = sut.ask("serve", order=order.model_dump(mode="json", by_alias=True))
-            dut = _Dut(
-                sut, found["address"], found["port"], found["started_ns"], found["asks_stats"]
-            )
+            dut = _Dut(station=sut, **found)
             for each in self.tgs:
                 each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
             asking = [*tg.load_argv, "--target", f"{dut.address}:{dut.port}", "--service", service]

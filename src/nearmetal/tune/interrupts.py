@@ -18,6 +18,12 @@ def affinities_of(root: Path) -> dict[Path, frozenset[int]]:
     return {file: cpus.parse_list(text) for file in files if (text := text_of(file))}
 
 
+def irqbalance(root: Path) -> bool:
+    """Whether somebody moves them about."""
+    names = (root / "proc").glob("[0-9]*/comm")
+    return any(text_of(name) == "irqbalance" for name in names)
+
+
 @dataclass(frozen=True)
 class Irq:
     """Which cores an interrupt may come to (Documentation/core-api/irq/irq-affinity.rst)."""
@@ -31,7 +37,7 @@ class Irq:
             return State("irq", None, "no interrupt of this machine tells where it goes")
         measured = self.cores.quiet or {self.cores.sut, self.cores.tg}
         here = sum(bool(may & measured) for may in affinities.values())
-        balanced = "irqbalance runs, and may move them again" if self._irqbalance() else ""
+        balanced = "irqbalance runs, and may move them again" if irqbalance(self.root) else ""
         where = cpus.format_list(measured)
         return State("irq", f"{here} of {len(affinities)} may come to cores {where}", balanced)
 
@@ -47,10 +53,6 @@ class Irq:
                 left = cpus.format_list(may - self.cores.quiet or self.cores.control)
                 found.append(Change("value", str(file), left, text_of(file)))
         return found
-
-    def _irqbalance(self) -> bool:
-        names = (self.root / "proc").glob("[0-9]*/comm")
-        return any(text_of(name) == "irqbalance" for name in names)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ def test_static_machines_become_enoslibs_configuration() -> None:
         (('nic = "eth1"', 'nick = "eth1"'), "unknown key|nic: missing"),
         (("[[tg]]", "[[client]]"), "tg: missing|unknown key"),
         (("[sut]", "[sut"), "not TOML"),
+        (('nic = "eth1"', 'nic = "3b:00.1"'), "sut.nic: wants an interface, as eth1, or a PCI"),
+        (('nic = "eth1"', 'nic = "a name too long for one"'), "sut.nic: wants an interface"),
+        (('nic = "eth1"', 'nic = "eth1"\ntake = "vfio"'), "sut.take: .*'dpdk'"),
+        (('host = "client"', 'host = "client"\ntake = "dpdk"'), "tg1.take: a generator asks"),
+        (('nic = "eth1"', 'nic = "eth1"\nrings = "long"'), "sut.rings: wants a number"),
+        (('nic = "eth1"', 'nic = "eth1"\nrings = 0'), "sut.rings: wants a number"),
         (("[sut]", '[provider]\nname = "cloud"\n\n[sut]'), "provider.name"),
         (("[sut]", '[provider]\nname = "vagrant"\n\n[sut]'), "vagrant chooses the machine"),
     ],
@@ -68,6 +74,13 @@ def test_what_is_wrong_is_said_in_one_line(change: tuple[str, str], words: str) 
         parse(STATIC.replace(*change, 1), "machines.toml")
     assert str(caught.value).startswith("machines.toml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_nic_may_be_a_pci_address_and_says_how_it_is_taken() -> None:
+    text = STATIC.replace('nic = "eth1"', 'nic = "0000:3B:00.1"\ntake = "dpdk"\nrings = 1024', 1)
+    spec = parse(text, "x")
+    assert (spec.sut.nic, spec.sut.take, spec.sut.rings) == ("0000:3b:00.1", "dpdk", 1024)
+    assert (spec.tg[0].nic, spec.tg[0].take, spec.tg[0].rings) == ("eth1", None, "max")
 
 
 def test_the_static_spec_of_the_document_is_the_one_above() -> None:
