@@ -162,18 +162,35 @@ static bool is_virtio_nic(const char *device)
     return vendor == 0x1af4 && class >> 16 == 0x02;
 }
 
-/* Documentation/ABI/testing/sysfs-bus-pci: driver_override. */
+/* Whether it is this driver that has the device. */
+static bool is_bound(const char *device, const char *driver)
+{
+    char path[NAME_BYTES], target[NAME_BYTES];
+
+    snprintf(path, sizeof(path), DEVICES "/%.32s/driver", device);
+    ssize_t bytes = readlink(path, target, sizeof(target) - 1);
+    if (bytes < 0)
+        return false;
+    target[bytes] = '\0';
+    const char *name = strrchr(target, '/');
+    return name != NULL && strcmp(name + 1, driver) == 0;
+}
+
+/* Documentation/ABI/testing/sysfs-bus-pci: driver_override, unbind. */
 static const char *bind_nic(const char *device, const char *driver)
 {
     char path[NAME_BYTES];
 
+    /* Kernels with virtio built in (Debian 13's, Ubuntu's) have taken it already. */
+    snprintf(path, sizeof(path), DEVICES "/%.32s/driver/unbind", device);
+    if (access(path, F_OK) == 0 && !write_text(path, device))
+        return fail("the kernel's driver does not give %s away", device);
     snprintf(path, sizeof(path), DEVICES "/%.32s/driver_override", device);
     if (!write_text(path, driver))
         return fail("cannot name the driver of %s", device);
     if (!write_text("/sys/bus/pci/drivers_probe", device))
         return fail("%s does not take %s", driver, device);
-    snprintf(path, sizeof(path), DEVICES "/%.32s/driver", device);
-    return access(path, F_OK) == 0 ? NULL : fail("%s has not taken %s", driver, device);
+    return is_bound(device, driver) ? NULL : fail("%s has not taken %s", driver, device);
 }
 
 const char *bind_nics(const char *driver)

@@ -3,7 +3,7 @@
 Nothing is installed: its package is fetched with a package-manager state of our own, checked
 against the hash in the package index, and unpacked; the kernel and the modules that a guest may
 need are kept in the cache. Another kernel may be given by its path; its modules are those beside
-it (../lib/modules) or this machine's.
+it (../lib/modules, ../usr/lib/modules) or this machine's.
 """
 
 from __future__ import annotations
@@ -106,9 +106,11 @@ def release(image: bytes) -> str:
 
 def _kernel(image: Path, package: str | None) -> Kernel:
     name = release(image.read_bytes())
-    beside = image.parent.parent / "lib" / "modules" / name
-    folder = beside if beside.is_dir() else Path("/lib/modules") / name
-    if not folder.is_dir():
+    whole = image.parent.parent
+    places = [whole / "lib/modules" / name, whole / "usr/lib/modules" / name]
+    places.append(Path("/lib/modules") / name)
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
         raise CannotRunError(f"{image.name}: no modules of {name} beside it or in /lib/modules")
     return Kernel(image, name, package, Modules(folder))
 

@@ -67,13 +67,14 @@ def test_mmio_is_taken_where_it_is(tmp_path: Path) -> None:
     assert [path.stem for path in found.for_sockets()][-1] == "virtio_mmio"
 
 
-def test_a_given_one_has_its_modules_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["lib/modules", "usr/lib/modules"])
+def test_a_given_one_has_its_modules_beside_it(place: str, tmp_path: Path) -> None:
     image = tmp_path / "boot" / "vmlinuz-6.1-x"
     image.parent.mkdir()
     image.write_bytes(elf.bzimage("6.1-x"))
     with pytest.raises(CannotRunError, match="no modules of 6"):
         kernel.of(str(image))
-    elf.tree(tmp_path / "lib" / "modules" / "6.1-x", **BASE)
+    elf.tree(tmp_path / place / "6.1-x", **BASE)
     found = kernel.of(str(image))
     assert (found.release, found.package) == ("6.1-x", None)
     assert len(found.for_sockets()) == 2
