@@ -47,7 +47,7 @@ def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
         leave(folder / "build.json", built)
         shown.say(f"built in {time.monotonic() - began:.0f} s")
         _measure(chosen, built, folder, shown)
-    result = report.write(folder)
+    result = reported(folder, shown)
     failed = any(row.status == "failed" for row in result.rows)
     return result, 1 if failed else 0
 
@@ -67,6 +67,15 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
             run.run(chosen, built, wires, folder, shown)
 
 
+def reported(folder: Path, shown: Shown) -> Report:
+    """The report of a run that is whole; making it takes seconds, in which Ctrl-C may come."""
+    try:
+        return report.write(folder)
+    except KeyboardInterrupt:
+        shown.say(f"measured, but not reported; the report is made by: nearmetal report {folder}")
+        raise
+
+
 @contextmanager
 def measuring(folder: Path, shown: Shown) -> Iterator[None]:
     """Whatever ends the body, what was measured until then is reported."""
@@ -75,6 +84,7 @@ def measuring(folder: Path, shown: Shown) -> Iterator[None]:
         yield
     except BaseException:
         report.write(folder)
+        shown.say(f"partial: what was measured until then is in {folder / 'report.html'}")
         raise
     finally:
         shown.say(f"measured in {time.monotonic() - began:.0f} s")

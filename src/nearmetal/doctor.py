@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 
 from nearmetal import build, machine
+from nearmetal.guest import kernel
 from nearmetal.lab import accelerator, hugepages, qemu
 from nearmetal.rungs import PLACES, RUNGS, Rung
 
@@ -74,6 +75,8 @@ def missing() -> Iterator[tuple[str, str]]:
             reason,
             "virtual machines are emulated (TCG), far slower than KVM on a machine of its own",
         )
+    if lacking := kernel.why_not():
+        yield lacking, "rows in Linux guests: guest-*, where the spec names no kernel"
     if small := _hugepages():
         yield small, "DPDK runs with small pages; large stores are slower"
     for tool, package, cost in (
@@ -83,6 +86,14 @@ def missing() -> Iterator[tuple[str, str]]:
     ):
         if shutil.which(tool) is None:
             yield f"{tool} (package {package})", cost
+
+
+def missing_to_ask() -> Iterator[tuple[str, str]]:
+    """The same of a machine that only asks: most of what a server wants costs it nothing."""
+    if len(os.sched_getaffinity(0)) < 2:
+        yield "a second core", "the generator shares its own with everything else"
+    if reason := build.why_not("nm-load"):
+        yield reason, "the generator, where it does not come along built"
 
 
 def _hugepages() -> str | None:
@@ -117,4 +128,6 @@ def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
     yield "virtual machine", guest[known.hypervisor]
     yield "governor", known.governor or "not told by this machine"
     yield "virtual machines", _accelerator()
+    fetched = kernel.package()
+    yield "guests' kernel", fetched or "not fetched yet: `bench` does so for rows guest-*"
     yield "rights", "root" if os.geteuid() == 0 else "an ordinary user"

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from pyroute2 import NetNS
 
+from nearmetal.lab import hugepages
 from nearmetal.testbed.lease import LEASE_S
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
@@ -29,10 +30,10 @@ UP, PROMISC = 0x1, 0x100
 class Talk:
     """An agent on a pipe."""
 
-    def __init__(self, netns: str) -> None:
+    def __init__(self, netns: str, *before: str) -> None:
         command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", AGENT, "sh"]
         self.process = subprocess.Popen(
-            [*command, sys.executable, "-m", "nearmetal", "agent"],
+            [*command, *before, sys.executable, "-m", "nearmetal", "agent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -106,6 +107,45 @@ def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> 
     finally:
         agent.process.kill()
         agent.process.communicate()
+
+
+@pytest.mark.skipif(
+    not os.access(hugepages.pool_file(), os.W_OK), reason="no pool of huge pages to set"
+)
+def test_what_a_spec_asks_of_the_machine_is_set_and_put_back(netns: str) -> None:
+    agent = Talk(netns)
+    before = pages()
+    try:
+        wanted = {"hugepages_2mib": 2, "governor": "performance"}
+        applied = agent.ask("tune", wanted=wanted)["ok"]
+        (pool,) = (each for each in applied if each["asked"] == "2")
+        if pool["reason"]:
+            pytest.skip(pool["reason"])
+        assert pages() == before + 2
+        assert any(each["asked"] == "performance" for each in applied)  # set, or why not
+        assert agent.process.stdin is not None
+        agent.process.stdin.close()
+        agent.process.wait(SLACK_S)
+        assert pages() == before
+    finally:
+        agent.process.kill()
+        agent.process.wait()
+
+
+def test_root_without_its_rights_is_told_which(netns: str) -> None:
+    agent = Talk(netns, "setpriv", "--bounding-set=-net_admin")
+    try:
+        assert agent.ask("hello")["ok"]["root"] is True
+        assert "CAP_NET_ADMIN" in agent.ask("port", **port())["error"]
+    finally:
+        agent.process.kill()
+        agent.process.communicate()
+
+
+def pages() -> int:
+    pool = hugepages.pool()
+    assert pool is not None
+    return pool.total
 
 
 def test_the_end_of_the_connection_is_enough(netns: str) -> None:

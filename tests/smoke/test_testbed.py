@@ -5,6 +5,7 @@ The whole remote path runs: EnOSlib, deployment, agents, SSH. What cannot be had
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,13 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pyroute2 import IPRoute
 
 from nearmetal import build
 from nearmetal.lab import owner
 from nearmetal.lab.journal import open_journal
-from nearmetal.paths import source_root
+from nearmetal.paths import cache_dir, source_root
 from nearmetal.setup import files
 from nearmetal.testbed import enos, rig
 from nearmetal.testbed.lease import LEASE_S
@@ -243,6 +245,68 @@ def test_a_killed_controller_leaves_nothing_running(
     clean = [sys.executable, "-m", "nearmetal", "clean"]
     subprocess.run(clean, check=True, capture_output=True, timeout=60)
     assert not list(owner.state_directory().glob(f"{family}*"))
+
+
+@pytest.mark.usefixtures("links")
+def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
+    machines, out = tmp_path / "machines.toml", tmp_path / "out"
+    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
+    with rig.standing(open_journal(), 1) as made:
+        machines.write_text(of_the_document(made.spec.seats()))
+        deployed = cache_dir() / "deployed"
+        deployed.mkdir(exist_ok=True)
+        inside = ["nsenter", "-t", str(made.pids["tg1"]), "--mount"]
+        small = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(deployed)]
+        subprocess.run([*inside, *small], check=True)
+        done = subprocess.run(
+            [*run, "--rungs", "host-sock"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=START_S,
+        )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "tg1: its disk is full" in last and str(deployed) in last, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not ours(f"nm-{os.getpid()}-rig")
+
+
+def agent_of_a_generator() -> psutil.Process:
+    """The agent whose generator asks."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            if "nm-load" in words and "--share" in words and "/deployed/" in words:
+                return next(p for p in process.parents() if "agent" in p.cmdline())
+    raise AssertionError("no generator runs")
+
+
+@pytest.mark.usefixtures("links")
+def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    spec, out = tmp_path / "long.toml", tmp_path / "out"
+    spec.write_text(LONG.format(seconds=30).replace("rounds = 2", "rounds = 1"))
+    child = rehearse(out, "--spec", str(spec))
+    if not until(lambda: generating() or child.poll() is not None, START_S) or child.poll():
+        child.kill()
+        said = child.communicate()[1]
+        skip_where_busy(said)
+        pytest.fail(said)
+    agent = agent_of_a_generator()
+    agent.send_signal(signal.SIGSTOP)
+    try:
+        said = child.communicate(timeout=90)[1]
+    finally:
+        with contextlib.suppress(psutil.Error):
+            agent.send_signal(signal.SIGCONT)
+    assert child.returncode == 1, said
+    last = said.splitlines()[-1]
+    assert "tg1" in last and "no sign of life" in last and "Traceback" not in said, said
+    report = json.loads((out / "report.json").read_text())
+    assert report["partial"] is True and "tg1" in report["reason"]
+    family = f"nm-{child.pid}-rig"
+    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
 
 
 @pytest.mark.usefixtures("links")

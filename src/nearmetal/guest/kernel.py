@@ -66,6 +66,15 @@ def found() -> bool:
     return (_folder() / _STAMP).exists()
 
 
+def package() -> str | None:
+    """The package that was fetched, as name=version; None: none was yet."""
+    if not found():
+        return None
+    stamp = json.loads((_folder() / _STAMP).read_text(encoding="utf-8"))
+    name: str = stamp["packages"][0]
+    return name
+
+
 def why_not() -> str | None:
     """Why no kernel can be had here; None: it is there, or can be fetched."""
     if found() or shutil.which("apt-get"):

@@ -7,15 +7,17 @@ children say is passed on in between:
                                                         {"child": 1, "line": {"event": "ready"}}
                                                         {"child": 1, "ended": "nm-load ended ..."}
                                                         {"dut": "nm-sock-kv ended ..."}
+                                                        {"alive": true}
 
-A thread listens, so that signs of life count whatever the agent does. Where they fail to come for
-the time of the lease, or the connection ends, everything is stopped and put back, by the way that
-SIGTERM takes.
+A thread listens, so that signs of life count whatever the agent does, and gives signs of its own in
+return. Where they fail to come for the time of the lease, or the connection ends, everything is
+stopped and put back, by the way that SIGTERM takes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -28,6 +30,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
+
+from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal import lab
 from nearmetal.errors import NearmetalError
@@ -45,7 +49,8 @@ def serve() -> NoReturn:
     """Until the connection ends, or the lease."""
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     awake, wake = os.pipe()
-    listener = threading.Thread(target=_listen, args=(requests, wake), daemon=True)
+    voice = threading.Lock()  # whose turn it is to speak
+    listener = threading.Thread(target=_listen, args=(requests, wake, voice), daemon=True)
     journal = open_journal()
     with lab.machine_lock(), ExitStack() as stack:
         lab.clean()
@@ -61,9 +66,9 @@ def serve() -> NoReturn:
             if awake in readable:
                 os.read(awake, 4096)
             for words in (*_said(agent.children, readable), *_dead(agent)):
-                _say(words)
+                _say(words, voice)
             while not requests.empty():
-                _say(_answer(agent, requests.get()))
+                _say(_answer(agent, requests.get()), voice)
 
 
 def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
@@ -75,9 +80,22 @@ def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
     except NearmetalError as error:
         return {"id": number, "error": str(error)}
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        at = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
-        return {"id": number, "error": f"{type(error).__name__}: {error} ({at})"}
+        return {"id": number, "error": _words(error)}
+
+
+def _words(error: Exception) -> str:
+    """What a user can mend is said so; the rest with its place, for us."""
+    code = error.code if isinstance(error, NetlinkError) else getattr(error, "errno", None)
+    if code == errno.ENOSPC:
+        return "its disk is full: free some of it, then start again"
+    if code in (errno.EPERM, errno.EACCES):
+        return (
+            f"root there may not do all that root may ({error}): it wants the capabilities"
+            " CAP_NET_ADMIN and CAP_SYS_ADMIN"
+        )
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
+    return f"{type(error).__name__}: {error} ({at})"
 
 
 def _said(children: dict[int, Child], readable: set[int]) -> Iterator[dict[str, Any]]:
@@ -118,13 +136,25 @@ def _ready(handles: list[int]) -> set[int]:
     return set(select.select(handles, [], [], _LOOK_S)[0])
 
 
-def _say(words: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the listener knows that nobody is there
+def _say(words: dict[str, Any], voice: threading.Lock) -> None:
+    with voice, contextlib.suppress(BrokenPipeError):  # the listener knows that nobody is there
         sys.stdout.write(json.dumps(words) + "\n")
         sys.stdout.flush()
 
 
-def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int) -> None:
+def _nod(voice: threading.Lock) -> None:
+    """A sign of life, which must not hold up who gives it: a full pipe holds signs enough."""
+    if not select.select([], [1], [], 0)[1] or not voice.acquire(blocking=False):
+        return
+    try:
+        os.write(1, b'{"alive": true}\n')
+    except BrokenPipeError:
+        pass  # the end of the connection is seen on the other side
+    finally:
+        voice.release()
+
+
+def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int, voice: threading.Lock) -> None:
     """Pass requests on. At the end of the connection or of the lease the agent is to go."""
     lease = Lease(LEASE_S, time.monotonic)
     pending = b""
@@ -135,6 +165,7 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int) -> None:
         if not piece:
             break
         lease.heard()
+        _nod(voice)
         *lines, pending = (pending + piece).split(b"\n")
         for line in lines:
             requests.put(json.loads(line))

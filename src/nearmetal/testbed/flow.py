@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearmetal import bench, build, report, run
+from nearmetal import bench, build, run
 from nearmetal.build import Build
 from nearmetal.errors import CannotRunError
 from nearmetal.lab import cpus
@@ -31,6 +31,8 @@ from nearmetal.testbed.spec import BedSpec
 from nearmetal.testbed.station import Station, beating
 from nearmetal.testbed.trial import Place, Trials
 from nearmetal.topology import Topologies, Topology
+from nearmetal.tune.apply import Applied
+from nearmetal.tune.wanted import Wanted
 
 _BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
 _SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
@@ -46,6 +48,7 @@ class Told(Frozen):
     version: int = 1
     machines: dict[str, MachineFacts]
     differences: tuple[str, ...]
+    tuned: dict[str, tuple[Applied, ...]]  # what [machine] asked of each, and what came of it
     notes: dict[str, tuple[str, ...]]  # of each machine's data NIC
     clock_errors_ns: dict[str, int]
 
@@ -72,25 +75,46 @@ def measure(
         for place in places.values():  # all are up by now, whoever waits for whom
             place.station.ask("carrier", nic=place.seat.nic)
         facts = {name: MachineFacts.model_validate(h["facts"]) for name, h in crew.hello.items()}
+        applied = _tuned(chosen, crew, ports, shown)
         told = Told(
             machines=facts,
+            tuned=applied,
             differences=tuple(differences(facts)),
             notes={name: tuple(port["notes"]) for name, port in ports.items()},
             clock_errors_ns={name: s.clock()[1] for name, s in crew.stations.items()},
         )
         for line in told.differences:
             shown.say(line)
-        for line in crew.hello["sut"]["missing"]:
-            shown.say(f"sut lacks {line}")
+        for name, said in crew.hello.items():
+            for line in said["missing" if name == "sut" else "missing_to_ask"]:
+                shown.say(f"{name} lacks {line}")
         bench.leave(folder / "testbed.json", told)
         bench.leave(folder / "machine.json", facts["sut"])
         bench.leave(folder / "build.json", crew.builds["sut"])
-        wires = Topologies(wires=_wires(places, ports, crew.hello))
+        wires = Topologies(wires=_wires(places, ports, crew.hello), machine=applied["sut"])
         bench.leave(folder / "topology.json", wires)
         _measure(chosen, crew.builds["sut"], wires, folder, shown, places)
-    result = report.write(folder)
+    result = bench.reported(folder, shown)
     failed = any(row.status == "failed" for row in result.rows)
     return result, 1 if failed else 0
+
+
+def _tuned(
+    spec: Spec, crew: Crew, ports: dict[str, dict[str, Any]], shown: Shown
+) -> dict[str, tuple[Applied, ...]]:
+    """[machine] on all of them; the interface it means is each one's data NIC."""
+    found = {}
+    for name, station in crew.stations.items():
+        wanted = Wanted.model_validate(
+            {field: getattr(spec.machine, field) for field in Wanted.model_fields}
+        )
+        if wanted.interface is not None:
+            wanted = wanted.model_copy(update={"interface": ports[name]["iface"]})
+        answer = station.ask("tune", wanted=wanted.model_dump(mode="json"))
+        found[name] = tuple(map(Applied.model_validate, answer))
+        for each in found[name]:
+            shown.say(f"{name}: {each}")
+    return found
 
 
 def rewired(spec: Spec) -> Spec:

@@ -19,6 +19,8 @@ from nearmetal.lab.journal import Journal
 from nearmetal.lab.placement import Cores
 from nearmetal.lab.process import Child, Where
 from nearmetal.testbed import parcel, ports, serving
+from nearmetal.tune.apply import tuned
+from nearmetal.tune.wanted import Wanted
 
 _GO_WAIT_NS_MAX = 2 * 10**9
 
@@ -48,6 +50,7 @@ def look() -> dict[str, Any]:
     return {
         "root": os.geteuid() == 0,
         "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
+        "missing_to_ask": [f"{what}: {cost}" for what, cost in doctor.missing_to_ask()],
         "facts": machine.facts().model_dump(),
     }
 
@@ -84,6 +87,13 @@ def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
     """The data NIC of a generator, or of the server between trials."""
     port = agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
     return asdict(port)
+
+
+def _tune(agent: Agent, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the spec asks of every machine; put back when the agent goes, however it goes."""
+    asked = Wanted.model_validate(wanted)
+    applied = agent.stack.enter_context(tuned(asked, agent.journal))
+    return [each.model_dump() for each in applied]
 
 
 def _carrier(agent: Agent, nic: str) -> None:
@@ -182,6 +192,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "end": _end,
     "programs": _programs,
     "port": _port,
+    "tune": _tune,
     "carrier": _carrier,
     "forget": _forget,
     "serve": _serve,

@@ -1,7 +1,8 @@
 """An agent, seen from the controller: requests, answers, and what its children say.
 
-All of it goes through one SSH connection. Where that is lost, or an answer does not come, the run
-ends (LostError); the machine cleans up by itself when its lease is over.
+All of it goes through one SSH connection. Where that is lost, an answer does not come, or no sign
+of life for the time of a lease, the run ends (LostError); the machine cleans up by itself when its
+lease is over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from nearmetal.errors import LostError, NearmetalError
 from nearmetal.lab.process import Child, ChildError, Event, SilentError
 from nearmetal.testbed.contract import Machine
-from nearmetal.testbed.lease import BEAT_S
+from nearmetal.testbed.lease import BEAT_S, LEASE_S
 
 ANSWER_S = 60.0
 _PINGS = 8
@@ -36,6 +37,8 @@ class Station:
         self._answers: dict[int, dict[str, Any]] = {}
         self._said: defaultdict[int, deque[Event]] = defaultdict(deque)
         self._ended: dict[int, str] = {}
+        self._awake = False  # it has said something: from then on it gives signs of life
+        self._silent_since_s: float | None = None
 
     def ask(self, operation: str, timeout_s: float = ANSWER_S, **arguments: Any) -> Any:
         """One request, and its answer."""
@@ -111,16 +114,21 @@ class Station:
         self._pump(0.001)
 
     def _pump(self, timeout_s: float) -> None:
-        """Read one message, or wait so long."""
+        """Read one message, or wait so long, but not beyond the end of a lease."""
+        began_s = time.monotonic()
         try:
-            message = self._agent.event(timeout_s)
+            message = self._agent.event(min(timeout_s, LEASE_S))
         except SilentError:
+            self._silent(began_s)
             return
         except ChildError as error:
             raise LostError(
                 f"{self.where}: the SSH connection is lost ({error}); it puts itself back within"
                 " seconds; see that it is up, then start again"
             ) from error
+        self._awake, self._silent_since_s = True, None
+        if "alive" in message:
+            return
         if "id" in message:
             if message["id"]:
                 self._answers[message["id"]] = dict(message)
@@ -130,6 +138,16 @@ class Station:
             self._said[message["child"]].append(message["line"])
         else:
             self._ended[message["child"]] = message["ended"]
+
+    def _silent(self, since_s: float) -> None:
+        """It said nothing since then; nor before, where this is not the first time."""
+        if self._silent_since_s is None:
+            self._silent_since_s = since_s
+        if self._awake and time.monotonic() - self._silent_since_s >= LEASE_S:
+            raise LostError(
+                f"{self.where}: no sign of life for {LEASE_S:.0f} s: it hangs, or its network does;"
+                " see to it, then start again"
+            )
 
 
 class Remote:

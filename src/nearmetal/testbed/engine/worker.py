@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 _PROVIDERS = {  # name: module and class of the provider, module and class of its configuration
@@ -31,6 +32,8 @@ _FACTS = (
     ' sed -n "s/^flags[^:]*: //p" /proc/cpuinfo | head -n 1;'
     ' echo "${XDG_CACHE_HOME:-$HOME/.cache}/nearmetal"'
 )
+
+_UNPACKED = 5  # archive and what is in it, over the archive
 
 
 class Engine:
@@ -65,7 +68,14 @@ class Engine:
     def deploy(self, machine: str, archive: str, folder: str, stamp: str) -> str:
         if self._command(machine, f"test -e '{stamp}' && echo there || true").strip() == "there":
             return "there"
-        self._command(machine, f"mkdir -p '{folder}'")
+        room = f"mkdir -p '{folder}' && df -Pk '{folder}' | tail -n 1"
+        free = int(self._command(machine, room).split()[3]) << 10
+        needed = Path(archive).stat().st_size * _UNPACKED
+        if free < needed:
+            raise RuntimeError(
+                f"{machine}: its disk is full: {free >> 20} MiB are free at {folder}, and"
+                f" {(needed >> 20) + 1} wanted; free some, then start again"
+            )
         with self._en.actions(roles=self._of(machine), gather_facts=False) as play:
             play.copy(src=archive, dest=f"{folder}.tar.gz", task_name="send")
         self._command(

@@ -1,0 +1,165 @@
+"""Ctrl-C and kill -9 of a bench whose rows are virtual machines, while one boots, under load and
+while the report is made: nothing is left, and what the run had tuned is as before.
+
+Moments are found by looking at the run's folder and its processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from left import LONG_S, clean, free_machine, kill, left, look, runs
+
+from nearmetal import build
+from nearmetal.lab import hugepages
+from nearmetal.spec import find
+
+SPEC = """
+name = "machines"
+window = 8
+rounds = 1
+warmup_s = 0.1
+measured_s = {seconds}
+rungs = ["{row}"]
+[workload]
+keys = 200
+flows = 1
+[machine]
+hugepages_2mib = 2
+"""
+ROWS = ("guest-sock:kv", "uk-netdev:echo")
+MORE_ROWS = ("guest-dpdk:kv", "guest-mmsg:echo", "uk-lwip:kv")
+
+pytestmark = pytest.mark.skipif(
+    not os.access(hugepages.pool_file(), os.W_OK),
+    reason="needs root, and a kernel with 2 MiB pages",
+)
+
+
+def booting(out: Path, child: psutil.Process) -> bool:
+    """QEMU is there, and what it boots has not said that it is ready."""
+    consoles = list((out / "consoles").glob("*.log"))
+    up = consoles and any(_named(child, "qemu-system"))
+    return bool(up) and not any(map(_is_ready, consoles))
+
+
+def loaded(out: Path, child: psutil.Process) -> bool:
+    """The generator asks what is ready; the quick corpus before it has none."""
+    consoles = list((out / "consoles").glob("*.log"))
+    return any(_named(child, "nm-load-vhost")) and any(map(_is_ready, consoles))
+
+
+def reporting(out: Path, child: psutil.Process) -> bool:
+    """The only sample is there."""
+    del child
+    samples = out / "samples.jsonl"
+    return samples.exists() and samples.read_bytes().endswith(b"\n")
+
+
+MOMENTS: dict[str, Callable[[Path, psutil.Process], bool]] = {
+    "boot": booting,
+    "load": loaded,
+    "report": reporting,
+}
+
+
+def cases() -> list[tuple[str, str, str]]:
+    """Each moment and signal, the rows by turns; of --long every row."""
+    found = []
+    for moment in MOMENTS:
+        for signal_name in ("SIGINT", "SIGKILL"):
+            found.append((moment, signal_name, ROWS[len(found) % 2]))
+    return found
+
+
+def long_cases() -> list[tuple[str, str, str]]:
+    every = [(m, s, r) for m in MOMENTS for s in ("SIGINT", "SIGKILL") for r in ROWS + MORE_ROWS]
+    return [case for case in every if case not in cases()]
+
+
+@pytest.mark.parametrize(("moment", "signal_name", "row"), cases() + long_cases())
+def test_nothing_is_left_of_a_machine(
+    moment: str, signal_name: str, row: str, tmp_path: Path, is_long: bool
+) -> None:
+    if (moment, signal_name, row) in long_cases() and not is_long:
+        pytest.skip("only with --long")
+    name, _, service = row.partition(":")
+    rung = find(name)
+    for program in [build.program_of(rung, service), *build.programs_beside(rung)]:
+        if (reason := build.why_not(program)) is not None:
+            pytest.skip(reason)
+    before = look()
+    out = tmp_path / "run"
+    child = bench(out, row, 0.2 if moment == "report" else 20.0)
+    wait(lambda: MOMENTS[moment](out, psutil.Process(child.pid)), child)
+    if signal_name == "SIGKILL":
+        family = kill(child)
+        clean()
+    else:
+        family = interrupted(child, out)
+    assert not [each for each in family if runs(each)]
+    assert not left(before), left(before)
+    if moment == "report":  # whatever was still to be written: it can be made again
+        words = [sys.executable, "-m", "nearmetal", "report", str(out)]
+        subprocess.run(words, check=True, capture_output=True, timeout=LONG_S)
+        (found,) = json.loads((out / "report.json").read_text())["rows"]
+        assert found["status"] == "ok" and found["rounds"] == 1
+
+
+def bench(out: Path, row: str, seconds: float) -> subprocess.Popen[str]:
+    spec = out.with_name("machines.toml")
+    spec.write_text(SPEC.format(row=row, seconds=seconds))
+    free_machine()
+    words = ["bench", "--spec", str(spec), "--out", str(out), "--yes"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "nearmetal", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait(there: Callable[[], bool], child: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + LONG_S
+    while not there():
+        assert child.poll() is None, child.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def interrupted(child: subprocess.Popen[str], out: Path) -> list[psutil.Process]:
+    """As a terminal does it: the whole group. What was measured until then is reported."""
+    family = psutil.Process(child.pid).children(recursive=True)
+    os.killpg(child.pid, signal.SIGINT)
+    said = child.communicate(timeout=LONG_S)[0]
+    assert "Traceback" not in said, said
+    assert child.returncode in (130, 0), said
+    if not (out / "samples.jsonl").exists():
+        assert child.returncode == 130, said
+        assert (out / "report.json").exists(), said
+        report = json.loads((out / "report.json").read_text())
+        assert report["partial"] is True and report["reason"] == "interrupted"
+        assert f"partial: what was measured until then is in {out}" in said, said
+    return family
+
+
+def _named(child: psutil.Process, name: str) -> list[bool]:
+    try:
+        return [name in " ".join(each.cmdline()) for each in child.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _is_ready(console: Path) -> bool:
+    return b'"event":"ready"' in console.read_bytes()
