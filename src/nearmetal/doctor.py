@@ -12,6 +12,7 @@ from rich.table import Table
 from nearmetal import build, machine
 from nearmetal.guest import kernel
 from nearmetal.lab import accelerator, hugepages, qemu
+from nearmetal.run import tap_why_not
 from nearmetal.rungs import PLACES, RUNGS, Rung
 
 _GIB = 1 << 30
@@ -23,6 +24,8 @@ def why_not(rung: Rung) -> str | None:
         return rung.absent
     if rung.name == "limit-veth" and os.geteuid() != 0:
         return "needs root: network namespaces and BPF"
+    if (reason := tap_why_not(rung.wire)) is not None:
+        return reason
     if rung.wire == "pvp" and os.geteuid() != 0:
         return "needs root: network namespaces and raw frames"
     programs = [build.program_of(rung, service) for service in rung.services]

@@ -26,7 +26,7 @@ from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.lab.vm import Vm
 from nearmetal.places import guest, host, image, reference, uk, ukp
 from nearmetal.places.command import Command
-from nearmetal.rungs import Rung, Service
+from nearmetal.rungs import TAPS, Rung, Service
 from nearmetal.samples import Accelerator, Point
 from nearmetal.spec import Spec, memory_bytes
 from nearmetal.topology import Topology
@@ -85,7 +85,8 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
     plan, top = planned(bench, rung, service), bench.topology
     if not bench.frames:
-        most = _FRAME_REQUEST_BYTES_MAX if top.wire == "pvp" else None
+        in_frames = top.wire == "pvp" or (top.wire in TAPS and rung.datapath == "dpdk")
+        most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
             return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
     unix = top.socket.with_name("relay")
@@ -192,7 +193,7 @@ def start(plan: Plan) -> Dut:
         return Child(command.argv, top.sut, talks=command.turns == "testpmd")
     folder = plan.bench.consoles or top.socket.parent
     log = folder / f"{plan.rung.name}-{plan.service}.log"
-    where = Where(cpu=top.vmm_cpu)
+    where = Where(top.sut.netns, top.vmm_cpu)
     return Vm(command.machine, where, log, speaks=command.says_ready)
 
 
@@ -237,6 +238,8 @@ def _answering(plan: Plan) -> Iterator[Server]:
     with Child(asking, top.tg) as asker, start(plan) as dut:
         answered = next_event(asker, dut, START_S)
         asker.stop()
+        if isinstance(dut, Vm):
+            dut.pin((top.sut_cpu,))
         yield server_of(plan, dut, answered)
 
 

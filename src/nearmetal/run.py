@@ -10,6 +10,7 @@ run.json says how it went.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from nearmetal.build import PROBE, Build, program_of, programs_beside
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.lab import accelerator, cpus, qemu
 from nearmetal.pair import Bench
-from nearmetal.rungs import Rung, Service
+from nearmetal.rungs import TAPS, Rung, Service
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import Spec, at, points
 from nearmetal.topology import Topologies
@@ -152,6 +153,8 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
             for program in (program_of(row.rung, service), *programs_beside(row.rung)):
                 if program not in build.programs:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+        if reason := tap_why_not(row.rung.wire):
+            reasons[row.rung.name] = reason
         if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
             reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
         if (
@@ -161,6 +164,19 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
         ):
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
     return reasons
+
+
+def tap_why_not(wire: str, root: Path = Path("/")) -> str | None:
+    """Why a virtual machine cannot be put on a tap device here; None: it can."""
+    if wire not in TAPS:
+        return None
+    if os.geteuid() != 0:
+        return "needs root: network namespaces, and a tap device in one"
+    needed = ["dev/net/tun", *(["dev/vhost-net"] if wire == "vhost-net" else [])]
+    for name, module in zip(needed, ("tun", "vhost_net"), strict=False):
+        if not (root / name).exists():
+            return f"this machine has no /{name}; where its kernel can: modprobe {module}"
+    return None
 
 
 def _unsuited(spec: Spec, how: How) -> dict[str, str]:

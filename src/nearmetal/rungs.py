@@ -10,7 +10,7 @@ from nearmetal.lab.qemu import MachineType
 from nearmetal.samples import Frozen
 
 Service = Literal["kv", "echo"]
-WireName = Literal["veth", "vhost-user", "pvp", "nic"]
+WireName = Literal["veth", "vhost-user", "tap", "vhost-net", "pvp", "nic"]
 Place = Literal["host", "guest", "uk", "ukp", "image", "reference"]
 
 # What a place is, where its name alone does not tell.
@@ -65,6 +65,8 @@ class Rung(Frozen):
         return [*batch, "--segment"] if self.segment else batch
 
 
+TAPS: tuple[WireName, ...] = ("tap", "vhost-net")  # wires of virtual machines through the kernel
+
 # DPDK 22.11's fastest mode of virtio-user: in-order split rings without mergeable buffers
 # (docs/rungs.md). host-dpdk and testpmd differ in nothing but the program.
 _VIRTIO = "in_order=1,mrg_rxbuf=0"
@@ -118,6 +120,21 @@ RUNGS: tuple[Rung, ...] = (
             wire="vhost-user",
         )
         for datapath, batch in (("sock", None), ("mmsg", 32), ("dpdk", 32))
+    ),
+    # The same on a tap device: QEMU carries the frames, or the host's kernel does. QEMU has no
+    # longer rings for that.
+    *(
+        Rung(
+            name=f"guest-{datapath}-{wire}",
+            place="guest",
+            datapath=datapath,
+            batch=batch,
+            ring=256,
+            machine="q35",
+            wire=wire,
+        )
+        for datapath, batch in (("sock", None), ("mmsg", 32), ("dpdk", 32))
+        for wire in TAPS
     ),
     # The same images as real ones. A microvm starts in half the time of a PC, and has no PCI.
     *(

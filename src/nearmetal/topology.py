@@ -5,6 +5,8 @@ behind is in the journal. `up_all` does so for every wire that the rows of a run
 
     veth        two namespaces of our own; needs root. Without it `lo`, and the result says so.
     vhost-user  a folder for sockets and, for DPDK, pages of the kernel's pool. No kernel between.
+    tap         a tap device in a namespace of our own, whose other end is a virtual machine's NIC;
+    vhost-net   the same, carried by the host's kernel and not by QEMU. Both need root.
     pvp         both: a veth to a switch, and vhost-user from there on. The switch polls, so it runs
                 during this wire's trials only (pair.py). Needs root.
 
@@ -27,7 +29,7 @@ from nearmetal.lab.process import Where
 from nearmetal.samples import Frozen
 from nearmetal.tune.apply import Applied
 
-WireName = Literal["veth", "lo", "vhost-user", "pvp", "nic"]
+WireName = Literal["veth", "lo", "vhost-user", "tap", "vhost-net", "pvp", "nic"]
 
 # Locally administered, as those of the veth pair.
 _SUT_MAC = "02:00:00:00:00:01"
@@ -84,7 +86,7 @@ class Topologies(Frozen):
 
     def of(self, wire: rungs.WireName) -> Topology:
         """The rung's wire as it stands; lo stands in for veth."""
-        names = ("lo", wire) if wire in ("veth", "pvp") else (wire,)
+        names = (wire,) if wire in ("vhost-user", "nic") else ("lo", wire)
         return next(top for top in self.wires if top.wire in names)
 
     @property
@@ -110,6 +112,9 @@ def up(wire: WireName, hugepages_bytes: int = 0) -> Iterator[Topology]:
             yield topology
     elif wire == "pvp" and os.geteuid() == 0:
         with _pvp(open_journal(), cores) as topology:
+            yield topology
+    elif wire in rungs.TAPS and os.geteuid() == 0:
+        with _tap(open_journal(), cores, wire) as topology:
             yield topology
     elif wire == "veth" and os.geteuid() == 0:
         with _veth(open_journal(), cores) as topology:
@@ -204,6 +209,32 @@ def _vhost_user(journal: Journal, cores: Cores, needed_bytes: int) -> Iterator[T
                 " that they share; the kernel takes no part"
             ),
             notes=tuple(notes),
+        )
+
+
+@contextmanager
+def _tap(journal: Journal, cores: Cores, wire: WireName) -> Iterator[Topology]:
+    carrier = "QEMU's main loop" if wire == "tap" else "a thread of the host's kernel (vhost-net)"
+    with netns.tap_apart(journal, "tap" if wire == "tap" else "vtp") as ends:
+        yield Topology(
+            wire=wire,
+            sut_netns=str(ends.sut.netns),  # where QEMU finds the device
+            tg_netns=str(ends.tg.netns),
+            sut_addr=ends.sut.addr,
+            tg_addr=ends.tg.addr,
+            subnet=ends.subnet,
+            sut_iface="",
+            tg_iface=ends.tg.iface,
+            sut_cpu=cores.sut,
+            tg_cpu=cores.tg,
+            control_cpus=tuple(sorted(cores.control)),
+            vmm_cpu=cores.vmm,
+            sut_mac=ends.sut.mac,
+            placement=(
+                f"virtual processor on core {cores.sut}, generator on core {cores.tg}; {carrier}"
+                " carries every frame between the guest's rings and the tap device"
+            ),
+            notes=(cores.note,) if cores.note else (),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,16 @@ def test_what_fails_a_trial(changed: dict[str, int], evicted: int | None, says: 
     counts = dict.fromkeys(Counts.model_fields, 0) | {"answered": 1} | changed
     reason = trial._reason(Counts(**counts), evicted)
     assert reason.startswith(says) and bool(reason) == bool(says)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
+def test_what_a_tap_device_wants_of_the_machine(tmp_path: Path) -> None:
+    assert run.tap_why_not("vhost-user", tmp_path) is None
+    assert "/dev/net/tun" in str(run.tap_why_not("tap", tmp_path))
+    (tmp_path / "dev/net").mkdir(parents=True)
+    (tmp_path / "dev/net/tun").touch()
+    assert run.tap_why_not("tap", tmp_path) is None
+    assert "no /dev/vhost-net" in str(run.tap_why_not("vhost-net", tmp_path))
+    assert "modprobe vhost_net" in str(run.tap_why_not("vhost-net", tmp_path))
+    (tmp_path / "dev/vhost-net").touch()
+    assert run.tap_why_not("vhost-net", tmp_path) is None

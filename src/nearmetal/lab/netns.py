@@ -113,6 +113,20 @@ def tap(journal: Journal) -> Iterator[Tap]:
         yield made
 
 
+@contextmanager
+def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
+    """A tap device in a namespace of its own; what holds its other end answers for sut.addr."""
+    sut, tg, subnet = _ends("peer", name)
+    sut = replace(sut, netns=tg.netns, iface="")
+    with _namespace(journal, tg.netns), journal.holds("link", tg.iface, inside=str(tg.netns)):
+        with NetNS(str(tg.netns), flags=0) as route:
+            route.link("add", ifname=tg.iface, kind="tuntap", mode="tap")
+        _configure(tg, subnet.prefixlen)
+        neighbour(tg, sut.addr, sut.mac)
+        with journal.holds("process", "what was started on the wire"):
+            yield Wire(sut, tg, str(subnet))
+
+
 def neighbour(end: End, addr: str, mac: str) -> None:
     """Where an address is found, for as long as the link stands: it is not asked by ARP."""
     with NetNS(str(end.netns), flags=0) as route:

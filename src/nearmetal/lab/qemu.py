@@ -56,10 +56,14 @@ class VhostUser:
 
 @dataclass(frozen=True)
 class Tap:
-    """A virtio-net on a tap device that is there already."""
+    """A virtio-net on a tap device that is there already, where QEMU is started.
+
+    vhost: the host's kernel carries the frames (/dev/vhost-net), and not QEMU's main loop.
+    """
 
     iface: str
     mac: str
+    vhost: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
         yield from ("-netdev", f"vhost-user,id={name},chardev={name}c")
         device += f",rx_queue_size={nic.ring},tx_queue_size={nic.ring}"
     else:
-        backend = f"tap,id={name},ifname={nic.iface},script=no,downscript=no,vhost=off"
+        vhost = "on" if nic.vhost else "off"
+        backend = f"tap,id={name},ifname={nic.iface},script=no,downscript=no,vhost={vhost}"
         yield from ("-netdev", backend)
     yield from ("-device", device)
 

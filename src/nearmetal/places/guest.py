@@ -17,7 +17,7 @@ from nearmetal.guest.cmdline import Guest, command_line
 from nearmetal.guest.kernel import Kernel
 from nearmetal.lab.qemu import Machine, Tap, VhostUser
 from nearmetal.places.command import Command, options
-from nearmetal.rungs import Rung, Service
+from nearmetal.rungs import TAPS, Rung, Service
 from nearmetal.samples import Accelerator
 from nearmetal.topology import Topology
 
@@ -54,7 +54,11 @@ def command(
     inside = Inside(kernel.of(rung.kernel), *paths)
     address = f"{topology.sut_addr}/{IPv4Network(topology.subnet).prefixlen}"
     words = options(rung, topology, memory_bytes, port)
-    nic = VhostUser(topology.socket, topology.sut_mac, rung.ring)
+    nic: VhostUser | Tap
+    if topology.wire in TAPS:
+        nic = Tap(topology.tg_iface, topology.sut_mac, vhost=topology.wire == "vhost-net")
+    else:
+        nic = VhostUser(topology.socket, topology.sut_mac, rung.ring)
     return Command(
         (),
         says_ready=True,

@@ -59,6 +59,8 @@ def test_no_msi_x_where_qemu_dies_of_it(accelerator: Accelerator, vectors: bool)
 
 
 def test_a_tap_device_is_there_already() -> None:
+    said = argv(nics=(Tap("tap0", "02:00:00:00:00:01", vhost=True),))
+    assert "tap,id=nic0,ifname=tap0,script=no,downscript=no,vhost=on" in said
     said = argv(nics=(Tap("tap0", "02:00:00:00:00:01"),))
     assert "tap,id=nic0,ifname=tap0,script=no,downscript=no,vhost=off" in said
 

@@ -1,0 +1,57 @@
+"""A Linux guest as a row on a tap device: measured where it can be, else skipped in words."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from left import LONG_S, free_machine, left, look
+
+from nearmetal import doctor
+from nearmetal.rungs import find
+
+SPEC = """
+name = "taps"
+window = 8
+rounds = 1
+warmup_s = 0.1
+measured_s = 0.3
+rungs = ["guest-dpdk-tap:kv", "guest-mmsg-tap:echo", "guest-sock-vhost-net:echo"]
+[workload]
+keys = 200
+flows = 2
+"""
+
+
+def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None:
+    if (reason := doctor.why_not(find("guest-dpdk-tap"))) is not None:
+        pytest.skip(reason)
+    before = look()
+    spec, out = tmp_path / "taps.toml", tmp_path / "run"
+    spec.write_text(SPEC)
+    free_machine()
+    words = ["bench", "--spec", str(spec), "--out", str(out), "--yes"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nearmetal", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONG_S,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["rung"]: row for row in json.loads((out / "report.json").read_text())["rows"]}
+    for name in ("guest-dpdk-tap", "guest-mmsg-tap"):
+        row = rows[name]
+        assert row["status"] == "ok" and row["wire"] == "tap", row["reason"]
+        assert row["answered"] and row["wrong"] == 0
+        assert row["guest"]["kernel"] and row["accelerator"]
+    theirs = rows["guest-sock-vhost-net"]
+    if (reason := doctor.why_not(find("guest-sock-vhost-net"))) is not None:
+        assert (theirs["status"], theirs["reason"]) == ("skipped", reason)
+    else:
+        assert theirs["status"] == "ok" and theirs["wire"] == "vhost-net", theirs["reason"]
+    assert not left(before), left(before)
