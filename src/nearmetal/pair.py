@@ -232,10 +232,12 @@ def _boot(vm: Vm, generator: Child) -> None:
 @contextmanager
 def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
-    top = plan.bench.topology
+    command, top = plan.command, plan.bench.topology
     asking = [*load_argv(plan), "--first-answer"]
     # The asker is up before the server, so that the server's start is all that is waited for.
     with Child(asking, top.tg) as asker, start(plan) as dut:
+        if isinstance(dut, Vm) and command.says_ready:
+            _boot(dut, asker)
         answered = next_event(asker, dut, START_S)
         asker.stop()
         if isinstance(dut, Vm):

@@ -120,7 +120,7 @@ def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
     sut = replace(sut, netns=tg.netns, iface="")
     with _namespace(journal, tg.netns), journal.holds("link", tg.iface, inside=str(tg.netns)):
         with NetNS(str(tg.netns), flags=0) as route:
-            route.link("add", ifname=tg.iface, kind="tuntap", mode="tap")
+            route.link("add", ifname=tg.iface, kind="tuntap", mode="tap", address=tg.mac)
         _configure(tg, subnet.prefixlen)
         neighbour(tg, sut.addr, sut.mac)
         with journal.holds("process", "what was started on the wire"):
