@@ -17,7 +17,10 @@ def main() -> NoReturn:
     """Run a command; what goes wrong in the user's world is one line on stderr."""
     signal.signal(signal.SIGTERM, _interrupting(os.getpid()))
     try:
-        app(prog_name="nearmetal")
+        try:
+            app(prog_name="nearmetal")
+        finally:
+            _undo_what_is_left()
     except NearmetalError as error:
         sys.exit(_complain(error))
     sys.exit(0)
@@ -37,6 +40,13 @@ def _interrupting(pid: int) -> Callable[[int, FrameType | None], NoReturn]:
         raise KeyboardInterrupt
 
     return interrupt
+
+
+def _undo_what_is_left() -> None:
+    if "nearmetal.lab.journal" in sys.modules:  # else nothing was written down
+        from nearmetal.lab.journal import open_journal
+
+        open_journal().close()
 
 
 def _complain(error: NearmetalError) -> int:

@@ -48,7 +48,7 @@ from pyroute2 import IPRoute, NetNS
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import claims, ethtool, pci
+from nearmetal.lab import claims, ethtool, pci, signals
 from nearmetal.lab import owner as owners
 from nearmetal.lab.interface import Interface, put_back
 from nearmetal.lab.owner import Owner
@@ -92,10 +92,16 @@ class Journal:
         try:
             yield record
         finally:
-            undo(record)
-            file.unlink()
-            with contextlib.suppress(OSError):  # not empty yet: other records are still held
-                file.parent.rmdir()
+            with signals.held():
+                undo(record)
+                file.unlink()
+                with contextlib.suppress(OSError):  # not empty yet: other records are still held
+                    file.parent.rmdir()
+
+    def close(self) -> None:
+        """Undo what is still written down: an interrupt may come just before a `with` holds it."""
+        with signals.held():
+            _undo_all(_folder(self.directory, self.owner))
 
 
 def open_journal(directory: Path | None = None) -> Journal:
@@ -135,8 +141,9 @@ def keeps(
     try:
         yield record
     except BaseException:
-        undo(record)
-        file.unlink()
+        with signals.held():
+            undo(record)
+            file.unlink()
         raise
 
 
@@ -172,11 +179,13 @@ def undo(record: Record) -> None:
 
 
 def _clean_owner(folder: Path) -> list[str]:
-    done: list[str] = []
     # By the folder's name: a record of a living owner may be half written at this moment.
     owner = owners.parse(folder.name)
-    if owner is None or owners.alive(owner):
-        return done
+    return [] if owner is None or owners.alive(owner) else _undo_all(folder)
+
+
+def _undo_all(folder: Path) -> list[str]:
+    done: list[str] = []
     for file in sorted(folder.glob("*.json"), reverse=True):
         try:
             record = Record.model_validate_json(file.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,42 @@ def test_undone_when_the_body_fails(tmp_path: Path) -> None:
         assert value.read_text() == "new"
         raise KeyboardInterrupt
     assert value.read_text() == "old" and not records(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_undo_is_not_interrupted(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing = tmp_path / "thing"
+    undo = journal._UNDO["path"]
+
+    def pressed(record: journal.Record) -> None:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        undo(record)
+
+    monkeypatch.setitem(journal._UNDO, "path", pressed)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            Journal(tmp_path / "journal", HERE).holds("path", str(thing)),
+        ):
+            thing.write_text("made")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not thing.exists() and not records(tmp_path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_an_interrupt_left_before_it_was_held(tmp_path: Path) -> None:
+    thing = tmp_path / "thing"
+    thing.write_text("made")
+    abandon(tmp_path, HERE, "path", thing, None)
+    mine = Journal(tmp_path / "journal", HERE)
+    mine.close()
+    mine.close()  # nothing is left to do
+    assert not thing.exists() and not records(tmp_path)
 
 
 def test_clean_undoes_in_reverse(tmp_path: Path, gone: Owner) -> None:
