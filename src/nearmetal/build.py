@@ -55,7 +55,7 @@ GUEST_KERNEL = "guest-kernel"
 PROBE = "nm-uk-probe"  # tells how fast an accelerator is (lab/accelerator.py)
 _REFERENCES = {
     "memcached": "memcached",
-    "limit-veth": "nm-null-veth",
+    **dict.fromkeys(("limit-veth", "limit-nic"), "nm-null-xdp"),
     "testpmd": "dpdk-testpmd",
     "ceiling": "nm-null-vhost",
     "limit-uk": "nm-uk-limit",
@@ -189,7 +189,7 @@ def why_not(program: str) -> str | None:
         return files.why_not(program) or _without_dpdk()
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
-    if program == "nm-null-veth":
+    if program == "nm-null-xdp":
         if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
             return "no compiler for BPF (package gcc-bpf)"
         if not _has_pkg("libbpf"):

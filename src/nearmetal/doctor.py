@@ -12,7 +12,7 @@ from rich.table import Table
 from nearmetal import build, machine
 from nearmetal.guest import kernel
 from nearmetal.lab import accelerator, hugepages, qemu
-from nearmetal.run import tap_why_not
+from nearmetal.run import NO_NIC, tap_why_not
 from nearmetal.rungs import PLACES, RUNGS, Rung
 
 _GIB = 1 << 30
@@ -24,6 +24,8 @@ def why_not(rung: Rung) -> str | None:
         return rung.absent
     if rung.name == "limit-veth" and os.geteuid() != 0:
         return "needs root: network namespaces and BPF"
+    if rung.wire == "nic":
+        return NO_NIC
     if (reason := tap_why_not(rung.wire)) is not None:
         return reason
     if rung.wire == "pvp" and os.geteuid() != 0:
@@ -84,7 +86,7 @@ def missing() -> Iterator[tuple[str, str]]:
         yield small, "DPDK runs with small pages; large stores are slower"
     for tool, package, cost in (
         ("gcc", "gcc libc6-dev", "every rung but host-py, and the generator"),
-        ("bpf-gcc", "gcc-bpf", "limit-veth, and with it the generator's ceiling"),
+        ("bpf-gcc", "gcc-bpf", "limit-veth and limit-nic, and with them the generator's ceiling"),
         ("clang", "clang", "the fuzz targets of `test`"),
     ):
         if shutil.which(tool) is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from nearmetal.rows import Row
+from nearmetal.rows import Asker, Row
 from nearmetal.rungs import PLACES
 from nearmetal.samples import Poller
 
@@ -20,8 +20,15 @@ SPREAD_MAX = 0.10  # (highest - lowest round) / median
 STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
 SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
 BEHIND_MAX = 0.01  # of the rate asked for, that was never due
-# Of each wire: its rate is the generator's ceiling.
-NULL_RESPONDER = {"veth": "limit-veth", "vhost-user": "ceiling"}
+APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
+# Of each wire: its rate is the generator's ceiling. Behind a switch of the server's machine it is
+# asked over that machine's NIC.
+NULL_RESPONDER = {
+    "veth": "limit-veth",
+    "vhost-user": "ceiling",
+    "nic": "limit-nic",
+    "pvp": "limit-nic",
+}
 MEMCACHED_WIRE = "veth"
 MEMCACHED_WIRES = (MEMCACHED_WIRE, "lo", "nic")  # one of them in a run
 
@@ -97,10 +104,13 @@ def _ceiling(row: Row) -> str:
             + _wall(row)
         )
     if row.generator_ceiling_per_s is None:
-        return (
-            "ceiling unknown: the null responder gave no figure in this run, so generator-bound "
-            "is judged by idle time alone"
+        there = row.wire in NULL_RESPONDER and (row.wire != "pvp" or row.generators)
+        why = (
+            "the null responder gave no figure in this run"
+            if there
+            else f"{row.wire} has no null responder"
         )
+        return f"ceiling unknown: {why}, so generator-bound is judged by idle time alone"
     if row.replies_per_s.median and row.replies_per_s.median > row.generator_ceiling_per_s:
         return (
             "above the ceiling: the null responder was slower than this row, so it was held up "
@@ -197,10 +207,30 @@ def _generators(row: Row) -> Iterator[str]:
             f"generators busy: {', '.join(full)} of their cycles; one more machine may raise the"
             " rate"
         )
+    behind = [
+        f"{each.machine} {', '.join(why)}" for each in row.generators if (why := _behind(row, each))
+    ]
+    if behind:
+        yield f"generators off schedule: {'; '.join(behind)}"
     parts = [each.answered for each in row.generators]
     if len(parts) > 1 and max(parts) - min(parts) > SPREAD_MAX * max(parts):
         told = ", ".join(f"{each.machine} {each.answered:,}" for each in row.generators)
         yield f"uneven generators: right answers {told}"
+
+
+def _behind(row: Row, asker: Asker) -> list[str]:
+    """In what one of several did not do as it was to."""
+    why = []
+    round_ns = (row.duration_ns or 0) / max(1, row.rounds)
+    if asker.start_late_ns + asker.start_error_ns > round_ns * APART_SHARE_MAX:
+        late, unsure = asker.start_late_ns / 1e6, asker.start_error_ns / 1e6
+        why.append(f"began {late:.2g} ms late, by a clock known to {unsure:.2g} ms")
+    if asker.slipped_ns is not None and asker.slipped_ns > SLIPPED_NS_MAX:
+        why.append(f"was late by up to {asker.slipped_ns / 1e6:.2g} ms")
+    if asker.not_sent and asker.intended:
+        share = _percent(asker.not_sent / asker.intended)
+        why.append(f"did not send {asker.not_sent:,} of {asker.intended:,} ({share})")
+    return why
 
 
 def _lost(row: Row) -> str:

@@ -139,6 +139,17 @@ def _check_default_route(nic: str, iface: str) -> None:
         )
 
 
+def driver(iface: str) -> str:
+    """The driver of an interface, or its kind where it has no device."""
+    device = Path("/sys/class/net") / iface / "device/driver"
+    if device.exists():
+        return device.resolve().name
+    with IPRoute() as route:
+        (link,) = route.get_links(ifname=iface)
+        information = link.get("linkinfo")
+    return str(information.get("kind")) if information else "unknown"
+
+
 def carries_default_route(iface: str) -> bool:
     """Whether the machine reaches the rest of the world by it."""
     with IPRoute() as route:

@@ -64,6 +64,7 @@ class Server:
     start_ms: float
     store_budget_bytes: int | None
     store_address: int | None = None  # in a virtual machine's memory
+    xdp: str | None = None  # of a null responder: its program's mode
 
 
 @contextmanager
@@ -265,13 +266,14 @@ def switching(plan: Plan) -> Iterator[None]:
 def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
     """It has answered; `answered` says when."""
     start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
-    budget, pid, store = plan.command.store_budget_bytes, dut.pid, None
+    budget, pid, store, xdp = plan.command.store_budget_bytes, dut.pid, None, None
     if plan.command.says_ready:
         ready = dut.expect("ready", START_S)
         budget, store = ready.get("store_budget_bytes"), ready.get("store_address")
+        xdp = ready.get("xdp")
         if plan.command.machine is None:  # inside a machine pids are its own affair
             pid = ready.get("pid", pid)
-    return Server(plan.command, dut, pid, plan.port, start_ms, budget, store)
+    return Server(plan.command, dut, pid, plan.port, start_ms, budget, store, xdp)
 
 
 def _generator(plan: Plan, number: int) -> Child:

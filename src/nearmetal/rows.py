@@ -7,12 +7,14 @@ how each is measured. Keys may be added, never renamed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median
 from typing import Literal
 
 from pydantic import Field
 
 from nearmetal.rungs import Service
-from nearmetal.samples import Frozen, Guest, Point, Poller, Resources
+from nearmetal.samples import Frozen, Generator, Guest, Point, Poller, Resources
 
 Status = Literal["ok", "skipped", "failed"]
 IntervalKind = Literal["minmax", "bca95"]
@@ -73,8 +75,28 @@ class Asker(Frozen):
     machine: str
     answered: int
     busy_share: float | None = None  # median; of its cycles, in turns that found something to do
+    intended: int | None = None  # open loop
+    not_sent: int | None = None
     slipped_ns: int | None = None  # its greatest lateness
+    start_late_ns: int = 0  # at most, after the time at which all were to start
     start_error_ns: int  # by how much the clocks' offset may have been wrong, at most
+
+    @classmethod
+    def over(cls, rounds: Sequence[Generator]) -> Asker:
+        """Of one machine's part in each round."""
+        busy = [each.busy_share for each in rounds if each.busy_share is not None]
+        slips = [each.slipped_ns for each in rounds if each.slipped_ns is not None]
+        due = [each.intended for each in rounds if each.intended is not None]
+        return cls(
+            machine=rounds[0].machine,
+            answered=sum(each.answered for each in rounds),
+            busy_share=median(busy) if busy else None,
+            intended=sum(due) if due else None,
+            not_sent=sum(each.not_sent or 0 for each in rounds) if due else None,
+            slipped_ns=max(slips, default=None),
+            start_late_ns=max(each.start_late_ns for each in rounds),
+            start_error_ns=max(each.start_error_ns for each in rounds),
+        )
 
 
 class Ratio(Frozen):

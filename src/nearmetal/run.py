@@ -142,6 +142,9 @@ def trials(spec: Spec) -> Iterator[Trial]:
             yield from visits
 
 
+NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
+
+
 def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     """Rungs that cannot run here, and why."""
     reasons = {}
@@ -157,12 +160,10 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
             reasons[row.rung.name] = reason
         if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
             reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
-        if (
-            row.rung.wire == "veth"
-            and row.rung.name == "limit-veth"
-            and wires.of("veth").wire == "lo"
-        ):
+        if row.rung.name == "limit-veth" and wires.of("veth").wire == "lo":
             reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
+        if row.rung.wire == "nic" and not any(top.wire == "nic" for top in wires.wires):
+            reasons[row.rung.name] = NO_NIC
     return reasons
 
 

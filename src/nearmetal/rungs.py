@@ -78,6 +78,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32, segment=True),
     Rung(name="host-mmsg-plain", place="host", datapath="mmsg", batch=32),
     Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
+    Rung(name="limit-nic", place="reference", datapath=None, wire="nic", services=("echo",)),
     Rung(
         name="host-dpdk",
         place="host",

@@ -123,8 +123,10 @@ class Generator(Frozen):
     sent: int
     busy_share: float | None = None  # of its cycles, in turns that found something to do
     slipped_ns: int | None = None  # open loop
+    intended: int | None = None  # open loop: of its share of the rate
     not_sent: int | None = None
-    start_error_ns: int  # the clocks' offset is known to this; all were to start at one time
+    start_late_ns: int = 0  # by its own clock, after the time at which all were to start
+    start_error_ns: int  # and the clocks' offset is known to this
 
 
 class Sample(Frozen):

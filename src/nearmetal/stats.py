@@ -248,18 +248,7 @@ def _askers(trials: Sequence[Sample]) -> tuple[Asker, ...]:
     for trial in trials:
         for each in trial.generators:
             told.setdefault(each.machine, []).append(each)
-    return tuple(
-        Asker(
-            machine=machine,
-            answered=sum(each.answered for each in rounds),
-            busy_share=_median_known([each.busy_share for each in rounds]),
-            slipped_ns=max(
-                (r.slipped_ns for r in rounds if r.slipped_ns is not None), default=None
-            ),
-            start_error_ns=max(each.start_error_ns for each in rounds),
-        )
-        for machine, rounds in told.items()
-    )
+    return tuple(map(Asker.over, told.values()))
 
 
 def _tg_split(trials: Sequence[Sample]) -> TgSplit:
@@ -358,12 +347,11 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
     }
     # Of whatever wire: where that is another one than the row's, a label says so.
     beside = {row.point: row for row in measured.values() if row.rung == MEMCACHED_RUNG}
+    ceilings = {(row.rung, row.point): row for row in measured.values() if row.service == "echo"}
     related = []
     for row in alone:
         if row.status == "ok" and row.loop == "closed":
-            null_responder = measured.get(
-                (labels.NULL_RESPONDER.get(row.wire, ""), "echo", row.wire, row.point)
-            )
+            null_responder = ceilings.get((labels.NULL_RESPONDER.get(row.wire, ""), row.point))
             ceiling = null_responder.replies_per_s.median if null_responder else None
             kv = row.service == "kv"
             memcached = beside.get(row.point) if kv else None

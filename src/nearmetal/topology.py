@@ -97,9 +97,10 @@ class Topologies(Frozen):
 
 @contextmanager
 def up_all(wires: Iterable[rungs.WireName], hugepages_bytes: int = 0) -> Iterator[Topologies]:
-    """Every wire that a run needs, each the best that we may have."""
+    """Every wire that a run needs, each the best that we may have; none is between machines."""
+    needed = sorted({*wires} - {"nic"}) or ["veth"]
     with ExitStack() as stack:
-        standing = [stack.enter_context(up(wire, hugepages_bytes)) for wire in sorted(set(wires))]
+        standing = [stack.enter_context(up(wire, hugepages_bytes)) for wire in needed]
         yield Topologies(wires=tuple(standing))
 
 

@@ -176,7 +176,7 @@ def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long: bool) -> None:
     """--long: the whole of specs/rehearsal.toml, which has the rows behind the switch, too."""
     out = tmp_path / "out"
-    few = () if is_long else ("--rungs", "host-mmsg:kv,host-dpdk:kv,uk-netdev:echo")
+    few = () if is_long else ("--rungs", "host-mmsg:kv,host-dpdk:kv,uk-netdev:echo,limit-nic")
     child = rehearse(out, *few)
     said = child.communicate(timeout=LONG_S if is_long else START_S)[1]
     skip_where_busy(said)
@@ -192,6 +192,8 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
         assert [each["machine"] for each in parts] == wanted
         assert all(each["answered"] > 0 for each in parts)
         assert sum(each["answered"] for each in parts) == row["answered"]
+        if build.why_not("nm-null-xdp") is None:
+            assert row["generator_ceiling_per_s"], row["rung"]
     assert {row["point"]["generators"] for row in report["rows"]} == {1, 2}
     assert not ours(f"nm-{child.pid}-rig")
 
@@ -248,6 +250,36 @@ def test_a_killed_controller_leaves_nothing_running(
 
 
 @pytest.mark.usefixtures("links")
+def test_a_machine_that_differs_builds_for_itself(tmp_path: Path, is_long: bool) -> None:
+    """Both: a generator's needs little, and the server's what its rows start."""
+    if not is_long:
+        pytest.skip("only with --long: it builds everything anew")
+    machines, out, other = tmp_path / "machines.toml", tmp_path / "out", tmp_path / "os-release"
+    known = Path("/etc/os-release").read_text()
+    other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
+    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
+    with rig.standing(open_journal(), 1) as made:
+        machines.write_text(of_the_document(made.spec.seats()))
+        for pid in made.pids.values():
+            inside = ["nsenter", "-t", str(pid), "--mount", "mount", "--bind"]
+            subprocess.run([*inside, str(other), "/etc/os-release"], check=True)
+        done = subprocess.run(
+            [*run, "--rungs", "host-sock,host-dpdk:kv,uk-netdev:echo,limit-nic"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=LONG_S,
+        )
+    assert done.returncode == 0, done.stderr
+    for name in ("sut", "tg1"):
+        assert f"{name} builds for itself: it runs" in done.stderr, done.stderr
+    for name, row in rows(out).items():
+        assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
+    assert not ours(f"nm-{os.getpid()}-rig")
+
+
+@pytest.mark.usefixtures("links")
 def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
     machines, out = tmp_path / "machines.toml", tmp_path / "out"
     run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
@@ -273,12 +305,12 @@ def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
     assert not ours(f"nm-{os.getpid()}-rig")
 
 
-def agent_of_a_generator() -> psutil.Process:
-    """The agent whose generator asks."""
+def agent_of_the_second() -> psutil.Process:
+    """The agent of the second generator, which asks."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = " ".join(process.cmdline())
-            if "nm-load" in words and "--share" in words and "/deployed/" in words:
+            if "nm-load" in words and "--share 2/2" in words and "/deployed/" in words:
                 return next(p for p in process.parents() if "agent" in p.cmdline())
     raise AssertionError("no generator runs")
 
@@ -286,25 +318,26 @@ def agent_of_a_generator() -> psutil.Process:
 @pytest.mark.usefixtures("links")
 def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     spec, out = tmp_path / "long.toml", tmp_path / "out"
-    spec.write_text(LONG.format(seconds=30).replace("rounds = 2", "rounds = 1"))
+    one_round = LONG.format(seconds=300).replace("rounds = 2", "rounds = 1")
+    spec.write_text(one_round + "[sweep]\ngenerators = [2]\n")
     child = rehearse(out, "--spec", str(spec))
     if not until(lambda: generating() or child.poll() is not None, START_S) or child.poll():
         child.kill()
         said = child.communicate()[1]
         skip_where_busy(said)
         pytest.fail(said)
-    agent = agent_of_a_generator()
+    agent = agent_of_the_second()
     agent.send_signal(signal.SIGSTOP)
-    try:
+    try:  # long before its results would be asked for
         said = child.communicate(timeout=90)[1]
     finally:
         with contextlib.suppress(psutil.Error):
             agent.send_signal(signal.SIGCONT)
     assert child.returncode == 1, said
     last = said.splitlines()[-1]
-    assert "tg1" in last and "no sign of life" in last and "Traceback" not in said, said
+    assert "tg2" in last and "no sign of life" in last and "Traceback" not in said, said
     report = json.loads((out / "report.json").read_text())
-    assert report["partial"] is True and "tg1" in report["reason"]
+    assert report["partial"] is True and "tg2" in report["reason"]
     family = f"nm-{child.pid}-rig"
     assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
 

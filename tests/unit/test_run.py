@@ -18,7 +18,7 @@ from nearmetal.sweep import Sweep
 from nearmetal.topology import Topologies, Topology
 
 PROGRAMS = (
-    "nm-load", "memcached", "python", "nm-null-veth",
+    "nm-load", "memcached", "python", "nm-null-xdp",
     "nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv", "nm-mmsg-echo",
     "nm-load-vhost", "nm-relay", "nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd", "nm-null-vhost",
     "nm-tender", "nm-ukp-netdev-kv", "nm-ukp-netdev-echo",
@@ -164,7 +164,7 @@ def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
 
 def test_skipped_with_the_reason() -> None:
     made = spec(memcached=1, host_sock=1, limit_veth=1)
-    reasons = run.skipped(made, built("memcached", "nm-null-veth"), loopback())
+    reasons = run.skipped(made, built("memcached", "nm-null-xdp"), loopback())
     assert set(reasons) == {"memcached", "limit-veth"}
     assert reasons["memcached"] == "no memcached here"
     assert "lo" in reasons["limit-veth"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nearmetal import nic
 from nearmetal.build import Build
 from nearmetal.errors import CannotRunError
 from nearmetal.lab import testpmd
@@ -24,6 +25,8 @@ def command(rung: Rung, build: Build, topology: Topology, memory_bytes: int, por
         return _testpmd(rung, build, topology)
     if rung.name == "ceiling":
         return _ceiling(rung, build, topology)
+    if rung.name == "limit-nic":
+        return _limit_nic(build, topology, port)
     assert rung.name == "limit-veth", rung.name
     return _limit_veth(build, topology, port)
 
@@ -46,9 +49,21 @@ def _limit_veth(build: Build, topology: Topology, port: int) -> Command:
     """The wire's null responder: an XDP program in the receive thread of the server's end."""
     if topology.wire != "veth":
         raise CannotRunError("limit-veth is the limit of veth, and this run's wire is lo (no root)")
-    argv = [*build.programs["nm-null-veth"].argv(), "--iface", topology.sut_iface]
-    argv += ["--port", str(port), "--peer", topology.tg_iface]
-    return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=False)
+    argv = [*_null_xdp(build, topology, port), "--peer", topology.tg_iface]
+    return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=True)
+
+
+def _limit_nic(build: Build, topology: Topology, port: int) -> Command:
+    """The same at the data NIC. A veth's other end is on another machine of a rehearsal, and would
+    have to have a program, too; so it is done behind the driver there."""
+    argv = _null_xdp(build, topology, port)
+    argv += ["--generic"] if nic.driver(topology.sut_iface) == "veth" else []
+    return Command(tuple(argv), says_ready=True)
+
+
+def _null_xdp(build: Build, topology: Topology, port: int) -> list[str]:
+    argv = [*build.programs["nm-null-xdp"].argv(), "--iface", topology.sut_iface]
+    return [*argv, "--port", str(port)]
 
 
 def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:

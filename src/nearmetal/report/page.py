@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nearmetal import labels
+from nearmetal import labels, sweep
 from nearmetal.report import figures, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
@@ -164,10 +164,14 @@ def _applied(topology: Facts) -> list[tuple[str, str]]:
 
 
 def _ceilings(rows: tuple[Row, ...]) -> str:
-    known = {(row.wire, row.generator_ceiling_per_s) for row in rows if row.generator_ceiling_per_s}
+    known = {
+        (row.wire, f" with {at}" if (at := sweep.words(row.point)) else "", ceiling)
+        for row in rows
+        if (ceiling := row.generator_ceiling_per_s)
+    }
     found = "; ".join(
-        f"{ceiling:,.0f} replies/s on {wire} against its null responder"
-        for wire, ceiling in sorted(known)
+        f"{ceiling:,.0f} replies/s on {wire}{at} against its null responder"
+        for wire, at, ceiling in sorted(known)
     )
     return found or "unknown: no null responder gave a figure in this run"
 

@@ -22,6 +22,7 @@ from nearmetal.lab.process import Child
 from nearmetal.machine import Machine as MachineFacts
 from nearmetal.progress import Shown
 from nearmetal.report import Report
+from nearmetal.rungs import find
 from nearmetal.samples import Frozen
 from nearmetal.spec import Spec, SpecRung
 from nearmetal.testbed import parcel
@@ -118,13 +119,16 @@ def _tuned(
 
 
 def rewired(spec: Spec) -> Spec:
-    """The experiment with its rows on the wire between machines."""
+    """The experiment with its rows on the wire between machines, and that wire's null responder in
+    place of the veth's."""
 
     def between(row: SpecRung) -> SpecRung:
-        wire = "pvp" if row.rung.place in _BEHIND_SWITCH or row.rung.wire == "pvp" else "nic"
-        return row.model_copy(update={"rung": row.rung.model_copy(update={"wire": wire})})
+        rung = find("limit-nic") if row.rung.name == "limit-veth" else row.rung
+        wire = "pvp" if rung.place in _BEHIND_SWITCH or rung.wire == "pvp" else "nic"
+        return row.model_copy(update={"rung": rung.model_copy(update={"wire": wire})})
 
-    return spec.model_copy(update={"rungs": tuple(map(between, spec.rungs))})
+    rows = {row.rung.name: row for row in map(between, spec.rungs)}  # a spec may name both
+    return spec.model_copy(update={"rungs": tuple(rows.values())})
 
 
 def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:

@@ -116,12 +116,11 @@ def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
         "address": plan.address,
         "port": plan.port,
         "asks_stats": plan.command.asks_stats,
-        "receive": agent.serving.receive,
     }
 
 
-def _ready(agent: Agent, answered_ns: int) -> None:
-    _running(agent).ready(answered_ns)
+def _ready(agent: Agent, answered_ns: int) -> str:
+    return _running(agent).ready(answered_ns)
 
 
 def _look(agent: Agent) -> dict[str, Any]:

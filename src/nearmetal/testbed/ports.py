@@ -63,7 +63,7 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
     """Set it; tells what it is."""
     iface = named(wanted.nic)
     _check(iface)
-    driver, mac = _driver(iface), _read(iface, "address")
+    driver, mac = nic.driver(iface), _read(iface, "address")
     take, device = wanted.take if wanted.frames else "af_packet", iface
     with ExitStack() as stack:
         notes = []
@@ -203,16 +203,6 @@ def _receive(stack: ExitStack, journal: Journal, iface: str, cpu: int) -> str:
     for thread in threads:
         os.sched_setaffinity(thread, {cpu})
     return f"a veth: receive processing in a kernel thread on core {cpu}" if threads else ""
-
-
-def _driver(iface: str) -> str:
-    device = _NET / iface / "device" / "driver"
-    if device.exists():
-        return device.resolve().name
-    with IPRoute() as route:
-        (link,) = route.get_links(ifname=iface)
-        information = link.get("linkinfo")
-    return str(information.get("kind")) if information else "unknown"
 
 
 def _flags(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> None:

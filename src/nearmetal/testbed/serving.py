@@ -31,6 +31,7 @@ from nearmetal.topology import Topology
 from nearmetal.trial import leave
 
 _KERNEL = ("py", "sock", "mmsg")  # datapaths that leave the NIC to the kernel
+_OTHERS_OF_KERNEL = ("memcached", "limit-nic")
 
 
 class Order(Frozen):
@@ -57,11 +58,16 @@ class Serving:
     server: Server | None = None
     ended: bool = False  # and the controller was told
 
-    def ready(self, answered_ns: int) -> None:
-        """It has given its first answer, at that time of this machine's clock."""
+    def ready(self, answered_ns: int) -> str:
+        """It has given its first answer, at that time of this machine's clock. Returns `receive`:
+        a null responder tells only now where it is."""
         if isinstance(self.dut, Vm):
             self.dut.pin((self.plan.bench.topology.sut_cpu,))  # its start is over
         self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
+        if self.server.xdp is None:
+            return self.receive
+        where = "in the driver" if self.server.xdp == "native" else "behind the driver"
+        return f"{self.receive}; answered by an XDP program {where} ({self.server.xdp} mode)"
 
     def look(self) -> dict[str, Any]:
         """This machine's half of pollers.look."""
@@ -91,7 +97,9 @@ class Serving:
 
 def is_frames(rung: Rung) -> bool:
     """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
-    return rung.wire == "pvp" or (rung.name != "memcached" and rung.datapath not in _KERNEL)
+    return rung.wire == "pvp" or (
+        rung.name not in _OTHERS_OF_KERNEL and rung.datapath not in _KERNEL
+    )
 
 
 def unlinked(rung: Rung, take: Take, driver: str) -> str | None:

@@ -58,10 +58,12 @@ class _Dut:
     port: int
     started_ns: int  # of its machine's clock
     asks_stats: bool
-    receive: str  # where its receive processing is done
+    watched: tuple[Station, ...]  # all machines: whoever waits for one finds out about another
+    receive: str = ""  # where its receive processing is done; known once it has answered
 
     def failed(self) -> str | None:
-        self.station.pump()
+        for station in self.watched:
+            station.pump()
         return self.station.dut_ended
 
 
@@ -73,9 +75,7 @@ class Trials:
     tgs: tuple[Place, ...]  # all; a trial's point may want fewer
 
     def why_not(self, rung: Rung) -> str | None:
-        if rung.name == "limit-veth":
-            return "its program would have to be at both ends of a veth pair of one machine"
-        if rung.place == "reference" and rung.name != "memcached":
+        if rung.place == "reference" and rung.name not in ("memcached", "limit-nic"):
             return "a reference of the wire vhost-user, on one machine; the wire here is a NIC"
         return None
 
@@ -116,15 +116,14 @@ class Trials:
         with self._serving(bench, rung, service) as dut:
             clocks = [tg.station.clock() for tg in self.tgs]
             with self._generators(bench, service, number, dut) as generators:
-                results, before, after = self._follow(
-                    bench, service, dut, generators, clocks, second
-                )
+                late = self._hold(bench, service, dut, generators, clocks)
+                results, before, after = self._follow(bench, dut, generators, second)
             evicted = self._evicted(dut)
             left = self._leave(after.at_ns - before.at_ns, results[0]["tsc_hz"])
         measured = Measured(merged(results), before, after)
         told = Told(bench, rung, service, number, started_utc)
         errors = [error for _, error in clocks]
-        told_by = tuple(map(_told_by, self.tgs, results, errors))
+        told_by = tuple(map(_told_by, self.tgs, results, late, errors))
         more = {"generators": told_by, "receive": dut.receive}
         return sample_of(told, measured, left, evicted).model_copy(update=more)
 
@@ -145,15 +144,15 @@ class Trials:
         sut.dut_ended = None
         try:
             found = sut.ask("serve", order=order.model_dump(mode="json", by_alias=True))
-            dut = _Dut(station=sut, **found)
+            dut = _Dut(sut, watched=(sut, *(each.station for each in self.tgs)), **found)
             for each in self.tgs:
                 each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
             asking = [*tg.load_argv, "--target", f"{dut.address}:{dut.port}", "--service", service]
             with tg.station.start([*asking, "--first-answer"], tg.cpu) as asker:
                 answered = expect("first_answer", next_event(asker, dut, START_S))
             there, here = tg.station.clock()[0], sut.clock()[0]
-            sut.ask("ready", answered_ns=answered["monotonic_ns"] - there + here)
-            yield dut
+            receive = sut.ask("ready", answered_ns=answered["monotonic_ns"] - there + here)
+            yield replace(dut, receive=receive)
         finally:
             sut.ask("halt", _LEAVE_S)
 
@@ -179,23 +178,31 @@ class Trials:
                 expect("ready", next_event(generator, dut, START_S))
             yield generators
 
-    def _follow(
+    def _hold(
         self,
         bench: Bench,
         service: Service,
         dut: _Dut,
         generators: Sequence[Remote],
         clocks: Sequence[tuple[int, int]],
-        second: Callable[[Event], None],
-    ) -> tuple[list[Event], Look, Look]:
-        """From their first line to their results."""
-        limit_s = 30 + bench.spec.warmup_s + bench.spec.measured_s
+    ) -> list[int]:
+        """From their first line to their start. By how many nanoseconds each was late for it."""
         for generator in generators:
             if service == "kv":
                 expect("preloaded", next_event(generator, dut, phase_s(bench.spec)))
                 read_back(expect("verified", next_event(generator, dut, phase_s(bench.spec))))
-            expect("holding", next_event(generator, dut, limit_s))
-        self._go(generators, clocks)
+            expect("holding", next_event(generator, dut, START_S))
+        return self._go(generators, clocks)
+
+    def _follow(
+        self,
+        bench: Bench,
+        dut: _Dut,
+        generators: Sequence[Remote],
+        second: Callable[[Event], None],
+    ) -> tuple[list[Event], Look, Look]:
+        """From their start to their results."""
+        limit_s = 30 + bench.spec.warmup_s + bench.spec.measured_s
         for generator in generators:
             expect("measuring", next_event(generator, dut, limit_s))
         before = self._look(generators)
@@ -209,15 +216,16 @@ class Trials:
         results = [expect("result", next_event(each, dut, limit_s)) for each in generators]
         return results, before, after
 
-    def _go(self, generators: Sequence[Remote], clocks: Sequence[tuple[int, int]]) -> None:
-        """The barrier: all at one time, which is told to each by its own clock."""
+    def _go(self, generators: Sequence[Remote], clocks: Sequence[tuple[int, int]]) -> list[int]:
+        """The barrier: all at one time, which is told to each by its own clock. How late each
+        was."""
         at_ns = time.monotonic_ns() + _GO_NS
         asked = [
             each.station.post("go", child=each.child, at_ns=at_ns + offset)
             for each, (offset, _) in zip(generators, clocks, strict=True)
         ]
-        for each, number in zip(generators, asked, strict=True):
-            each.station.answer(number)
+        answers = zip(generators, asked, strict=True)
+        return [max(0, each.station.answer(number)) for each, number in answers]
 
     def _look(self, generators: Sequence[Remote]) -> Look:
         """Both sides, at one end of the measured time. Of the generators the first."""
@@ -288,7 +296,7 @@ def _in_step(
             yield [line for _, line in lines]
 
 
-def _told_by(tg: Place, result: Event, error_ns: int) -> Generator:
+def _told_by(tg: Place, result: Event, late_ns: int, error_ns: int) -> Generator:
     """What one of them did."""
     cycles: dict[str, int] = result["cycles"]
     whole = sum(cycles.values())
@@ -298,6 +306,8 @@ def _told_by(tg: Place, result: Event, error_ns: int) -> Generator:
         sent=result["sent"],
         busy_share=1 - cycles.get("empty", 0) / whole if whole else None,
         slipped_ns=result.get("slipped_ns"),
+        intended=result.get("intended"),
         not_sent=result.get("not_sent"),
+        start_late_ns=late_ns,
         start_error_ns=error_ns,
     )

@@ -65,7 +65,7 @@ def test_what_is_no_card_is_not_taken_by_dpdks_drivers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "_check", lambda iface: None)
-    monkeypatch.setattr(ports, "_driver", lambda iface: "veth")
+    monkeypatch.setattr(ports.nic, "driver", lambda iface: "veth")
     monkeypatch.setattr(pci, "of_interface", lambda iface: None)
     records = Journal(tmp_path / "journal", owner.current())
     with (

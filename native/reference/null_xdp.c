@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-null-veth: attaches null_veth.bpf.c to a veth pair until it is told to stop.
+ * nm-null-xdp: attaches null_xdp.bpf.c to an interface until it is told to stop.
+ *
+ * In the driver (native mode) where that can, else in the kernel behind it (generic mode), where a
+ * socket buffer has been made by then; the ready line says which.
  *
  * A veth wakes its other end for what XDP_TX sent only where that end has an XDP program too
- * (Linux drivers/net/veth.c, veth_xdp_flush), so the peer gets one that lets everything pass. It
- * is in another network namespace, which we enter to attach it.
+ * (Linux drivers/net/veth.c, veth_xdp_flush). So its peer gets one that lets everything pass; it is
+ * in another network namespace, which we enter to attach it. Where the peer is out of reach,
+ * --generic does without.
  *
  * Programs are held by links, and links by this process's descriptors: whatever ends the process
  * detaches them too. Nothing is pinned.
@@ -27,19 +31,20 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "null_veth_object.h"
+#include "null_xdp_object.h"
 
 struct options {
     const char *iface;
-    const char *peer;       /* the pair's other end */
+    const char *peer;       /* of a veth pair: the other end */
     const char *peer_netns; /* file that holds its namespace */
     uint16_t port;
+    bool generic; /* whatever the driver can */
 };
 
 /* Exit status of a failure: one line on stderr, what and why. */
 static int failed(const char *what, const char *name, int error)
 {
-    fprintf(stderr, "nm-null-veth: %s %s: %s\n", what, name, strerror(error));
+    fprintf(stderr, "nm-null-xdp: %s %s: %s\n", what, name, strerror(error));
     return 1;
 }
 
@@ -68,6 +73,7 @@ static bool options_parse(int argc, char **argv, struct options *options)
                                           {"port", required_argument, NULL, 'p'},
                                           {"peer", required_argument, NULL, 'o'},
                                           {"peer-netns", required_argument, NULL, 'n'},
+                                          {"generic", no_argument, NULL, 'g'},
                                           {NULL, 0, NULL, 0}};
     int option;
 
@@ -78,11 +84,13 @@ static bool options_parse(int argc, char **argv, struct options *options)
             options->peer = optarg;
         else if (option == 'n')
             options->peer_netns = optarg;
+        else if (option == 'g')
+            options->generic = true;
         else if (option != 'p' || !port_parse(optarg, &options->port))
             return false;
     }
-    return options->iface != NULL && options->peer != NULL && options->peer_netns != NULL &&
-           options->port != 0 && optind == argc;
+    return options->iface != NULL && (options->peer == NULL) == (options->peer_netns == NULL) &&
+           !(options->generic && options->peer != NULL) && options->port != 0 && optind == argc;
 }
 
 static int port_set(struct bpf_object *object, uint16_t port)
@@ -93,9 +101,9 @@ static int port_set(struct bpf_object *object, uint16_t port)
 }
 
 /* Returns the link's descriptor, or a negative error. */
-static int attach(struct bpf_object *object, const char *name, const char *iface)
+static int attach(struct bpf_object *object, const char *name, const char *iface, uint32_t mode)
 {
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
     struct bpf_program *program = bpf_object__find_program_by_name(object, name);
     unsigned index = if_nametoindex(iface);
 
@@ -114,7 +122,7 @@ static int attach_peer(struct bpf_object *object, const struct options *options)
     int link = -errno;
 
     if (home >= 0 && away >= 0 && setns(away, CLONE_NEWNET) == 0) {
-        link = attach(object, "null_veth_peer", options->peer);
+        link = attach(object, "null_xdp_peer", options->peer, XDP_FLAGS_DRV_MODE);
         if (setns(home, CLONE_NEWNET) != 0)
             abort(); /* we were there a moment ago */
     } else if (away >= 0) {
@@ -127,22 +135,42 @@ static int attach_peer(struct bpf_object *object, const struct options *options)
     return link;
 }
 
+/* Returns the link's descriptor, or a negative error; says in which mode it is. */
+static int attach_responder(struct bpf_object *object, const struct options *options,
+                            const char **mode)
+{
+    int link = -EOPNOTSUPP;
+
+    *mode = "native";
+    if (!options->generic)
+        link = attach(object, "null_xdp", options->iface, XDP_FLAGS_DRV_MODE);
+    if (link >= 0 || options->peer != NULL || link == -ENODEV)
+        return link;
+    *mode = "generic";
+    return attach(object, "null_xdp", options->iface, XDP_FLAGS_SKB_MODE);
+}
+
 static int serve(struct bpf_object *object, const struct options *options, const sigset_t *stop)
 {
-    int peer_link, link, signal_number;
+    const char *mode;
+    int peer_link = -1, link, signal_number;
 
-    peer_link = attach_peer(object, options);
-    if (peer_link < 0)
-        return failed("cannot attach native XDP to", options->peer, -peer_link);
-    link = attach(object, "null_veth", options->iface);
+    if (options->peer != NULL) {
+        peer_link = attach_peer(object, options);
+        if (peer_link < 0)
+            return failed("cannot attach native XDP to", options->peer, -peer_link);
+    }
+    link = attach_responder(object, options, &mode);
     if (link >= 0) {
-        puts("{\"event\":\"ready\"}");
+        printf("{\"event\":\"ready\",\"xdp\":\"%s\"}\n", mode);
         fflush(stdout);
         sigwait(stop, &signal_number);
         close(link);
+        puts("{\"event\":\"final\"}");
     }
-    close(peer_link);
-    return link >= 0 ? 0 : failed("cannot attach native XDP to", options->iface, -link);
+    if (peer_link >= 0)
+        close(peer_link);
+    return link >= 0 ? 0 : failed("cannot attach XDP to", options->iface, -link);
 }
 
 static int run(const struct options *options, const sigset_t *stop)
@@ -150,7 +178,7 @@ static int run(const struct options *options, const sigset_t *stop)
     struct bpf_object *object;
     int status;
 
-    object = bpf_object__open_mem(null_veth_object, sizeof(null_veth_object), NULL);
+    object = bpf_object__open_mem(null_xdp_object, sizeof(null_xdp_object), NULL);
     if (object == NULL)
         return failed("cannot read", "the BPF object", errno);
     status = port_set(object, options->port);
@@ -170,7 +198,8 @@ int main(int argc, char **argv)
     sigset_t stop;
 
     if (!options_parse(argc, argv, &options)) {
-        fputs("nm-null-veth: wants --iface NAME --port PORT --peer NAME --peer-netns FILE\n",
+        fputs("nm-null-xdp: wants --iface NAME --port PORT, and --peer NAME --peer-netns FILE or"
+              " --generic\n",
               stderr);
         return 2;
     }

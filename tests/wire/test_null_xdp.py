@@ -1,9 +1,11 @@
-"""The null responder of veth: turns our port's plain datagrams round, and passes all the rest."""
+"""The null responder of the kernel's links: turns our port's plain datagrams round, and passes all
+the rest; in the driver, and behind it."""
 
 from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,17 +42,18 @@ def wire() -> Iterator[Topology]:
         yield top
 
 
-@pytest.fixture
-def responder(program: Path, wire: Topology) -> Iterator[Topology]:
-    with Child(command(program, wire), wire.sut) as child:
-        assert child.expect("ready", ANSWER_S) == {"event": "ready"}
+@pytest.fixture(params=["native", "generic"])
+def responder(program: Path, wire: Topology, request: pytest.FixtureRequest) -> Iterator[Topology]:
+    with Child(command(program, wire, request.param), wire.sut) as child:
+        assert child.expect("ready", ANSWER_S) == {"event": "ready", "xdp": request.param}
         yield wire
-        assert child.stop() == []
+        assert child.stop() == [{"event": "final"}]
 
 
-def command(program: Path, wire: Topology) -> list[str]:
+def command(program: Path, wire: Topology, mode: str = "native") -> list[str]:
     argv = [str(program), "--iface", wire.sut_iface, "--port", str(PORT)]
-    return [*argv, "--peer", wire.tg_iface, "--peer-netns", str(wire.tg_netns)]
+    peer = ["--peer", wire.tg_iface, "--peer-netns", str(wire.tg_netns)]
+    return [*argv, *(peer if mode == "native" else ["--generic"])]
 
 
 def client(wire: Topology, port: int) -> socket.socket:
@@ -89,10 +92,32 @@ def test_detached_at_the_end(program: Path, wire: Topology) -> None:
             child.stop(grace_s)
 
 
+def test_where_the_driver_knows_no_xdp(program: Path, wire: Topology) -> None:
+    """Loopback's does not; it is in the kernel behind it then, and says so."""
+    argv = [str(program), "--iface", "lo", "--port", str(PORT)]
+    with Child(argv, wire.sut) as child:
+        assert child.expect("ready", ANSWER_S) == {"event": "ready", "xdp": "generic"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--iface", "lo"],
+        ["--iface", "lo", "--port", "0"],
+        ["--iface", "lo", "--port", "1", "--peer", "lo"],
+        ["--iface", "lo", "--port", "1", "--generic", "--peer", "lo", "--peer-netns", "x"],
+    ],
+)
+def test_bad_options_are_one_line(program: Path, words: list[str]) -> None:
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
 def test_says_what_is_wrong(program: Path, wire: Topology) -> None:
     argv = [str(program), "--iface", "nowhere", *command(program, wire)[3:]]
     with (
         Child(argv, wire.sut) as child,
-        pytest.raises(ChildError, match=r"cannot attach native XDP to nowhere: No such device"),
+        pytest.raises(ChildError, match=r"cannot attach XDP to nowhere: No such device"),
     ):
         child.event(ANSWER_S)

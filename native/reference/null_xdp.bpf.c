@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The null responder of veth: a UDP datagram to our port goes back where it came from, unread.
+ * The null responder of the kernel's links: a UDP datagram to our port goes back where it came
+ * from, unread.
  *
- * It runs in the receive thread (NAPI) of the server's end, before there is a socket buffer, so it
- * costs next to nothing: the rate it reaches is the generator's and the wire's.
+ * It runs in the receive thread (NAPI) of the server's end, before there is a socket buffer where
+ * the driver knows XDP, so it costs next to nothing: the rate it reaches is the generator's and the
+ * wire's.
  *
  * Turned round are plain IPv4 UDP frames only. Everything else goes on to the kernel: VLAN tags,
  * IPv4 options, fragments, other ports and protocols.
@@ -70,7 +72,7 @@ static __always_inline void turn_round(struct frame *frame)
 }
 
 SEC("xdp")
-int null_veth(struct xdp_md *context)
+int null_xdp(struct xdp_md *context)
 {
     struct frame *frame = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
@@ -81,9 +83,9 @@ int null_veth(struct xdp_md *context)
     return XDP_TX;
 }
 
-/* For the other end: see null_veth.c. */
+/* For the other end: see null_xdp.c. */
 SEC("xdp")
-int null_veth_peer(struct xdp_md *context)
+int null_xdp_peer(struct xdp_md *context)
 {
     (void)context;
     return XDP_PASS;
