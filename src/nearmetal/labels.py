@@ -252,9 +252,10 @@ def _wire(row: Row) -> str:
     if row.wire == "lo":
         return "wire lo: one namespace, no pinned receive path; not comparable with veth"
     if across_wires(row):
+        how = " by another generator" if row.wire == "vhost-user" else ""
         return (
-            f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire},"
-            " with another window and generator; the ratio holds the difference of the wires too"
+            f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire}"
+            f"{how}; the ratio holds the difference of the wires too"
         )
     return ""
 

@@ -36,7 +36,7 @@ flows = 1
 [machine]
 hugepages_2mib = 2
 """
-ROWS = ("guest-sock:kv", "uk-netdev:echo")
+ROWS = ("guest-sock:kv", "uk-netdev:echo", "guest-sock-tap:kv")
 MORE_ROWS = ("guest-dpdk:kv", "guest-mmsg:echo", "uk-lwip:kv")
 
 pytestmark = pytest.mark.skipif(
@@ -53,9 +53,9 @@ def booting(out: Path, child: psutil.Process) -> bool:
 
 
 def loaded(out: Path, child: psutil.Process) -> bool:
-    """The generator asks what is ready; the quick corpus before it has none."""
+    """A generator asks what is ready; the quick corpus before it has none."""
     consoles = list((out / "consoles").glob("*.log"))
-    return any(_named(child, "nm-load-vhost")) and any(map(_is_ready, consoles))
+    return any(_named(child, "/nm-load")) and any(map(_is_ready, consoles))
 
 
 def reporting(out: Path, child: psutil.Process) -> bool:
@@ -77,7 +77,7 @@ def cases() -> list[tuple[str, str, str]]:
     found = []
     for moment in MOMENTS:
         for signal_name in ("SIGINT", "SIGKILL"):
-            found.append((moment, signal_name, ROWS[len(found) % 2]))
+            found.append((moment, signal_name, ROWS[len(found) % len(ROWS)]))
     return found
 
 

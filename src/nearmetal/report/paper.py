@@ -30,6 +30,8 @@ TCG = (
 _CORES = 4  # the paper gave one each to server or vCPU, VMM, switch and client
 _WINDOW_BOUND_PER_S = 6_000_000
 _BATCHES = ("host-mmsg-plain", "guest-mmsg")
+_VETH = "(veth)"  # testbed/flow.py: the driver of the server's data NIC, in its placement
+_REHEARSED = "a rehearsal: no NIC, and one machine's cores and kernel for all of them"
 
 
 class Cost(Frozen):
@@ -168,19 +170,9 @@ def _rigs(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]
         yield "emulated: no vCPU runs on the processor itself, as the paper's did"
     elif any(each.accelerator for each in both):
         yield f"virtual machines under {both[0].accelerator}, as the paper's"
-    wires = dict.fromkeys(each.wire for each in both)
-    for wire in wires:
-        if wire in ("veth", "lo"):
-            yield (
-                f"no NIC and no second machine: on {wire} one kernel works for server and client"
-                " alike"
-            )
-        elif wire == "vhost-user":
-            yield (
-                "no NIC and no switch: the generator itself is the other end of the ring, where the"
-                " paper had a DPDK switch and a 10 GbE link"
-            )
-    if any(each.rung in ("guest-sock", "guest-mmsg") for each in both):
+    yield from dict.fromkeys(filter(None, map(_wire, both)))
+    guests = {each.wire for each in both if each.rung in ("guest-sock", "guest-mmsg")}
+    if guests & {"vhost-user", "pvp"}:
         yield (
             "the paper's guest sockets hung on vhost-net over macvtap, in the host's kernel, which"
             " takes no part here"
@@ -188,6 +180,21 @@ def _rigs(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]
     cores = machine.get("cores")
     if isinstance(cores, int) and cores < _CORES:
         yield f"{_cores(cores)} for server or vCPU, VMM and client; the paper gave each its own"
+
+
+def _wire(row: Row) -> str:
+    """What is between server and client, where the paper had two machines and a 10 GbE link."""
+    if row.generators:  # of a testbed
+        return _REHEARSED if _VETH in (row.placement or "") else ""
+    if row.wire in ("veth", "lo"):
+        return (
+            f"no NIC and no second machine: on {row.wire} one kernel works for server and client"
+            " alike"
+        )
+    return (
+        "no NIC and no switch: the generator itself is the other end of the ring, where the"
+        " paper had a DPDK switch and a 10 GbE link"
+    )
 
 
 def _cores(count: int) -> str:

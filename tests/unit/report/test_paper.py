@@ -16,9 +16,10 @@ from nearmetal.paths import source_root
 from nearmetal.report.folder import PAPER_CSV, paper_rows
 from nearmetal.report.paper import TCG, PaperRatio, lettered, ratios, sided
 from nearmetal.rungs import Service
-from nearmetal.samples import Accelerator, Sample
+from nearmetal.samples import Accelerator, Generator, Sample
 from nearmetal.spec import load
 from nearmetal.stats import Setting, Standing, rows
+from nearmetal.testbed.flow import rewired
 
 PAPER = load(source_root() / "specs" / "paper.toml")
 TCG_RUN = Accelerator(name="tcg", cpu="max")
@@ -93,6 +94,20 @@ def test_the_words_follow_the_facts() -> None:
     assert any("85-byte frames" in line for line in uk) and any(
         "lwIP itself" in line for line in uk
     )
+
+
+@pytest.mark.parametrize(("driver", "rehearsed"), [("ixgbe", False), ("veth", True)])
+def test_several_machines_are_as_the_paper_had_them_but_in_a_rehearsal(
+    driver: str, rehearsed: bool
+) -> None:
+    part = Generator(machine="tg1", answered=1, sent=1, start_error_ns=0)
+    asked = [each.model_copy(update={"generators": (part,)}) for each in trials()]
+    where = f"2 machines; server on core 1 behind eth1 ({driver}); generators: tg1 on core 1"
+    wires = {name: Standing(name, where) for name in ("nic", "pvp")}
+    setting = Setting(spec=rewired(PAPER), wires=wires, skipped=SKIPPED)
+    for each in ratios(rows(setting, asked), {"cores": 8}):
+        assert any("a rehearsal: no NIC" in line for line in each.gap) is rehearsed
+        assert not any("no second machine" in line or "no switch" in line for line in each.gap)
 
 
 def test_two_accelerators_make_no_ratio() -> None:
