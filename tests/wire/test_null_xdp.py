@@ -29,10 +29,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def program(programs: Callable[[str], Path]) -> Path:
-    reason = build.why_not("nm-null-veth")
+    reason = build.why_not("nm-null-xdp")
     if reason is not None:
         pytest.skip(reason)
-    return programs("nm-null-veth")
+    return programs("nm-null-xdp")
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,11 @@ class Machine:
     address: str  # of its control side
     ssh: tuple[str, ...] = ()  # the command line before what is run there; (): this machine
 
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.name} ({self.address})"
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -34,6 +39,8 @@ class Facts:
     machine: str  # uname -m
     cpu_flags: frozenset[str]
     cache: str  # our folder under its XDG cache
+    is_root: bool = True  # who logs in
+    may_sudo: bool = False  # without being asked for a password
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class Testbed(Protocol):
         """Put a parcel there, unpacked. Returns its folder on that machine."""
 
     def run(self, machine: Machine, argv: Sequence[str]) -> Child:
-        """Start a program there that prints JSON lines and is told lines; it ends with us."""
+        """Start a program there as root, that prints JSON lines and is told lines; it ends with
+        us."""
 
     def fetch(self, machine: Machine, path: str, to: Path) -> None:
         """Copy a file from there."""

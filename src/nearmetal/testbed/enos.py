@@ -50,10 +50,17 @@ class EnosTestbed:
     def facts(self, machine: Machine) -> Facts:
         if machine.name not in self._facts:
             lines = str(self._ask("facts", machine=machine.name)).splitlines()
-            if len(lines) != 4:
+            if len(lines) != 6:
                 raise NearmetalError(f"{machine.name}: is no Linux that we know: it said {lines!r}")
-            flags = frozenset(lines[2].split())
-            self._facts[machine.name] = Facts(lines[0], lines[1], flags, lines[3])
+            distribution, architecture, flags, cache, uid, sudo = lines
+            self._facts[machine.name] = Facts(
+                distribution,
+                architecture,
+                frozenset(flags.split()),
+                cache,
+                uid == "0",
+                sudo == "sudo",
+            )
         return self._facts[machine.name]
 
     def deploy(self, machine: Machine, parcel: Parcel) -> str:
@@ -68,7 +75,8 @@ class EnosTestbed:
         return folder
 
     def run(self, machine: Machine, argv: Sequence[str]) -> Child:
-        return Child([*machine.ssh, shlex.join(argv)], Where(), talks=True)
+        command = as_root(self.facts(machine), argv)
+        return Child([*machine.ssh, command], Where(), talks=True)
 
     def fetch(self, machine: Machine, path: str, to: Path) -> None:
         self._ask("fetch", machine=machine.name, path=path, to=str(to))
@@ -88,6 +96,16 @@ class EnosTestbed:
     def _ask(self, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
         assert self._worker is not None, "acquire comes first"
         return ask(self._worker, operation, timeout_s, **arguments)
+
+
+def as_root(facts: Facts, argv: Sequence[str]) -> str:
+    """A command line for the shell there. By sudo what was deployed is found all the same, and how
+    the machine is reached is known."""
+    if facts.is_root:
+        return shlex.join(argv)
+    cache = shlex.quote(str(Path(facts.cache).parent))
+    kept = f'SSH_CONNECTION="$SSH_CONNECTION" XDG_CACHE_HOME={cache}'
+    return f"exec sudo -n env {kept} {shlex.join(argv)}"
 
 
 def python() -> Path:

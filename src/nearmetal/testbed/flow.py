@@ -40,6 +40,10 @@ _SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
 _BUILD_S = 1200.0
 _END_S = 10.0
 _HELLO_S = 180.0  # the first time it sets itself up
+_ORDINARY = (
+    "SSH logs in as an ordinary user, and NICs and network need root: set user to one that may sudo"
+    ' without a password, or to "root" with its key let in'
+)
 _COMPARED = ("distribution", "kernel", "cpu", "memory_bytes", "governor", "command_line")
 
 
@@ -180,6 +184,9 @@ def _deploy(
     """Source to every machine, and programs to those that are like this one."""
     here = LocalTestbed(()).facts(Machine("here", ""))
     there = {machine.name: bed.facts(machine) for machine in machines}
+    for machine in machines:
+        if not (there[machine.name].is_root or there[machine.name].may_sudo):
+            raise CannotRunError(f"{machine.where}: {_ORDINARY}")
     why = {name: parcel.alike(here, facts) for name, facts in there.items()}
     folders = {}
     with tempfile.TemporaryDirectory(prefix="nearmetal-") as scratch:
@@ -216,12 +223,6 @@ def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
     """Each agent is there, has its rights, and has the programs."""
     asked = {name: station.post("hello") for name, station in stations.items()}
     hello = {name: stations[name].answer(number, _HELLO_S) for name, number in asked.items()}
-    for name, said in hello.items():
-        if not said["root"]:
-            raise CannotRunError(
-                f"{stations[name].where}: SSH logs in as an ordinary user; NICs and network need"
-                ' root: set user = "root" and let its key in'
-            )
     wanted = {name: list(programs) if name == "sut" else ["nm-load"] for name in stations}
     asked = {name: s.post("programs", names=wanted[name]) for name, s in stations.items()}
     builds = {
@@ -231,7 +232,7 @@ def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
     for name, found in builds.items():
         if name != "sut" and "nm-load" not in found.programs:
             reason = found.missing.get("nm-load", "it was not built")
-            raise CannotRunError(f"{stations[name].where}: no generator: {reason}")
+            raise CannotRunError(f"{stations[name].machine.where}: no generator: {reason}")
     return Crew(stations, hello, builds)
 
 

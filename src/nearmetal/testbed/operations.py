@@ -48,7 +48,6 @@ class Agent:
 def look() -> dict[str, Any]:
     """What the machine is, and what it lacks."""
     return {
-        "root": os.geteuid() == 0,
         "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
         "missing_to_ask": [f"{what}: {cost}" for what, cost in doctor.missing_to_ask()],
         "facts": machine.facts().model_dump(),

@@ -77,7 +77,6 @@ def _config(keys: Keys, address: str) -> list[str]:
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
         "PermitRootLogin prohibit-password",
-        "AllowUsers root",
         "PrintMotd no",
         "UseDNS no",
         "Subsystem sftp internal-sftp",

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nearmetal.errors import LostError, NearmetalError
+from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.lab.process import Child, ChildError, Event, SilentError
 from nearmetal.testbed.contract import Machine
 from nearmetal.testbed.lease import BEAT_S, LEASE_S
@@ -55,17 +55,14 @@ class Station:
         deadline = time.monotonic() + timeout_s
         while number not in self._answers:
             if (left_s := deadline - time.monotonic()) <= 0:
-                raise LostError(f"{self.where}: its agent gave no answer for {timeout_s:.0f} s")
+                raise LostError(
+                    f"{self.machine.where}: its agent gave no answer for {timeout_s:.0f} s"
+                )
             self._pump(left_s)
         found = self._answers.pop(number)
         if "error" in found:
             raise NearmetalError(f"{self.name}: {found['error']}")
         return found["ok"]
-
-    @property
-    def where(self) -> str:
-        """For people."""
-        return f"{self.name} ({self.machine.address})"
 
     def beat(self) -> None:
         """A sign of life, from a thread of its own; whether it came through others find out."""
@@ -122,9 +119,13 @@ class Station:
             self._silent(began_s)
             return
         except ChildError as error:
+            if not self._awake:
+                raise CannotRunError(
+                    f"{self.machine.where}: its agent could not start: {error}"
+                ) from error
             raise LostError(
-                f"{self.where}: the SSH connection is lost ({error}); it puts itself back within"
-                " seconds; see that it is up, then start again"
+                f"{self.machine.where}: the SSH connection is lost ({error}); it puts itself back"
+                " within seconds; see that it is up, then start again"
             ) from error
         self._awake, self._silent_since_s = True, None
         if "alive" in message:
@@ -145,8 +146,8 @@ class Station:
             self._silent_since_s = since_s
         if self._awake and time.monotonic() - self._silent_since_s >= LEASE_S:
             raise LostError(
-                f"{self.where}: no sign of life for {LEASE_S:.0f} s: it hangs, or its network does;"
-                " see to it, then start again"
+                f"{self.machine.where}: no sign of life for {LEASE_S:.0f} s: it hangs, or its"
+                " network does; see to it, then start again"
             )
 
 

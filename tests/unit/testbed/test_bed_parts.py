@@ -133,6 +133,14 @@ def test_differences_of_machines_are_told() -> None:
     assert all(line.startswith("tg2 ") for line in told)
 
 
+def test_an_agent_that_cannot_start_is_told_with_its_last_words() -> None:
+    words = ["sh", "-c", "echo nearmetal: another run has this machine >&2; exit 1"]
+    with Child(words, Where(), talks=True) as agent:
+        station = Station(Machine("tg1", "192.0.2.1"), agent)
+        with pytest.raises(CannotRunError, match=r"tg1 \(192.0.2.1\).*not start.*another run has"):
+            station.ask("hello", 10)
+
+
 ECHO = """
 import json, sys
 for line in sys.stdin:

@@ -30,7 +30,8 @@ _ANSIBLE = {
 _FACTS = (
     '. /etc/os-release; echo "$ID $VERSION_ID"; uname -m;'
     ' sed -n "s/^flags[^:]*: //p" /proc/cpuinfo | head -n 1;'
-    ' echo "${XDG_CACHE_HOME:-$HOME/.cache}/nearmetal"'
+    ' echo "${XDG_CACHE_HOME:-$HOME/.cache}/nearmetal";'
+    " id -u; sudo -n true 2> /dev/null && echo sudo || echo none"
 )
 
 _UNPACKED = 5  # archive and what is in it, over the archive

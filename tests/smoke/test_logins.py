@@ -1,0 +1,146 @@
+"""Machines of a testbed that let in a user who is not root: one who may sudo, and one who may not.
+
+sudo itself is no part of what is tested: its place is taken by a program of our own that does what
+we ask of it, setuid root, in the machines of a rig alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_testbed import LONG_S, REHEARSE, ours, rows, skip_where_busy, why_not
+
+from nearmetal.lab import owner
+from nearmetal.lab.journal import open_journal
+from nearmetal.paths import cache_dir
+from nearmetal.testbed import rig
+
+USER, UID = "tester", 12_345
+HOME = f"/run/home/{USER}"
+SHELL = "/run/bin/shell"
+SUDO = r"""
+#include <string.h>
+#include <unistd.h>
+
+/* sudo -n COMMAND: as root, and with an environment of its own, as sudo's default is. */
+int main(int argc, char **argv)
+{
+    char *clean[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
+
+    if (argc < 3 || strcmp(argv[1], "-n") != 0 || setgid(0) != 0 || setuid(0) != 0)
+        return 1;
+    return execvpe(argv[2], argv + 2, clean);
+}
+"""
+# What was set up is seen at the user's place, who may add to `deployed` only.
+PREPARE = """set -e
+mkdir -p "$1/.cache/nearmetal"
+mount --bind "$2" "$1/.cache/nearmetal"
+mount -t tmpfs -o mode=777 tmpfs "$1/.cache/nearmetal/deployed"
+chown "$3" "$1" "$1/.cache"
+mkdir /run/bin
+printf '#!/bin/sh\nPATH=/run/bin:$PATH exec /bin/sh "$@"\n' > "$4"
+chmod 755 "$4"
+if [ -n "$5" ]; then
+    cp "$5" /run/bin/sudo
+    chmod 4755 /run/bin/sudo
+fi
+"""
+FEW = ("--spec", "smoke", "--rungs", "host-sock,host-dpdk:kv")
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+@pytest.fixture
+def sudo(tmp_path: Path) -> Path:
+    source, program = tmp_path / "sudo.c", tmp_path / "sudo"
+    source.write_text(SUDO)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-o", str(program), str(source)], check=True)
+    return program
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path | None], subprocess.CompletedProcess[str]]:
+    """The experiment on machines where USER logs in; sudo: None where they have none."""
+    environment = os.environ.copy()
+
+    def started(program: Path | None) -> subprocess.CompletedProcess[str]:
+        machines = tmp_path / "machines.toml"
+        cache = cache_dir()
+        (cache / "deployed").mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            patch.delenv("XDG_CACHE_HOME", raising=False)  # the machines would be told of it
+            standing = rig.standing(open_journal(), 1)
+            with standing as made:
+                _let_in(made, cache, program)
+                machines.write_text(_as_toml(made))
+                words = [*REHEARSE[:4], "run", str(machines), "--yes", *FEW]
+                return subprocess.run(
+                    [*words, "--out", str(tmp_path / "out")],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    timeout=LONG_S,
+                )
+
+    return started
+
+
+def _let_in(made: rig.Rig, cache: Path, program: Path | None) -> None:
+    """An account, its home, and what its shell finds there."""
+    folder = made.keys.folder
+    folder.chmod(0o711)  # its key is looked up with the user's own rights
+    for file in owner.state_directory(), folder.parent:
+        file.chmod(file.stat().st_mode | 0o011)
+    with (folder / "passwd").open("a") as passwd:
+        passwd.write(f"{USER}:x:{UID}:{UID}::{HOME}:{SHELL}\n")
+    with (folder / "shadow").open("a") as shadow:
+        shadow.write(f"{USER}:*:19000:0:99999:7:::\n")
+    for pid in made.pids.values():
+        inside = ["nsenter", "-t", str(pid), "--mount", "sh", "-c", PREPARE, "sh"]
+        words = [HOME, str(cache), str(UID), SHELL, str(program) if program else ""]
+        subprocess.run([*inside, *words], check=True)
+
+
+def _as_toml(made: rig.Rig) -> str:
+    tables = []
+    for name, seat in made.spec.seats().items():
+        table = "[sut]" if name == "sut" else "[[tg]]"
+        tables.append(
+            f'{table}\nhost = "{seat.host}"\nport = {seat.port}\nuser = "{USER}"\n'
+            f'key = "{seat.key}"\noptions = {json.dumps(seat.options)}\n'
+            f'nic = "{seat.nic}"\naddress = "{seat.address}"\n'
+        )
+    return "".join(tables)
+
+
+def test_a_user_who_may_sudo_is_as_good_as_root(
+    run: Callable[[Path | None], subprocess.CompletedProcess[str]], sudo: Path, tmp_path: Path
+) -> None:
+    done = run(sudo)
+    skip_where_busy(done.stderr)
+    assert done.returncode == 0, done.stderr
+    for name, row in rows(tmp_path / "out").items():
+        assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
+    assert not ours(f"nm-{os.getpid()}-rig")
+
+
+def test_a_user_who_may_not_is_told_before_anything_is_done(
+    run: Callable[[Path | None], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = run(None)
+    skip_where_busy(done.stderr)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "sut (" in last and "ordinary user" in last and "sudo" in last, done.stderr
+    assert "Traceback" not in done.stderr and "deployed" not in done.stderr
+    assert not (tmp_path / "out" / "samples.jsonl").exists()
