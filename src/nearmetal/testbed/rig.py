@@ -25,7 +25,7 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetNS
 
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.lab import netns, owner
+from nearmetal.lab import ethtool, netns, owner
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.process import Child, ChildError, Where
 from nearmetal.nic import Take
@@ -204,6 +204,10 @@ def _bridge(switch: int, pids: dict[str, int]) -> None:
             (index,) = route.link_lookup(ifname=name)
             (bridge,) = route.link_lookup(ifname="switch")
             route.link("set", index=index, master=bridge, state="up")
+    # A veth hands frames of a port that cuts up large ones to their receiver at once (Linux
+    # drivers/net/veth.c, veth_skb_is_eligible_for_gro), past the thread that the server's end has.
+    with netns.inside(Path(f"/proc/{switch}/ns/net")):
+        ethtool.switch("sut", "tx_checksum", on=False)
 
 
 def _await(child: Child, address: str) -> None:
