@@ -28,8 +28,7 @@
 #include "transport.h"
 
 #define AHEAD 32u         /* frames fetched beyond the burst at hand */
-#define RECYCLE_MIN 256u  /* frames sent are looked after so many at a time, */
-#define RECYCLE_SOON 128u /* and the lines that this takes asked for somewhat earlier */
+#define RECYCLE_SOON 128u /* so many before frames sent are looked after, lines are asked for */
 #define KICK_TURNS 16u    /* where no turn is empty, a kick is thought of so often */
 
 /* Where lwip stands on it, that is the datapath. */
@@ -160,7 +159,7 @@ static void recycle(struct frames *frames)
 static inline void recycle_sometimes(struct frames *frames)
 {
     uint32_t size = frames->tx.driver.ring.size, nb_sent = size - queue_room(&frames->tx);
-    uint32_t most = RECYCLE_MIN < size / 4 ? RECYCLE_MIN : size / 4;
+    uint32_t most = vring_many(size);
 
     if (nb_sent >= most) {
         recycle(frames);

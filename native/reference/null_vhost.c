@@ -22,7 +22,6 @@
 #include "vring_driver.h"
 
 #define BURST_MAX 64u
-#define RECYCLE_MIN 256u
 #define LOOK_TURNS 4096u /* is the generator still there, after so many turns */
 #define RING_DEFAULT 1024u
 #define RING_MAX 4096u
@@ -103,9 +102,8 @@ static unsigned answer(struct null *null)
 static unsigned recycle(struct null *null, bool rests)
 {
     uint16_t nb_out = (uint16_t)(null->tx.nb_offered - null->tx.nb_taken);
-    uint32_t quarter = null->tx.ring.size / 4;
 
-    if (!rests && nb_out < (quarter < RECYCLE_MIN ? quarter : RECYCLE_MIN))
+    if (!rests && nb_out < vring_many(null->tx.ring.size))
         return 0;
     unsigned nb = vring_driver_used(&null->tx);
 

@@ -18,10 +18,6 @@
 #define NS_PER_S 1000000000ull
 #define CONNECT_AGAIN_NS 1000000u /* between two attempts */
 
-/* So many frames are worth being given back: each time costs a journey of the line on which we
- * count, and holds up all that we store behind it. */
-#define RETURN_MIN 256u
-
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -161,9 +157,9 @@ void vhost_return(struct vhost_device *device)
 void vhost_return_later(struct vhost_device *device)
 {
     const struct vhost_ring *ring = &device->rings[FRAMES];
-    uint32_t quarter = ring->vring.size / 4, nb = (uint16_t)(ring->given - ring->done);
+    uint16_t nb = (uint16_t)(ring->given - ring->done);
 
-    if (ring->rests || nb >= (quarter < RETURN_MIN ? quarter : RETURN_MIN))
+    if (ring->rests || nb >= vring_many(ring->vring.size))
         vhost_return(device);
 }
 

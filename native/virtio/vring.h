@@ -124,6 +124,14 @@ struct vring {
     uint32_t size;
 };
 
+/* So many entries are worth being given back, or looked after: each time costs a journey of the
+ * line on which the other side counts, and holds up all that is stored behind it. Of a small ring a
+ * part must do. */
+static inline uint32_t vring_many(uint32_t size)
+{
+    return size / 4 < 256 ? size / 4 : 256;
+}
+
 static inline bool vring_size_valid(uint32_t size)
 {
     return size > 0 && size <= VRING_SIZE_MAX && (size & (size - 1)) == 0;

@@ -26,12 +26,6 @@ from nearmetal.rungs import Rung
 from nearmetal.spec import Spec, at, memory_bytes, points
 from nearmetal.tune.apply import tuned
 
-# Rough, for the estimate only.
-_PRELOAD_PER_S = {"host-py": 15_000, "host-dpdk": 2_000_000}
-_PRELOAD_PER_S |= {"ukp-netdev": 2_000_000, "ukp-lwip": 2_000_000}
-_PRELOAD_PER_S |= {"uk-netdev": 1_000_000, "uk-netdev-q35": 1_000_000, "uk-lwip": 500_000}
-_PRELOAD_PER_S |= {"guest-sock": 15_000, "guest-mmsg": 15_000, "guest-dpdk": 500_000}
-_OTHERS_PRELOAD_PER_S = 200_000
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 
@@ -127,13 +121,13 @@ def estimate(chosen: Spec) -> tuple[float, int]:
     seconds = 0.0
     trials = 0
     for row in (row for row in chosen.rungs if row.rung.absent is None):
-        rate = _PRELOAD_PER_S.get(row.rung.name, _OTHERS_PRELOAD_PER_S)
+        start_s, rate = _rough(row.rung)
         for service in row.services:
             seconds += 2  # the quick corpus
             for point in points(chosen):
                 keys = at(chosen, point).workload.keys
                 preload_s = 2 * keys / rate if service == "kv" else 0
-                trial_s = 1 + preload_s + chosen.warmup_s + chosen.measured_s
+                trial_s = start_s + preload_s + chosen.warmup_s + chosen.measured_s
                 seconds += row.rounds * trial_s
                 trials += row.rounds
     return seconds, trials * _DISK_BYTES
@@ -182,3 +176,12 @@ def spec_path(text: str) -> Path:
             return path
     names = ", ".join(path.stem for path in known)
     raise BadInputError(f"--spec {text}: no such spec (known: {names}; or give a path)")
+
+
+def _rough(rung: Rung) -> tuple[int, int]:
+    """Seconds of its start, and requests a second while keys are stored."""
+    if rung.place == "guest":
+        return 3, 500_000 if rung.datapath == "dpdk" and rung.wire == "vhost-user" else 15_000
+    if rung.wire == "vhost-user":
+        return 1, 500_000 if rung.place == "uk" else 2_000_000
+    return 1, 15_000 if rung.datapath == "py" else 200_000

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_testbed import LONG_S, REHEARSE, ours, rows, skip_where_busy, why_not
+from test_testbed import Ended, ours, rows, run_on, skip_where_busy, why_not
 
 from nearmetal.lab import owner
 from nearmetal.lab.journal import open_journal
@@ -51,7 +51,6 @@ if [ -n "$5" ]; then
     chmod 4755 /run/bin/sudo
 fi
 """
-FEW = ("--spec", "smoke", "--rungs", "host-sock,host-dpdk:kv")
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -65,32 +64,20 @@ def sudo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Path | None], subprocess.CompletedProcess[str]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | None], Ended]:
     """The experiment on machines where USER logs in; sudo: None where they have none."""
     environment = os.environ.copy()
 
-    def started(program: Path | None) -> subprocess.CompletedProcess[str]:
+    def started(program: Path | None) -> Ended:
         machines = tmp_path / "machines.toml"
         cache = cache_dir()
         (cache / "deployed").mkdir(exist_ok=True)
         with monkeypatch.context() as patch:
             patch.delenv("XDG_CACHE_HOME", raising=False)  # the machines would be told of it
-            standing = rig.standing(open_journal(), 1)
-            with standing as made:
+            with rig.standing(open_journal(), 1) as made:
                 _let_in(made, cache, program)
                 machines.write_text(_as_toml(made))
-                words = [*REHEARSE[:4], "run", str(machines), "--yes", *FEW]
-                return subprocess.run(
-                    [*words, "--out", str(tmp_path / "out")],
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    stdin=subprocess.DEVNULL,
-                    timeout=LONG_S,
-                )
+                return run_on(machines, "--rungs", "host-sock,host-dpdk:kv", env=environment)
 
     return started
 
@@ -124,7 +111,7 @@ def _as_toml(made: rig.Rig) -> str:
 
 
 def test_a_user_who_may_sudo_is_as_good_as_root(
-    run: Callable[[Path | None], subprocess.CompletedProcess[str]], sudo: Path, tmp_path: Path
+    run: Callable[[Path | None], Ended], sudo: Path, tmp_path: Path
 ) -> None:
     done = run(sudo)
     skip_where_busy(done.stderr)
@@ -135,7 +122,7 @@ def test_a_user_who_may_sudo_is_as_good_as_root(
 
 
 def test_a_user_who_may_not_is_told_before_anything_is_done(
-    run: Callable[[Path | None], subprocess.CompletedProcess[str]], tmp_path: Path
+    run: Callable[[Path | None], Ended], tmp_path: Path
 ) -> None:
     done = run(None)
     skip_where_busy(done.stderr)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -30,6 +30,7 @@ from nearmetal.testbed import enos, rig
 from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
 
+Ended = subprocess.CompletedProcess[str]
 REHEARSE = [sys.executable, "-m", "nearmetal", "testbed", "rehearse", "--yes"]
 START_S = 120.0
 LONG_S = 900.0
@@ -85,6 +86,20 @@ def rehearse(out: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+def run_on(machines: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
+    """The experiment on machines that stand; its folder is beside their file."""
+    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(machines.with_name("out"))]
+    return subprocess.run(
+        [*run, "--spec", "smoke", *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=LONG_S,
+    )
+
+
 def until(there: Callable[[], object], timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
     while not there():
@@ -137,18 +152,10 @@ def of_the_document(seats: dict[str, Seat]) -> str:
 
 @pytest.mark.usefixtures("links")
 def test_the_machines_of_the_document_end_with_a_table(tmp_path: Path) -> None:
-    machines, out = tmp_path / "machines.toml", tmp_path / "out"
-    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
+    machines = tmp_path / "machines.toml"
     with rig.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
-        done = subprocess.run(
-            [*run, "--rungs", "host-sock"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=START_S,
-        )
+        done = run_on(machines, "--rungs", "host-sock")
         assert done.returncode == 0, done.stderr
     for service in ("kv", "echo"):
         row = rows(tmp_path / "out")["host-sock", service]
@@ -254,35 +261,26 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path, is_long: bool)
     """Both: a generator's needs little, and the server's what its rows start."""
     if not is_long:
         pytest.skip("only with --long: it builds everything anew")
-    machines, out, other = tmp_path / "machines.toml", tmp_path / "out", tmp_path / "os-release"
+    machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
-    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
     with rig.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
         for pid in made.pids.values():
             inside = ["nsenter", "-t", str(pid), "--mount", "mount", "--bind"]
             subprocess.run([*inside, str(other), "/etc/os-release"], check=True)
-        done = subprocess.run(
-            [*run, "--rungs", "host-sock,host-dpdk:kv,uk-netdev:echo,limit-nic"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=LONG_S,
-        )
+        done = run_on(machines, "--rungs", "host-sock,host-dpdk:kv,uk-netdev:echo,limit-nic")
     assert done.returncode == 0, done.stderr
     for name in ("sut", "tg1"):
         assert f"{name} builds for itself: it runs" in done.stderr, done.stderr
-    for name, row in rows(out).items():
+    for name, row in rows(tmp_path / "out").items():
         assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
     assert not ours(f"nm-{os.getpid()}-rig")
 
 
 @pytest.mark.usefixtures("links")
 def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
-    machines, out = tmp_path / "machines.toml", tmp_path / "out"
-    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(out), "--spec", "smoke"]
+    machines = tmp_path / "machines.toml"
     with rig.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
         deployed = cache_dir() / "deployed"
@@ -290,14 +288,7 @@ def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
         inside = ["nsenter", "-t", str(made.pids["tg1"]), "--mount"]
         small = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(deployed)]
         subprocess.run([*inside, *small], check=True)
-        done = subprocess.run(
-            [*run, "--rungs", "host-sock"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=START_S,
-        )
+        done = run_on(machines, "--rungs", "host-sock")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "tg1: its disk is full" in last and str(deployed) in last, done.stderr

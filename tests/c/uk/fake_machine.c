@@ -63,6 +63,23 @@ void fake_pci_capability(uint8_t *config, unsigned at, uint8_t next, uint8_t kin
     fake_put32(config, at + 12, nb_bytes);
 }
 
+uint8_t *fake_pci_network(unsigned slot)
+{
+    uint8_t *config = fake_pci_add(0, slot, 4, FAKE_PCI_ADDRESS, FAKE_DEVICE_BYTES);
+
+    fake_put32(config, 0x00, FAKE_PCI_NETWORK);
+    config[0x06] = 0x10; /* capabilities */
+    config[0x34] = 0x84;
+    fake_pci_capability(config, 0x84, 0x98, 1, 0x0000, 0x1000);
+    fake_pci_capability(config, 0x98, 0xac, 3, 0x1000, 0x1000);
+    fake_pci_capability(config, 0xac, 0xc0, 4, 0x2000, 0x1000);
+    fake_pci_capability(config, 0xc0, 0x00, 2, 0x3000, 0x1000);
+    config[0xc0 + 2] = 20;
+    fake_put32(config, 0xc0 + 16, 4);
+    fake_put32(config, 0x3c, 0x010b); /* pin A, line 11 */
+    return config;
+}
+
 uint32_t fake_device_offset(const volatile uint8_t *at)
 {
     return (uint32_t)(at - fake_device_memory);

@@ -19,6 +19,11 @@ void fake_pci_reset(void);
 uint8_t *fake_pci_add(unsigned bus, unsigned slot, unsigned bar, uint32_t address,
                       uint32_t nb_bytes);
 
+/* A network device of virtio's in a slot of bus 0, its registers where QEMU has them. */
+#define FAKE_PCI_NETWORK 0x10411af4u
+#define FAKE_PCI_ADDRESS 0xfe000000u
+uint8_t *fake_pci_network(unsigned slot);
+
 /* A vendor-specific capability of virtio's. */
 void fake_pci_capability(uint8_t *config, unsigned at, uint8_t next, uint8_t kind, uint32_t offset,
                          uint32_t nb_bytes);

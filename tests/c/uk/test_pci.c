@@ -10,29 +10,7 @@
 #include "fake_machine.h"
 #include "virtio.h"
 
-#define ID_NET 0x10411af4u
-#define BAR_ADDRESS 0xfe000000u
-#define BAR_BYTES 0x4000u
-
-static const uint32_t ids[] = {ID_NET};
-
-/* A network device in a slot, its registers where QEMU has them. */
-static uint8_t *sound_device(unsigned slot)
-{
-    uint8_t *config = fake_pci_add(0, slot, 4, BAR_ADDRESS, BAR_BYTES);
-
-    fake_put32(config, 0x00, ID_NET);
-    config[0x06] = 0x10; /* capabilities */
-    config[0x34] = 0x84;
-    fake_pci_capability(config, 0x84, 0x98, 1, 0x0000, 0x1000);
-    fake_pci_capability(config, 0x98, 0xac, 3, 0x1000, 0x1000);
-    fake_pci_capability(config, 0xac, 0xc0, 4, 0x2000, 0x1000);
-    fake_pci_capability(config, 0xc0, 0x00, 2, 0x3000, 0x1000);
-    config[0xc0 + 2] = 20;
-    fake_put32(config, 0xc0 + 16, 4);
-    fake_put32(config, 0x3c, 0x010b); /* pin A, line 11 */
-    return config;
-}
+static const uint32_t ids[] = {FAKE_PCI_NETWORK};
 
 static const char *find(struct virtio *virtio, bool *is_there)
 {
@@ -44,7 +22,7 @@ static void test_a_device_is_found_where_it_is(void)
     for (unsigned slot = 0; slot < 32; slot++) {
         struct pci_device found;
         fake_pci_reset();
-        (void)sound_device(slot);
+        (void)fake_pci_network(slot);
         CHECK(pci_find(&found, ids, 1));
         CHECK(found.bus == 0 && found.slot == slot && found.function == 0);
     }
@@ -62,21 +40,21 @@ static void test_behind_a_bridge(void)
     fake_put32(bridge, 0x00, 0x000c1b36);
     bridge[0x0e] = 1;
     bridge[0x19] = 5;
-    uint8_t *device = fake_pci_add(5, 0, 4, BAR_ADDRESS, BAR_BYTES);
-    fake_put32(device, 0x00, ID_NET);
+    uint8_t *device = fake_pci_add(5, 0, 4, FAKE_PCI_ADDRESS, FAKE_DEVICE_BYTES);
+    fake_put32(device, 0x00, FAKE_PCI_NETWORK);
     CHECK(pci_find(&found, ids, 1) && found.bus == 5);
     bridge[0x19] = 0; /* leads back to itself */
     CHECK(!pci_find(&found, ids, 1));
 }
 
-static void test_windows_of_a_sound_device(void)
+static void test_windows_of_a_fake_pci_network(void)
 {
     struct virtio virtio;
     bool is_there;
     unsigned line;
 
     fake_pci_reset();
-    (void)sound_device(2);
+    (void)fake_pci_network(2);
     CHECK(find(&virtio, &is_there) == NULL && is_there);
     CHECK(virtio.common.nb_bytes == 0x1000 && virtio.config.nb_bytes == 0x1000);
     CHECK(fake_device_offset(virtio.common.at) == 0x0000);
@@ -84,8 +62,8 @@ static void test_windows_of_a_sound_device(void)
     CHECK(fake_device_offset(virtio.notify.at) == 0x3000);
     CHECK(virtio.notify_multiplier == 4);
     CHECK(pci_line(virtio.device, &line) && line == 11);
-    CHECK(pci_bar(virtio.device, 4).address == BAR_ADDRESS);
-    CHECK(pci_bar(virtio.device, 4).nb_bytes == BAR_BYTES);
+    CHECK(pci_bar(virtio.device, 4).address == FAKE_PCI_ADDRESS);
+    CHECK(pci_bar(virtio.device, 4).nb_bytes == FAKE_DEVICE_BYTES);
     CHECK(pci_bar(virtio.device, 0).nb_bytes == 0 && pci_bar(virtio.device, 6).nb_bytes == 0);
 }
 
@@ -115,7 +93,7 @@ static void test_lies(void)
         struct virtio virtio;
         bool is_there;
         fake_pci_reset();
-        fake_put32(sound_device(2), lies[i].at, lies[i].value);
+        fake_put32(fake_pci_network(2), lies[i].at, lies[i].value);
         CHECK(find(&virtio, &is_there) != NULL && is_there);
     }
 }
@@ -125,7 +103,7 @@ static void test_lists_that_do_not_end(void)
     struct pci_device device = {.slot = 2};
 
     fake_pci_reset();
-    uint8_t *config = sound_device(2);
+    uint8_t *config = fake_pci_network(2);
     config[0xc0 + 1] = 0x84;
     CHECK(pci_capability(device, 0x77, 0) == 0);
     CHECK(pci_capability(device, 0x09, 0x84) == 0x98);
@@ -148,7 +126,7 @@ static void test_anything(void)
         struct virtio virtio;
         bool is_there;
         fake_pci_reset();
-        uint8_t *config = sound_device(2);
+        uint8_t *config = fake_pci_network(2);
         for (unsigned j = 0; j < 1 + i % 24; j++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
             unsigned at = 4 + (random >> 33) % 252;
@@ -170,7 +148,7 @@ static void test_a_notification_stays_inside(void)
     bool is_there;
 
     fake_pci_reset();
-    (void)sound_device(2);
+    (void)fake_pci_network(2);
     CHECK(find(&virtio, &is_there) == NULL);
     fake_put16(fake_device_memory, 0x1e, 0x03ff); /* queue_notify_off, times 4 */
     CHECK(virtio_queue_start(&virtio, 1, &ring) == NULL);
@@ -186,7 +164,7 @@ int main(void)
 {
     test_a_device_is_found_where_it_is();
     test_behind_a_bridge();
-    test_windows_of_a_sound_device();
+    test_windows_of_a_fake_pci_network();
     test_lies();
     test_lists_that_do_not_end();
     test_anything();
