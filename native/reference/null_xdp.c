@@ -69,12 +69,10 @@ static bool port_parse(const char *text, uint16_t *port)
 
 static bool options_parse(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {{"iface", required_argument, NULL, 'i'},
-                                          {"port", required_argument, NULL, 'p'},
-                                          {"peer", required_argument, NULL, 'o'},
-                                          {"peer-netns", required_argument, NULL, 'n'},
-                                          {"generic", no_argument, NULL, 'g'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"iface", required_argument, NULL, 'i'}, {"port", required_argument, NULL, 'p'},
+        {"peer", required_argument, NULL, 'o'},  {"peer-netns", required_argument, NULL, 'n'},
+        {"generic", no_argument, NULL, 'g'},     {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from nearmetal import corpus, load, nic, switch
 from nearmetal.build import Build
-from nearmetal.lab import relay
+from nearmetal.lab import relay, steering
 from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import open_journal
 from nearmetal.lab.netns import inside
@@ -243,6 +243,8 @@ def _answering(plan: Plan) -> Iterator[Server]:
         asker.stop()
         if isinstance(dut, Vm):
             dut.pin((top.sut_cpu,))
+            if top.wire == "vhost-net" and top.vmm_cpu is not None:
+                steering.pin_carriers(dut.pid, top.vmm_cpu)
         yield server_of(plan, dut, answered)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,19 @@ _LATE = "encodings.idna, encodings.ascii, encodings.utf_8, encodings.latin_1"
 
 
 def archive(
-    program: str, imports: str, kernel: Kernel, loaded: Sequence[str], *more: Path
+    program: str,
+    imports: str,
+    kernel: Kernel,
+    loaded: Sequence[str],
+    *more: Path,
+    beside: Mapping[str, Path] | None = None,
 ) -> bytes:
-    """The whole file system; `more`: programs for /bin."""
+    """The whole file system; `more`: programs for /bin; `beside`: further files, by their place."""
     interpreter = Path(sys.executable).resolve()
     sources, objects = _imported(imports)
     files = {path: path for path in (interpreter, *sources, *objects)}
-    for each in (interpreter, *objects, *more):
+    files |= {Path(place): path for place, path in (beside or {}).items()}
+    for each in (interpreter, *objects, *more, *(beside or {}).values()):
         files |= {path: path for path in _libraries(each)}
     files |= {Path("/bin") / path.name: path for path in more}
     found = {str(name)[1:]: path.read_bytes() for name, path in files.items()}

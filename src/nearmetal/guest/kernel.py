@@ -30,6 +30,7 @@ SOCKETS = ("virtio_pci", "virtio_net")
 MMIO = "virtio_mmio"  # of machines without PCI
 UIO = "uio_pci_generic"
 VFIO = ("vfio_pci", "vfio_iommu_type1")
+HOST = ("tun", "vhost_net")  # of a machine that has guests of its own
 UIO_DRIVER, VFIO_DRIVER = "uio_pci_generic", "vfio-pci"
 
 
@@ -206,7 +207,7 @@ def _keep(whole: Path, made: Path) -> str:
     target = made / "lib" / "modules" / kernel.release
     (made / "boot").mkdir()
     shutil.copy2(images[0], made / "boot")
-    wanted = [name for name in (*SOCKETS, MMIO, UIO, *VFIO) if kernel.modules.has(name)]
+    wanted = [name for name in (*SOCKETS, MMIO, UIO, *VFIO, *HOST) if kernel.modules.has(name)]
     builtin = kernel.modules.folder / "modules.builtin"
     for path in (builtin, *kernel.modules.in_order(wanted)):
         copy = target / path.relative_to(kernel.modules.folder)

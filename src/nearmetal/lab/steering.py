@@ -1,4 +1,5 @@
-"""Which core does the receive processing of the server's end of a veth pair.
+"""Which core does what the kernel does for a wire: receive processing of the server's end of a veth
+pair; carrying frames between a tap device and a guest (vhost-net).
 
 A veth runs the receiver's network stack on the sender's core, so unsteered the generator's core
 does a good part of the server's work. With NAPI (which GRO switches on for veth) in a kernel
@@ -14,7 +15,9 @@ GRO merges no datagrams here: the kernel does that for UDP only where a socket a
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nearmetal.lab.netns import End, run_inside
@@ -36,16 +39,35 @@ def pin_receive(end: End, cpu: int) -> int | None:
     return thread
 
 
+def pin_carriers(pid: int, cpu: int) -> list[int]:
+    """Carry the frames of a QEMU's vhost-net device on this core. Returns the threads.
+
+    Before Linux 6.4 they are the kernel's own, which run wherever they like, whatever QEMU may.
+    """
+    threads = vhost_threads(pid)
+    for thread in threads:
+        os.sched_setaffinity(thread, {cpu})
+    return threads
+
+
 def napi_threads(iface: str) -> list[int]:
     """The kernel's threads that do the receive processing of an interface."""
     name = f"napi/{iface}-"
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                comm = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
-            except OSError:
-                continue
-            if comm.startswith(name) or comm == name[:_COMM_BYTES]:
-                found.append(int(entry.name))
-    return found
+    return [
+        int(task.name)
+        for task, comm in _named(Path("/proc").glob("[0-9]*"))
+        if comm.startswith(name) or comm == name[:_COMM_BYTES]
+    ]
+
+
+def vhost_threads(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """The threads that carry frames for a QEMU: the kernel's, or from Linux 6.4 on its own."""
+    tasks = [*proc.glob("[0-9]*"), *(proc / str(pid) / "task").glob("[0-9]*")]
+    return sorted({int(task.name) for task, comm in _named(tasks) if comm == f"vhost-{pid}"})
+
+
+def _named(tasks: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """With the name of each that is still there."""
+    for task in tasks:
+        with contextlib.suppress(OSError):
+            yield task, (task / "comm").read_text(encoding="utf-8", errors="replace").strip()
