@@ -15,6 +15,7 @@ from typing import Any
 from qemu.qmp import QMPClient, QMPError
 
 from nearmetal.errors import NearmetalError
+from nearmetal.lab import signals
 
 
 class MonitorError(NearmetalError):
@@ -89,4 +90,5 @@ class Monitor:
         async def limited() -> Any:
             return await asyncio.wait_for(what(), timeout_s)
 
-        return self._loop.run_until_complete(limited())
+        with signals.held():  # the library does not get over an interrupt in its midst
+            return self._loop.run_until_complete(limited())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -95,6 +96,16 @@ def test_one_that_goes_while_it_is_asked(monitor: Monitor) -> None:
     serve(monitor, lambda command: said(command) if command == "qmp_capabilities" else None)
     monitor.quit(ANSWER_S)  # it may end before it has answered
     with pytest.raises(MonitorError):
+        monitor.version(ANSWER_S)
+
+
+def test_an_interrupt_comes_through_once_the_answer_is_there(monitor: Monitor) -> None:
+    def pressed(command: str) -> dict[str, Any] | None:
+        os.kill(os.getpid(), signal.SIGINT)
+        return said(command)
+
+    serve(monitor, pressed)
+    with pytest.raises(KeyboardInterrupt):
         monitor.version(ANSWER_S)
 
 
