@@ -31,6 +31,8 @@ from nearmetal.spec import Spec, at, points
 from nearmetal.topology import Topologies
 from nearmetal.trial import failed_sample
 
+NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
+
 
 class How(Protocol):
     """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
@@ -140,9 +142,6 @@ def trials(spec: Spec) -> Iterator[Trial]:
             ]
             random.Random(f"{spec.seed}:{number}").shuffle(visits)
             yield from visits
-
-
-NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
 
 
 def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:

@@ -62,8 +62,9 @@ def archive(
     interpreter = Path(sys.executable).resolve()
     sources, objects = _imported(imports)
     files = {path: path for path in (interpreter, *sources, *objects)}
-    files |= {Path(place): path for place, path in (beside or {}).items()}
-    for each in (interpreter, *objects, *more, *(beside or {}).values()):
+    placed = {Path(place): path for place, path in (beside or {}).items()}
+    files |= placed
+    for each in (interpreter, *objects, *more, *placed.values()):
         files |= {path: path for path in _libraries(each)}
     files |= {Path("/bin") / path.name: path for path in more}
     found = {str(name)[1:]: path.read_bytes() for name, path in files.items()}

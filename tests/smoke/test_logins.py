@@ -6,14 +6,13 @@ we ask of it, setuid root, in the machines of a rig alone.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_testbed import Ended, ours, rows, run_on, skip_where_busy, why_not
+from test_testbed import Ended, of_the_document, ours, rows, run_on, skip_where_busy, why_not
 
 from nearmetal.lab import owner
 from nearmetal.lab.journal import open_journal
@@ -76,7 +75,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | Non
             patch.delenv("XDG_CACHE_HOME", raising=False)  # the machines would be told of it
             with rig.standing(open_journal(), 1) as made:
                 _let_in(made, cache, program)
-                machines.write_text(_as_toml(made))
+                as_root = of_the_document(made.spec.seats())
+                machines.write_text(as_root.replace("key = ", f'user = "{USER}"\nkey = '))
                 return run_on(machines, "--rungs", "host-sock,host-dpdk:kv", env=environment)
 
     return started
@@ -96,18 +96,6 @@ def _let_in(made: rig.Rig, cache: Path, program: Path | None) -> None:
         inside = ["nsenter", "-t", str(pid), "--mount", "sh", "-c", PREPARE, "sh"]
         words = [HOME, str(cache), str(UID), SHELL, str(program) if program else ""]
         subprocess.run([*inside, *words], check=True)
-
-
-def _as_toml(made: rig.Rig) -> str:
-    tables = []
-    for name, seat in made.spec.seats().items():
-        table = "[sut]" if name == "sut" else "[[tg]]"
-        tables.append(
-            f'{table}\nhost = "{seat.host}"\nport = {seat.port}\nuser = "{USER}"\n'
-            f'key = "{seat.key}"\noptions = {json.dumps(seat.options)}\n'
-            f'nic = "{seat.nic}"\naddress = "{seat.address}"\n'
-        )
-    return "".join(tables)
 
 
 def test_a_user_who_may_sudo_is_as_good_as_root(

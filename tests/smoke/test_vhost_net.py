@@ -41,7 +41,6 @@ from nearmetal.samples import Accelerator
 WAIT_S = 400.0
 given = json.loads(Path("/guest.json").read_text())
 
-
 with netns.tap_apart(open_journal(), "vtp") as ends:
     nic = qemu.Tap(ends.tg.iface, ends.sut.mac, vhost=True)
     machine = qemu.Machine(

@@ -31,7 +31,7 @@ from nearmetal.topology import Topology
 from nearmetal.trial import leave
 
 _KERNEL = ("py", "sock", "mmsg")  # datapaths that leave the NIC to the kernel
-_OTHERS_OF_KERNEL = ("memcached", "limit-nic")
+REFERENCES = ("memcached", "limit-nic")  # reference rows that there are; so do they
 
 
 class Order(Frozen):
@@ -97,9 +97,7 @@ class Serving:
 
 def is_frames(rung: Rung) -> bool:
     """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
-    return rung.wire == "pvp" or (
-        rung.name not in _OTHERS_OF_KERNEL and rung.datapath not in _KERNEL
-    )
+    return rung.wire == "pvp" or (rung.name not in REFERENCES and rung.datapath not in _KERNEL)
 
 
 def unlinked(rung: Rung, take: Take, driver: str) -> str | None:

@@ -20,7 +20,7 @@ from nearmetal.pair import START_S, Bench, expect, next_event
 from nearmetal.pollers import Look, Turns
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
-from nearmetal.testbed.serving import Order, is_frames
+from nearmetal.testbed.serving import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
 from nearmetal.testbed.station import Remote, Station
 from nearmetal.trial import (
@@ -75,7 +75,7 @@ class Trials:
     tgs: tuple[Place, ...]  # all; a trial's point may want fewer
 
     def why_not(self, rung: Rung) -> str | None:
-        if rung.place == "reference" and rung.name not in ("memcached", "limit-nic"):
+        if rung.place == "reference" and rung.name not in REFERENCES:
             return "a reference of the wire vhost-user, on one machine; the wire here is a NIC"
         return None
 

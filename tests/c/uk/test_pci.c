@@ -47,7 +47,7 @@ static void test_behind_a_bridge(void)
     CHECK(!pci_find(&found, ids, 1));
 }
 
-static void test_windows_of_a_fake_pci_network(void)
+static void test_windows_of_a_sound_device(void)
 {
     struct virtio virtio;
     bool is_there;
@@ -164,7 +164,7 @@ int main(void)
 {
     test_a_device_is_found_where_it_is();
     test_behind_a_bridge();
-    test_windows_of_a_fake_pci_network();
+    test_windows_of_a_sound_device();
     test_lies();
     test_lists_that_do_not_end();
     test_anything();
