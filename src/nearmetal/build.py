@@ -8,46 +8,26 @@ its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
 
-from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal import meson
+from nearmetal.errors import CannotRunError
 from nearmetal.guest import kernel
 from nearmetal.images import libraries, library_bytes
-from nearmetal.lab import process, qemu
+from nearmetal.lab import qemu
+from nearmetal.meson import Variant as Variant
 from nearmetal.paths import build_dir, source_root
 from nearmetal.rungs import Rung
 from nearmetal.samples import Frozen
 from nearmetal.setup import files, sources
-
-Variant = Literal["normal", "sanitize", "fuzz"]
-
-_VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
-    "normal": ({}, []),
-    "sanitize": (
-        {},
-        [
-            "-Dbuildtype=debugoptimized",
-            "-Db_lto=false",
-            "-Db_sanitize=address,undefined",
-            "-Dtest_programs=true",
-        ],
-    ),
-    "fuzz": (
-        {"CC": "clang"},
-        ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
-    ),
-}
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
 INIT = "nm-guest-init"  # the first process of a Linux guest
@@ -101,8 +81,8 @@ def build(
 ) -> Build:
     """Build what is wanted (None: everything) and say what is there."""
     folder = build_dir(variant)
-    meson = _meson()
-    with _alone(folder):
+    meson.command()  # before anything is fetched
+    with meson.alone(folder):
         everything = wanted is None or variant != "normal"
         wanted = wanted if wanted is None else list(wanted)
         _fetch(
@@ -111,13 +91,13 @@ def build(
             linux=GUEST_KERNEL in (wanted or ()),
         )
         progress("configuring")
-        _configure(meson, folder, variant)
-        targets = _targets(folder)
+        meson.configure(folder, variant)
+        targets = meson.targets(folder)
         wanted = [*targets, "memcached", "python"] if wanted is None else wanted
         progress("compiling")
         names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
         if everything or names:
-            _ninja(folder, ["all"] if everything else names)
+            meson.ninja(folder, ["all"] if everything else names)
         progress("describing")
         return _describe(folder, targets, wanted)
 
@@ -125,7 +105,7 @@ def build(
 def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
     """What comes as files, and is compiled or large. What cannot be had is told by each program
     that lacks it."""
-    if files.dpdk_wanted() and not _has_pkg("libdpdk"):
+    if files.dpdk_wanted() and not meson.has_package("libdpdk"):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
             files.provide("dpdk-testpmd")
@@ -192,7 +172,7 @@ def why_not(program: str) -> str | None:
     if program == "nm-null-xdp":
         if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
             return "no compiler for BPF (package gcc-bpf)"
-        if not _has_pkg("libbpf"):
+        if not meson.has_package("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
     if program.startswith(("nm-dpdk-", "nm-guest-dpdk-")) or program == "nm-load-ethdev":
         return _without_dpdk()
@@ -202,107 +182,33 @@ def why_not(program: str) -> str | None:
 
 
 def _without_dpdk() -> str | None:
-    if _has_pkg("libdpdk") or files.dpdk_wanted():
+    if meson.has_package("libdpdk") or files.dpdk_wanted():
         return None
     return "no DPDK here (package libdpdk-dev, or files that ./nearmetal bench --yes fetches)"
 
 
-def _has_pkg(name: str) -> bool:
-    tool = shutil.which("pkg-config")
-    return (
-        tool is not None
-        and subprocess.run([tool, "--exists", name], env=_environment({}), check=False).returncode
-        == 0
-    )
+_FUZZED = """
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size);
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size)
+{
+    return data == 0 && size > 0;
+}
+"""
 
 
-def _meson() -> list[str]:
-    """Meson from the venv we run in; ninja is found beside it."""
-    if shutil.which("gcc") is None and shutil.which("cc") is None:
-        raise NearmetalError("no C compiler: install gcc and libc6-dev, or let ./nearmetal do so")
-    try:
-        import mesonbuild  # noqa: F401
-    except ImportError:
-        raise NearmetalError("meson is missing: start with ./nearmetal, which sets it up") from None
-    return [sys.executable, "-m", "mesonbuild.mesonmain"]
-
-
-def _environment(extra: dict[str, str]) -> dict[str, str]:
-    venv = str(Path(sys.executable).parent)
-    return {
-        **process.environment(),
-        **files.pkg_config(),
-        **extra,
-        "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}",
-    }
-
-
-def _configure(meson: list[str], folder: Path, variant: Variant) -> None:
-    """Set the folder up once; ninja itself notices a changed meson.build."""
-    environment, fixed = _VARIANTS[variant]
-    options = [*fixed, f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
-    stamp = folder / "nearmetal-setup"
-    key = "\n".join([sys.executable, *options, *sorted(_optional())])
-    if stamp.exists() and stamp.read_text() == key:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _run([*meson, "setup", *options, str(folder), str(source_root())], environment, "configure")
-    stamp.write_text(key)
-
-
-def _optional() -> list[str]:
-    """What meson looks for and may do without: a change must configure anew."""
-    tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
-    return tools + [name for name in ("libbpf", "libdpdk") if _has_pkg(name)]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One build at a time in a folder; a second one waits, then finds it done."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _targets(folder: Path) -> dict[str, Path]:
-    """Every executable that meson knows, by name; brought up to date first."""
-    _ninja(folder, ["build.ninja"])
-    return {
-        target["name"]: Path(target["filename"][0])
-        for target in _introspect(folder, "targets")
-        if target["type"] == "executable"
-    }
-
-
-def _introspect(folder: Path, what: str) -> Any:
-    """What meson leaves beside the build for programs to read."""
-    path = folder / "meson-info" / f"intro-{what}.json"
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _ninja(folder: Path, names: list[str]) -> None:
-    _run(["ninja", "-C", str(folder), *names], {}, "build")
-
-
-def _run(command: list[str], environment: dict[str, str], what: str) -> str:
-    """Run a build tool; where it fails, show what the compiler said and not the rest."""
-    command = process.chain(command, process.Where())  # it ends with us, however we end
-    done = subprocess.run(
-        command, env=_environment(environment), capture_output=True, text=True, check=False
-    )
+def fuzz_why_not() -> str | None:
+    """Why the fuzz targets cannot be built here, found by linking a small one; None: they can."""
+    if shutil.which("clang") is None:
+        return "no clang (package clang)"
+    with tempfile.TemporaryDirectory(prefix="nearmetal-") as folder:
+        options = ["-fsanitize=fuzzer,address,undefined", "-x", "c", "-", "-o", f"{folder}/fuzzed"]
+        done = subprocess.run(
+            ["clang", *options], input=_FUZZED, capture_output=True, text=True, check=False
+        )
     if done.returncode == 0:
-        return done.stdout
-    lines = (done.stdout + done.stderr).splitlines()
-    telling = [
-        number
-        for number, line in enumerate(lines)
-        if re.search(r"\b(error|ERROR|undefined reference|FAILED)\b", line)
-    ]
-    start = telling[0] if telling else max(0, len(lines) - 20)
-    print("\n".join(lines[start : start + 40]), file=sys.stderr)
-    raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
+        return None
+    words = " ".join((done.stderr.splitlines() or ["it does not say why"])[0].split())
+    return f"clang has no runtime of libFuzzer (package libclang-rt-VERSION-dev): {words}"
 
 
 def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> Build:
@@ -314,8 +220,10 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> 
             programs[name] = describe_program(there) if there else foreign(name)
         except CannotRunError as error:
             missing[name] = str(error)
-    compiler = _introspect(folder, "compilers")["host"]["c"]
-    options = {option["name"]: option["value"] for option in _introspect(folder, "buildoptions")}
+    compiler = meson.introspect(folder, "compilers")["host"]["c"]
+    options = {
+        option["name"]: option["value"] for option in meson.introspect(folder, "buildoptions")
+    }
     return Build(
         compiler=compiler["full_version"],
         flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",
@@ -345,8 +253,10 @@ def foreign(name: str) -> Program:
 
 
 def _not_built(name: str) -> str:
-    if "dpdk" in name and not _has_pkg("libdpdk"):
-        return "DPDK is not installed, and its files could not be fetched"
+    if "dpdk" in name or "ethdev" in name:
+        if not meson.has_package("libdpdk"):
+            return "DPDK is not installed, and its files could not be fetched"
+        return "DPDK is here, but nothing links with it (the build's meson-log.txt says why)"
     if _has_lwip(name) and sources.found(sources.LWIP) is None:
         return "lwIP's source is not here, and could not be fetched"
     return f"{name} is not in this build"

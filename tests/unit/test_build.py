@@ -1,4 +1,4 @@
-"""What is known about a program, and how a build that fails is told."""
+"""What is known about a program, and where those that come as files are put."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import build
-from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal import build, meson
+from nearmetal.errors import CannotRunError
 from nearmetal.rungs import RUNGS, find
 from nearmetal.setup import files
 
@@ -50,22 +50,13 @@ def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:
 
 @pytest.mark.parametrize("program", ["nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"])
 def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_has_pkg", lambda name: name != "libdpdk")
+    monkeypatch.setattr(meson, "has_package", lambda name: name != "libdpdk")
     monkeypatch.setattr(files, "why_not", lambda name: None)
     monkeypatch.setattr(files, "dpdk_wanted", lambda: False)
     assert build.why_not(program).startswith("no DPDK here")
     assert build.why_not("nm-sock-kv") is None
     with pytest.raises(CannotRunError, match="no DPDK here"):
         build.foreign(program)  # and nothing is fetched
-
-
-def test_a_failed_tool_shows_its_error(capfd: pytest.CaptureFixture[str]) -> None:
-    script = "echo building; echo 'x.c:1: error: no such thing'; echo after; exit 1"
-    with pytest.raises(NearmetalError, match="cannot build the native programs"):
-        build._run(["sh", "-c", script], {}, "build")
-    shown = capfd.readouterr().err
-    assert "x.c:1: error: no such thing" in shown
-    assert "building" not in shown
 
 
 def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
@@ -118,7 +109,7 @@ def test_dpdk_is_fetched_once_it_was_agreed_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(build, "_has_pkg", lambda name: name != "libdpdk")
+    monkeypatch.setattr(meson, "has_package", lambda name: name != "libdpdk")
     assert files.pkg_config() == {}
     assert build.why_not("nm-dpdk-kv") is not None
     cache = tmp_path / "nearmetal"
