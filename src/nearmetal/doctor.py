@@ -14,6 +14,7 @@ from nearmetal.guest import kernel
 from nearmetal.lab import accelerator, hugepages, qemu
 from nearmetal.run import NO_NIC, tap_why_not
 from nearmetal.rungs import PLACES, RUNGS, Rung
+from nearmetal.setup.groups import rows_of
 
 _GIB = 1 << 30
 
@@ -72,9 +73,10 @@ def missing() -> Iterator[tuple[str, str]]:
     if len(os.sched_getaffinity(0)) < 2:
         yield "a second core", "server and generator share one: figures mean little"
     if reason := build.why_not("nm-dpdk-kv"):
-        yield reason, "host-dpdk, testpmd, and the generator's DPDK edition"
+        yield reason, f"{rows_of('dpdk')}, and the generator's DPDK edition"
     if lacking := qemu.why_not():
-        yield lacking, "rows in virtual machines: uk-*, limit-uk, and images of a spec's own"
+        rows = f"{rows_of('vm')}, and images of a spec's own"
+        yield lacking, f"rows in virtual machines: {rows}"
     elif reason := accelerator.kvm_why_not():
         yield (
             reason,
@@ -86,11 +88,12 @@ def missing() -> Iterator[tuple[str, str]]:
         yield small, "DPDK runs with small pages; large stores are slower"
     for tool, package, cost in (
         ("gcc", "gcc libc6-dev", "every rung but host-py, and the generator"),
-        ("bpf-gcc", "gcc-bpf", "limit-veth and limit-nic, and with them the generator's ceiling"),
-        ("clang", "clang", "the fuzz targets of `test`"),
+        ("bpf-gcc", "gcc-bpf", f"{rows_of('bpf')}, and with them the generator's ceiling"),
     ):
         if shutil.which(tool) is None:
             yield f"{tool} (package {package})", cost
+    if reason := build.fuzz_why_not():
+        yield reason, "the fuzz targets of `test`"
 
 
 def missing_to_ask() -> Iterator[tuple[str, str]]:
