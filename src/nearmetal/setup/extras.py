@@ -3,16 +3,19 @@
     python -m nearmetal.setup.extras PYPROJECT base build report
 
 Standard library only: it runs before anything is installed. A finished extra leaves a stamp in
-the venv's `ready` folder; the launcher looks at these. Which index is asked is the machine's
-affair: pip's own configuration and environment hold.
+the venv's `ready` folder; the launcher looks at these, and makes a venv anew where `unfinished`
+stands beside them: pip was killed there. Which index is asked is the machine's affair: pip's own
+configuration and environment hold, but for where it installs.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -22,10 +25,11 @@ def main(arguments: list[str]) -> int:
     ready = Path(sys.prefix) / "ready"
     ready.mkdir(exist_ok=True)
     wanted = [extra for extra in arguments[1:] if not (ready / extra).exists()]
-    if wanted and not _install(requirements(project, wanted), wanted):
+    if wanted and not _install(requirements(project, wanted), wanted, ready / "unfinished"):
         return 1
     for extra in wanted:
-        (ready / extra).write_text(f"{Path(sys.executable).resolve()}\n", encoding="utf-8")
+        (ready / ".new").write_text(f"{Path(sys.executable).resolve()}\n", encoding="utf-8")
+        (ready / ".new").replace(ready / extra)
     return 0
 
 
@@ -41,18 +45,30 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
     return found
 
 
-def _install(names: list[str], extras: list[str]) -> bool:
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """pip's: nothing of it or of Python that would install into another place."""
+    kept = {name: value for name, value in given.items() if not name.startswith("PYTHON")}
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"):
+        kept.pop(name, None)
+    return kept | {"PIP_USER": "0"}
+
+
+def _install(names: list[str], extras: list[str], unfinished: Path) -> bool:
     print(
         f"nearmetal: fetching Python packages ({', '.join(extras)}) ... ", end="", file=sys.stderr
     )
     sys.stderr.flush()
     since = time.monotonic()
+    unfinished.touch()
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-input", *names],
+        env=environment(os.environ),
         capture_output=True,
         text=True,
         check=False,
     )
+    if done.returncode >= 0:  # it ended by itself: what it could not install it took back
+        unfinished.unlink()
     if done.returncode != 0:
         print("failed", file=sys.stderr)
         print("\n".join((done.stdout + done.stderr).splitlines()[-15:]), file=sys.stderr)
@@ -63,4 +79,7 @@ def _install(names: list[str], extras: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

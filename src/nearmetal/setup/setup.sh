@@ -1,9 +1,10 @@
 # Set-up until Python is there: system packages and the venv. Sourced by the launcher, which sets
-# here, cache, venv, groups, extras and yes.
+# here, cache, venv, command, groups, extras, apart and yes.
 #
 # Etiquette: shows what it would install and how large that is, and asks; starts no service, edits
-# no package source; remembers what it installed. A declined package costs only the rows that need
-# it, unless it is Python.
+# no package source; remembers what it installed. A package that is declined, unknown here or does
+# not install costs only the rows that need it, unless nothing works without it: Python, and for
+# what is compiled a C compiler.
 
 fail() {
     printf 'nearmetal: %s\n' "$1" >&2
@@ -25,7 +26,7 @@ set_up() {
     set_up_packages
     [ -n "$python" ] || python=$(find_python) || fail "still no Python 3.11 with venv; see $cache/apt.log"
     make_venv "$venv" base $extras
-    [ -z "$apart" ] || make_venv "$venv-$apart" "$apart"
+    [ -z "$apart" ] || make_venv "$venv-$apart" "$apart" || without_apart
     for group in $groups; do
         : >"$venv/ready/$group"
     done
@@ -33,9 +34,17 @@ set_up() {
     printf 'nearmetal: set up in %s s (once)\n' "$(($(date +%s) - started))" >&2
 }
 
-# The first Python that is new enough and can make a venv.
+# The first Python that is new enough and can make a venv. The distribution's own comes before
+# others on PATH: the packages that we install are made for it.
 find_python() {
-    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+    case ":$PATH:" in
+        *:/usr/bin:*) first_python /usr/bin/python3 && return 0 ;;
+    esac
+    first_python python3 python3.14 python3.13 python3.12 python3.11
+}
+
+first_python() {
+    for name in "$@"; do
         command -v "$name" >/dev/null || continue
         "$name" -c 'import sys, ensurepip, venv
 if sys.version_info < (3, 11): sys.exit(1)
@@ -67,6 +76,7 @@ missing_packages() {
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
                 ;;
+            full) command -v debootstrap >/dev/null || echo debootstrap ;;
         esac
     done
 }
@@ -80,17 +90,23 @@ missing_files() {
     [ -e /usr/include/dpdk/rte_ethdev.h ] || [ -e "$cache/dpdk.wanted" ] || echo DPDK
 }
 
+# libFuzzer's runtime, where the clang that is there looks for it.
 has_fuzzer() {
-    for file in /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a; do
+    folder=$(clang -print-resource-dir 2>/dev/null) || return 1
+    for file in "$folder"/lib/*/libclang_rt.fuzzer*.a; do
         [ ! -e "$file" ] || return 0
     done
     return 1
 }
 
-# libFuzzer's runtime is in a package that carries clang's version.
+# It is in a package that carries clang's version: of the one that is there, or would come.
 fuzzer_package() {
-    LC_ALL=C apt-cache depends clang 2>/dev/null |
-        sed -n 's/^ *Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
+    if command -v clang >/dev/null; then
+        clang --version 2>/dev/null | sed -n 's/.*clang version \([0-9]*\)\..*/libclang-rt-\1-dev/p'
+    else
+        LC_ALL=C apt-cache depends clang 2>/dev/null |
+            sed -n 's/^ *Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
+    fi
 }
 
 # Two groups may want the same package.
@@ -104,10 +120,14 @@ uniq_words() {
     done
 }
 
-set_up_packages() {
+find_missing() {
     missing=$(missing_packages | uniq_words | tr '\n' ' ')
     missing=${missing% }
     fetched=$(missing_files)
+}
+
+set_up_packages() {
+    find_missing
     [ -n "$missing$fetched" ] || return 0
     if ! supported; then
         [ -n "$python" ] || fail "sets itself up on Debian 12 and 13 and Ubuntu 24.04; here install Python >= 3.11 with venv and pip first" 2
@@ -115,25 +135,31 @@ set_up_packages() {
 "
         return 0
     fi
-    if ! known; then
-        as_root_possible && apt_update
+    # The names of some packages are in the package lists, which a fresh image does not have.
+    if ! known && as_root_possible; then
+        apt_update || :
+        find_missing
+        drop_unknown
     fi
     if [ "$yes" = no ] && [ "$missing$fetched" = "$(cat -- "$cache/declined" 2>/dev/null || :)" ]; then
         return 0 # asked before; --yes changes that
     fi
+    [ -n "$missing$fetched" ] || return 0
     show_packages
     if [ -n "$missing" ] && ! as_root_possible; then
-        cannot_install "no root rights and no sudo"
-        return 0
+        cannot_install 'no root rights and no sudo' 2
+    elif ! agreed; then
+        cannot_install declined 2
+    else
+        [ -z "$fetched" ] || : >"$cache/dpdk.wanted"
+        if [ -z "$missing" ] || install_packages; then
+            rm -f -- "$cache/declined"
+        else
+            [ -n "$python" ] || python=$(find_python || :)
+            find_missing
+            cannot_install "apt-get failed (its words are above, more in $cache/apt.log)" 1
+        fi
     fi
-    if ! agreed; then
-        printf '%s' "$missing$fetched" >"$cache/declined"
-        cannot_install "declined"
-        return 0
-    fi
-    [ -z "$missing" ] || install_packages
-    [ -z "$fetched" ] || : >"$cache/dpdk.wanted"
-    rm -f -- "$cache/declined"
 }
 
 supported() {
@@ -147,15 +173,38 @@ supported() {
 # Does the package manager know every missing package? In a fresh image its lists may be empty.
 known() {
     for package in $missing; do
-        apt-cache show --no-all-versions "$package" >/dev/null 2>&1 || return 1
+        is_known "$package" || return 1
     done
+}
+
+is_known() {
+    apt-cache show --no-all-versions "$1" >/dev/null 2>&1
+}
+
+# What no package source of this machine has is done without; if that is all, none could be read.
+drop_unknown() {
+    kept=
+    unknown=
+    for package in $missing; do
+        if is_known "$package"; then kept="$kept $package"; else unknown="$unknown $package"; fi
+    done
+    [ -n "$kept" ] && [ -n "$unknown" ] || return 0
+    missing=${kept# }
+    say "no package source of this machine has$unknown: going on without
+"
 }
 
 as_root_possible() {
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null
 }
 
+# sudo forgets the proxies. What is said is read by us.
 as_root() {
+    for name in http_proxy https_proxy ftp_proxy all_proxy no_proxy; do
+        eval "value=\${$name:-}"
+        [ -z "$value" ] || set -- "$name=$value" "$@"
+    done
+    set -- env LC_ALL=C "$@"
     if [ "$(id -u)" = 0 ]; then
         "$@"
     elif [ -t 0 ]; then
@@ -178,8 +227,8 @@ show_packages() {
             echo "    ${sizes:-size unknown: the package lists are empty}"
         fi
         [ -z "$fetched" ] ||
-            echo "DPDK is not installed either: its files (some 40 MB, 200 MB unpacked) and"
-        echo "memcached's, where it is missing (0.5 MB), are fetched into"
+            echo "DPDK is not installed either: its files (some 40 MB, 200 MB unpacked) are fetched."
+        echo "Files that are fetched (memcached's, where it is missing: 0.5 MB) lie in"
         echo "    $cache"
     } >&2
 }
@@ -196,60 +245,101 @@ agreed() {
     return 1
 }
 
+# Ends where nothing works without what is missing ($2: the exit code), else remembers and goes on.
 cannot_install() {
-    [ -n "$python" ] || fail "$1: cannot go on without Python; needed: apt-get install $missing" 2
+    lacking=
+    case " $missing " in
+        *' python3-venv '*) lacking=Python ;;
+        *' gcc '* | *' libc6-dev '*) lacking='a C compiler' ;;
+    esac
+    [ -z "$lacking" ] || fail "$1: cannot go on without $lacking; needed: apt-get install $missing" "$2"
+    printf '%s' "$missing$fetched" >"$cache/declined"
     say "$1: going on; rows that need one of these are skipped: $missing $fetched
 "
 }
 
+# Fails, with apt-get's words, unless every list could be read.
 apt_update() {
     say 'reading the package lists ... '
     since=$(date +%s)
-    as_root apt-get -q update >"$cache/apt.log" 2>&1 || {
-        tail -n 5 -- "$cache/apt.log" >&2
-        fail "apt-get update failed; its words are above"
-    }
-    printf '%s s\n' "$(($(date +%s) - since))" >&2
+    if as_root apt-get -q update >"$cache/apt.log" 2>&1 && ! grep -q '^[EW]: Failed' "$cache/apt.log"; then
+        printf '%s s\n' "$(($(date +%s) - since))" >&2
+        return 0
+    fi
+    echo 'apt-get update failed:' >&2
+    tail -n 5 -- "$cache/apt.log" >&2
+    return 1
 }
 
 install_packages() {
-    installed >"$cache/packages.before"
+    # It is there already where an earlier set-up was interrupted.
+    [ -e "$cache/packages.before" ] || installed >"$cache/packages.before"
     say 'installing system packages ... '
     since=$(date +%s)
-    # The lists may be older than the archive; a second try has new ones.
-    if ! apt_install; then
-        apt_update
-        apt_install || {
-            tail -n 15 -- "$cache/apt.log" >&2
-            fail "apt-get install failed; its words are above"
-        }
+    done=no
+    if apt_install; then
+        printf '%s s\n' "$(($(date +%s) - since))" >&2
+        done=yes
+    else
+        echo 'apt-get install failed:' >&2
+        tail -n 15 -- "$cache/apt.log" >&2
+        ! again || done=yes
     fi
-    printf '%s s\n' "$(($(date +%s) - since))" >&2
     installed | comm -13 -- "$cache/packages.before" - >>"$cache/packages"
     rm -f -- "$cache/packages.before"
+    [ "$done" = yes ]
 }
 
+# After a failure: what an interrupted dpkg left is finished; lists that may be older than the
+# archive are read anew; last, each package on its own, so that a bad one costs only itself.
+again() {
+    if grep -q 'dpkg was interrupted' "$cache/apt.log"; then
+        say 'finishing what an interrupted dpkg left (dpkg --configure -a)
+'
+        as_root env DEBIAN_FRONTEND=noninteractive dpkg --configure -a >"$cache/apt.log" 2>&1 || {
+            tail -n 15 -- "$cache/apt.log" >&2
+            return 1
+        }
+        ! apt_install || return 0
+    fi
+    apt_update || return 1
+    ! apt_install || return 0
+    tail -n 15 -- "$cache/apt.log" >&2
+    for package in $missing; do
+        apt_install "$package" || :
+    done
+    return 1
+}
+
+# $@: these packages; without, all that are missing.
 apt_install() {
+    [ $# -gt 0 ] || set -- $missing
     as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y \
-        --no-install-recommends install $missing >"$cache/apt.log" 2>&1
+        -o DPkg::Lock::Timeout=120 --no-install-recommends install "$@" >"$cache/apt.log" 2>&1
 }
 
 installed() {
     dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii *//p' | LC_ALL=C sort
 }
 
-# A venv with extras. One whose interpreter went away with a system upgrade is made anew.
+# A venv with extras. One that was not finished, or whose pip was killed, or whose interpreter went
+# away with a system upgrade, is made anew.
 make_venv() {
     folder=$1
     shift
-    stamp=$folder/ready/$1
-    if [ -e "$stamp" ]; then
-        read -r interpreter <"$stamp"
-        [ "$(readlink -f -- "$folder/bin/python")" = "$interpreter" ] || rm -rf -- "$folder"
-    fi
-    if [ ! -x "$folder/bin/python" ]; then
+    interpreter=
+    [ ! -e "$folder/ready/$1" ] || read -r interpreter <"$folder/ready/$1" || :
+    if [ -z "$interpreter" ] || [ -e "$folder/ready/unfinished" ] ||
+        [ "$(readlink -f -- "$folder/bin/python")" != "$interpreter" ]; then
         rm -rf -- "$folder"
         "$python" -m venv -- "$folder" >&2 || fail "cannot make a Python environment in $folder"
     fi
     PYTHONPATH=$here/src "$folder/bin/python" -m nearmetal.setup.extras "$here/pyproject.toml" "$@"
+}
+
+# Only `testbed` cannot do without what has an environment of its own.
+without_apart() {
+    [ "$command" = test ] || exit 1
+    say 'going on; tests that need EnOSlib are skipped
+'
 }
