@@ -42,7 +42,7 @@ struct null {
     uint64_t nb_received, nb_bad, busy_cycles, empty_cycles;
 };
 
-static volatile sig_atomic_t stop, say;
+static volatile sig_atomic_t stop, say, wake; /* wake: of a wait for a generator */
 
 static void on_signal(int number)
 {
@@ -50,6 +50,7 @@ static void on_signal(int number)
         say = 1;
     else
         stop = 1;
+    wake = 1;
 }
 
 static uint8_t *buffer(const struct null *null, uint16_t i)
@@ -152,6 +153,14 @@ static void fill(struct null *null)
     vring_driver_publish(&null->rx);
 }
 
+static void say_when_asked(const struct null *null)
+{
+    if (!say)
+        return;
+    say = 0;
+    print_counts(null, "counters");
+}
+
 /* Until the generator leaves or we are told to stop. */
 static void serve(struct null *null)
 {
@@ -172,11 +181,20 @@ static void serve(struct null *null)
         before = now;
         if (turn % LOOK_TURNS == 0 && vhost_front_lost(&null->front))
             return;
-        if (say) {
-            say = 0;
-            print_counts(null, "counters");
-        }
+        say_when_asked(null);
     }
+}
+
+/* Until a generator is there. False: we were told to stop. */
+static bool wait_for_generator(struct null *null)
+{
+    do {
+        wake = 0; /* before the looks: a signal after one of them ends the wait at once */
+        say_when_asked(null);
+        if (stop)
+            return false;
+    } while (!vhost_front_connect(&null->front, &wake));
+    return true;
 }
 
 static int run(struct null *null, const struct vhost_front_config *config)
@@ -189,7 +207,7 @@ static int run(struct null *null, const struct vhost_front_config *config)
     }
     printf("{\"event\":\"ready\",\"mac\":\"%s\"}\n", mac);
     fflush(stdout);
-    while (vhost_front_connect(&null->front, &stop)) {
+    while (wait_for_generator(null)) {
         fill(null);
         if (vhost_front_start(&null->front))
             serve(null);

@@ -46,7 +46,8 @@ struct vhost_front {
 
 const char *vhost_front_open(struct vhost_front *front, const struct vhost_front_config *config);
 
-/* Until *stop is set, or a back end is there and agrees. */
+/* Until *stop is set, by a signal, or a back end is there and agrees. False: the former; may be
+ * called again. */
 bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t *stop);
 
 /* The same without waiting: is a back end there now that agrees? */

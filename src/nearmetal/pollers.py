@@ -1,16 +1,15 @@
 """How busy both sides of a trial were, read at the two ends of its measured time.
 
 A polling program keeps its core at 100 %, so the kernel's accounts say little of it. Those of ours
-count the TSC cycles of turns that found something and of turns that found nothing, and print them
-when asked by a signal. testpmd counts the cycles of the former; the rest of the time it found
-nothing. Context switches tell whether somebody else had the core in between.
+count the TSC cycles of turns that found something and of turns that found nothing, and tell them
+when asked (dut.py). testpmd counts the cycles of the former; the rest of the time it found nothing.
+Context switches tell whether somebody else had the core in between.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +31,16 @@ class Look:
     tg: CoreTime
     sut_switches: tuple[int, int]  # voluntary, involuntary
     tg_switches: tuple[int, int]
+    counters: Event | None = None  # a server's that tells them
+
+
+@dataclass(frozen=True)
+class Span:
+    """What lies between two looks at a server."""
+
+    elapsed_ns: int
+    tsc_hz: int
+    counters: tuple[Event, ...] = ()  # told at its ends
 
 
 @dataclass(frozen=True)
@@ -61,19 +70,22 @@ class Turns:
 
 
 def look(topology: Topology, server: Server, generator: Child) -> Look:
-    """Read now, and ask the server for its counters, which are read at its end."""
+    """Read now, and have the server tell its counters: testpmd's words are read at its end."""
+    sut, tg = cpus.time_of(topology.sut_cpu), cpus.time_of(topology.tg_cpu)
+    switched = switches(server.pid), switches(generator.pid)
+    at_ns, counters = time.monotonic_ns(), None
     if server.command.turns == "counters":
-        server.child.ask_counters()
+        counters = server.child.counters()
     elif server.command.turns == "testpmd":
         assert isinstance(server.child, Child)
         server.child.say("show fwd stats all")
-    return Look(
-        time.monotonic_ns(),
-        cpus.time_of(topology.sut_cpu),
-        cpus.time_of(topology.tg_cpu),
-        switches(server.pid),
-        switches(generator.pid),
-    )
+    return Look(at_ns, sut, tg, *switched, counters)
+
+
+def span(before: Look, after: Look, tsc_hz: int) -> Span:
+    """Between two looks."""
+    told = tuple(each.counters for each in (before, after) if each.counters is not None)
+    return Span(after.at_ns - before.at_ns, tsc_hz, told)
 
 
 def switches(pid: int, proc: Path = owner.PROC) -> tuple[int, int]:
@@ -93,32 +105,28 @@ def switches(pid: int, proc: Path = owner.PROC) -> tuple[int, int]:
     return voluntary, involuntary
 
 
-def of_counters(said: Sequence[Event]) -> Turns:
-    """From the two counters lines that the looks asked for."""
-    found = [event for event in said if event.get("event") == "counters"]
-    if len(found) != 2:
-        raise ChildError(f"the server was asked for its counters twice, and told {len(found)}")
+def of_counters(before: Event, after: Event) -> Turns:
+    """From the counters at both ends."""
 
     def between(name: str) -> int:
-        first, last = (int(event.get(name, 0)) for event in found)
-        return last - first
+        return int(after.get(name, 0)) - int(before.get(name, 0))
 
     return Turns(
         busy_cycles=between("busy_cycles"),
         empty_cycles=between("empty_cycles"),
         frames=between("received"),
         replies=between("replies"),
-        syscalls=between("syscalls") if "syscalls" in found[1] else None,
+        syscalls=between("syscalls") if "syscalls" in after else None,
     )
 
 
-def of_testpmd(words: str, elapsed_ns: int, tsc_hz: int) -> Turns:
+def of_testpmd(words: str, between: Span) -> Turns:
     """From the first two statistics among its words; the third is that of its end."""
     found = [(int(cycles), int(packets)) for cycles, packets in _TESTPMD.findall(words)]
     if len(found) < 2:
         raise ChildError("testpmd told no cycles: its words are not those that we know")
     busy, frames = (last - first for first, last in zip(found[0], found[1], strict=True))
-    return Turns(busy, max(0, elapsed_ns * tsc_hz // 10**9 - busy), frames)
+    return Turns(busy, max(0, between.elapsed_ns * between.tsc_hz // 10**9 - busy), frames)
 
 
 def server_poller(before: Look, after: Look, turns: Turns | None) -> Poller:

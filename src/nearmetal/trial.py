@@ -23,7 +23,7 @@ from nearmetal.lab.netns import inside
 from nearmetal.lab.process import Child, ChildError, Event
 from nearmetal.lab.vm import Vm
 from nearmetal.pair import Bench, Server, ask_corpus, expect, facing, next_event
-from nearmetal.pollers import Look, Turns
+from nearmetal.pollers import Look, Span, Turns
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Counts, Guest, Point, Resources, Sample
 from nearmetal.spec import Spec
@@ -81,8 +81,8 @@ def trial(
     with facing(bench, rung, service, number) as (server, generator):
         measured = _listen(bench, server, generator, service, second)
         evicted = _evicted(bench, server) if server.command.asks_stats else None
-        elapsed_ns = measured.after.at_ns - measured.before.at_ns
-        left = leave(bench, rung, service, server, elapsed_ns, measured.result["tsc_hz"])
+        between = pollers.span(measured.before, measured.after, measured.result["tsc_hz"])
+        left = leave(bench, rung, service, server, between)
     return sample_of(Told(bench, rung, service, number, started_utc), measured, left, evicted)
 
 
@@ -182,14 +182,12 @@ def read_back(event: Event) -> None:
             raise WrongError(f"read back after the preload: {event[what]} keys {what}")
 
 
-def leave(
-    bench: Bench, rung: Rung, service: Service, server: Server, elapsed_ns: int, tsc_hz: int
-) -> Left:
-    """End the DUT; elapsed_ns: between the two looks at it."""
+def leave(bench: Bench, rung: Rung, service: Service, server: Server, between: Span) -> Left:
+    """End the DUT; between: the two looks at it."""
     memory, guest = _memory(server, service), None
     if rung.place == "guest":
         guest = _guest(server.child)
-    final, turns = _end(server, elapsed_ns, tsc_hz)
+    final, turns = _end(server, between)
     resources = Resources(
         **_images(bench, rung, service, server),
         **memory,
@@ -200,15 +198,15 @@ def leave(
     return Left(final, turns, resources, guest)
 
 
-def _end(server: Server, elapsed_ns: int, tsc_hz: int) -> tuple[Event | None, Turns | None]:
+def _end(server: Server, between: Span) -> tuple[Event | None, Turns | None]:
     """The DUT's last words; a server of ours that keeps them to itself has failed."""
     dut, command = server.child, server.command
     if command.turns == "testpmd":
         assert isinstance(dut, Child)
         words = dut.leave("quit", _LEAVE_S)
-        return None, pollers.of_testpmd(words, elapsed_ns, tsc_hz)
+        return None, pollers.of_testpmd(words, between)
     events = dut.stop()
-    turns = pollers.of_counters(events) if command.turns == "counters" else None
+    turns = pollers.of_counters(*between.counters) if command.turns == "counters" else None
     if not command.says_ready:
         return None, turns
     final = next((event for event in events if event.get("event") == "final"), None)

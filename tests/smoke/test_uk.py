@@ -128,8 +128,7 @@ def test_generators_come_and_go(rung: Rung, programs: Programs, tmp_path: Path) 
                     os.kill(load.pid, signal.SIGKILL)
         vm.expect("ready", SAY_S)
         assert vm.failed() is None
-        vm.ask_counters()
-        counters = vm.expect("counters", SAY_S)
+        counters = vm.counters(SAY_S)
         (final,) = vm.stop()
     assert final["event"] == "final"
     assert final["received"] == sum(final["drops"].values()) >= counters["received"] > 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nearmetal import pollers
 from nearmetal.lab.process import ChildError
-from nearmetal.pollers import Look, Turns
+from nearmetal.pollers import Look, Span, Turns
 from nearmetal.samples import CoreTime
 
 STATISTICS = """
@@ -27,8 +28,7 @@ def counters(busy: int, empty: int, received: int) -> dict[str, object]:
 
 
 def test_turns_are_what_lies_between_two_lines() -> None:
-    said = [counters(1_000, 500, 10), counters(4_000, 1_500, 40), {"event": "final"}]
-    turns = pollers.of_counters(said)
+    turns = pollers.of_counters(counters(1_000, 500, 10), counters(4_000, 1_500, 40))
     assert turns == Turns(busy_cycles=3_000, empty_cycles=1_000, frames=30)
     assert (turns.share, turns.cycles_per_frame) == (0.75, 100)
     assert (Turns(0, 0, 0).share, Turns(0, 0, 0).cycles_per_frame) == (None, None)
@@ -37,13 +37,17 @@ def test_turns_are_what_lies_between_two_lines() -> None:
 def test_system_calls_are_those_of_the_measured_time() -> None:
     first = counters(1, 1, 10) | {"syscalls": 400, "replies": 1_000}
     last = counters(2, 2, 20) | {"syscalls": 401, "replies": 2_001_000}
-    assert pollers.of_counters([first, last]).syscalls_per_million == 0.5
-    assert pollers.of_counters([counters(1, 1, 1), counters(2, 2, 2)]).syscalls_per_million is None
+    assert pollers.of_counters(first, last).syscalls_per_million == 0.5
+    assert pollers.of_counters(counters(1, 1, 1), counters(2, 2, 2)).syscalls_per_million is None
 
 
-def test_a_line_that_is_missing_is_told() -> None:
-    with pytest.raises(ChildError, match="asked for its counters twice, and told 1"):
-        pollers.of_counters([counters(1, 1, 1), {"event": "final"}])
+def test_a_span_is_what_both_looks_saw() -> None:
+    core = CoreTime(cpu=0, user_s=0, system_s=0, softirq_s=0, irq_s=0, steal_s=0, idle_s=0)
+    before, after = (Look(at, core, core, (0, 0), (0, 0)) for at in (5, 105))
+    assert pollers.span(before, after, 7) == Span(100, 7)
+    told = (counters(1, 1, 1), counters(2, 2, 2))
+    before, after = replace(before, counters=told[0]), replace(after, counters=told[1])
+    assert pollers.span(before, after, 7) == Span(100, 7, told)
 
 
 def test_testpmd_counts_busy_turns_and_the_clock_the_others() -> None:
@@ -51,14 +55,14 @@ def test_testpmd_counts_busy_turns_and_the_clock_the_others() -> None:
         STATISTICS.format(cycles=cycles, packets=packets)
         for cycles, packets in ((1_000, 10), (2_001_000, 20_010), (9_999_999, 99_999))
     )
-    turns = pollers.of_testpmd(words, elapsed_ns=1_000_000, tsc_hz=2_600_000_000)
+    turns = pollers.of_testpmd(words, Span(1_000_000, 2_600_000_000))
     assert turns == Turns(busy_cycles=2_000_000, empty_cycles=600_000, frames=20_000)
     assert turns.cycles_per_frame == 100
 
 
 def test_testpmd_of_other_words_is_told() -> None:
     with pytest.raises(ChildError, match="its words are not those that we know"):
-        pollers.of_testpmd("testpmd> ", elapsed_ns=1, tsc_hz=1)
+        pollers.of_testpmd("testpmd> ", Span(1, 1))
 
 
 def test_switches_are_summed_over_the_threads(tmp_path: Path) -> None:

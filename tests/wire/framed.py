@@ -7,17 +7,15 @@ the server's admission lists are moved alike.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -31,6 +29,7 @@ from nearmetal.lab.relay import Host
 from nearmetal.lab.vm import Vm
 from nearmetal.places import guest, uk, ukp
 from nearmetal.rungs import Rung
+from tool import Program
 
 SERVER, PORT = "10.0.0.100", 11211
 SERVER_MAC = "02:00:00:00:00:64"
@@ -60,26 +59,21 @@ class ProcessDut:
     """A process: asked by a signal, ended by another."""
 
     def __init__(self, command: list[str]) -> None:
-        self.process = _started(command)
+        self.process = Program(command)
         try:
-            self.ready = _expect(self.process, "ready")
+            self.ready = self.process.expect("ready", END_S)
         except BaseException:
             self.close()
             raise
 
     def counters(self) -> Event:
-        self.process.send_signal(signal.SIGUSR1)
-        return _expect(self.process, "counters")
+        return self.process.counters(END_S)
 
     def final(self) -> Event:
-        self.process.terminate()
-        rest, _ = self.process.communicate(timeout=END_S)
-        assert self.process.returncode == 0
-        line: dict[str, Any] = json.loads(rest.splitlines()[-1])
-        return line
+        return self.process.final(END_S)
 
     def close(self) -> None:
-        _kill(self.process)
+        self.process.stop(0)
 
 
 class MachineDut:
@@ -94,8 +88,7 @@ class MachineDut:
             raise
 
     def counters(self) -> Event:
-        self.vm.ask_counters()
-        return self.vm.expect("counters", END_S)
+        return self.vm.counters(END_S)
 
     def final(self) -> Event:
         events = self.vm.stop()
@@ -114,16 +107,16 @@ class Framed:
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
         relay = [str(programs("nm-relay")), "--socket", str(self.vhost), "--unix", str(unix)]
-        self.relay = _started([*relay, *(["--connect"] if rung.machine else [])])
+        self.relay = Program([*relay, *(["--connect"] if rung.machine else [])])
         try:
-            _expect(self.relay, "ready")
+            self.relay.expect("ready", END_S)
             self.dut = open_dut(rung, service, programs, self.vhost, _rights(guard))
             self.ready = self.dut.ready
         except BaseException:
-            _kill(self.relay)
+            self.relay.stop(0)
             raise
         try:
-            _expect(self.relay, "up")
+            self.relay.expect("up", END_S)
             self.host = Host(unix, SERVER, PORT)
             self.host.server_mac()
         except BaseException:
@@ -162,7 +155,7 @@ class Framed:
         if hasattr(self, "host"):
             self.host.close()
         self.dut.close()
-        _kill(self.relay)
+        self.relay.stop(0)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -262,22 +255,3 @@ def _rights(guard: Guard) -> list[str]:
         for network in getattr(guard, option):
             options += [f"--{option}", moved(network)]
     return options
-
-
-def _started(command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def _expect(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
-    stdout: IO[str] | None = process.stdout
-    assert stdout is not None
-    text = stdout.readline()
-    line: dict[str, Any] = json.loads(text) if text else {}
-    assert line.get("event") == event, f"{process.args}: said {text!r}, not {event}"
-    return line
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=END_S)

@@ -5,8 +5,9 @@ A process (process.py, Child) and a virtual machine (vm.py, Vm) both are one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
+
+from nearmetal.lab.process import COUNTERS_S, Event
 
 
 class Dut(Protocol):
@@ -20,11 +21,11 @@ class Dut(Protocol):
         """What was started, and burns the core; in place of a machine, its QEMU."""
         ...
 
-    def event(self, timeout_s: float) -> Mapping[str, Any]:
+    def event(self, timeout_s: float) -> Event:
         """The next line that is an event; ChildError when it ends or the time is over."""
         ...
 
-    def expect(self, name: str, timeout_s: float) -> Mapping[str, Any]:
+    def expect(self, name: str, timeout_s: float) -> Event:
         """The next event must be this one."""
         ...
 
@@ -32,11 +33,12 @@ class Dut(Protocol):
         """Why it does not serve any more, in words; None while it runs."""
         ...
 
-    def ask_counters(self) -> None:
-        """It is to print a `counters` line."""
+    def counters(self, timeout_s: float = COUNTERS_S) -> Event:
+        """Its counters now; other events that come meanwhile stay to be read. ChildError when it
+        ends or tells none."""
         ...
 
-    def stop(self) -> list[Mapping[str, Any]]:
+    def stop(self) -> list[Event]:
         """Drain and end; what was not read yet, its last words among them."""
         ...
 

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ Event = Mapping[str, Any]
 
 _TAIL_BYTES = 2000
 _LINE_BYTES_MAX = 16 << 20
+COUNTERS_S = 15.0  # an answer takes a turn of a server's loop, and a busy machine makes that long
+_ASK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Child:
         self.command = chain(argv, where)
         self.started_ns = time.monotonic_ns()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._kept: deque[bytes] = deque()  # lines that were read, and are still to be told
         self._pending = b""
         try:
             self._popen = subprocess.Popen(
@@ -145,9 +149,23 @@ class Child:
     def running(self) -> bool:
         return not select.select([self._ended], [], [], 0)[0]
 
-    def ask_counters(self) -> None:
-        """A DUT of ours is to print a `counters` line."""
-        os.kill(self.pid, signal.SIGUSR1)
+    def counters(self, timeout_s: float = COUNTERS_S) -> Event:
+        """Ask a DUT of ours for its counters, and wait for them."""
+        # Those that are there already were no answer to this question.
+        self._kept.extend(line for line in self.take() if not is_counters(parse(self.name, line)))
+        others: list[bytes] = []
+
+        def listen(left_s: float) -> Event | None:
+            line = self.line(left_s)
+            if is_counters(event := parse(self.name, line)):
+                return event
+            others.append(line)
+            return None
+
+        try:
+            return answered(self.name, lambda: os.kill(self.pid, signal.SIGUSR1), listen, timeout_s)
+        finally:
+            self._kept.extendleft(reversed(others))
 
     def stop(self, grace_s: float = 3.0) -> list[Event]:
         """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
@@ -255,6 +273,8 @@ class Child:
         return self._popen.stdout.fileno()
 
     def _line(self) -> bytes | None:
+        if self._kept:
+            return self._kept.popleft()
         line, newline, rest = self._pending.partition(b"\n")
         if not newline:
             return None
@@ -275,3 +295,26 @@ def parse(name: str, line: bytes) -> Event:
     if not isinstance(event, dict):
         raise ChildError(f"{name} printed something else than JSON: {line[:200]!r}")
     return event
+
+
+def is_counters(event: Event) -> bool:
+    return event.get("event") == "counters"
+
+
+def answered(
+    name: str, ask: Callable[[], None], listen: Callable[[float], Event | None], timeout_s: float
+) -> Event:
+    """The counters that are asked for. listen: waits for an event; None where it is another one.
+
+    A question is a signal or a byte, which may be lost: two signals that come together are one, and
+    a machine that boots does not listen yet. So it is asked again every second until counters came.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        ask()
+        again = time.monotonic() + min(_ASK_AGAIN_S, left_s)
+        with contextlib.suppress(SilentError):
+            while (left_s := again - time.monotonic()) > 0:
+                if (event := listen(left_s)) is not None:
+                    return event
+    raise ChildError(f"{name} was asked for its counters for {timeout_s:g} s, and told none")

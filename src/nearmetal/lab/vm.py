@@ -21,7 +21,17 @@ from pathlib import Path
 
 from nearmetal.lab import qemu
 from nearmetal.lab.memory import mapping_rss_bytes, memfd_resident_bytes, rss_bytes
-from nearmetal.lab.process import Child, ChildError, Event, SilentError, Where, parse
+from nearmetal.lab.process import (
+    COUNTERS_S,
+    Child,
+    ChildError,
+    Event,
+    SilentError,
+    Where,
+    answered,
+    is_counters,
+    parse,
+)
 from nearmetal.lab.qmp import Monitor
 
 _MONITOR_S = 10.0
@@ -95,9 +105,25 @@ class Vm:
         for number, thread in enumerate(threads):
             os.sched_setaffinity(thread, {cpus[min(number, len(cpus) - 1)]})
 
-    def ask_counters(self) -> None:
-        """An image of ours is to print a `counters` line."""
-        self._child.tell(b"c")
+    def counters(self, timeout_s: float = COUNTERS_S) -> Event:
+        """Ask an image of ours for its counters, and wait for them."""
+        for line in self._child.take():
+            self._take(line)
+        # Those that are there already were no answer to this question.
+        others = [event for event in self._unread if not is_counters(event)]
+        self._unread.clear()
+
+        def listen(left_s: float) -> Event | None:
+            event = self.event(left_s)
+            if is_counters(event):
+                return event
+            others.append(event)
+            return None
+
+        try:
+            return answered(self.name, lambda: self._child.tell(b"c"), listen, timeout_s)
+        finally:
+            self._unread.extendleft(reversed(others))
 
     def failed(self) -> str | None:
         """Why it does not serve any more: its guest's word, QEMU's end, or no network."""

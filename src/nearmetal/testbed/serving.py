@@ -19,10 +19,12 @@ from nearmetal.lab import accelerator, cpus, hugepages, owner, pci
 from nearmetal.lab.dut import Dut
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.placement import Cores
+from nearmetal.lab.process import Event
 from nearmetal.lab.vm import Vm
 from nearmetal.nic import Take
 from nearmetal.pair import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.places import eal
+from nearmetal.pollers import Span, switches
 from nearmetal.rungs import Rung, Service
 from nearmetal.samples import Frozen, Point
 from nearmetal.spec import Spec, memory_bytes
@@ -56,6 +58,7 @@ class Serving:
     dut: Dut
     receive: str  # where its receive processing is done, in words
     server: Server | None = None
+    told: tuple[Event, ...] = ()  # its counters at the looks so far
     ended: bool = False  # and the controller was told
 
     def ready(self, answered_ns: int) -> str:
@@ -71,22 +74,22 @@ class Serving:
 
     def look(self) -> dict[str, Any]:
         """This machine's half of pollers.look."""
-        from nearmetal import pollers
-
         assert self.server is not None
-        if self.server.command.turns == "counters":
-            self.dut.ask_counters()
-        return {
-            "at_ns": time.monotonic_ns(),
+        seen = {
             "core": cpus.time_of(self.plan.bench.topology.sut_cpu).model_dump(),
-            "switches": pollers.switches(self.server.pid),
+            "switches": switches(self.server.pid),
+            "at_ns": time.monotonic_ns(),
         }
+        if self.server.command.turns == "counters":
+            self.told = (*self.told, self.dut.counters())
+        return seen
 
     def leave(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
         """End it."""
         assert self.server is not None
+        between = Span(elapsed_ns, tsc_hz, self.told)
         plan, self.ended = self.plan, True  # from here on its end is ours
-        left = leave(plan.bench, plan.rung, plan.service, self.server, elapsed_ns, tsc_hz)
+        left = leave(plan.bench, plan.rung, plan.service, self.server, between)
         return {
             "final": left.final,
             "turns": asdict(left.turns) if left.turns else None,

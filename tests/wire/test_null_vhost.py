@@ -1,0 +1,52 @@
+"""The null responder of vhost-user tells its counters whenever it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nearmetal.lab.process import Event
+from tool import Program
+
+SAY_S = 20.0
+LOAD = [
+    *("--source", "10.0.0.1", "--target", "10.0.0.2:11211", "--target-mac", "02:00:00:00:00:02"),
+    *("--service", "echo", "--warmup", "0", "--time", "0.2", "--window", "64", "--await"),
+]
+
+pytestmark = pytest.mark.rung("ceiling")
+
+Programs = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["connects", "listens"])
+def test_counters_before_between_and_after_generators(
+    programs: Programs, tmp_path: Path, listens: bool
+) -> None:
+    vhost = tmp_path / "vhost"
+    null = [programs("nm-null-vhost"), "--socket", vhost]
+    load = [programs("nm-load-vhost"), "--socket", vhost, *LOAD]
+    null, load = ([*null, "--listen"], [*load, "--connect"]) if listens else (null, load)
+    with Program(null) as server:
+        server.expect("ready", SAY_S)
+        assert server.counters(SAY_S)["received"] == 0
+        received = 0
+        for _ in range(2):
+            with Program(load) as generator:
+                until(generator, "measuring")
+                meanwhile = server.counters(SAY_S)["received"]
+                sent = until(generator, "result")["sent"]
+                generator.wait(SAY_S)
+            after = server.counters(SAY_S)["received"]
+            assert received < meanwhile <= after and after >= received + sent
+            received = after
+        assert server.final(SAY_S)["received"] == received
+
+
+def until(child: Program, name: str) -> Event:
+    """The next line of that name; others are passed over."""
+    while (event := child.event(SAY_S))["event"] != name:
+        pass
+    return event
