@@ -83,7 +83,7 @@ def build(
     folder = build_dir(variant)
     meson.command()  # before anything is fetched
     with meson.alone(folder):
-        everything = wanted is None or variant != "normal"
+        everything = wanted is None
         wanted = wanted if wanted is None else list(wanted)
         _fetch(
             progress,
@@ -100,6 +100,22 @@ def build(
             meson.ninja(folder, ["all"] if everything else names)
         progress("describing")
         return _describe(folder, targets, wanted)
+
+
+def build_c_tests(variant: Variant) -> None:
+    """Build what the C tests of a variant start, and nothing else; of `fuzz` the fuzzers."""
+    folder = build_dir(variant)
+    meson.command()  # before anything is fetched
+    with meson.alone(folder):
+        _fetch(lambda _: None, lwip=True, linux=False)
+        meson.configure(folder, variant)
+        fuzzers = [
+            str(path.relative_to(folder))
+            for name, path in meson.targets(folder).items()
+            if name.startswith("fuzz-")
+        ]
+        # Meson's own name for all that its tests start.
+        meson.ninja(folder, fuzzers if variant == "fuzz" else ["meson-test-prereq"])
 
 
 def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
