@@ -1,7 +1,7 @@
-"""What all tests share: the built programs, the long editions, and a closing line per rung.
+"""What all tests share: the built programs, the full edition, and a closing line per rung.
 
 NEARMETAL_BUILD names a build folder to test; without it the tool's own build is made and tested.
-NEARMETAL_TEST_LONG=1, or --long, runs the long editions.
+NEARMETAL_TEST_LONG=1, or --full, runs the full edition.
 """
 
 from __future__ import annotations
@@ -19,16 +19,24 @@ from nearmetal import build
 from nearmetal.errors import NearmetalError
 from nearmetal.paths import build_dir
 from nearmetal.setup import files
+from order import Order
 
 ORACLE = "1.6.18"  # the memcached whose bytes ours are compared with
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run the long editions")
+    parser.addoption("--full", "--long", action="store_true", help="run the full edition")
+    parser.addoption("--ends-at", type=float, help="start no test after this time (epoch)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")
+    ends_at = config.getoption("--ends-at")
+    config.pluginmanager.register(Order(config, full=_is_full(config), ends_at=ends_at))
+
+
+def _is_full(config: pytest.Config) -> bool:
+    return bool(config.getoption("--full")) or os.environ.get("NEARMETAL_TEST_LONG") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,18 +65,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counts:
         terminalreporter.section("rungs")
     for rung, count in counts.items():
-        line = f"{rung:<12} {count['passed']:>5} passed {count['skipped']:>4} skipped"
-        bad = count["failed"] + count["error"]
-        line += f" {bad} FAILED" if bad else ""
+        count["failed"] += count.pop("error", 0)
+        told = (f"{count[outcome]:>5} {outcome}" for outcome in ("passed", "failed", "skipped"))
+        line = f"{rung:<14}{''.join(told)}"
         terminalreporter.write_line(line + "".join(f"  seed {seed}" for seed in seeds[rung]))
         for reason, number in reasons[rung].most_common():
-            terminalreporter.write_line(f"{'':<12} {number:>4} x {reason}")
+            terminalreporter.write_line(f"{'':<14} {number:>5} x {reason}")
 
 
 @pytest.fixture(scope="session")
 def is_long(pytestconfig: pytest.Config) -> bool:
-    """Whether the long editions run."""
-    return bool(pytestconfig.getoption("--long")) or os.environ.get("NEARMETAL_TEST_LONG") == "1"
+    """Whether the full edition runs."""
+    return _is_full(pytestconfig)
 
 
 @pytest.fixture(scope="session")

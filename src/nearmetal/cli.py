@@ -369,9 +369,25 @@ def clean(
     run(everything)
 
 
-@app.command(epilog="[bold]Example[/]  nearmetal test -k wire")
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "nearmetal test\n\n"
+    "nearmetal test -k wire\n\n"
+    "nearmetal test --full --minutes 40"
+)
 def test(
-    long: Annotated[bool, typer.Option("--long", help="The long editions.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Everything: much longer, and on empty machines too.")
+    ] = False,
+    long: Annotated[bool, typer.Option("--long", hidden=True)] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes",
+            help="Of --full: start no test after so long. The tests not run for longest go first.",
+            min=0,
+        ),
+    ] = None,
     only: Annotated[
         str | None, typer.Option("-k", help="Only tests that match (as pytest).")
     ] = None,
@@ -381,4 +397,4 @@ def test(
     del yes  # the launcher's
     from nearmetal.selftest import selftest
 
-    raise typer.Exit(selftest(long=long, only=only))
+    raise typer.Exit(selftest(full=full or long, only=only, minutes=minutes))

@@ -73,7 +73,7 @@ MOMENTS: dict[str, Callable[[Path, psutil.Process], bool]] = {
 
 
 def cases() -> list[tuple[str, str, str]]:
-    """Each moment and signal, the rows by turns; of --long every row."""
+    """Each moment and signal, the rows by turns; of --full every row."""
     found = []
     for moment in MOMENTS:
         for signal_name in ("SIGINT", "SIGKILL"):
@@ -91,7 +91,7 @@ def test_nothing_is_left_of_a_machine(
     moment: str, signal_name: str, row: str, tmp_path: Path, is_long: bool
 ) -> None:
     if (moment, signal_name, row) in long_cases() and not is_long:
-        pytest.skip("only with --long")
+        pytest.skip("only with --full")
     name, _, service = row.partition(":")
     rung = find(name)
     for program in [build.program_of(rung, service), *build.programs_beside(rung)]:

@@ -181,7 +181,7 @@ def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("links")
 def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long: bool) -> None:
-    """--long: the whole of specs/rehearsal.toml, which has the rows behind the switch, too."""
+    """--full: the whole of specs/rehearsal.toml, which has the rows behind the switch, too."""
     out = tmp_path / "out"
     few = () if is_long else ("--rungs", "host-mmsg:kv,host-dpdk:kv,uk-netdev:echo,limit-nic")
     child = rehearse(out, *few)
@@ -260,7 +260,7 @@ def test_a_killed_controller_leaves_nothing_running(
 def test_a_machine_that_differs_builds_for_itself(tmp_path: Path, is_long: bool) -> None:
     """Both: a generator's needs little, and the server's what its rows start."""
     if not is_long:
-        pytest.skip("only with --long: it builds everything anew")
+        pytest.skip("only with --full: it builds everything anew")
     machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))

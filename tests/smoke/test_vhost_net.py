@@ -63,7 +63,7 @@ def test_a_guest_starts_and_the_thread_that_carries_its_frames_is_pinned(
     tmp_path: Path, is_long: bool
 ) -> None:
     if not is_long:
-        pytest.skip("only with --long: minutes, for a machine is emulated in an emulated one")
+        pytest.skip("only with --full: minutes, for a machine is emulated in an emulated one")
     needed = ("nm-guest-sock-kv", "nm-guest-init")
     for reason in (qemu.why_not(), kernels.why_not(), *map(build.why_not, needed)):
         if reason is not None:

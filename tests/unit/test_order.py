@@ -1,0 +1,85 @@
+"""The order of tests, on a made-up suite: what is left of one run is first in the next."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import order
+
+CONFTEST = """
+import sys
+sys.path.insert(0, {tests!r})
+import pytest
+from order import Order
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true")
+    parser.addoption("--ends-at", type=float)
+
+def pytest_configure(config):
+    full, ends_at = config.getoption("--full"), config.getoption("--ends-at")
+    config.pluginmanager.register(Order(config, full=full, ends_at=ends_at))
+
+@pytest.fixture
+def is_long():
+    return False
+"""
+ALIKE = "def test_{name}(): print('ran {name}')\n"
+OF_TWO_EDITIONS = "def test_{name}(is_long): print('ran {name}')\n"
+
+
+class Suite:
+    """Three files, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tests = str(Path(order.__file__).parent)
+        (folder / "conftest.py").write_text(CONFTEST.format(tests=tests))
+        for name, text in (("a", ALIKE), ("b", OF_TWO_EDITIONS), ("c", ALIKE)):
+            (folder / f"test_{name}.py").write_text(text.format(name=name))
+
+    def run(self, *words: str) -> str:
+        """What it printed."""
+        pytest = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "--rootdir", str(self.folder)]
+        done = subprocess.run(
+            [*pytest, *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def ran(self, *words: str) -> list[str]:
+        """Names of the tests that ran, in order."""
+        return [word[:1] for word in self.run(*words).split("ran ")[1:]]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return Suite(tmp_path)
+
+
+def test_what_has_not_run_for_longest_goes_first(suite: Suite) -> None:
+    assert suite.ran("--full", "test_a.py") == ["a"]
+    assert suite.ran("--full") == ["b", "c", "a"]
+    assert suite.ran("--full", "test_b.py") == ["b"]
+    assert suite.ran("--full") == ["c", "a", "b"]
+
+
+def test_the_ordinary_edition_counts_where_both_are_alike(suite: Suite) -> None:
+    assert suite.ran() == ["a", "b", "c"]
+    assert suite.ran("--full") == ["b", "a", "c"]
+
+
+def test_when_the_time_is_over_the_rest_is_skipped_and_stays_first(suite: Suite) -> None:
+    assert suite.ran("--full", "test_c.py") == ["c"]
+    said = suite.run("--full", "--ends-at", "0")
+    assert "3 skipped" in said and order.OVER in said
+    assert suite.ran("--full") == ["a", "b", "c"]
