@@ -40,6 +40,14 @@ def unit_of(item: pytest.Item) -> str:
     return item.location[0] if group == MACHINE else group
 
 
+def together(items: list[pytest.Item]) -> None:
+    """A group where its first test stands, also where one process runs all."""
+    first: dict[str, int] = {}
+    for number, item in enumerate(items):
+        first.setdefault(group_of(item), number)
+    items.sort(key=lambda item: first[group_of(item)])
+
+
 def longest_not_run_first(items: list[pytest.Item], ran_at: dict[str, float]) -> None:
     """A unit is as old as its oldest test; equals keep their order."""
     oldest: dict[str, float] = {}
@@ -61,11 +69,13 @@ class Order:
         self._ends_at = ends_at
         self._ran: dict[str, float] = {}
 
+    @pytest.hookimpl(trylast=True)  # pytest's own order, by what tests share, comes before
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
             assert isinstance(item, pytest.Function)
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
             item.user_properties.append((SAME, "is_long" not in item.fixturenames))
+        together(items)
         if self._full and self._cache is not None:
             longest_not_run_first(items, self._cache.get(RUNS, {}))
 

@@ -31,7 +31,8 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "sanitize": (
         {},
         [
-            "-Dbuildtype=debugoptimized",
+            "-Doptimization=1",  # compiles in half the time, and keeps the lines that it tells
+            "-Ddebug=true",
             "-Db_lto=false",
             "-Db_sanitize=address,undefined",
             "-Dtest_programs=true",
