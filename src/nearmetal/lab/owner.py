@@ -1,27 +1,35 @@
 """Who made a thing: a process, told apart from a later one with the same pid by its start time.
 
 Everything that outlives a process (a namespace, a changed value) and every child carries its owner,
-so that the next run can tell leftovers from the work of somebody who is still at it.
+so that the next run can tell leftovers from the work of somebody who is still at it. A pid counts
+in one process namespace only: of an owner in another, a container's, nothing can be told, so it is
+taken to be alive.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: pid:started
+ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: pid:started:space
 PROC = Path("/proc")
+
+
+def _space() -> int:
+    """Our process namespace (pid_namespaces(7)): its inode."""
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 @dataclass(frozen=True)
 class Owner:
     pid: int
     started_ticks: int  # since boot: field 22 of /proc/PID/stat
+    space: int = field(default_factory=_space)  # where the pid counts
 
     def __str__(self) -> str:
-        return f"{self.pid}:{self.started_ticks}"
+        return f"{self.pid}:{self.started_ticks}:{self.space}"
 
 
 def current() -> Owner:
@@ -32,7 +40,9 @@ def current() -> Owner:
 
 
 def alive(owner: Owner, proc: Path = PROC) -> bool:
-    """True while that very process runs; a zombie has ended."""
+    """True while that very process runs, and where that cannot be known; a zombie has ended."""
+    if owner.space != _space():
+        return True
     status = _status(owner.pid, proc)
     return status is not None and status[0] not in "ZX" and status[1] == owner.started_ticks
 
@@ -60,11 +70,11 @@ def marked_by(pid: int, proc: Path = PROC) -> Owner | None:
 
 
 def parse(text: str) -> Owner | None:
-    """Back from str(owner)."""
-    pid, _, started = text.partition(":")
-    if pid.isdecimal() and started.isdecimal():
-        return Owner(int(pid), int(started))
-    return None
+    """Back from str(owner). Without a namespace, as older releases wrote it, it is of ours."""
+    words = text.split(":")
+    if len(words) not in (2, 3) or not all(word.isdecimal() for word in words):
+        return None
+    return Owner(*map(int, words))
 
 
 def state_directory() -> Path:

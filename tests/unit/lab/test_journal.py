@@ -196,3 +196,24 @@ def test_lock_is_given_back(tmp_path: Path) -> None:
     for _ in range(2):
         with lock.machine_lock(tmp_path):
             assert str(os.getpid()) in (tmp_path / "lock").read_text()
+
+
+def test_what_another_process_namespace_owns_is_not_touched(tmp_path: Path) -> None:
+    """A container's pid is nobody here, or somebody else."""
+    theirs = Owner(HERE.pid, HERE.started_ticks - 1, HERE.space + 1)
+    thing = tmp_path / "thing"
+    thing.touch()
+    abandon(tmp_path, theirs, "path", thing, None)
+    marker = {owner.ENVIRONMENT: str(theirs)}
+    with subprocess.Popen(["sleep", "60"], env=os.environ | marker) as child:
+        journal.clean(tmp_path)
+        assert child.poll() is None
+        child.kill()
+    assert thing.exists() and len(records(tmp_path)) == 1
+
+
+def test_an_owner_is_read_back(gone: Owner) -> None:
+    assert owner.parse(str(gone)) == gone
+    assert owner.parse(f"{gone.pid}:{gone.started_ticks}") == gone, "an older release's"
+    for text in ("", "1", "1:x", "1:2:3:4", "1:2:"):
+        assert owner.parse(text) is None
