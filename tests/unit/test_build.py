@@ -86,31 +86,11 @@ def test_a_program_comes_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert program.image_bytes > path.stat().st_size
 
 
-def test_fetched_libraries_are_found_where_they_lie(tmp_path: Path) -> None:
-    folder = tmp_path / "usr/lib/x86_64-linux-gnu"
-    (folder / "pkgconfig").mkdir(parents=True)
-    (folder / "pkgconfig/a.pc").write_text("prefix=/usr\nlibdir=/usr/lib\nURL: http://x/usr\n")
-    other = tmp_path / "lib/x86_64-linux-gnu"
-    other.mkdir(parents=True)
-    (other / "liba.so.1").write_text("")
-    files._relocate(tmp_path)
-    text = (folder / "pkgconfig/a.pc").read_text()
-    assert text == f"prefix={tmp_path}/usr\nlibdir={tmp_path}/usr/lib\nURL: http://x/usr\n"
-    assert (folder / "liba.so.1").exists()
-
-
-def test_only_the_program_and_libraries_are_fetched() -> None:
-    names = ("dpdk-dev", "libdpdk-dev", "librte-eal23", "zlib1g", "rdma-core", "udev", "adduser")
-    needed = [name for name in names if files._is_needed(name, "dpdk-testpmd")]
-    assert needed == ["dpdk-dev", "libdpdk-dev", "librte-eal23", "zlib1g"]
-
-
 def test_dpdk_is_fetched_once_it_was_agreed_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(meson, "has_package", lambda name: name != "libdpdk")
-    assert files.pkg_config() == {}
     assert build.why_not("nm-dpdk-kv") is not None
     cache = tmp_path / "nearmetal"
     cache.mkdir()
@@ -118,7 +98,3 @@ def test_dpdk_is_fetched_once_it_was_agreed_to(
     assert build.why_not("nm-dpdk-kv") is None
     with pytest.raises(CannotRunError, match="could not be fetched"):
         build.foreign("nm-dpdk-kv")
-    folder = cache / "files/dpdk-testpmd/usr/lib/x86_64-linux-gnu/pkgconfig"
-    folder.mkdir(parents=True)
-    (folder / "libdpdk.pc").touch()
-    assert files.pkg_config() == {"PKG_CONFIG_PATH": str(folder)}

@@ -8,13 +8,12 @@ it (../lib/modules, ../usr/lib/modules) or this machine's.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.guest.modules import Modules
@@ -24,7 +23,6 @@ from nearmetal.setup import files, sources
 # The names under which distributions keep the newest one: Debian's, Ubuntu's.
 _NEWEST = ("linux-image-cloud-amd64", "linux-image-virtual")
 _PACKAGE = re.compile(r"linux-(?:image|modules)-\d[\w.+-]*")
-_STAMP = "nearmetal.json"
 
 SOCKETS = ("virtio_pci", "virtio_net")
 MMIO = "virtio_mmio"  # of machines without PCI
@@ -64,16 +62,13 @@ class Kernel:
 
 def found() -> bool:
     """Whether the distribution's was fetched before."""
-    return (_folder() / _STAMP).exists()
+    return _told() is not None
 
 
 def package() -> str | None:
     """The package that was fetched, as name=version; None: none was yet."""
-    if not found():
-        return None
-    stamp = json.loads((_folder() / _STAMP).read_text(encoding="utf-8"))
-    name: str = stamp["packages"][0]
-    return name
+    told = _told()
+    return told and told[1]
 
 
 def why_not() -> str | None:
@@ -85,13 +80,13 @@ def why_not() -> str | None:
 
 def provide() -> Kernel:
     """The distribution's, fetched when it is not there."""
-    folder = _folder()
-    if not found():
+    if (told := _told()) is None:
         if (reason := why_not()) is not None:
             raise CannotRunError(reason)
-        _fetch(folder)
-    stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
-    return _kernel(folder / "boot" / stamp["image"], stamp["packages"][0])
+        _fetch()
+        told = _told()
+    assert told is not None, "what is fetched has its stamp"
+    return _kernel(*told)
 
 
 def of(given: str | None) -> Kernel:
@@ -129,30 +124,31 @@ def _folder() -> Path:
     return cache_dir() / "files" / "guest-kernel"
 
 
-def _fetch(folder: Path) -> None:
-    """In a folder of its own, so that two that fetch do not meet."""
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="apt-kernel-", dir=cache_dir()) as name:
-        private = Path(name)
+def _told() -> tuple[Path, str] | None:
+    """The kernel that was fetched, and its package; None: none was, or in another layout."""
+    folder = _folder()
+    match files.stamp(folder):
+        case {"image": str(image), "packages": [str(package), *_]}:
+            path = folder / "boot" / image
+            return (path, package) if path.is_file() else None
+    return None
+
+
+def _fetch() -> None:
+    with files.fetching() as private:
         config = files.write_config(private)
-        reason = ""
-        for lists in (Path("/var/lib/apt/lists"), private / "state" / "lists"):
-            try:
-                if lists.is_relative_to(private):
-                    files.apt(config, lists, "apt-get", "-q", "update")
-                made = _unpack(config, lists, private)
-            except CannotRunError as error:
-                reason = str(error)
-                continue
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            made.rename(folder)
-            return
-    raise CannotRunError(f"the guest's kernel could not be fetched: {reason}")
+        try:
+            made, told = files.with_lists(
+                config, private, lambda lists: _unpack(config, lists, private)
+            )
+        except CannotRunError as error:
+            words = f"the guest's kernel could not be fetched: {error}"
+            raise CannotRunError(words) from None
+        files.publish(made, _folder(), told)
 
 
-def _unpack(config: Path, lists: Path, private: Path) -> Path:
-    """A folder with what is kept of the packages."""
+def _unpack(config: Path, lists: Path, private: Path) -> tuple[Path, dict[str, Any]]:
+    """A folder with what is kept of the packages, and what its stamp says."""
     packages = _packages(config, lists)
     whole, made = private / "whole", private / "made"
     for path in (whole, made):
@@ -168,10 +164,7 @@ def _unpack(config: Path, lists: Path, private: Path) -> Path:
         versions.append("=".join(deb.split("_")[:2]))
     if len(versions) != len(packages):
         raise CannotRunError("the package index names no hash for the kernel's packages")
-    image = _keep(whole, made)
-    stamp = {"image": image, "packages": versions}
-    (made / _STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-    return made
+    return made, {"image": _keep(whole, made), "packages": versions}
 
 
 def _packages(config: Path, lists: Path) -> list[str]:

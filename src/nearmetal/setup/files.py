@@ -9,13 +9,18 @@ has the program already, that one is used.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from nearmetal.errors import CannotRunError
@@ -30,9 +35,14 @@ _PACKAGES = {
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
+STAMP = "nearmetal.json"  # of a folder that is whole: it is written last
+_T = TypeVar("_T")
+_MACHINES_LISTS = Path("/var/lib/apt/lists")
+
+
 def why_not(program: str) -> str | None:
     """Why a program cannot be had here; None: it is there, or can be fetched."""
-    if shutil.which(program) or _stamp(program).exists() or shutil.which("apt-get"):
+    if shutil.which(program) or _is_there(program) or shutil.which("apt-get"):
         return None
     return f"{program} is not installed, and there is no apt-get to fetch it with"
 
@@ -42,13 +52,17 @@ def provide(program: str) -> tuple[Path, str | None]:
     found = shutil.which(program)
     if found is not None:
         return Path(found).resolve(), None
-    stamp = _stamp(program)
-    if not stamp.exists():
+    if not _is_there(program):
         reason = why_not(program)
         if reason is not None:
             raise CannotRunError(reason)
-        _fetch(program, stamp)
-    return _program(stamp.parent, program), str(stamp.parent / _LIBRARIES)
+        try:
+            _fetch(program)
+        except CannotRunError as error:
+            words = f"{program} is not installed and could not be fetched: {error}"
+            raise CannotRunError(words) from None
+    folder = _folder(program)
+    return _program(folder, program), str(folder / _LIBRARIES)
 
 
 def dpdk_wanted() -> bool:
@@ -57,9 +71,12 @@ def dpdk_wanted() -> bool:
 
 
 def pkg_config() -> dict[str, str]:
-    """Where pkg-config finds the libraries that were fetched: an environment."""
-    folder = _stamp("dpdk-testpmd").parent / _LIBRARIES / "pkgconfig"
-    return {"PKG_CONFIG_PATH": str(folder)} if (folder / "libdpdk.pc").exists() else {}
+    """Where pkg-config finds the libraries that were fetched, before others: an environment."""
+    folder = _folder("dpdk-testpmd") / _LIBRARIES / "pkgconfig"
+    if not _is_there("dpdk-testpmd") or not (folder / "libdpdk.pc").exists():
+        return {}
+    given = os.environ.get("PKG_CONFIG_PATH")
+    return {"PKG_CONFIG_PATH": f"{folder}:{given}" if given else str(folder)}
 
 
 def _program(folder: Path, program: str) -> Path:
@@ -68,26 +85,88 @@ def _program(folder: Path, program: str) -> Path:
     return below if below.exists() else folder / "usr" / "bin" / program
 
 
-def _stamp(program: str) -> Path:
-    return cache_dir() / "files" / program / "nearmetal.json"
+def _folder(program: str) -> Path:
+    return cache_dir() / "files" / program
 
 
-def _fetch(program: str, stamp: Path) -> None:
-    """Fetch and unpack; the machine's package lists first, then fresh ones of our own."""
-    private = cache_dir() / "apt"
-    config = write_config(private)
-    reason = ""
-    for lists in (Path("/var/lib/apt/lists"), private / "state" / "lists"):
+def _is_there(program: str) -> bool:
+    """Whole, and made for the place where it lies: pkg-config files name it."""
+    folder = _folder(program)
+    told = stamp(folder)
+    here = told is not None and told.get("folder", str(folder)) == str(folder)
+    return here and _program(folder, program).exists()
+
+
+def stamp(folder: Path) -> dict[str, Any] | None:
+    """What stands in a folder's stamp; None: it is not whole, or from another time."""
+    try:
+        told = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+@contextmanager
+def fetching() -> Iterator[Path]:
+    """A folder to fetch in, for one at a time; what a killed one left behind is removed."""
+    cache = cache_dir()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if lists.is_relative_to(private):
-                apt(config, lists, "apt-get", "-q", "update")
-            packages = _unpack(program, config, lists, private, stamp.parent)
-        except CannotRunError as error:
-            reason = str(error)
-            continue
-        stamp.write_text(json.dumps({"packages": packages}) + "\n", encoding="utf-8")
-        return
-    raise CannotRunError(f"{program} is not installed and could not be fetched: {reason}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for old in cache.glob("fetch-*"):
+                shutil.rmtree(old, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as folder:
+                yield Path(folder)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise CannotRunError(f"cannot write to {cache}: {error.strerror}") from error
+
+
+def publish(made: Path, folder: Path, told: dict[str, Any]) -> None:
+    """Give a folder that is whole its stamp and its place."""
+    (made / STAMP).write_text(json.dumps(told) + "\n", encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+
+
+def with_lists(config: Path, private: Path, unpack: Callable[[Path], _T]) -> _T:
+    """With the machine's package lists; where these are absent or older than what can be fetched,
+    with fresh ones of our own."""
+    try:
+        return unpack(_MACHINES_LISTS)
+    except CannotRunError:
+        lists = private / "state" / "lists"
+        failed = update(config, lists)
+    try:
+        return unpack(lists)
+    except CannotRunError as error:
+        raise CannotRunError(failed or str(error)) from None
+
+
+def update(config: Path, lists: Path) -> str | None:
+    """Read the package lists; apt-get calls it no failure when some cannot be, so: its words."""
+    said = apt(config, lists, "apt-get", "-q", "update")
+    failed = re.search(r"^Err:.*\n +(\S.*)$", said, re.MULTILINE)
+    return None if failed is None else f"package lists could not be read: {failed.group(1)}"
+
+
+def _fetch(program: str) -> None:
+    with fetching() as folder:
+        private = cache_dir() / "apt"  # stays, so that lists are not read for each program
+        config = write_config(private)
+        made = folder / "made"
+
+        def unpack(lists: Path) -> list[str]:
+            return _unpack(program, config, lists, folder / "debs", made)
+
+        packages = with_lists(config, private, unpack)
+        target = _folder(program)
+        _relocate(made, target)
+        publish(made, target, {"packages": packages, "folder": str(target)})
 
 
 def write_config(private: Path) -> Path:
@@ -111,7 +190,7 @@ def write_config(private: Path) -> Path:
     return config
 
 
-def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path) -> list[str]:
+def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> list[str]:
     """The package and every library it needs that the machine has not, side by side."""
     text = apt(
         config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", _PACKAGES[program]
@@ -119,21 +198,17 @@ def _unpack(program: str, config: Path, lists: Path, private: Path, target: Path
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
     if not names:
         raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    for folder in (debs, made):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     pairs = [unquote(name).split("_")[:2] for name in names]
     packages = [f"{name}={version}" for name, version in pairs if _is_needed(name, program)]
-    debs = private / "debs"
-    shutil.rmtree(debs, ignore_errors=True)
-    debs.mkdir()
     apt(config, lists, "apt-get", "-q", "download", *packages, folder=debs)
     shown = apt(config, lists, "apt-cache", "show", *packages)
     for deb in sorted(debs.glob("*.deb")):
         _check_hash(deb, shown)
-        run(["dpkg-deb", "-x", str(deb), str(target)], target)
-    shutil.rmtree(debs)
-    _relocate(target)
-    if not _program(target, program).exists():
+        run(["dpkg-deb", "-x", str(deb), str(made)], made)
+    if not _program(made, program).exists():
         raise CannotRunError(f"package {_PACKAGES[program]} holds no {program}")
     return packages
 
@@ -143,17 +218,22 @@ def _is_needed(package: str, program: str) -> bool:
     return package == _PACKAGES[program] or package.startswith(("lib", "zlib", "ibverbs-providers"))
 
 
-def _relocate(target: Path) -> None:
-    """All libraries in one folder; pkg-config files name it, not the place of installation."""
-    old, new = target / "lib" / "x86_64-linux-gnu", target / _LIBRARIES
+def _relocate(made: Path, target: Path) -> None:
+    """All libraries in one folder; pkg-config files name the place where they will lie."""
+    old, new = made / "lib" / "x86_64-linux-gnu", made / _LIBRARIES
     for path in sorted(old.iterdir()) if old.is_dir() else []:
         if path.is_symlink() or path.is_file():
             new.mkdir(parents=True, exist_ok=True)
             path.rename(new / path.name)
-    for file in target.rglob("*.pc"):
+    # Words of these files are a shell's: what it would take for more than a letter is escaped.
+    place = re.sub(r"([^\w/.,:+@%-])", r"\\\1", str(target))
+    for file in made.rglob("*.pc"):
         if not file.is_symlink():
             text = file.read_text(encoding="utf-8")
-            file.write_text(text.replace("=/usr", f"={target}/usr"), encoding="utf-8")
+            moved = re.sub(
+                r"^(\w+)=/usr", lambda found: f"{found[1]}={place}/usr", text, flags=re.M
+            )
+            file.write_text(moved, encoding="utf-8")
 
 
 def _check_hash(deb: Path, shown: str) -> None:
@@ -179,6 +259,7 @@ def run(command: list[str], folder: Path) -> str:
         check=False,
     )
     if done.returncode != 0:
-        words = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        said = done.stderr.splitlines()
+        words = [line for line in said if line.startswith("E:")] or said[-1:]
         raise CannotRunError(words[0] if words else f"{command[0]} failed")
     return done.stdout

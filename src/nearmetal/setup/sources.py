@@ -10,11 +10,9 @@ original archive is what the release is.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +21,6 @@ from nearmetal.paths import cache_dir
 from nearmetal.setup import files
 
 LWIP = "lwip"
-_STAMP = "nearmetal.json"
 _WANTED = re.compile(r"[^/]+/(src/(?:core|include|netif)/.+\.[ch]|COPYING)")
 
 
@@ -36,7 +33,8 @@ def why_not(package: str) -> str | None:
 
 def found(package: str) -> Path | None:
     """The folder with src/ in it, where it was fetched before."""
-    return _folder(package) if (_folder(package) / _STAMP).exists() else None
+    folder = _folder(package)
+    return folder if files.stamp(folder) is not None and (folder / "src").is_dir() else None
 
 
 def provide(package: str) -> Path:
@@ -58,24 +56,19 @@ def _folder(package: str) -> Path:
 
 
 def _fetch(package: str) -> None:
-    """In a folder of its own, so that two that fetch do not meet; gone by the end: the index is
-    twenty times the archive."""
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="apt-src-", dir=cache_dir()) as name:
-        private = Path(name)
+    """The index is twenty times the archive: it is not kept."""
+    with files.fetching() as private:
         config = files.write_config(private)
         _write_lists(private, config)
         lists = private / "state" / "lists"
-        files.apt(config, lists, "apt-get", "-q", "update")
-        archive, digest = _download(package, config, lists, private)
-        made = private / "made"
-        unpack(archive, made)
-        stamp = {"archive": archive.name, "hash": digest}
-        (made / _STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-        folder = _folder(package)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        failed = files.update(config, lists)
+        try:
+            archive, digest = _download(package, config, lists, private)
+        except CannotRunError as error:
+            raise CannotRunError(failed or str(error)) from None
+        unpack(archive, private / "made")
+        told = {"archive": archive.name, "hash": digest}
+        files.publish(private / "made", _folder(package), told)
 
 
 def _write_lists(private: Path, config: Path) -> None:
