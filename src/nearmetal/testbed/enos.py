@@ -125,7 +125,9 @@ def start_worker() -> Child:
     if (reason := why_not()) is not None:
         raise CannotRunError(f"testbed: {reason}")
     tools = f"PATH={python().parent}:{_path()}"
-    return Child(["env", tools, str(python()), str(_WORKER)], Where(), talks=True)
+    # Empty is none: neither our modules nor the shell's are for it.
+    own = ["env", tools, "PYTHONPATH=", "PYTHONHOME="]
+    return Child([*own, str(python()), str(_WORKER)], Where(), talks=True)
 
 
 def ask(worker: Child, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
