@@ -132,8 +132,9 @@ def test_enoslib_has_modules_of_its_own_alone(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(enos, "why_not", lambda: None)
     monkeypatch.setattr(enos, "Child", lambda argv, *_, **__: argv)
     words = [*enos.start_worker()]  # type: ignore[misc]
+    own = words[: words.index("PYTHONHOME=") + 1]
     said = subprocess.run(
-        [*words[: words.index("PYTHONHOME=") + 1], sys.executable, "-c", "import sys; print(sys.path)"],
+        [*own, sys.executable, "-c", "import sys; print(sys.path)"],
         env={**os.environ, "PYTHONPATH": "/theirs"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "/theirs" not in said.stdout
