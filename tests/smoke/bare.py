@@ -1,0 +1,257 @@
+"""Bare machines: a distribution's smallest system, made here by debootstrap, in which a newcomer
+types the first command.
+
+A machine is a folder with namespaces of its own for mounts, processes, IPC and the host's name; the
+network is this machine's, or none. It has no package lists, no Python and no compiler. Where it may
+fetch from, it knows from this machine: package sources and keys, proxies, certificates, pip's
+settings. The folder is journaled, so that `clean` removes what a killed test left; all else goes
+with the namespaces, which end with us.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from nearmetal.errors import CannotRunError
+from nearmetal.lab.journal import open_journal
+from nearmetal.paths import cache_dir, source_root
+
+_ENTER = Path(__file__).with_name("enter.sh")
+_NOT_ALLOWED = 99  # enter.sh's
+_PERSON = "person"
+_INCLUDED = "git,sudo"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SETTINGS = re.compile(r"(?:PIP_\w+|\w+_CA_BUNDLE|SSL_CERT_\w+|(?i:\w+_proxy))")
+_LO_UP = (
+    "import fcntl, socket, struct;"
+    " fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914,"  # SIOCSIFFLAGS
+    " struct.pack('16sH14x', b'lo', 0x1))"  # IFF_UP
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A release of a distribution, as debootstrap names it."""
+
+    name: str
+    distribution: str
+    components: str
+    script: str  # debootstrap's; many releases share one
+
+    @property
+    def keyring(self) -> Path:
+        return Path(f"/usr/share/keyrings/{self.distribution}-archive-keyring.gpg")
+
+
+SUITES = (
+    Suite("bookworm", "debian", "main", "sid"),
+    Suite("trixie", "debian", "main", "sid"),
+    Suite("noble", "ubuntu", "main,universe", "gutsy"),
+)
+
+
+def why_not() -> str | None:
+    """Why no such machine can be made here; None: it can be tried."""
+    if os.geteuid() != 0:
+        return "needs root: mounts and namespaces"
+    if shutil.which("debootstrap") is None:
+        return "no debootstrap (./nearmetal test --full --yes installs it)"
+    if not (source_root() / ".git").exists():
+        return "the tree is no git clone: there is nothing to clone on the machine"
+    return None
+
+
+def base(suite: Suite) -> Path:
+    """The archive of a suite's smallest system; kept in the cache."""
+    archive = cache_dir() / "bare" / f"{suite.name}.tar.gz"
+    if archive.exists():
+        return archive
+    if not suite.keyring.exists():
+        raise CannotRunError(f"{suite.name}: the keys of its archive are not here: {suite.keyring}")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    folder, made = archive.with_name(suite.name), archive.with_name(f"{suite.name}.new")
+    with open_journal().holds("path", str(folder)), open_journal().holds("path", str(made)):
+        _debootstrap(suite, folder)
+        for kept in ("var/lib/apt/lists", "var/cache/apt"):
+            shutil.rmtree(folder / kept)
+            (folder / kept).mkdir()
+        _call(["tar", "--numeric-owner", "-C", str(folder), "-czf", str(made), "."])
+        made.rename(archive)
+    return archive
+
+
+def _debootstrap(suite: Suite, folder: Path) -> None:
+    """From the place that this machine's own packages come from, or the distribution's usual one."""
+    options = ["--variant=minbase", f"--include={_INCLUDED}", f"--components={suite.components}"]
+    script = f"/usr/share/debootstrap/scripts/{suite.script}"
+    command = ["debootstrap", *options, f"--keyring={suite.keyring}", suite.name, str(folder)]
+    try:
+        _call([*command, _mirror(suite), script], env=os.environ | _proxies())
+    except CannotRunError as error:
+        raise CannotRunError(f"{suite.name}: {error}") from None
+
+
+def _mirror(suite: Suite) -> str:
+    if platform.freedesktop_os_release().get("ID") != suite.distribution:
+        return ""
+    shown = _call(["apt-get", "indextargets", "--format", "$(BASE_URI) $(COMPONENT)"])
+    found = re.findall(r"^(\S+) main$", shown, re.MULTILINE)
+    return next((uri for uri in found if "security" not in uri), "").partition("/dists/")[0]
+
+
+def _proxies() -> dict[str, str]:
+    """apt's own, for debootstrap, which does not ask apt."""
+    shown = _call(
+        ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy", "https_proxy",
+         "Acquire::https::Proxy"]
+    )  # fmt: skip
+    return dict(re.findall(r"^(\w+)='(.*)'$", shown, re.MULTILINE))
+
+
+class Machine:
+    """A bare machine, with a clean clone of this tree at home of whoever works there."""
+
+    def __init__(self, folder: Path, person: str) -> None:
+        self.folder = folder
+        self.person = person
+        self.home = "/root" if person == "root" else f"/home/{person}"
+        self._binds = _pip_folders()
+
+    def start(self, command: str, said: IO[bytes], *, network: bool) -> subprocess.Popen[bytes]:
+        """Run a shell's command in the clone. It ends with us."""
+        spaces = ["--mount", "--pid", "--ipc", "--uts", *([] if network else ["--net"])]
+        line = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "--fork", "--kill-child=KILL"]
+        line += ["sh", "-c", f'{_lo(network)} exec sh "$@"', "enter", str(_ENTER)]
+        line += [str(self.folder), *map(str, self._binds), "--", *self._as_person(command)]
+        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+    def _as_person(self, command: str) -> list[str]:
+        """With nothing of our environment but how to fetch."""
+        person = ["--reuid", self.person, "--regid", self.person, "--init-groups"]
+        told = {name: value for name, value in os.environ.items() if _SETTINGS.fullmatch(name)}
+        told |= {"HOME": self.home, "USER": self.person, "LOGNAME": self.person, "PATH": _PATH}
+        told |= {"SHELL": "/bin/sh", "LANG": "C.UTF-8", "TERM": "dumb"}
+        clean = ["env", "-i", *(f"{name}={value}" for name, value in told.items())]
+        script = f"cd {shlex.quote(self.home)}/nearmetal && {command}"
+        return ["setpriv", *person, *clean, "sh", "-c", script]
+
+
+def _lo(network: bool) -> str:
+    """A network namespace begins with its loopback down."""
+    return "" if network else f"{shlex.quote(sys.executable)} -c {shlex.quote(_LO_UP)} &&"
+
+
+@contextmanager
+def machine(suite: Suite, person: str) -> Iterator[Machine]:
+    """person: root, or another, who may use sudo."""
+    archive = base(suite)
+    folder = archive.with_name(f"{suite.name}-{person}-{os.getpid()}")
+    with open_journal().holds("path", str(folder)):
+        folder.mkdir()
+        _call(["tar", "--numeric-owner", "-C", str(folder), "-xzf", str(archive)])
+        _settle(folder, suite)
+        made = Machine(folder, person)
+        clone = folder / made.home.lstrip("/") / "nearmetal"
+        if person != "root":
+            _call(["chroot", str(folder), "useradd", "-m", "-s", "/bin/sh", person])
+            rule = folder / "etc/sudoers.d/person"
+            rule.write_text(f"{person} ALL=(ALL) NOPASSWD: ALL\n", encoding="utf-8")
+            rule.chmod(0o440)
+        _call(["git", "clone", "-q", "--no-hardlinks", f"file://{source_root()}", str(clone)])
+        _pip_settings(folder, clone.parent)
+        _call(["chroot", str(folder), "chown", "-R", f"{person}:{person}", made.home])
+        yield made
+
+
+def stop(running: subprocess.Popen[bytes]) -> None:
+    """End a machine's processes, all of them: the first one's end is the others'."""
+    for first in psutil.Process(running.pid).children() if running.poll() is None else []:
+        first.kill()
+    running.kill()
+    running.wait()
+
+
+def was_refused(status: int) -> bool:
+    """Whether this machine does not let us make such ones, as in a container with few rights."""
+    return status == _NOT_ALLOWED
+
+
+def _settle(folder: Path, suite: Suite) -> None:
+    """How to fetch, as this machine does; no services, and no waiting for the disk."""
+    etc = folder / "etc"
+    for name in ("resolv.conf", "hosts", "hostname"):
+        shutil.copyfile(f"/etc/{name}", etc / name)
+    for place in ("etc/ssl/certs/ca-certificates.crt", "usr/local/share/ca-certificates"):
+        _copy(Path("/") / place, folder / place)
+    own = platform.freedesktop_os_release()
+    if own.get("ID") == suite.distribution:
+        _sources(folder, own["VERSION_CODENAME"], suite.name)
+    words = _call(["apt-config", "dump", "Acquire::http", "Acquire::https", "Acquire::Retries"])
+    (etc / "apt/apt.conf.d/90fetching").write_text(words, encoding="utf-8")
+    (etc / "dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n", encoding="utf-8")
+    no_services = folder / "usr/sbin/policy-rc.d"
+    no_services.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+    no_services.chmod(0o755)
+
+
+def _sources(folder: Path, release: str, suite: str) -> None:
+    """This machine's, of another release."""
+    apt = folder / "etc/apt"
+    for path in ("usr/share/keyrings", "etc/apt/keyrings", "etc/apt/trusted.gpg.d"):
+        _copy(Path("/") / path, folder / path)
+    (apt / "sources.list").unlink(missing_ok=True)
+    pattern = re.compile(rf"(?<!\S){release}(?![^\s-])")
+    for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if pattern.search(text):
+            copy = apt / path.relative_to("/etc/apt")
+            copy.write_text(pattern.sub(suite, text), encoding="utf-8")
+
+
+def _pip_settings(folder: Path, home: Path) -> None:
+    for place in ("etc/pip.conf", "etc/xdg/pip"):
+        _copy(Path("/") / place, folder / place)
+    for place in (".config/pip", ".pip"):
+        _copy(Path.home() / place, home / place)
+
+
+def _pip_folders() -> list[Path]:
+    """Folders of this machine that pip's settings name; of an index, with what it points to."""
+    shown = _call([sys.executable, "-m", "pip", "config", "list"])
+    named = re.findall(r"(?:file://|(?<=[\s'=]))(/[^'\s]+)", shown)
+    named += [os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
+    folders = (Path(name.rstrip("/")) for name in named)
+    whole = (path.parent if path.name == "simple" else path for path in folders)
+    return sorted({path for path in whole if path.is_dir()})
+
+
+def _copy(path: Path, to: Path) -> None:
+    if path.is_dir():
+        shutil.copytree(path, to, dirs_exist_ok=True)
+    elif path.exists():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, to)
+
+
+def _call(command: list[str], env: dict[str, str] | None = None) -> str:
+    """What it printed; where it failed, its last words as a reason."""
+    done = subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        said = (done.stderr + done.stdout).strip().splitlines()
+        raise CannotRunError(f"{command[0]} failed: {said[-1] if said else 'it does not say why'}")
+    return done.stdout

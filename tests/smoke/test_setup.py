@@ -1,0 +1,65 @@
+"""The README's two commands as the first that a newcomer types, on machines with nothing on them.
+
+As root, whose first command is `bench`, and as a user with sudo, whose first is `test`; then both
+once more without a network: what is set up needs none. A rung of each kind that set-up knows is
+asked for; what they measure is other tests' affair.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from bare import SUITES, Machine, Suite, machine, stop, was_refused, why_not
+
+from nearmetal.errors import CannotRunError
+
+LIMIT_S = 3600.0
+BENCH = (
+    "./nearmetal bench --yes --spec smoke --rungs memcached,host-mmsg:kv,host-dpdk:kv,uk-netdev:kv"
+)
+TEST = "./nearmetal test --yes -k 'test_corpus and host-mmsg and kv'"
+FIRST = {"root": (BENCH, TEST), "person": (TEST, BENCH)}
+SETS_UP = re.compile(r"nearmetal: (?:reading|installing|fetching|set up)")
+
+
+@pytest.fixture(autouse=True)
+def in_the_full_run(is_long: bool) -> None:
+    if not is_long:
+        pytest.skip("in the full edition: bare machines are made and set up from nothing")
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_the_first_commands_work(suite: Suite, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        try:
+            machines = [stack.enter_context(machine(suite, person)) for person in FIRST]
+        except CannotRunError as error:
+            pytest.skip(str(error))
+        for said in run(machines, tmp_path, network=True):
+            assert SETS_UP.search(said), "there was nothing to set up"
+            assert "skipped: " not in said or "going on" not in said, said
+        for said in run(machines, tmp_path, network=False):
+            assert not SETS_UP.search(said), said
+
+
+def run(machines: list[Machine], folder: Path, *, network: bool) -> list[str]:
+    """Both commands on each machine, all machines at once; what was said."""
+    logs = [folder / f"{each.person}-{'first' if network else 'second'}.log" for each in machines]
+    with ExitStack() as stack:
+        running = []
+        for each, log in zip(machines, logs, strict=True):
+            said = stack.enter_context(log.open("wb"))
+            running.append(each.start(" && ".join(FIRST[each.person]), said, network=network))
+            stack.callback(stop, running[-1])
+        statuses = [each.wait(LIMIT_S) for each in running]
+    texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
+    for status, text in zip(statuses, texts, strict=True):
+        if was_refused(status):
+            pytest.skip(f"no such machine can be made here: {text.strip().splitlines()[-1]}")
+        assert status == 0, text
+    return texts
