@@ -9,11 +9,18 @@ ended by --ends-at, reach all of them. A test that is the same in both editions 
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
-MACHINE = "machine"  # benches, servers on links of their own, kills: one at a time
+MACHINE = "machine"
+# One at a time: what measures, kills, or looks what is left on the machine; what polls with a
+# server and a generator, and takes two cores.
+ON_THE_MACHINE = re.compile(
+    r"tests/smoke/(?!test_(handed|serve|uk|ukp)\.py)"
+    r"|tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py"
+)
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970
 SAME = "same in both editions"  # a property of a test
 OVER = "the time given was over; the next run of this edition begins with what was left"
@@ -28,7 +35,7 @@ def key_of(location: tuple[str, int | None, str]) -> str:
 def group_of(item: pytest.Item) -> str:
     """Tests of one group run one after another, in one process."""
     file, _, _ = item.location
-    if file.startswith("tests/smoke/"):
+    if ON_THE_MACHINE.match(file):
         return MACHINE
     marker = item.get_closest_marker("rung")
     return file if marker is None else f"{file} {marker.args[0]}"

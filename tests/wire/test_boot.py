@@ -49,7 +49,7 @@ IMAGE_BYTES_MAX = {
 def built() -> Build:
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("QEMU is not installed (package qemu-system-x86)")
-    return build(variant="sanitize")
+    return build([*IMAGE_BYTES_MAX, *map("nm-uk-trap-{}".format, TRAPS)], variant="sanitize")
 
 
 def boot(

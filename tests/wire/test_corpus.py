@@ -51,6 +51,7 @@ def opened(programs: Programs, third_party: ThirdParty) -> Iterator[Opened]:
     """From a rung and its admission lists to the target, started once. Those of one rung are up at
     a time: some poll, and would take the cores of the next."""
     up: list[tuple[Guard, Asked]] = []
+    failed: dict[tuple[str, Guard], str] = {}
 
     def close() -> None:
         while up:
@@ -62,7 +63,13 @@ def opened(programs: Programs, third_party: ThirdParty) -> Iterator[Opened]:
         for there, asked in up:
             if there == guard:
                 return asked
-        target = open_target(rung, Tools(programs, third_party), guard)
+        if (rung, guard) in failed:
+            pytest.fail(f"it did not start before: {failed[rung, guard]}")
+        try:
+            target = open_target(rung, Tools(programs, third_party), guard)
+        except Exception as error:
+            failed[rung, guard] = repr(error)
+            raise
         up.append((guard, Asked(rung, target)))
         return up[-1][1]
 
