@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 static struct cmdline cmdline;
 

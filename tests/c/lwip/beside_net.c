@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "fake_frames.h"
 #include "usual.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "beside_net.h"
-#include "check.h"
+#include "../check.h"
 #include "mutate.h"
 
 int main(int argc, char **argv)

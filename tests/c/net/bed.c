@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "check.h"
+#include "../check.h"
 #include "usual.h"
 
 #define PAGE_BYTES 4096u

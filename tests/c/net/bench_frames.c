@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 #include "checksum.h"
 #include "clock.h"
 #include "workload.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 #define FAKE_TSC_HZ 1000000u /* so that a millisecond of empty turns is soon over */
 

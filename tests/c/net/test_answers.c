@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 /* Is this frame answered? bed_receive checks the answer itself. */
 static bool is_answered(const struct net *net, const struct bed_frame *asked,

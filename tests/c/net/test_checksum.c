@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 static uint16_t of(const uint8_t *bytes, uint32_t nb)
 {

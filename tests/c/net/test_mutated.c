@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "check.h"
+#include "../check.h"
 #include "mutate.h"
 
 int main(int argc, char **argv)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 /* What is made right again after the edits. */
 enum seal { AS_IS, IP, UDP, BOTH };

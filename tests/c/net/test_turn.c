@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 #include "usual.h"
 
 /* Everything but the lengths and checksums, which are checked by adding up. */

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "fake_frames.h"
 
 static struct datapath *open_fake(unsigned nb_alloc, bool poll)

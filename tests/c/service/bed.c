@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 static struct cidr ipv4(uint8_t a, uint8_t b, uint32_t bits)
 {

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 #include "workload.h"
 
 enum { NB_KEYS = 200000, VALUE_MIN = 8, VALUE_MAX = 8000, NONE = NB_KEYS };

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 enum { MEMORY_BYTES = 1 << 20, BURST_MAX = 16, DATAGRAM_MAX = 65507 };
 

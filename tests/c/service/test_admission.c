@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "admission.h"
-#include "check.h"
+#include "../check.h"
 
 static struct source source(const uint8_t addr[16])
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 #include "random.h"
 
 #define TOO_LARGE "SERVER_ERROR reply too large\r\n"

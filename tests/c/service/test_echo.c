@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 enum { NB = 5, ROOM = 3000 };
 

@@ -2,7 +2,7 @@
 /* The hash: depends on every byte, the length and the seed; spreads numbered keys evenly. */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "hash.h"
 
 static const struct hash_seed seed = {{0x0123456789abcdefu, 0xfedcba9876543210u}};

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "log.h"
 #include "random.h"
 

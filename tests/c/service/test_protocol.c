@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 
 #define BAD_FORMAT "CLIENT_ERROR bad command line format\r\n"
 #define BAD_CHUNK "CLIENT_ERROR bad data chunk\r\n"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bed.h"
-#include "check.h"
+#include "../check.h"
 #include "random.h"
 
 #define S 1000000000ull

@@ -2,7 +2,7 @@
 /* The index: finds what was put, in either bucket; moves before it refuses; counts overflows. */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "table.h"
 
 enum { NB_BUCKETS = 50, NB_ITEMS = NB_BUCKETS * BUCKET_SLOTS, ITEM_STRIDE = 32 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 
 struct fake_wire fake;
 
@@ -14,7 +14,7 @@ static uint8_t *copy(const uint8_t *data, uint32_t len)
 {
     uint8_t *bytes = malloc(len == 0 ? 1 : len);
 
-    EXPECT(bytes != NULL);
+    CHECK(bytes != NULL);
     memcpy(bytes, data, len);
     return bytes;
 }
@@ -34,7 +34,7 @@ void fake_reset(void)
 
 void fake_put(const uint8_t *data, uint32_t len)
 {
-    EXPECT(fake.nb_in < FAKE_FRAMES);
+    CHECK(fake.nb_in < FAKE_FRAMES);
     fake.in[fake.nb_in++] = (struct fake_frame){len, copy(data, len)};
 }
 
@@ -72,7 +72,7 @@ unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb)
     for (unsigned i = 0; i < nb; i++) {
         free(fake.rooms[i]);
         fake.rooms[i] = malloc(fake.room_bytes);
-        EXPECT(fake.rooms[i] != NULL);
+        CHECK(fake.rooms[i] != NULL);
         memset(fake.rooms[i], 0xee, fake.room_bytes); /* what was there before must not matter */
         rooms[i] = (struct wire_frame){fake.rooms[i], fake.room_bytes};
     }
@@ -82,10 +82,10 @@ unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb)
 void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb)
 {
     (void)wire;
-    EXPECT(nb <= fake.nb_rooms && fake.nb_out + nb <= FAKE_FRAMES);
+    CHECK(nb <= fake.nb_rooms && fake.nb_out + nb <= FAKE_FRAMES);
     fake.nb_rooms -= nb;
     for (unsigned i = 0; i < nb; i++) {
-        EXPECT(frames[i].data == fake.rooms[i] && frames[i].len <= fake.room_bytes);
+        CHECK(frames[i].data == fake.rooms[i] && frames[i].len <= fake.room_bytes);
         fake.out[fake.nb_out++] =
             (struct fake_frame){frames[i].len, copy(frames[i].data, frames[i].len)};
     }

@@ -2,7 +2,7 @@
 /* ARP of the port over frames, on a wire in memory: asking, answering, and whom to believe. */
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 #include "fake_wire.h"
 #include "port.h"
 
@@ -20,7 +20,7 @@ static void begin(void)
 
     fake_reset();
     memcpy(config.frames.source, our_address, 4);
-    EXPECT(port_open(&port, &config) == NULL);
+    CHECK(port_open(&port, &config) == NULL);
 }
 
 static uint32_t arp_make(uint8_t op, const uint8_t *from_mac, const uint8_t *from,
@@ -44,7 +44,7 @@ static void turn(void)
     struct datagram replies[PORT_BURST_MAX];
     bool round = false;
 
-    EXPECT(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == 0 && round);
+    CHECK(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == 0 && round);
 }
 
 static bool may_send(void)
@@ -70,24 +70,24 @@ static void it_asks_and_takes_the_answer(void)
     begin();
     fake.up = false;
     turn();
-    EXPECT(fake.nb_out == 0 && !may_send()); /* nobody is there to be asked */
+    CHECK(fake.nb_out == 0 && !may_send()); /* nobody is there to be asked */
     fake.up = true;
     for (unsigned i = 0; i < 10; i++)
         turn();
-    EXPECT(fake.nb_out == 1 && !may_send()); /* once, not every turn */
-    EXPECT(fake.out[0].len == ARP_BYTES && memcmp(fake.out[0].data, everybody, 6) == 0);
-    EXPECT(fake.out[0].data[21] == 1 && memcmp(fake.out[0].data + 22, ours, 6) == 0);
-    EXPECT(memcmp(fake.out[0].data + 28, our_address, 4) == 0);
-    EXPECT(memcmp(fake.out[0].data + 38, target_address, 4) == 0);
+    CHECK(fake.nb_out == 1 && !may_send()); /* once, not every turn */
+    CHECK(fake.out[0].len == ARP_BYTES && memcmp(fake.out[0].data, everybody, 6) == 0);
+    CHECK(fake.out[0].data[21] == 1 && memcmp(fake.out[0].data + 22, ours, 6) == 0);
+    CHECK(memcmp(fake.out[0].data + 28, our_address, 4) == 0);
+    CHECK(memcmp(fake.out[0].data + 38, target_address, 4) == 0);
     fake_put(frame, arp_make(2, theirs, target_address, our_address));
     turn();
-    EXPECT(arp_count() == 1);
-    EXPECT(port_lend(port, &request, 1) == 1);
+    CHECK(arp_count() == 1);
+    CHECK(port_lend(port, &request, 1) == 1);
     request.flow = 0;
     request.len = 1;
     request.data[0] = 'x';
     port_tx_burst(port, &request, 1);
-    EXPECT(fake.nb_out == 2 && memcmp(fake.out[1].data, theirs, 6) == 0);
+    CHECK(fake.nb_out == 2 && memcmp(fake.out[1].data, theirs, 6) == 0);
     port_close(port);
 }
 
@@ -98,17 +98,17 @@ static void it_answers_who_asks(void)
 
     begin();
     turn();
-    EXPECT(fake.nb_out == 1);
+    CHECK(fake.nb_out == 1);
     fake_put(frame, arp_make(1, theirs, somebody, our_address));
     fake_put(frame, arp_make(1, theirs, somebody, other)); /* not us */
     turn();
-    EXPECT(fake.nb_out == 2 && arp_count() == 2);
+    CHECK(fake.nb_out == 2 && arp_count() == 2);
     out = fake.out[1].data;
-    EXPECT(fake.out[1].len == ARP_BYTES && out[21] == 2);
-    EXPECT(memcmp(out, theirs, 6) == 0 && memcmp(out + 22, ours, 6) == 0);
-    EXPECT(memcmp(out + 28, our_address, 4) == 0 && memcmp(out + 32, theirs, 6) == 0);
-    EXPECT(memcmp(out + 38, somebody, 4) == 0);
-    EXPECT(!may_send()); /* asking is no answer */
+    CHECK(fake.out[1].len == ARP_BYTES && out[21] == 2);
+    CHECK(memcmp(out, theirs, 6) == 0 && memcmp(out + 22, ours, 6) == 0);
+    CHECK(memcmp(out + 28, our_address, 4) == 0 && memcmp(out + 32, theirs, 6) == 0);
+    CHECK(memcmp(out + 38, somebody, 4) == 0);
+    CHECK(!may_send()); /* asking is no answer */
     port_close(port);
 }
 
@@ -133,10 +133,10 @@ static void only_answers_are_believed(void)
         fake_put(frame, len);
     }
     turn();
-    EXPECT(!may_send());
+    CHECK(!may_send());
     fake_put(frame, arp_make(2, theirs, target_address, our_address));
     turn();
-    EXPECT(may_send());
+    CHECK(may_send());
     port_close(port);
 }
 
@@ -146,13 +146,13 @@ static void who_comes_anew_is_asked_anew(void)
     turn();
     fake_put(frame, arp_make(2, theirs, target_address, our_address));
     turn();
-    EXPECT(may_send());
+    CHECK(may_send());
     fake.up = false;
     for (unsigned i = 0; i < 4096; i++)
         turn();
     fake.up = true;
     turn();
-    EXPECT(fake.nb_out == 2 && !may_send());
+    CHECK(fake.nb_out == 2 && !may_send());
     port_close(port);
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "expect.h"
+#include "../check.h"
 #include "keys.h"
 
 #define NUMBER 42u
@@ -54,22 +54,22 @@ static enum verdict set(uint32_t len)
 
 static void versions_decide(void)
 {
-    EXPECT(get(5, 7, hit_make(NUMBER, 5)) == VERDICT_RIGHT);
-    EXPECT(get(5, 7, hit_make(NUMBER, 6)) == VERDICT_RIGHT);
-    EXPECT(get(5, 7, hit_make(NUMBER, 7)) == VERDICT_RIGHT);
-    EXPECT(get(5, 7, hit_make(NUMBER, 4)) == VERDICT_STALE);
-    EXPECT(get(5, 7, hit_make(NUMBER, 8)) == VERDICT_WRONG); /* never sent */
-    EXPECT(get(5, 7, hit_make(NUMBER, 0)) == VERDICT_WRONG);
-    EXPECT(get(UINT32_MAX, 2, hit_make(NUMBER, 1)) == VERDICT_RIGHT); /* wrapped */
-    EXPECT(get(2, 2, hit_make(NUMBER, UINT32_MAX)) == VERDICT_STALE);
+    CHECK(get(5, 7, hit_make(NUMBER, 5)) == VERDICT_RIGHT);
+    CHECK(get(5, 7, hit_make(NUMBER, 6)) == VERDICT_RIGHT);
+    CHECK(get(5, 7, hit_make(NUMBER, 7)) == VERDICT_RIGHT);
+    CHECK(get(5, 7, hit_make(NUMBER, 4)) == VERDICT_STALE);
+    CHECK(get(5, 7, hit_make(NUMBER, 8)) == VERDICT_WRONG); /* never sent */
+    CHECK(get(5, 7, hit_make(NUMBER, 0)) == VERDICT_WRONG);
+    CHECK(get(UINT32_MAX, 2, hit_make(NUMBER, 1)) == VERDICT_RIGHT); /* wrapped */
+    CHECK(get(2, 2, hit_make(NUMBER, UINT32_MAX)) == VERDICT_STALE);
 }
 
 static void a_miss_is_right_only_of_what_was_never_stored(void)
 {
-    EXPECT(get(0, 0, text_make("END\r\n")) == VERDICT_RIGHT);
-    EXPECT(get(0, 1, text_make("END\r\n")) == VERDICT_RIGHT); /* the first SET is on its way */
-    EXPECT(get(1, 1, text_make("END\r\n")) == VERDICT_UNEXPECTED_MISS);
-    EXPECT(get(0, 0, hit_make(NUMBER, 1)) == VERDICT_WRONG);
+    CHECK(get(0, 0, text_make("END\r\n")) == VERDICT_RIGHT);
+    CHECK(get(0, 1, text_make("END\r\n")) == VERDICT_RIGHT); /* the first SET is on its way */
+    CHECK(get(1, 1, text_make("END\r\n")) == VERDICT_UNEXPECTED_MISS);
+    CHECK(get(0, 0, hit_make(NUMBER, 1)) == VERDICT_WRONG);
 }
 
 /* sent: the last version. A value without a pattern is another version's, with a byte of it
@@ -81,21 +81,21 @@ static void every_byte_counts(uint32_t acked, uint32_t sent)
     for (uint32_t at = 0; at < len; at++)
         for (unsigned bit = 0; bit < 8; bit++) {
             reply[at] ^= (uint8_t)(1u << bit);
-            EXPECT(get(acked, sent, len) != VERDICT_RIGHT);
+            CHECK(get(acked, sent, len) != VERDICT_RIGHT);
             reply[at] ^= (uint8_t)(1u << bit);
         }
-    EXPECT(get(acked, sent, len) == VERDICT_RIGHT);
+    CHECK(get(acked, sent, len) == VERDICT_RIGHT);
     len = text_make("STORED\r\n");
     for (uint32_t at = 0; at < len; at++) {
         reply[at] ^= 1;
-        EXPECT(set(len) == VERDICT_WRONG);
+        CHECK(set(len) == VERDICT_WRONG);
         reply[at] ^= 1;
     }
-    EXPECT(set(len) == VERDICT_RIGHT);
+    CHECK(set(len) == VERDICT_RIGHT);
     len = text_make("END\r\n");
     for (uint32_t at = 0; at < len; at++) {
         reply[at] ^= 1;
-        EXPECT(get(0, 0, len) == VERDICT_WRONG);
+        CHECK(get(0, 0, len) == VERDICT_WRONG);
         reply[at] ^= 1;
     }
 }
@@ -104,16 +104,16 @@ static void lengths_and_words_count(void)
 {
     for (uint32_t len = 0; len <= format.hit_bytes + 8; len++) {
         hit_make(NUMBER, 5);
-        EXPECT((get(5, 5, len) == VERDICT_RIGHT) == (len == format.hit_bytes));
+        CHECK((get(5, 5, len) == VERDICT_RIGHT) == (len == format.hit_bytes));
     }
     for (uint32_t len = 0; len < 32; len++) {
         text_make("STORED\r\nSTORED\r\n");
-        EXPECT((set(len) == VERDICT_RIGHT) == (len == 16));
+        CHECK((set(len) == VERDICT_RIGHT) == (len == 16));
     }
-    EXPECT(set(text_make("NOT_STORED\r\n")) == VERDICT_WRONG);
-    EXPECT(set(text_make("SERVER_ERROR out of memory storing object\r\n")) == VERDICT_WRONG);
-    EXPECT(get(5, 5, text_make("ERROR\r\n")) == VERDICT_WRONG);
-    EXPECT(get(5, 5, hit_make(NUMBER + 1, 5)) == VERDICT_WRONG); /* another key's answer */
+    CHECK(set(text_make("NOT_STORED\r\n")) == VERDICT_WRONG);
+    CHECK(set(text_make("SERVER_ERROR out of memory storing object\r\n")) == VERDICT_WRONG);
+    CHECK(get(5, 5, text_make("ERROR\r\n")) == VERDICT_WRONG);
+    CHECK(get(5, 5, hit_make(NUMBER + 1, 5)) == VERDICT_WRONG); /* another key's answer */
 }
 
 static void a_found_version_is_told(void)
@@ -122,9 +122,9 @@ static void a_found_version_is_told(void)
         .id = 7, .op = OP_GET, .number = NUMBER, .digits = format_digits(&format, NUMBER)};
     uint32_t found = 99, len = hit_make(NUMBER, 5);
 
-    EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 5);
+    CHECK(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 5);
     reply[format.hit_head.bytes] ^= 1; /* the number */
-    EXPECT(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 0);
+    CHECK(check_kv(&format, &expected, reply, len, &found) == VERDICT_WRONG && found == 0);
 }
 
 static void echo_returns_the_request(void)
@@ -136,12 +136,12 @@ static void echo_returns_the_request(void)
                                 .version = 3};
     uint32_t len = format_request(&format, reply, 7, OP_SET, NUMBER, 3);
 
-    EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
-    EXPECT(check_echo(&format, &expected, reply, len - 1) == VERDICT_WRONG);
-    EXPECT(check_echo(&format, &expected, reply, len + 1) == VERDICT_WRONG);
+    CHECK(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
+    CHECK(check_echo(&format, &expected, reply, len - 1) == VERDICT_WRONG);
+    CHECK(check_echo(&format, &expected, reply, len + 1) == VERDICT_WRONG);
     for (uint32_t at = 0; at < len; at++) {
         reply[at] ^= 1;
-        EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
+        CHECK(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
         reply[at] ^= 1;
     }
 }
@@ -155,12 +155,12 @@ static void a_stamp_comes_back(void)
 
     expected.digits = (struct digits){.high = (uint16_t)stamp, .low = stamp};
     format_write(&format, reply, 7, OP_GET, expected.digits, 0, 0);
-    EXPECT(memcmp(reply + len - 10, &stamp, 8) == 0 && memcmp(reply + len - 2, "\r\n", 2) == 0);
-    EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
+    CHECK(memcmp(reply + len - 10, &stamp, 8) == 0 && memcmp(reply + len - 2, "\r\n", 2) == 0);
+    CHECK(check_echo(&format, &expected, reply, len) == VERDICT_RIGHT);
     for (uint32_t at = 0; at < len; at++)
         for (unsigned bit = 0; bit < 8; bit++) {
             reply[at] ^= (uint8_t)(1u << bit);
-            EXPECT(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
+            CHECK(check_echo(&format, &expected, reply, len) == VERDICT_WRONG);
             reply[at] ^= (uint8_t)(1u << bit);
         }
 }
@@ -169,27 +169,27 @@ static void keys_know_what_was_sent_and_acknowledged(void)
 {
     struct keys keys;
 
-    EXPECT(keys_open(&keys, 100));
-    EXPECT(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 99));
-    EXPECT(keys_set_begin(&keys, 99) == 1);
-    EXPECT(keys_setting(&keys, 99) && !keys_setting(&keys, 98));
-    EXPECT(keys_versions(&keys, 99).sent == 1 && keys_versions(&keys, 99).acked == 0);
+    CHECK(keys_open(&keys, 100));
+    CHECK(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 99));
+    CHECK(keys_set_begin(&keys, 99) == 1);
+    CHECK(keys_setting(&keys, 99) && !keys_setting(&keys, 98));
+    CHECK(keys_versions(&keys, 99).sent == 1 && keys_versions(&keys, 99).acked == 0);
     keys_set_end(&keys, 99, false); /* lost */
-    EXPECT(!keys_setting(&keys, 99) && keys_versions(&keys, 99).acked == 0);
-    EXPECT(keys_set_begin(&keys, 99) == 2);
+    CHECK(!keys_setting(&keys, 99) && keys_versions(&keys, 99).acked == 0);
+    CHECK(keys_set_begin(&keys, 99) == 2);
     keys_set_end(&keys, 99, true);
-    EXPECT(keys_versions(&keys, 99).acked == 2);
-    EXPECT(keys_versions(&keys, 100).sent == 0 && !keys_setting(&keys, 100)); /* never stored */
+    CHECK(keys_versions(&keys, 99).acked == 2);
+    CHECK(keys_versions(&keys, 100).sent == 0 && !keys_setting(&keys, 100)); /* never stored */
     keys.versions[5].sent = UINT32_MAX;
-    EXPECT(keys_set_begin(&keys, 5) == 1); /* 0 means "not stored" */
+    CHECK(keys_set_begin(&keys, 5) == 1); /* 0 means "not stored" */
     keys_reset(&keys);
-    EXPECT(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 5));
+    CHECK(keys_versions(&keys, 99).sent == 0 && !keys_setting(&keys, 5));
     keys_close(&keys);
 }
 
 static void all_of(uint32_t key_bytes, uint32_t value_bytes, uint32_t acked, uint32_t sent)
 {
-    EXPECT(format_init(&format, key_bytes, value_bytes));
+    CHECK(format_init(&format, key_bytes, value_bytes));
     versions_decide();
     a_miss_is_right_only_of_what_was_never_stored();
     every_byte_counts(acked, sent);

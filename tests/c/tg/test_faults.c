@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "expect.h"
+#include "../check.h"
 #include "faults.h"
 #include "faults_plan.h"
 #include "random.h"
@@ -61,8 +61,8 @@ unsigned wire_lend(struct wire *w, struct wire_frame *rooms, unsigned nb)
 void wire_send(struct wire *w, const struct wire_frame *frames, unsigned nb)
 {
     for (unsigned i = 0; i < nb; i++) {
-        EXPECT(frames[i].data == w->rooms[i] && frames[i].len == FRAME_LEN);
-        EXPECT(w->nb_sent < FRAMES_MAX);
+        CHECK(frames[i].data == w->rooms[i] && frames[i].len == FRAME_LEN);
+        CHECK(w->nb_sent < FRAMES_MAX);
         memcpy(w->sent[w->nb_sent++], frames[i].data, FRAME_LEN);
     }
 }
@@ -91,7 +91,7 @@ static struct faults *begin(const char *text, uint64_t seed)
 
     wire.nb_sent = wire.nb_waiting = wire.nb_received = 0;
     wire.nb_room = 64;
-    EXPECT(faults_open(&faults, text, seed, &wire) == NULL);
+    CHECK(faults_open(&faults, text, seed, &wire) == NULL);
     return faults;
 }
 
@@ -99,7 +99,7 @@ static void send(struct faults *faults, uint32_t first, unsigned nb)
 {
     struct wire_frame rooms[64];
 
-    EXPECT(nb <= 64 && faults_lend(faults, rooms, nb) == nb);
+    CHECK(nb <= 64 && faults_lend(faults, rooms, nb) == nb);
     for (unsigned i = 0; i < nb; i++) {
         frame_make(rooms[i].data, first + i);
         rooms[i].len = FRAME_LEN;
@@ -109,7 +109,7 @@ static void send(struct faults *faults, uint32_t first, unsigned nb)
 
 static void conserved(const struct fault_counts *counts)
 {
-    EXPECT(counts->frames + counts->duplicated == counts->lost + counts->held + counts->passed);
+    CHECK(counts->frames + counts->duplicated == counts->lost + counts->held + counts->passed);
 }
 
 /* Until nothing is held: that takes the plan's delay, and 10 s are far more. */
@@ -120,7 +120,7 @@ static struct faults_stats drain(struct faults *faults)
     struct faults_stats stats;
 
     do {
-        EXPECT(clock_ns() < end_ns);
+        CHECK(clock_ns() < end_ns);
         faults_receive(faults, frames, 64);
         faults_return(faults);
         faults_stats(faults, &stats);
@@ -149,12 +149,12 @@ static uint32_t receive_all(struct faults *faults, uint32_t nb_frames, unsigned 
         uint32_t left = nb_frames - wire.nb_received;
         unsigned nb;
 
-        EXPECT(clock_ns() < end_ns);
+        CHECK(clock_ns() < end_ns);
         wire.nb_waiting = left < burst ? left : burst;
         nb = faults_receive(faults, frames, burst);
-        EXPECT(wire.returned);
+        CHECK(wire.returned);
         for (unsigned i = 0; i < nb; i++) {
-            EXPECT(frames[i].len == FRAME_LEN && nb_seen < FRAMES_MAX);
+            CHECK(frames[i].len == FRAME_LEN && nb_seen < FRAMES_MAX);
             memcpy(seen[nb_seen++], frames[i].data, FRAME_LEN);
         }
         faults_return(faults);
@@ -173,11 +173,11 @@ static void the_ledger_closes_out(void)
 
     send_all(faults, 20000, 32);
     stats = drain(faults);
-    EXPECT(stats.tx.frames == 20000);
-    EXPECT(stats.tx.passed == wire.nb_sent);
-    EXPECT(wire.nb_sent == 20000 + stats.tx.duplicated - stats.tx.lost);
+    CHECK(stats.tx.frames == 20000);
+    CHECK(stats.tx.passed == wire.nb_sent);
+    CHECK(wire.nb_sent == 20000 + stats.tx.duplicated - stats.tx.lost);
     for (uint64_t *count = &stats.tx.lost; count <= &stats.tx.delayed; count++)
-        EXPECT(*count > 1700 && *count < 2300); /* 7 standard deviations */
+        CHECK(*count > 1700 && *count < 2300); /* 7 standard deviations */
     faults_close(faults);
 }
 
@@ -189,11 +189,11 @@ static void the_ledger_closes_in(void)
     uint32_t nb_seen = receive_all(faults, 20000, 32, seen);
 
     stats = drain(faults);
-    EXPECT(stats.rx.frames == 20000 && stats.rx.passed == nb_seen);
-    EXPECT(nb_seen == 20000 + stats.rx.duplicated - stats.rx.lost);
+    CHECK(stats.rx.frames == 20000 && stats.rx.passed == nb_seen);
+    CHECK(nb_seen == 20000 + stats.rx.duplicated - stats.rx.lost);
     for (uint64_t *count = &stats.rx.lost; count <= &stats.rx.delayed; count++)
-        EXPECT(*count > 1700 && *count < 2300);
-    EXPECT(stats.tx.frames == 0);
+        CHECK(*count > 1700 && *count < 2300);
+    CHECK(stats.tx.frames == 0);
     faults_close(faults);
 }
 
@@ -213,12 +213,12 @@ static void the_seed_makes_the_schedule(void)
 
     faults = begin(TIMELESS, 7);
     send_all(faults, 5000, 3); /* cut differently */
-    EXPECT(wire.nb_sent == nb_first && memcmp(first, wire.sent, nb_first * FRAME_LEN) == 0);
+    CHECK(wire.nb_sent == nb_first && memcmp(first, wire.sent, nb_first * FRAME_LEN) == 0);
     faults_close(faults);
 
     faults = begin(TIMELESS, 8);
     send_all(faults, 5000, 64);
-    EXPECT(wire.nb_sent != nb_first || memcmp(first, wire.sent, nb_first * FRAME_LEN) != 0);
+    CHECK(wire.nb_sent != nb_first || memcmp(first, wire.sent, nb_first * FRAME_LEN) != 0);
     faults_close(faults);
 }
 
@@ -235,7 +235,7 @@ static void timed_faults_have_the_same_schedule(void)
         stats[i] = drain(faults);
         faults_close(faults);
     }
-    EXPECT(memcmp(&stats[0].tx, &stats[1].tx, sizeof(stats[0].tx)) == 0);
+    CHECK(memcmp(&stats[0].tx, &stats[1].tx, sizeof(stats[0].tx)) == 0);
 }
 
 static void each_fault_does_what_it_says(void)
@@ -243,21 +243,21 @@ static void each_fault_does_what_it_says(void)
     struct faults *faults = begin("loss=1", 1);
 
     send_all(faults, 100, 10);
-    EXPECT(drain(faults).tx.lost == 100 && wire.nb_sent == 0);
+    CHECK(drain(faults).tx.lost == 100 && wire.nb_sent == 0);
     faults_close(faults);
 
     faults = begin("duplicate=1", 1);
     send_all(faults, 100, 10);
-    EXPECT(wire.nb_sent == 200);
+    CHECK(wire.nb_sent == 200);
     for (uint32_t i = 0; i < 200; i++)
-        EXPECT(bits_changed(wire.sent[i], i / 2) == 0);
+        CHECK(bits_changed(wire.sent[i], i / 2) == 0);
     faults_close(faults);
 
     faults = begin("corrupt=1", 1);
     send_all(faults, 100, 10);
-    EXPECT(wire.nb_sent == 100);
+    CHECK(wire.nb_sent == 100);
     for (uint32_t i = 0; i < 100; i++)
-        EXPECT(bits_changed(wire.sent[i], i) == 1);
+        CHECK(bits_changed(wire.sent[i], i) == 1);
     faults_close(faults);
 }
 
@@ -270,14 +270,14 @@ static void a_reordered_frame_is_overtaken(void)
     for (uint32_t i = 0; i < 2000; i += 50)
         send(faults, i, 50);
     drain(faults);
-    EXPECT(wire.nb_sent == 2000);
+    CHECK(wire.nb_sent == 2000);
     for (uint32_t i = 0; i < 2000; i++) {
         uint32_t number = frame_number(wire.sent[i]);
 
-        EXPECT(number < 2000 && seen[number]++ == 0);
+        CHECK(number < 2000 && seen[number]++ == 0);
         nb_behind += i > 0 && number < frame_number(wire.sent[i - 1]);
     }
-    EXPECT(nb_behind > 100);
+    CHECK(nb_behind > 100);
     faults_close(faults);
 }
 
@@ -287,7 +287,7 @@ static void the_last_frame_is_not_kept(void)
     struct faults *faults = begin("reorder=1", 3);
 
     send(faults, 0, 1);
-    EXPECT(drain(faults).tx.reordered == 1 && wire.nb_sent == 1);
+    CHECK(drain(faults).tx.reordered == 1 && wire.nb_sent == 1);
     faults_close(faults);
 }
 
@@ -298,7 +298,7 @@ static void a_delayed_frame_waits(void)
 
     send(faults, 0, 1);
     drain(faults);
-    EXPECT(wire.nb_sent == 1 && clock_ns() - begin_ns >= 20000000);
+    CHECK(wire.nb_sent == 1 && clock_ns() - begin_ns >= 20000000);
     faults_close(faults);
 }
 
@@ -315,13 +315,13 @@ static void a_full_wire_is_felt(void)
     while ((room = faults_lend(faults, rooms, 64)) > 0) {
         send(faults, nb, room);
         nb += room;
-        EXPECT(nb < 10000);
+        CHECK(nb < 10000);
     }
     faults_stats(faults, &stats);
-    EXPECT(stats.tx.held == nb + stats.tx.duplicated && wire.nb_sent == 0);
+    CHECK(stats.tx.held == nb + stats.tx.duplicated && wire.nb_sent == 0);
     wire.nb_room = 5;
     drain(faults);
-    EXPECT(wire.nb_sent == nb + stats.tx.duplicated);
+    CHECK(wire.nb_sent == nb + stats.tx.duplicated);
     faults_close(faults);
 }
 
@@ -331,13 +331,13 @@ static void arp_passes_unharmed(void)
     struct wire_frame room;
     struct faults_stats stats;
 
-    EXPECT(faults_lend(faults, &room, 1) == 1);
+    CHECK(faults_lend(faults, &room, 1) == 1);
     frame_make(room.data, 0);
     room.data[13] = 0x06;
     room.len = FRAME_LEN;
     faults_send(faults, &room, 1);
     stats = drain(faults);
-    EXPECT(wire.nb_sent == 1 && stats.tx.frames == 0 && stats.tx.passed == 0);
+    CHECK(wire.nb_sent == 1 && stats.tx.frames == 0 && stats.tx.passed == 0);
     faults_close(faults);
 }
 
@@ -372,14 +372,14 @@ static void text_is_checked(void)
     struct faults_plan plan;
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        EXPECT(faults_check(bad[i]) != NULL);
+        CHECK(faults_check(bad[i]) != NULL);
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        EXPECT(faults_check(good[i]) == NULL);
-    EXPECT(faults_plan_parse(&plan, "delay=0.25:1.5ms,loss=0.5") == NULL);
-    EXPECT(plan.delay_ns == 1500000 && plan.below[FAULT_DELAY] == 3ull << 30);
-    EXPECT(faults_plan_draw(&plan, 0) == FAULT_LOSS);
-    EXPECT(faults_plan_draw(&plan, 1u << 31) == FAULT_DELAY);
-    EXPECT(faults_plan_draw(&plan, 3u << 30) == NB_FAULTS);
+        CHECK(faults_check(good[i]) == NULL);
+    CHECK(faults_plan_parse(&plan, "delay=0.25:1.5ms,loss=0.5") == NULL);
+    CHECK(plan.delay_ns == 1500000 && plan.below[FAULT_DELAY] == 3ull << 30);
+    CHECK(faults_plan_draw(&plan, 0) == FAULT_LOSS);
+    CHECK(faults_plan_draw(&plan, 1u << 31) == FAULT_DELAY);
+    CHECK(faults_plan_draw(&plan, 3u << 30) == NB_FAULTS);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 #include "fake_wire.h"
 #include "port.h"
 
@@ -33,7 +33,7 @@ static void begin(bool has_mac, bool checksums)
     memcpy(config.frames.target_mac, target_mac, 6);
     config.frames.has_target_mac = has_mac;
     config.frames.checksums = checksums;
-    EXPECT(port_open(&port, &config) == NULL);
+    CHECK(port_open(&port, &config) == NULL);
 }
 
 static void put16(uint8_t *at, uint32_t value)
@@ -122,8 +122,8 @@ static void refused(uint32_t len)
 {
     uint64_t before = malformed();
 
-    EXPECT(taken(len) == 0);
-    EXPECT(malformed() == before + 1);
+    CHECK(taken(len) == 0);
+    CHECK(malformed() == before + 1);
 }
 
 static void a_request_is_sound(bool checksums)
@@ -131,28 +131,28 @@ static void a_request_is_sound(bool checksums)
     struct datagram requests[FLOWS];
 
     begin(true, checksums);
-    EXPECT(port_lend(port, requests, FLOWS) == FLOWS);
+    CHECK(port_lend(port, requests, FLOWS) == FLOWS);
     for (uint32_t i = 0; i < FLOWS; i++) {
         requests[i].flow = i;
         requests[i].len = 17 + i; /* odd and even */
         memset(requests[i].data, 'a' + (int)i, requests[i].len);
     }
     port_tx_burst(port, requests, FLOWS);
-    EXPECT(fake.nb_out == FLOWS);
+    CHECK(fake.nb_out == FLOWS);
     for (uint32_t i = 0; i < FLOWS; i++) {
         const uint8_t *out = fake.out[i].data;
 
-        EXPECT(fake.out[i].len == HEAD + 17 + i);
-        EXPECT(memcmp(out, target_mac, 6) == 0 && memcmp(out + 6, ours, 6) == 0);
-        EXPECT(get16(out + 12) == 0x0800 && out[14] == 0x45 && get16(out + 16) == 45 + i);
-        EXPECT(get16(out + 20) == 0x4000 && out[22] == 64 && out[23] == 17);
-        EXPECT(sum(out + 14, 20, 0) == 0xffff);
-        EXPECT(memcmp(out + 26, our_address, 4) == 0 && memcmp(out + 30, target_address, 4) == 0);
-        EXPECT(get16(out + 34) == port_base + i && get16(out + 36) == TARGET_PORT);
-        EXPECT(get16(out + 38) == 25 + i);
-        EXPECT(checksums ? udp_sum(out + 14, 25 + i) == 0xffff : get16(out + 40) == 0);
+        CHECK(fake.out[i].len == HEAD + 17 + i);
+        CHECK(memcmp(out, target_mac, 6) == 0 && memcmp(out + 6, ours, 6) == 0);
+        CHECK(get16(out + 12) == 0x0800 && out[14] == 0x45 && get16(out + 16) == 45 + i);
+        CHECK(get16(out + 20) == 0x4000 && out[22] == 64 && out[23] == 17);
+        CHECK(sum(out + 14, 20, 0) == 0xffff);
+        CHECK(memcmp(out + 26, our_address, 4) == 0 && memcmp(out + 30, target_address, 4) == 0);
+        CHECK(get16(out + 34) == port_base + i && get16(out + 36) == TARGET_PORT);
+        CHECK(get16(out + 38) == 25 + i);
+        CHECK(checksums ? udp_sum(out + 14, 25 + i) == 0xffff : get16(out + 40) == 0);
         for (uint32_t at = 0; at < 17 + i; at++)
-            EXPECT(out[HEAD + at] == 'a' + i);
+            CHECK(out[HEAD + at] == 'a' + i);
     }
     port_close(port);
 }
@@ -164,18 +164,18 @@ static void a_checksum_of_zero_is_not_sent(void)
     uint32_t rest;
 
     begin(true, true);
-    EXPECT(port_lend(port, &request, 1) == 1);
+    CHECK(port_lend(port, &request, 1) == 1);
     request.flow = 0;
     request.len = 2;
     memset(request.data, 0, 2);
     port_tx_burst(port, &request, 1);
     rest = get16(fake.out[0].data + 40);
-    EXPECT(port_lend(port, &request, 1) == 1);
+    CHECK(port_lend(port, &request, 1) == 1);
     request.flow = 0;
     request.len = 2;
     put16(request.data, rest);
     port_tx_burst(port, &request, 1);
-    EXPECT(get16(fake.out[1].data + 40) == 0xffff);
+    CHECK(get16(fake.out[1].data + 40) == 0xffff);
     port_close(port);
 }
 
@@ -187,18 +187,18 @@ static void a_reply_is_handed_on(bool checksums)
     begin(true, checksums);
     for (uint32_t flow = 0; flow < FLOWS; flow++)
         fake_put(frame, reply_make(flow, 9 + flow, checksums));
-    EXPECT(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == FLOWS && round);
+    CHECK(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == FLOWS && round);
     for (uint32_t i = 0; i < FLOWS; i++) {
-        EXPECT(replies[i].flow == i && replies[i].len == 9 + i);
-        EXPECT(replies[i].data == fake.in[i].data + HEAD && replies[i].data[0] == 1);
+        CHECK(replies[i].flow == i && replies[i].len == 9 + i);
+        CHECK(replies[i].data == fake.in[i].data + HEAD && replies[i].data[0] == 1);
     }
-    EXPECT(fake.nb_returned == 0); /* they are the caller's still */
+    CHECK(fake.nb_returned == 0); /* they are the caller's still */
     round = false;
-    EXPECT(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == 0 && round);
-    EXPECT(fake.nb_returned == FLOWS);
-    EXPECT(taken(reply_make(0, 0, checksums)) == 1);      /* empty, but sound */
-    EXPECT(taken(reply_make(0, 1, checksums) + 17) == 1); /* padded to what Ethernet wants */
-    EXPECT(malformed() == 0);
+    CHECK(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == 0 && round);
+    CHECK(fake.nb_returned == FLOWS);
+    CHECK(taken(reply_make(0, 0, checksums)) == 1);      /* empty, but sound */
+    CHECK(taken(reply_make(0, 1, checksums) + 17) == 1); /* padded to what Ethernet wants */
+    CHECK(malformed() == 0);
     port_close(port);
 }
 
@@ -209,7 +209,7 @@ static void a_long_reply_shows_as_too_long(void)
 
     begin(true, false);
     fake_put(frame, reply_make(1, 500, false));
-    EXPECT(port_rx_burst(port, &reply, 1, &round) == 1 && reply.len == 81);
+    CHECK(port_rx_burst(port, &reply, 1, &round) == 1 && reply.len == 81);
     port_close(port);
 }
 
@@ -235,12 +235,12 @@ static void fields_count(void)
     for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         uint32_t len = reply_make(0, 9, false);
 
-        EXPECT(frame[fields[i].at] != fields[i].value);
+        CHECK(frame[fields[i].at] != fields[i].value);
         frame[fields[i].at] = fields[i].value;
         seal(false);
         refused(len);
     }
-    EXPECT(taken(reply_make(0, 9, false)) == 1); /* and nothing else does */
+    CHECK(taken(reply_make(0, 9, false)) == 1); /* and nothing else does */
     port_close(port);
 }
 
@@ -266,11 +266,11 @@ static void sums_count(void)
         refused(len);
     }
     reply_make(0, 9, true);
-    EXPECT(taken(len) == 1);
+    CHECK(taken(len) == 1);
     port_close(port);
     begin(true, false);
     len = reply_make(0, 9, true);
-    EXPECT(taken(len) == 1); /* not asked for, but right */
+    CHECK(taken(len) == 1); /* not asked for, but right */
     frame[len - 1] ^= 1;
     refused(len);
     reply_make(0, 9, false);
@@ -285,16 +285,16 @@ static void rooms_run_short(void)
 
     begin(true, false);
     fake.nb_rooms = 3;
-    EXPECT(port_lend(port, requests, PORT_BURST_MAX) == 3);
+    CHECK(port_lend(port, requests, PORT_BURST_MAX) == 3);
     requests[0].flow = requests[0].len = 1;
     requests[0].data[0] = 'x';
     port_tx_burst(port, requests, 1);
-    EXPECT(fake.nb_out == 1 && port_lend(port, requests, PORT_BURST_MAX) == 2);
+    CHECK(fake.nb_out == 1 && port_lend(port, requests, PORT_BURST_MAX) == 2);
     fake.nb_rooms = 0;
-    EXPECT(port_lend(port, requests, PORT_BURST_MAX) == 0);
+    CHECK(port_lend(port, requests, PORT_BURST_MAX) == 0);
     fake.nb_rooms = 8;
     fake.room_bytes = HEAD + 99; /* a byte less than a request may take */
-    EXPECT(port_lend(port, requests, PORT_BURST_MAX) == 0);
+    CHECK(port_lend(port, requests, PORT_BURST_MAX) == 0);
     port_close(port);
 }
 
@@ -310,11 +310,11 @@ static void a_round_ends(void)
         fake.nb_in = fake.next_in = fake.nb_returned = 0;
         for (unsigned i = 0; i < PORT_BURST_MAX; i++)
             fake_put(frame, reply_make(i % FLOWS, 9, false));
-        EXPECT(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == PORT_BURST_MAX);
+        CHECK(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == PORT_BURST_MAX);
         fake.nb_returned = 0;
         wire_return(NULL);
     }
-    EXPECT(round && nb == 65536 / PORT_BURST_MAX);
+    CHECK(round && nb == 65536 / PORT_BURST_MAX);
     port_close(port);
 }
 

@@ -2,7 +2,7 @@
 /* Slots: time-outs, rest, reuse, duplicates, exhaustion. Time is a number we choose. */
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 #include "match.h"
 
 #define TIMEOUT 100u
@@ -34,7 +34,7 @@ static struct slot *reply(uint32_t flow, uint16_t id, enum slot_state *before)
 
 static void begin(uint32_t nb_flows)
 {
-    EXPECT(match_open(&match, nb_flows, 1, TIMEOUT, REST));
+    CHECK(match_open(&match, nb_flows, 1, TIMEOUT, REST));
 }
 
 static void answered_once_then_duplicate(void)
@@ -45,13 +45,13 @@ static void answered_once_then_duplicate(void)
 
     begin(2);
     slot = take(1, 10, &id);
-    EXPECT(slot != NULL && slot_state(slot) == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
-    EXPECT(reply(0, id, &before) == NULL); /* the other flow never sent it */
-    EXPECT(reply(1, id, &before) == slot && before == SLOT_IN_FLIGHT);
-    EXPECT(match.nb_in_flight == 0);
-    EXPECT(reply(1, id, &before) == slot && before == SLOT_ANSWERED);
-    EXPECT(reply(1, (uint16_t)(id + 1), &before) == NULL);
-    EXPECT(match_expire(&match, 1, 1000000) == NULL);
+    CHECK(slot != NULL && slot_state(slot) == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
+    CHECK(reply(0, id, &before) == NULL); /* the other flow never sent it */
+    CHECK(reply(1, id, &before) == slot && before == SLOT_IN_FLIGHT);
+    CHECK(match.nb_in_flight == 0);
+    CHECK(reply(1, id, &before) == slot && before == SLOT_ANSWERED);
+    CHECK(reply(1, (uint16_t)(id + 1), &before) == NULL);
+    CHECK(match_expire(&match, 1, 1000000) == NULL);
     match_close(&match);
 }
 
@@ -63,14 +63,14 @@ static void lost_then_late_then_duplicate(void)
 
     begin(1);
     slot = take(0, 10, &id);
-    EXPECT(match_expire(&match, 0, 5) == NULL); /* a time before it left */
-    EXPECT(match_expire(&match, 0, 10 + TIMEOUT - 1) == NULL);
-    EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == slot);
-    EXPECT(slot_state(slot) == SLOT_LOST && match.nb_in_flight == 0);
-    EXPECT(match_expire(&match, 0, 10 + TIMEOUT) == NULL);
-    EXPECT(reply(0, id, &before) == slot && before == SLOT_LOST);
-    EXPECT(reply(0, id, &before) == slot && before == SLOT_LATE);
-    EXPECT(match.nb_in_flight == 0);
+    CHECK(match_expire(&match, 0, 5) == NULL); /* a time before it left */
+    CHECK(match_expire(&match, 0, 10 + TIMEOUT - 1) == NULL);
+    CHECK(match_expire(&match, 0, 10 + TIMEOUT) == slot);
+    CHECK(slot_state(slot) == SLOT_LOST && match.nb_in_flight == 0);
+    CHECK(match_expire(&match, 0, 10 + TIMEOUT) == NULL);
+    CHECK(reply(0, id, &before) == slot && before == SLOT_LOST);
+    CHECK(reply(0, id, &before) == slot && before == SLOT_LATE);
+    CHECK(match.nb_in_flight == 0);
     match_close(&match);
 }
 
@@ -84,10 +84,10 @@ static void the_oldest_are_lost_first(void)
     for (unsigned i = 0; i < 4; i++)
         slots[i] = take(0, 10 * i, &ids[i]);
     reply(0, ids[1], &before);
-    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[0]);
-    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == slots[2]);
-    EXPECT(match_expire(&match, 0, TIMEOUT + 25) == NULL);
-    EXPECT(match.nb_in_flight == 1);
+    CHECK(match_expire(&match, 0, TIMEOUT + 25) == slots[0]);
+    CHECK(match_expire(&match, 0, TIMEOUT + 25) == slots[2]);
+    CHECK(match_expire(&match, 0, TIMEOUT + 25) == NULL);
+    CHECK(match.nb_in_flight == 1);
     match_close(&match);
 }
 
@@ -100,8 +100,8 @@ static unsigned round_count(uint64_t now, uint16_t id)
     for (uint32_t i = 0; i < match.nb_ids; i++) {
         uint16_t taken;
 
-        EXPECT(take(0, now, &taken) != NULL);
-        EXPECT(reply(0, taken, &before) != NULL && before == SLOT_IN_FLIGHT);
+        CHECK(take(0, now, &taken) != NULL);
+        CHECK(reply(0, taken, &before) != NULL && before == SLOT_IN_FLIGHT);
         nb += taken == id;
     }
     return nb;
@@ -112,10 +112,10 @@ static void a_lost_id_rests(void)
     uint16_t id;
 
     begin(1);
-    EXPECT(take(0, 0, &id) != NULL);
-    EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
-    EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
-    EXPECT(round_count(TIMEOUT + REST, id) == 1);
+    CHECK(take(0, 0, &id) != NULL);
+    CHECK(match_expire(&match, 0, TIMEOUT) != NULL);
+    CHECK(round_count(TIMEOUT + REST - 1, id) == 0);
+    CHECK(round_count(TIMEOUT + REST, id) == 1);
     match_close(&match);
 }
 
@@ -125,10 +125,10 @@ static void a_late_id_rests_too(void)
     uint16_t id;
 
     begin(1);
-    EXPECT(take(0, 0, &id) != NULL);
-    EXPECT(match_expire(&match, 0, TIMEOUT) != NULL);
-    EXPECT(reply(0, id, &before) != NULL && before == SLOT_LOST);
-    EXPECT(round_count(TIMEOUT + REST - 1, id) == 0);
+    CHECK(take(0, 0, &id) != NULL);
+    CHECK(match_expire(&match, 0, TIMEOUT) != NULL);
+    CHECK(reply(0, id, &before) != NULL && before == SLOT_LOST);
+    CHECK(round_count(TIMEOUT + REST - 1, id) == 0);
     match_close(&match);
 }
 
@@ -140,18 +140,18 @@ static void ids_run_out_and_come_back(void)
 
     begin(1);
     for (uint32_t i = 0; i < match.nb_ids; i++) {
-        EXPECT(take(0, 0, &id) != NULL);
+        CHECK(take(0, 0, &id) != NULL);
         if (i == 0)
             first = id;
     }
-    EXPECT(take(0, 0, &id) == NULL); /* all are in flight */
-    EXPECT(reply(0, first, &before) != NULL);
-    EXPECT(take(0, 0, &id) != NULL && id == first);
+    CHECK(take(0, 0, &id) == NULL); /* all are in flight */
+    CHECK(reply(0, first, &before) != NULL);
+    CHECK(take(0, 0, &id) != NULL && id == first);
     while (match_expire(&match, 0, TIMEOUT) != NULL)
         nb_lost++;
-    EXPECT(nb_lost == match.nb_ids && match.nb_in_flight == 0);
-    EXPECT(take(0, TIMEOUT, &id) == NULL); /* all rest */
-    EXPECT(take(0, TIMEOUT + REST, &id) != NULL);
+    CHECK(nb_lost == match.nb_ids && match.nb_in_flight == 0);
+    CHECK(take(0, TIMEOUT, &id) == NULL); /* all rest */
+    CHECK(take(0, TIMEOUT + REST, &id) != NULL);
     match_close(&match);
 }
 
@@ -164,13 +164,13 @@ static void the_oldest_is_found_after_a_wrap(void)
 
     begin(1);
     for (uint32_t i = 0; i < match.nb_ids - 1; i++) {
-        EXPECT(take(0, 0, &id) != NULL);
-        EXPECT(reply(0, id, &before) != NULL);
+        CHECK(take(0, 0, &id) != NULL);
+        CHECK(reply(0, id, &before) != NULL);
     }
     old = take(0, 0, &id);
-    EXPECT(take(0, TIMEOUT, &id) != NULL && id == 0);
-    EXPECT(match_expire(&match, 0, TIMEOUT) == old);
-    EXPECT(match_expire(&match, 0, TIMEOUT) == NULL && match.nb_in_flight == 1);
+    CHECK(take(0, TIMEOUT, &id) != NULL && id == 0);
+    CHECK(match_expire(&match, 0, TIMEOUT) == old);
+    CHECK(match_expire(&match, 0, TIMEOUT) == NULL && match.nb_in_flight == 1);
     match_close(&match);
 }
 
@@ -186,15 +186,15 @@ static void in_flight_is_conserved(void)
         if (take(3, now, &id) != NULL) {
             nb_sent++;
             if (now % 7 != 0) {
-                EXPECT(reply(3, id, &before) != NULL && before == SLOT_IN_FLIGHT);
+                CHECK(reply(3, id, &before) != NULL && before == SLOT_IN_FLIGHT);
                 nb_answered++;
             }
         }
         while (match_expire(&match, 3, now) != NULL)
             nb_lost++;
-        EXPECT(nb_sent == nb_answered + nb_lost + match.nb_in_flight);
+        CHECK(nb_sent == nb_answered + nb_lost + match.nb_in_flight);
     }
-    EXPECT(nb_lost > 1000);
+    CHECK(nb_lost > 1000);
     match_close(&match);
 }
 
@@ -205,17 +205,17 @@ static void it_is_known_when_to_look(void)
     uint16_t id;
 
     begin(2);
-    EXPECT(match_may_expire(&match, 0));
-    EXPECT(take(0, 30, &id) != NULL && take(1, 10, &id) != NULL);
+    CHECK(match_may_expire(&match, 0));
+    CHECK(take(0, 30, &id) != NULL && take(1, 10, &id) != NULL);
     match_look_again(&match, 50);
-    EXPECT(!match_may_expire(&match, 10 + TIMEOUT - 1) && match_may_expire(&match, 10 + TIMEOUT));
-    EXPECT(reply(1, id, &before) != NULL);
-    EXPECT(match_expire(&match, 1, 60) == NULL); /* passes over what was answered */
+    CHECK(!match_may_expire(&match, 10 + TIMEOUT - 1) && match_may_expire(&match, 10 + TIMEOUT));
+    CHECK(reply(1, id, &before) != NULL);
+    CHECK(match_expire(&match, 1, 60) == NULL); /* passes over what was answered */
     match_look_again(&match, 60);
-    EXPECT(!match_may_expire(&match, 30 + TIMEOUT - 1) && match_may_expire(&match, 30 + TIMEOUT));
-    EXPECT(match_expire(&match, 0, 30 + TIMEOUT) != NULL);
+    CHECK(!match_may_expire(&match, 30 + TIMEOUT - 1) && match_may_expire(&match, 30 + TIMEOUT));
+    CHECK(match_expire(&match, 0, 30 + TIMEOUT) != NULL);
     match_look_again(&match, 30 + TIMEOUT); /* nothing is in flight */
-    EXPECT(!match_may_expire(&match, 30 + 2 * TIMEOUT - 1));
+    CHECK(!match_may_expire(&match, 30 + 2 * TIMEOUT - 1));
     match_close(&match);
 }
 
@@ -224,8 +224,8 @@ static void ids_are_checked(void)
     enum slot_state before;
 
     begin(1024);
-    EXPECT(match.nb_ids < 65536);
-    EXPECT(reply(1023, 65535, &before) == NULL);
+    CHECK(match.nb_ids < 65536);
+    CHECK(reply(1023, 65535, &before) == NULL);
     match_close(&match);
 }
 

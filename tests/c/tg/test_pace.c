@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "expect.h"
+#include "../check.h"
 #include "pace.h"
 
 #define TIMEOUT_NS 100000000u
@@ -29,7 +29,7 @@ static uint64_t next(void)
 {
     uint64_t due[1];
 
-    EXPECT(pace_look(&pace, pace.due[pace.head], due, 1) == 1);
+    CHECK(pace_look(&pace, pace.due[pace.head], due, 1) == 1);
     pace_leave(&pace, 1);
     return due[0];
 }
@@ -51,7 +51,7 @@ static uint32_t leave(uint64_t now)
 
     while ((nb = pace_look(&pace, now, due, PACE_AHEAD)) > 0) {
         for (unsigned i = 0; i < nb; i++)
-            EXPECT(due[i] <= now && (i == 0 || due[i] >= due[i - 1]));
+            CHECK(due[i] <= now && (i == 0 || due[i] >= due[i - 1]));
         pace_leave(&pace, nb);
         nb_left += nb;
     }
@@ -64,7 +64,7 @@ static void constant_arrivals_are_even(void)
     for (uint64_t i = 1; i <= 3000000; i++) {
         uint64_t due = next(), exact = 1000 + i * 1000 / 3;
 
-        EXPECT(due + 1 >= exact && due <= exact + 1);
+        CHECK(due + 1 >= exact && due <= exact + 1);
     }
 }
 
@@ -86,9 +86,9 @@ static void poisson_arrivals_are_exponential(void)
         before = due;
     }
     /* The standard errors are 0.0007, 0.0032 and 0.00015. */
-    EXPECT(fabs(sum / nb - 1) < 0.004);
-    EXPECT(fabs(squares / nb - 2) < 0.02);
-    EXPECT(fabs((double)nb_longer / nb - exp(-3)) < 0.001);
+    CHECK(fabs(sum / nb - 1) < 0.004);
+    CHECK(fabs(squares / nb - 2) < 0.02);
+    CHECK(fabs((double)nb_longer / nb - exp(-3)) < 0.001);
 }
 
 static void the_seed_makes_the_schedule(void)
@@ -101,11 +101,11 @@ static void the_seed_makes_the_schedule(void)
         first[i] = next();
     pace_start(&pace, 1000);
     for (unsigned i = 0; i < 1000; i++)
-        EXPECT(next() == first[i]);
+        CHECK(next() == first[i]);
     begin(1e6, true, 8);
     for (unsigned i = 0; i < 1000; i++)
         nb_same += next() == first[i];
-    EXPECT(nb_same < 10);
+    CHECK(nb_same < 10);
 }
 
 /* Looked at often and with room, everything leaves, and nothing before its time. */
@@ -116,23 +116,23 @@ static void what_is_due_leaves(void)
     begin(1e6, true, 3);
     for (uint64_t now = 1000; now <= 1000 + NS_PER_S; now += 500)
         nb_left += leave(now);
-    EXPECT(nb_left > 994000 && nb_left < 1006000); /* 6 standard deviations */
-    EXPECT(pace.nb_intended == nb_left && pace.nb_not_sent == 0 && pace.nb_slips == 0);
-    EXPECT(pace.slipped_cycles <= 500);
+    CHECK(nb_left > 994000 && nb_left < 1006000); /* 6 standard deviations */
+    CHECK(pace.nb_intended == nb_left && pace.nb_not_sent == 0 && pace.nb_slips == 0);
+    CHECK(pace.slipped_cycles <= 500);
 }
 
 static void without_room_it_waits_one_ms(void)
 {
     begin(1e5, false, 1); /* every 10 us: the first at 11,000 */
     for (uint64_t now = 1000; now <= 11000 + MS; now += 1000)
-        EXPECT(look(now, 0) == 0);
-    EXPECT(pace.nb_intended == 0);
-    EXPECT(look(11000 + MS + 1000, 32) == 32); /* the first has just been given up */
-    EXPECT(pace.nb_intended == 1 && pace.nb_not_sent == 1);
-    EXPECT(pace.due[pace.head] == 21000);
+        CHECK(look(now, 0) == 0);
+    CHECK(pace.nb_intended == 0);
+    CHECK(look(11000 + MS + 1000, 32) == 32); /* the first has just been given up */
+    CHECK(pace.nb_intended == 1 && pace.nb_not_sent == 1);
+    CHECK(pace.due[pace.head] == 21000);
     pace_leave(&pace, 1);
-    EXPECT(pace.nb_intended == 2 && pace.nb_not_sent == 1);
-    EXPECT(pace.nb_slips == 0);
+    CHECK(pace.nb_intended == 2 && pace.nb_not_sent == 1);
+    CHECK(pace.nb_slips == 0);
 }
 
 /* A stall of this program: what fell due meanwhile still leaves, and the stall is told. */
@@ -143,12 +143,12 @@ static void a_stall_is_caught_up_with(void)
     begin(1e5, false, 1);
     for (; now < 5 * MS; now += 1000)
         leave(now);
-    EXPECT(pace.nb_slips == 0);
+    CHECK(pace.nb_slips == 0);
     uint64_t nb_before = pace.nb_intended, end = now + 5 * MS;
 
-    EXPECT(leave(end) >= 499 && pace.nb_not_sent == 0);
-    EXPECT(pace.nb_slips == 1 && pace.nb_intended - nb_before <= 501);
-    EXPECT(pace.slipped_cycles > 5 * MS - 12000 && pace.slipped_cycles <= 5 * MS);
+    CHECK(leave(end) >= 499 && pace.nb_not_sent == 0);
+    CHECK(pace.nb_slips == 1 && pace.nb_intended - nb_before <= 501);
+    CHECK(pace.slipped_cycles > 5 * MS - 12000 && pace.slipped_cycles <= 5 * MS);
 }
 
 /* With the window full after the stall, patience counts from its end. */
@@ -156,20 +156,20 @@ static void a_stall_does_not_use_up_patience(void)
 {
     begin(1e5, false, 1);
     for (uint64_t now = 1000 + 5 * MS; now <= 6 * MS; now += 10000)
-        EXPECT(look(now, 0) == 0);
-    EXPECT(pace.nb_not_sent == 0);
-    EXPECT(look(6 * MS + 10000, 0) == 0);
-    EXPECT(pace.nb_not_sent == 500); /* not the 101 that have fallen due since */
+        CHECK(look(now, 0) == 0);
+    CHECK(pace.nb_not_sent == 0);
+    CHECK(look(6 * MS + 10000, 0) == 0);
+    CHECK(pace.nb_not_sent == 500); /* not the 101 that have fallen due since */
 }
 
 /* What one look was too short for is not given up because of the next stall. */
 static void stalls_in_a_row_are_caught_up_with(void)
 {
     begin(1e5, false, 1);
-    EXPECT(look(1000 + 4 * MS, 64) == 64);
+    CHECK(look(1000 + 4 * MS, 64) == 64);
     pace_leave(&pace, 64);
-    EXPECT(leave(1000 + 8 * MS) == 800 - 64);
-    EXPECT(pace.nb_not_sent == 0 && pace.nb_slips == 2);
+    CHECK(leave(1000 + 8 * MS) == 800 - 64);
+    CHECK(pace.nb_not_sent == 0 && pace.nb_slips == 2);
 }
 
 /* Of a long stall only the end is caught up with. */
@@ -177,8 +177,8 @@ static void a_long_stall_is_cut(void)
 {
     begin(1e5, false, 1);
     leave(1000 + 50 * MS);
-    EXPECT(pace.nb_intended == 5000);
-    EXPECT(pace.nb_not_sent >= 3998 && pace.nb_not_sent <= 4000); /* all but the last 10 ms */
+    CHECK(pace.nb_intended == 5000);
+    CHECK(pace.nb_not_sent >= 3998 && pace.nb_not_sent <= 4000); /* all but the last 10 ms */
 }
 
 /* Giving up is done in parts, and ends. */
@@ -188,10 +188,10 @@ static void a_very_long_stall_is_worked_off(void)
     for (unsigned i = 0; i < 10000; i++) {
         pace_leave(&pace, look(1000 + NS_PER_S, 32));
     }
-    EXPECT(pace.nb_slips == 1);
-    EXPECT(pace.due[pace.head] > 1000 + NS_PER_S);
-    EXPECT(pace.nb_intended > 9900000 && pace.nb_not_sent > 9700000);
-    EXPECT(pace.nb_intended - pace.nb_not_sent > 90000); /* 10 ms of them */
+    CHECK(pace.nb_slips == 1);
+    CHECK(pace.due[pace.head] > 1000 + NS_PER_S);
+    CHECK(pace.nb_intended > 9900000 && pace.nb_not_sent > 9700000);
+    CHECK(pace.nb_intended - pace.nb_not_sent > 90000); /* 10 ms of them */
 }
 
 static void the_end_settles_what_waits(void)
@@ -200,7 +200,7 @@ static void the_end_settles_what_waits(void)
     for (uint64_t now = 1000; now <= 1000 + MS / 2; now += 1000)
         look(now, 0);
     pace_stop(&pace, 1000 + MS / 2);
-    EXPECT(pace.nb_intended == 50 && pace.nb_not_sent == 50);
+    CHECK(pace.nb_intended == 50 && pace.nb_not_sent == 50);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 #include "table.h"
 
 static void a_table_is_zero_and_ours(size_t bytes)
@@ -11,10 +11,10 @@ static void a_table_is_zero_and_ours(size_t bytes)
     for (unsigned i = 0; i < 3; i++) {
         uint8_t *table = table_open(bytes);
 
-        EXPECT(table != NULL);
+        CHECK(table != NULL);
         for (size_t at = 0; at < bytes; at += 4096)
-            EXPECT(table[at] == 0);
-        EXPECT(table[bytes - 1] == 0);
+            CHECK(table[at] == 0);
+        CHECK(table[bytes - 1] == 0);
         memset(table, 0xee, bytes);
         table_close(table, bytes);
     }

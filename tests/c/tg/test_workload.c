@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "expect.h"
+#include "../check.h"
 #include "workload.h"
 
 static struct workload one, other;
@@ -20,13 +20,13 @@ static void same_seed_same_draws(void)
     for (unsigned i = 0; i < 10000; i++) {
         struct draw a = workload_draw(&one), b = workload_draw(&other);
 
-        EXPECT(a.number == b.number && a.op == b.op && a.tries == 0);
+        CHECK(a.number == b.number && a.op == b.op && a.tries == 0);
     }
     config.seed = 8;
     workload_init(&other, &config);
     for (unsigned i = 0; i < 10000; i++)
         nb_same += workload_draw(&one).number == workload_draw(&other).number;
-    EXPECT(nb_same < 5000);
+    CHECK(nb_same < 5000);
 }
 
 static void shares_are_kept(void)
@@ -38,16 +38,16 @@ static void shares_are_kept(void)
     for (unsigned i = 0; i < nb; i++) {
         struct draw draw = workload_draw(&one);
 
-        EXPECT(draw.number < 2000);
-        EXPECT(draw.op == OP_GET || draw.number < 1000);
+        CHECK(draw.number < 2000);
+        CHECK(draw.op == OP_GET || draw.number < 1000);
         nb_set += draw.op == OP_SET;
         nb_miss += draw.number >= 1000;
         workload_redraw(&one, &draw);
-        EXPECT(draw.number < 2000);
+        CHECK(draw.number < 2000);
     }
     /* Five standard deviations of a binomial count. */
-    EXPECT(fabs(nb_set - 0.2 * nb) < 5 * sqrt(nb * 0.2 * 0.8));
-    EXPECT(fabs(nb_miss - 0.1 * nb) < 5 * sqrt(nb * 0.1 * 0.9));
+    CHECK(fabs(nb_set - 0.2 * nb) < 5 * sqrt(nb * 0.2 * 0.8));
+    CHECK(fabs(nb_miss - 0.1 * nb) < 5 * sqrt(nb * 0.1 * 0.9));
 }
 
 static void all_of_one_kind(void)
@@ -58,7 +58,7 @@ static void all_of_one_kind(void)
     for (unsigned i = 0; i < 10000; i++) {
         struct draw draw = workload_draw(&one);
 
-        EXPECT(draw.op == OP_SET && draw.number == 0);
+        CHECK(draw.op == OP_SET && draw.number == 0);
     }
 }
 
@@ -82,13 +82,13 @@ static void zipf_follows_its_law(uint32_t nb_ranks, double exponent)
     for (unsigned i = 0; i < (unsigned)nb; i++) {
         uint32_t rank = zipf_draw(&zipf, &random);
 
-        EXPECT(rank < nb_ranks);
+        CHECK(rank < nb_ranks);
         count[31 - __builtin_clz(rank + 1)]++;
     }
     for (unsigned group = 0; group < 32; group++) {
         double p = weight[group] / sum;
 
-        EXPECT(fabs(count[group] - nb * p) <= 5 * sqrt(nb * p * (1 - p)) + 1e-9);
+        CHECK(fabs(count[group] - nb * p) <= 5 * sqrt(nb * p * (1 - p)) + 1e-9);
     }
 }
 
@@ -114,7 +114,7 @@ static void zipf_is_exact_within_a_segment(void)
         count[half[zipf_draw(&zipf, &random)]]++;
     nb = count[1] + count[2];
     p = weight[1] / (weight[1] + weight[2]);
-    EXPECT(fabs(count[1] - nb * p) < 5 * sqrt(nb * p * (1 - p)));
+    CHECK(fabs(count[1] - nb * p) < 5 * sqrt(nb * p * (1 - p)));
 }
 
 /* Every key is the image of one rank: the scattering loses none. */
@@ -132,7 +132,7 @@ static void every_key_is_reached(uint32_t nb_keys)
         nb_seen += !seen[number];
         seen[number] = true;
     }
-    EXPECT(nb_seen == nb_keys);
+    CHECK(nb_seen == nb_keys);
 }
 
 /* By its own words: rank * step + shift mod nb_keys, also where a part too many would show. */
@@ -146,7 +146,7 @@ static void keys_are_where_they_should(uint32_t nb_keys)
         uint32_t rank = i < 1000 ? nb_keys - 1 - i % nb_keys
                                  : random_scale((uint32_t)random_next(&random), nb_keys);
 
-        EXPECT(workload_key(&one, rank) == (rank * one.step + one.shift) % nb_keys);
+        CHECK(workload_key(&one, rank) == (rank * one.step + one.shift) % nb_keys);
     }
 }
 
@@ -156,12 +156,12 @@ static void values_round_trip(uint32_t bytes)
     uint32_t version;
 
     value_fill(value, bytes, 123456, 77);
-    EXPECT(value_matches(value, bytes, 123456, &version) && version == 77);
-    EXPECT(!value_matches(value, bytes, 123457, &version));
+    CHECK(value_matches(value, bytes, 123456, &version) && version == 77);
+    CHECK(!value_matches(value, bytes, 123457, &version));
     for (uint32_t at = 0; at < bytes; at++) {
         value[at] ^= 0x40;
         /* Without a whole word of pattern, another version's value can come of it. */
-        EXPECT(!value_matches(value, bytes, 123456, &version) || (bytes < 16 && version != 77));
+        CHECK(!value_matches(value, bytes, 123456, &version) || (bytes < 16 && version != 77));
         value[at] ^= 0x40;
     }
 }
@@ -173,7 +173,7 @@ static void digits_are(struct digits digits, uint32_t number)
     snprintf(text, sizeof(text), "%010u", number);
     memcpy(made, &digits.high, 2);
     memcpy(made + 2, &digits.low, 8);
-    EXPECT(memcmp(made, text, 10) == 0);
+    CHECK(memcmp(made, text, 10) == 0);
 }
 
 static void digits_are_printf_s(void)
@@ -202,22 +202,22 @@ static void requests_read_as_they_should(void)
     uint8_t room[FORMAT_HEAD_BYTES_MAX + REPLY_BYTES_MAX];
     uint32_t len, number;
 
-    EXPECT(format_init(&format, 16, 32));
+    CHECK(format_init(&format, 16, 32));
     len = format_request(&format, room, 0x1234, OP_GET, 4294967295u, 0);
-    EXPECT(len == 8 + 22 && len == format.get_bytes);
-    EXPECT(memcmp(room, "\x12\x34\0\0\0\1\0\0get nm00004294967295\r\n", len) == 0);
-    EXPECT(format_parse_key(room + 12, 16, &number) && number == 4294967295u);
+    CHECK(len == 8 + 22 && len == format.get_bytes);
+    CHECK(memcmp(room, "\x12\x34\0\0\0\1\0\0get nm00004294967295\r\n", len) == 0);
+    CHECK(format_parse_key(room + 12, 16, &number) && number == 4294967295u);
     len = format_request(&format, room, 5, OP_SET, 42, 9);
-    EXPECT(len == format.set_bytes);
-    EXPECT(memcmp(room, "\0\5\0\0\0\1\0\0set nm00000000000042 0 0 32\r\n", 37) == 0);
-    EXPECT(value_matches(room + 37, 32, 42, &number) && number == 9);
-    EXPECT(memcmp(room + 69, "\r\n", 2) == 0 && len == 71);
+    CHECK(len == format.set_bytes);
+    CHECK(memcmp(room, "\0\5\0\0\0\1\0\0set nm00000000000042 0 0 32\r\n", 37) == 0);
+    CHECK(value_matches(room + 37, 32, 42, &number) && number == 9);
+    CHECK(memcmp(room + 69, "\r\n", 2) == 0 && len == 71);
     len = format_hit_head(&format, room, 6, 42);
-    EXPECT(memcmp(room, "\0\6\0\0\0\1\0\0VALUE nm00000000000042 0 32\r\n", len) == 0);
-    EXPECT(!format_parse_key((const uint8_t *)"nm99999999999", 13, &number));
-    EXPECT(!format_parse_key((const uint8_t *)"nm000000000x", 12, &number));
-    EXPECT(!format_parse_key((const uint8_t *)"mn0000000001", 12, &number));
-    EXPECT(!format_parse_key((const uint8_t *)"nm00001", 7, &number));
+    CHECK(memcmp(room, "\0\6\0\0\0\1\0\0VALUE nm00000000000042 0 32\r\n", len) == 0);
+    CHECK(!format_parse_key((const uint8_t *)"nm99999999999", 13, &number));
+    CHECK(!format_parse_key((const uint8_t *)"nm000000000x", 12, &number));
+    CHECK(!format_parse_key((const uint8_t *)"mn0000000001", 12, &number));
+    CHECK(!format_parse_key((const uint8_t *)"nm00001", 7, &number));
 }
 
 /* The highest number of each length, by printf: nothing beside the digits is touched, whatever
@@ -229,27 +229,26 @@ static void short_keys_read_as_they_should(uint32_t key_bytes)
     uint64_t nb = format_keys_max(key_bytes);
     char text[64];
 
-    EXPECT(format_init(&format, key_bytes, 8));
+    CHECK(format_init(&format, key_bytes, 8));
     for (uint64_t number = nb - 1, len, parsed; number > 0; number = number * 3 / 7) {
         uint32_t found, n = (uint32_t)number;
         int chars = snprintf(text, sizeof(text), "get nm%0*u\r\n", (int)key_bytes - 2, n);
 
         len = format_request(&format, room, 0x1234, OP_GET, n, 0);
-        EXPECT(len == format.get_bytes && len == 8 + (uint64_t)chars &&
-               chars == (int)key_bytes + 6);
-        EXPECT(memcmp(room, "\x12\x34\0\0\0\1\0\0", 8) == 0);
-        EXPECT(memcmp(room + 8, text, (size_t)chars) == 0);
-        EXPECT(format_parse_key(room + 12, key_bytes, &found) && found == n);
+        CHECK(len == format.get_bytes && len == 8 + (uint64_t)chars && chars == (int)key_bytes + 6);
+        CHECK(memcmp(room, "\x12\x34\0\0\0\1\0\0", 8) == 0);
+        CHECK(memcmp(room + 8, text, (size_t)chars) == 0);
+        CHECK(format_parse_key(room + 12, key_bytes, &found) && found == n);
         snprintf(text, sizeof(text), "set nm%0*u 0 0 8\r\n", (int)key_bytes - 2, n);
         len = format_request(&format, room, 5, OP_SET, n, 9);
         parsed = strlen(text);
-        EXPECT(len == format.set_bytes && len == 8 + parsed + 10);
-        EXPECT(memcmp(room + 8, text, parsed) == 0);
-        EXPECT(value_matches(room + 8 + parsed, 8, n, &found) && found == 9);
+        CHECK(len == format.set_bytes && len == 8 + parsed + 10);
+        CHECK(memcmp(room + 8, text, parsed) == 0);
+        CHECK(value_matches(room + 8 + parsed, 8, n, &found) && found == 9);
         snprintf(text, sizeof(text), "VALUE nm%0*u 0 8\r\n", (int)key_bytes - 2, n);
         len = format_hit_head(&format, room, 6, n);
-        EXPECT(len == 8 + strlen(text) && memcmp(room + 8, text, strlen(text)) == 0);
-        EXPECT(format.hit_bytes == len + 8 + 7);
+        CHECK(len == 8 + strlen(text) && memcmp(room + 8, text, strlen(text)) == 0);
+        CHECK(format.hit_bytes == len + 8 + 7);
     }
 }
 
@@ -257,22 +256,22 @@ static void the_paper_s_frames(void)
 {
     struct format format;
 
-    EXPECT(format_init(&format, 8, 8));
-    EXPECT(42 + format.get_bytes == 64 && 42 + format.hit_bytes == 85);
+    CHECK(format_init(&format, 8, 8));
+    CHECK(42 + format.get_bytes == 64 && 42 + format.hit_bytes == 85);
 }
 
 static void sizes_have_bounds(void)
 {
     struct format format;
 
-    EXPECT(format_init(&format, 8, 8) && format_init(&format, 250, 8));
-    EXPECT(!format_init(&format, 7, 16) && !format_init(&format, 251, 16));
-    EXPECT(!format_init(&format, 16, 7) && !format_init(&format, 16, 2000));
-    EXPECT(format_keys_max(8) == 1000000 && format_keys_max(9) == 10000000);
-    EXPECT(format_keys_max(10) == 100000000 && format_keys_max(11) == 100000000);
-    EXPECT(format_keys_max(12) == 1ull << 32 && format_keys_max(250) == 1ull << 32);
-    EXPECT(format_init(&format, 16, 1354) && format.hit_bytes == REPLY_BYTES_MAX);
-    EXPECT(!format_init(&format, 16, 1355));
+    CHECK(format_init(&format, 8, 8) && format_init(&format, 250, 8));
+    CHECK(!format_init(&format, 7, 16) && !format_init(&format, 251, 16));
+    CHECK(!format_init(&format, 16, 7) && !format_init(&format, 16, 2000));
+    CHECK(format_keys_max(8) == 1000000 && format_keys_max(9) == 10000000);
+    CHECK(format_keys_max(10) == 100000000 && format_keys_max(11) == 100000000);
+    CHECK(format_keys_max(12) == 1ull << 32 && format_keys_max(250) == 1ull << 32);
+    CHECK(format_init(&format, 16, 1354) && format.hit_bytes == REPLY_BYTES_MAX);
+    CHECK(!format_init(&format, 16, 1355));
 }
 
 int main(void)

@@ -10,7 +10,7 @@
 #ifndef NEARMETAL_TEST_NETDEV_BED_H
 #define NEARMETAL_TEST_NETDEV_BED_H
 
-#include "check.h"
+#include "../check.h"
 #include "frames.h"
 #include "transport.h"
 #include "vhost_ring.h"

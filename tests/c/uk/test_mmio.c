@@ -2,7 +2,7 @@
 /* The library `virtio` over MMIO, on registers in an array. */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "fake_machine.h"
 #include "virtio.h"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 void *uk_memcpy(void *restrict to, const void *restrict from, size_t nb_bytes);
 void *uk_memmove(void *to, const void *from, size_t nb_bytes);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 #include "command_line.h"
 #include "pit.h"
 #include "rtc.h"

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "front_bed.h"
 
 void front_bed_control(struct front_bed *bed)

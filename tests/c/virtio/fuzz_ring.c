@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "memory_bed.h"
 
 enum { SIZE = 8, BURST = 12 };

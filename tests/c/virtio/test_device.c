@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "asleep.h"
-#include "check.h"
+#include "../check.h"
 #include "front_bed.h"
 
 static void test_next_front_end(struct front_bed *bed)

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "front_bed.h"
 
 /* The device must have hung up. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "asleep.h"
-#include "check.h"
+#include "../check.h"
 #include "memory_bed.h"
 
 enum { SIZE = 256, FRAME = 100 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "memory_bed.h"
 
 enum { BURST = 64, START = 65500 };

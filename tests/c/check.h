@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A check that is live in every build, and says where it failed. */
+/* What a test demands: live in every build. Where it does not hold it says so, and ends the
+ * program. */
 #ifndef NEARMETAL_TEST_CHECK_H
 #define NEARMETAL_TEST_CHECK_H
 
