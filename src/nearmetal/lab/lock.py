@@ -1,6 +1,7 @@
 """One run at a time per machine: a file lock that names its holder.
 
-The kernel drops the lock with the process, so a killed run never blocks the next.
+The kernel drops the lock with the process, so a killed run never blocks the next. Who would rather
+wait than be refused sets NEARMETAL_WAIT_S, as the tests do.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
-from nearmetal.errors import NearmetalError
+from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.lab.owner import state_directory
+
+WAIT = "NEARMETAL_WAIT_S"  # in the environment: how long to wait for another run; else not at all
+_LOOK_S = 0.1
 
 
 class BusyError(NearmetalError):
@@ -24,14 +30,15 @@ class BusyError(NearmetalError):
 
 @contextmanager
 def machine_lock(directory: Path | None = None) -> Iterator[None]:
-    """Hold the machine, or say who does."""
+    """Hold the machine, or say who does; WAIT in the environment: after so long."""
     directory = directory or state_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (directory / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(f"another run has this machine: {_holder(directory)}") from None
+        deadline = time.monotonic() + _wait_s()
+        while not _take(file):
+            if time.monotonic() >= deadline:
+                raise BusyError(f"another run has this machine: {_holder(directory)}")
+            time.sleep(_LOOK_S)
         file.truncate(0)
         json.dump(
             {
@@ -44,6 +51,21 @@ def machine_lock(directory: Path | None = None) -> Iterator[None]:
         file.flush()
         yield
         file.truncate(0)
+
+
+def _take(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_s() -> float:
+    given = os.environ.get(WAIT, "0")
+    if not given.isdecimal():
+        raise BadInputError(f"{WAIT}={given}: give a whole number of seconds")
+    return float(given)
 
 
 def _holder(directory: Path) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from nearmetal.errors import BadInputError
 from nearmetal.lab import journal, lock, owner
 from nearmetal.lab.journal import Journal
 from nearmetal.lab.owner import Owner
@@ -22,7 +23,7 @@ HERE = owner.current()
 @pytest.fixture
 def gone() -> Owner:
     """An owner that has ended."""
-    with subprocess.Popen(["sleep", "60"]) as child:
+    with subprocess.Popen(["sleep", "1000"]) as child:
         status = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
         ended = Owner(child.pid, int(status[19]))
         assert owner.alive(ended)
@@ -55,7 +56,7 @@ def test_undone_when_the_body_fails(tmp_path: Path) -> None:
     value = tmp_path / "value"
     value.write_text("old\n")
     with (
-        suppress(KeyboardInterrupt),
+        contextlib.suppress(KeyboardInterrupt),
         journal.changed(Journal(tmp_path / "journal", HERE), value, "new"),
     ):
         assert value.read_text() == "new"
@@ -160,35 +161,63 @@ def test_a_thing_never_made_is_no_error(tmp_path: Path, gone: Owner) -> None:
 def marked(gone: Owner) -> Iterator[subprocess.Popen[bytes]]:
     """A child that carries the marker of an owner that has ended."""
     environment = os.environ | {owner.ENVIRONMENT: str(gone)}
-    with subprocess.Popen(["sleep", "60"], env=environment) as child:
+    with subprocess.Popen(["sleep", "1000"], env=environment) as child:
         yield child
         child.kill()
 
 
 def test_children_of_the_dead_are_ended(tmp_path: Path, marked: subprocess.Popen[bytes]) -> None:
     environment = os.environ | {owner.ENVIRONMENT: str(HERE)}
-    with subprocess.Popen(["sleep", "60"], env=environment) as ours:
+    with subprocess.Popen(["sleep", "1000"], env=environment) as ours:
         done = journal.clean(tmp_path)
         assert any(str(marked.pid) in line for line in done)
-        assert marked.wait(timeout=10) == -9
+        assert marked.wait(timeout=120) == -9
         assert ours.poll() is None
         ours.kill()
 
 
-def test_lock_names_the_holder(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from nearmetal.lab.lock import machine_lock\n"
-        "with machine_lock(Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
+HOLDER = (
+    "import sys; from pathlib import Path; from nearmetal.lab.lock import machine_lock\n"
+    "with machine_lock(Path(sys.argv[1])): print(flush=True); sys.stdin.readline()"
+)
+
+
+@contextlib.contextmanager
+def holding(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that has the machine until it reads a line."""
+    command = [sys.executable, "-c", HOLDER, str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
+        yield holder
+
+
+def test_lock_names_the_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(lock.WAIT)
+    with holding(tmp_path) as holder:
         says = rf"pid {holder.pid} since 2.* \(-c"
         with pytest.raises(lock.BusyError, match=says), lock.machine_lock(tmp_path):
             pass
         holder.kill()
     with lock.machine_lock(tmp_path):  # a killed holder holds nothing
+        pass
+
+
+def test_lock_is_waited_for_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(lock.WAIT, "1")
+    with holding(tmp_path) as holder:
+        with pytest.raises(lock.BusyError, match=f"pid {holder.pid}"), lock.machine_lock(tmp_path):
+            pass
+        monkeypatch.setenv(lock.WAIT, "60")
+        assert holder.stdin is not None
+        holder.stdin.write(b"\n")
+        holder.stdin.flush()
+        with lock.machine_lock(tmp_path):
+            assert str(os.getpid()) in (tmp_path / "lock").read_text()
+    monkeypatch.setenv(lock.WAIT, "long")
+    with pytest.raises(BadInputError, match="whole number"), lock.machine_lock(tmp_path):
         pass
 
 
