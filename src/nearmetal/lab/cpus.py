@@ -129,10 +129,15 @@ def format_mask(cpus: Iterable[int]) -> str:
     return ",".join(reversed(words))
 
 
+def pin(thread: int, cpus: Iterable[int]) -> None:
+    """Keep a thread on these cores. One that has just ended is missed by somebody else."""
+    with contextlib.suppress(ProcessLookupError):
+        os.sched_setaffinity(thread, cpus)
+
+
 def _pin_threads(cpus: Iterable[int]) -> None:
     for thread in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(int(thread.name), cpus)
+        pin(int(thread.name), cpus)
 
 
 def _read_list(file: Path) -> frozenset[int]:

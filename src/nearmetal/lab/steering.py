@@ -16,10 +16,10 @@ GRO merges no datagrams here: the kernel does that for UDP only where a socket a
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from nearmetal.lab.cpus import pin
 from nearmetal.lab.netns import End, run_inside
 from nearmetal.lab.offloads import gro_on
 
@@ -35,7 +35,7 @@ def pin_receive(end: End, cpu: int) -> int | None:
     if len(new) != 1:  # in a container of its own process ids the thread is there, but not seen
         return None
     (thread,) = new
-    os.sched_setaffinity(thread, {cpu})
+    pin(thread, {cpu})
     return thread
 
 
@@ -46,7 +46,7 @@ def pin_carriers(pid: int, cpu: int) -> list[int]:
     """
     threads = vhost_threads(pid)
     for thread in threads:
-        os.sched_setaffinity(thread, {cpu})
+        pin(thread, {cpu})
     return threads
 
 

@@ -13,13 +13,13 @@ as any child does, and the guest with it.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nearmetal.lab import qemu
+from nearmetal.lab.cpus import pin
 from nearmetal.lab.memory import mapping_rss_bytes, memfd_resident_bytes, rss_bytes
 from nearmetal.lab.process import (
     COUNTERS_S,
@@ -103,7 +103,7 @@ class Vm:
         """Each virtual processor's thread to a core; the last core takes those that are left."""
         threads = self._monitor.vcpu_threads(_MONITOR_S)
         for number, thread in enumerate(threads):
-            os.sched_setaffinity(thread, {cpus[min(number, len(cpus) - 1)]})
+            pin(thread, {cpus[min(number, len(cpus) - 1)]})
 
     def counters(self, timeout_s: float = COUNTERS_S) -> Event:
         """Ask an image of ours for its counters, and wait for them."""

@@ -21,7 +21,7 @@ from pyroute2 import IPRoute
 
 from nearmetal import nic
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.lab import binding, ethtool, pci, steering
+from nearmetal.lab import binding, cpus, ethtool, pci, steering
 from nearmetal.lab.journal import Journal, changed
 from nearmetal.nic import Take
 from nearmetal.testbed import queues
@@ -201,7 +201,7 @@ def _receive(stack: ExitStack, journal: Journal, iface: str, cpu: int) -> str:
     stack.enter_context(changed(journal, _NET / iface / "threaded", "1"))
     threads = set(steering.napi_threads(iface)) - known
     for thread in threads:
-        os.sched_setaffinity(thread, {cpu})
+        cpus.pin(thread, {cpu})
     return f"a veth: receive processing in a kernel thread on core {cpu}" if threads else ""
 
 

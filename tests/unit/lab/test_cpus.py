@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,12 @@ def test_idle_that_steps_back_is_nothing(tmp_path: Path) -> None:
 )
 def test_lists(text: str, expected: set[int]) -> None:
     assert cpus.parse_list(text) == expected
+
+
+def test_a_thread_is_pinned_unless_it_has_ended() -> None:
+    core = min(os.sched_getaffinity(0))
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        cpus.pin(child.pid, {core})
+        assert os.sched_getaffinity(child.pid) == {core}
+        child.kill()
+    cpus.pin(child.pid, {core})
