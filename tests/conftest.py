@@ -15,13 +15,17 @@ from pathlib import Path
 
 import pytest
 
+import tool
 from nearmetal import build
 from nearmetal.errors import NearmetalError
+from nearmetal.lab import lock
 from nearmetal.paths import build_dir
 from nearmetal.setup import files
 from order import Order
 
 ORACLE = "1.6.18"  # the memcached whose bytes ours are compared with
+MACHINE_S = 120  # how long a test waits for another run to give the machine back
+FULL_EDITION_S = 1200  # time-out of a test of the full edition that has none of its own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # One run at a time has the machine: what tests start waits for it.
+    os.environ.setdefault(lock.WAIT, str(MACHINE_S))
     config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")
     ends_at = config.getoption("--ends-at")
     config.pluginmanager.register(Order(config, full=_is_full(config), ends_at=ends_at))
@@ -39,8 +45,10 @@ def _is_full(config: pytest.Config) -> bool:
     return bool(config.getoption("--full")) or os.environ.get("NEARMETAL_TEST_LONG") == "1"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if _is_full(config):  # before a marker of its own
+            item.add_marker(pytest.mark.timeout(FULL_EDITION_S), append=False)
         marker = item.get_closest_marker("rung")
         if marker is not None:
             item.user_properties.append(("rung", marker.args[0]))
@@ -85,7 +93,8 @@ def programs() -> Callable[[str], Path]:
     given = os.environ.get("NEARMETAL_BUILD")
     if given is None:
         try:
-            build.build()
+            with tool.untimed():
+                build.build()
         except NearmetalError as error:
             pytest.fail(f"the programs do not build: {error}")
     folder = build_dir("normal") if given is None else Path(given)

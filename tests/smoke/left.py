@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import psutil
 from pyroute2 import IPRoute
 
-from nearmetal import lab
+import tool
 from nearmetal.lab import hugepages, owner
-from nearmetal.lab.lock import BusyError
 
-LONG_S = 300.0
-GONE_S = 20.0  # what the kernel frees behind our back: namespaces, BPF programs
-BPF_PROG_GET_NEXT_ID, NR_BPF = 11, 321  # linux/bpf.h; x86-64
+NR_BPF = 321  # x86-64; linux/bpf.h:
+BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, XDP = 11, 13, 15, 6
 # Values that move by themselves.
 MOVING = ("/random", "conntrack", "/dentry", "/stat_refresh", "flush", "/nr_hugepages")
 
@@ -46,25 +45,32 @@ class Machine:
 
 
 def look() -> Machine:
+    """While no run goes on: what one sets for its time would look like something left over."""
+    with tool.machine():
+        return _look()
+
+
+def _look() -> Machine:
+    """All that has the name of ours, but for what the living have made."""
     with IPRoute() as route:
-        links = frozenset(link.get("ifname") for link in route.get_links())
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    # All of ours are namespaces; others may mount what they like meanwhile.
-    mounts = [line for line in mounts if " - nsfs " in line]
-    theirs = {line.split()[3] for line in mounts if _of_the_living(line)}
+        names = [str(link.get("ifname")) for link in route.get_links()]
     state = owner.state_directory()
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = [line.split()[4] for line in lines if " - nsfs " in line]
     return Machine(
-        links=links,
-        mounts=frozenset(line.split()[4] for line in mounts if not _of_the_living(line)),
-        namespaces=frozenset(_namespaces()) - theirs,
-        bpf_programs=frozenset(_bpf_programs()),
+        links=_dead(name for name in names if name.startswith("nm-")),
+        mounts=_dead(mount for mount in mounts if mount.startswith(str(state))),
+        namespaces=frozenset(_namespaces()),
+        bpf_programs=frozenset(_xdp_programs()),
         values=frozenset(_values()),
-        state=frozenset(
-            str(path)
-            for path in state.rglob("*")
-            if not path.is_dir() and path.name != "lock" and not _of_the_living(str(path))
+        state=_dead(
+            str(path) for path in state.rglob("*") if not path.is_dir() and path.name != "lock"
         ),
     )
+
+
+def _dead(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in names if not _of_the_living(name))
 
 
 def _of_the_living(text: str) -> bool:
@@ -74,21 +80,38 @@ def _of_the_living(text: str) -> bool:
 
 
 def _namespaces() -> Iterator[str]:
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                yield str((process / "ns/net").readlink())
-            except OSError:
-                continue
+    """Of processes whose owner has ended."""
+    for pid, maker in owner.children():
+        if not owner.alive(maker):
+            with contextlib.suppress(OSError):
+                yield str(Path(f"/proc/{pid}/ns/net").readlink())
 
 
-def _bpf_programs() -> Iterator[int]:
-    """Ids of all loaded programs; none where we may not ask."""
-    libc = ctypes.CDLL(None)
+def _xdp_programs() -> Iterator[int]:
+    """Ids; none where we may not ask. Those of other kinds are not ours."""
     attributes = (ctypes.c_uint32 * 32)()
-    while libc.syscall(NR_BPF, BPF_PROG_GET_NEXT_ID, attributes, ctypes.sizeof(attributes)) == 0:
-        yield attributes[1]
-        attributes[0] = attributes[1]
+    while _bpf(BPF_PROG_GET_NEXT_ID, attributes) == 0:
+        found = attributes[1]
+        if _bpf_kind(found) == XDP:
+            yield found
+        attributes = (ctypes.c_uint32 * 32)(found)
+
+
+def _bpf_kind(program: int) -> int | None:
+    """None: it has gone."""
+    handle = _bpf(BPF_PROG_GET_FD_BY_ID, (ctypes.c_uint32 * 32)(program))
+    if handle < 0:
+        return None
+    info = (ctypes.c_uint32 * 64)()
+    asked = (ctypes.c_uint32 * 32)(handle, ctypes.sizeof(info))
+    ctypes.memmove(ctypes.byref(asked, 8), ctypes.byref(ctypes.c_uint64(ctypes.addressof(info))), 8)
+    told = _bpf(BPF_OBJ_GET_INFO_BY_FD, asked)
+    os.close(handle)
+    return info[0] if told == 0 else None
+
+
+def _bpf(command: int, attributes: ctypes.Array[ctypes.c_uint32]) -> int:
+    return int(ctypes.CDLL(None).syscall(NR_BPF, command, attributes, ctypes.sizeof(attributes)))
 
 
 def _values() -> Iterator[tuple[str, bytes]]:
@@ -105,55 +128,36 @@ def _values() -> Iterator[tuple[str, bytes]]:
 def _hugepages() -> int:
     pool = hugepages.pool()
     claims = (owner.state_directory() / "hugepages").glob("*:*")
-    theirs = [int(path.read_text().split()[1]) for path in claims if _of_the_living(str(path))]
+    theirs = [_claimed(path) for path in claims if _of_the_living(str(path))]
     return pool.total - sum(theirs) if pool else 0
 
 
-def free_machine() -> None:
-    """Wait until no other run has it."""
-    deadline = time.monotonic() + LONG_S
-    while _busy():
-        assert time.monotonic() < deadline, "another run keeps the machine"
-        time.sleep(0.1)
-
-
-def _busy() -> bool:
+def _claimed(claim: Path) -> int:
+    """Pages of a claim; none where it was given up meanwhile."""
     try:
-        with lab.machine_lock():
-            return False
-    except BusyError:
-        return True
+        return int(claim.read_text().split()[1])
+    except FileNotFoundError:
+        return 0
 
 
 def kill(child: subprocess.Popen[str]) -> list[psutil.Process]:
     """Kill it; its descendants at that moment are returned."""
     child.send_signal(signal.SIGSTOP)  # so that no new one comes between looking and killing
-    try:
-        family = psutil.Process(child.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
+    family = tool.descendants(child.pid)
     child.kill()
-    child.communicate(timeout=LONG_S)
+    child.communicate(timeout=tool.LONG_S)
     return family
 
 
-def clean() -> str:
-    """What the command undid, in words."""
-    words = [sys.executable, "-m", "nearmetal", "clean"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=LONG_S)
-    return done.stdout
-
-
-def runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def left(before: Machine) -> dict[str, frozenset[object]]:
-    """What is left once the kernel has had time to free what nobody holds."""
-    deadline = time.monotonic() + GONE_S
-    while (found := look().more_than(before)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
+    """What is left of a run: what is there at every look, until the kernel has had time to free
+    what nobody holds. What others make meanwhile comes and goes."""
+    with tool.machine():
+        found = _look().more_than(before)
+        deadline = time.monotonic() + tool.GONE_S
+        while found and time.monotonic() < deadline:
+            time.sleep(0.1)
+            now = _look().more_than(before)
+            found = {kind: now[kind] & what for kind, what in found.items() if kind in now}
+            found = {kind: what for kind, what in found.items() if what}
+        return found

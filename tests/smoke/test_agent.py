@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,17 @@ import psutil
 import pytest
 from pyroute2 import NetNS
 
+import tool
 from nearmetal.lab import hugepages
 from nearmetal.testbed.lease import LEASE_S
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces"),
+    pytest.mark.timeout(tool.RUN_S),
+]
 
 ADDRESS = "10.77.0.1/24"
-SLACK_S = 6.0
+SLACK_S = 60.0  # it puts back within seconds, where the machine has time for it
 # A /sys with the links of the namespace, and a /run of its own, as a machine of the rehearsal has.
 AGENT = 'mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /run; exec "$@"'
 UP, PROMISC = 0x1, 0x100
@@ -33,7 +36,7 @@ class Talk:
     def __init__(self, netns: str, *before: str) -> None:
         command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", AGENT, "sh"]
         self.process = subprocess.Popen(
-            [*command, *before, sys.executable, "-m", "nearmetal", "agent"],
+            [*command, *before, *tool.NEARMETAL, "agent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -59,10 +62,8 @@ def netns() -> Iterator[str]:
     with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as holder:
         path = f"/proc/{holder.pid}/ns/net"
         try:
-            deadline = time.monotonic() + 10
-            while Path(path).readlink() == Path("/proc/self/ns/net").readlink():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            here = Path("/proc/self/ns/net").readlink()
+            tool.wait_until(lambda: Path(path).readlink() != here, "a namespace of its own")
             with NetNS(path, flags=0) as route:
                 route.link("add", ifname="data", kind="veth", peer={"ifname": "far"})
                 far = route.link_lookup(ifname="far")[0]
@@ -97,12 +98,12 @@ def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> 
         assert agent.ask("port", **port())["ok"]["driver"] == "veth"
         assert agent.ask("carrier", nic="data")["ok"] is None
         assert state(netns) == ([ADDRESS], UP)
+        heard = time.monotonic()  # or later, and nothing more after it
         pid = agent.ask("start", argv=["sleep", "1000"], cpu=None)["ok"]["pid"]
         child = psutil.Process(pid)
-        began = time.monotonic()
-        agent.process.wait(LEASE_S + SLACK_S)  # it hears nothing more
-        assert time.monotonic() - began > LEASE_S - 2
-        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        agent.process.wait(LEASE_S + SLACK_S)
+        assert time.monotonic() - heard >= LEASE_S
+        assert not tool.runs(child)
         assert state(netns) == before
     finally:
         agent.process.kill()
@@ -121,12 +122,12 @@ def test_what_a_spec_asks_of_the_machine_is_set_and_put_back(netns: str) -> None
         (pool,) = (each for each in applied if each["asked"] == "2")
         if pool["reason"]:
             pytest.skip(pool["reason"])
-        assert pages() == before + 2
+        tool.wait_until(lambda: pages() == before + 2, "two pages more")
         assert any(each["asked"] == "performance" for each in applied)  # set, or why not
         assert agent.process.stdin is not None
         agent.process.stdin.close()
         agent.process.wait(SLACK_S)
-        assert pages() == before
+        tool.wait_until(lambda: pages() == before, "as many pages as before")
     finally:
         agent.process.kill()
         agent.process.wait()

@@ -3,16 +3,15 @@ system with nothing in it but a first process and the distribution's memcached."
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import tool
 from nearmetal import build, rungs
 from nearmetal.errors import NearmetalError
 from nearmetal.setup import files
@@ -22,7 +21,6 @@ image = pytest.importorskip("nearmetal.guest.image")
 kernel = pytest.importorskip("nearmetal.guest.kernel")
 
 ADDRESS = "10.0.0.2"
-RUN_S = 120.0
 SPEC = """
 rungs = ["debian-memcached"]
 rounds = 1
@@ -35,6 +33,8 @@ initrd = "memcached.cpio"
 cmdline = '{cmdline}'
 address = "{address}"
 """
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 @pytest.mark.rung("image")
@@ -57,18 +57,8 @@ def test_memcached_in_a_distribution_s_kernel(
     said = f'console=ttyS0 quiet panic=-1 nm.address={ADDRESS}/24 nm.server="{server}"'
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(kernel=booted.image, cmdline=said, address=ADDRESS))
-    command = [sys.executable, "-m", "nearmetal", "bench", "--spec", str(spec)]
-    done = subprocess.run(
-        [*command, "--out", str(out), "--yes"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=RUN_S,
-    )
-    if "another run has this machine" in done.stderr:
-        pytest.skip(done.stderr.splitlines()[-1])
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+    tool.bench(spec, out)
+    (row,) = tool.rows(out).values()
     assert (row["status"], row["place"], row["wrong"]) == ("ok", "image", 0)
     assert row["answered"] > 0 and row["accelerator"] in ("tcg", "kvm")
     assert any(label.startswith("foreign image") for label in row["labels"])

@@ -97,6 +97,7 @@ power_off()
 """
 
 
+@pytest.mark.timeout(2 * LIMIT_S)
 @pytest.mark.rung("host-dpdk")
 @pytest.mark.parametrize(
     ("driver", "cmdline", "devices", "nic"),

@@ -10,13 +10,13 @@ import contextlib
 import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from left import LONG_S, clean, free_machine, kill, left, look, runs
+from left import kill, left, look
 
+import tool
 from nearmetal import build
 from nearmetal.lab import owner
 
@@ -25,23 +25,19 @@ MOMENTS, MOMENTS_LONG = 4, 20
 RUNGS = "memcached,host-mmsg:kv,limit-veth,host-dpdk:kv,ukp-netdev:kv,ceiling"
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
+pytestmark = pytest.mark.timeout(tool.RUN_S)
+
 
 def bench(out: Path, rungs: str = RUNGS) -> subprocess.Popen[str]:
     """Start one, once nobody else has the machine."""
-    free_machine()
-    command = [sys.executable, "-m", "nearmetal", "bench", "--spec", "smoke", "--rungs", rungs]
-    return subprocess.Popen(
-        [*command, "--out", str(out), "--yes"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    tool.wait_for_machine()
+    words = tool.of_bench("smoke", out, "--rungs", rungs)
+    return tool.start(*words, joined=True, apart=True)
 
 
 def finish(child: subprocess.Popen[str]) -> None:
-    said, _ = child.communicate(timeout=LONG_S)
+    said, _ = child.communicate(timeout=tool.LONG_S)
+    tool.skip_where_busy(said)
     assert child.returncode == 0, said
 
 
@@ -66,10 +62,10 @@ def test_nothing_is_left(tmp_path: Path, whole_s: float, is_long: bool) -> None:
         if number % 2:
             finish(bench(tmp_path / f"next-{number}"))
         else:
-            clean()
+            tool.succeeds("clean")
         where = f"killed after {moment_s:.2f} of {whole_s:.2f} s"
-        assert not [each for each in family if runs(each)], where
-        assert not left(before), f"{where}: {left(before)}"
+        assert not [each for each in family if tool.runs(each)], where
+        assert not (found := left(before)), f"{where}: {found}"
 
 
 def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
@@ -80,15 +76,11 @@ def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
     before = look()
     child = bench(tmp_path / "killed", "host-dpdk:kv")
     socket = owner.state_directory() / f"nm-{child.pid}-vhost" / "vhost"
-    deadline = time.monotonic() + LONG_S
-    while not socket.exists():
-        assert child.poll() is None, child.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    tool.wait_beside(child, socket.exists, str(socket))
     family = kill(child)
     assert socket.exists()
     raised = list((owner.state_directory() / "hugepages").glob(f"{child.pid}:*"))
     assert raised or not os.access(POOL, os.W_OK)
-    assert ("pages" in clean()) == bool(raised)
-    assert not [each for each in family if runs(each)]
-    assert not left(before), left(before)
+    assert ("pages" in tool.succeeds("clean")) == bool(raised)
+    assert not [each for each in family if tool.runs(each)]
+    assert not (found := left(before)), found

@@ -10,15 +10,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from left import LONG_S, clean, free_machine, kill, left, look, runs
+from left import kill, left, look
 
+import tool
 from nearmetal import build
 from nearmetal.lab import hugepages
 from nearmetal.spec import find
@@ -39,33 +38,35 @@ hugepages_2mib = 2
 ROWS = ("guest-sock:kv", "uk-netdev:echo", "guest-sock-tap:kv")
 MORE_ROWS = ("guest-dpdk:kv", "guest-mmsg:echo", "uk-lwip:kv")
 
-pytestmark = pytest.mark.skipif(
-    not os.access(hugepages.pool_file(), os.W_OK),
-    reason="needs root, and a kernel with 2 MiB pages",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not os.access(hugepages.pool_file(), os.W_OK),
+        reason="needs root, and a kernel with 2 MiB pages",
+    ),
+    pytest.mark.timeout(tool.RUN_S),
+]
 
 
-def booting(out: Path, child: psutil.Process) -> bool:
+def booting(out: Path, child: int) -> bool:
     """QEMU is there, and what it boots has not said that it is ready."""
     consoles = list((out / "consoles").glob("*.log"))
-    up = consoles and any(_named(child, "qemu-system"))
-    return bool(up) and not any(map(_is_ready, consoles))
+    return bool(consoles) and _is_there(child, "qemu-system") and not any(map(_is_ready, consoles))
 
 
-def loaded(out: Path, child: psutil.Process) -> bool:
+def loaded(out: Path, child: int) -> bool:
     """A generator asks what is ready; the quick corpus before it has none."""
     consoles = list((out / "consoles").glob("*.log"))
-    return any(_named(child, "/nm-load")) and any(map(_is_ready, consoles))
+    return _is_there(child, "/nm-load") and any(map(_is_ready, consoles))
 
 
-def reporting(out: Path, child: psutil.Process) -> bool:
+def reporting(out: Path, child: int) -> bool:
     """The only sample is there."""
     del child
     samples = out / "samples.jsonl"
     return samples.exists() and samples.read_bytes().endswith(b"\n")
 
 
-MOMENTS: dict[str, Callable[[Path, psutil.Process], bool]] = {
+MOMENTS: dict[str, Callable[[Path, int], bool]] = {
     "boot": booting,
     "load": loaded,
     "report": reporting,
@@ -100,49 +101,31 @@ def test_nothing_is_left_of_a_machine(
     before = look()
     out = tmp_path / "run"
     child = bench(out, row, 0.2 if moment == "report" else 20.0)
-    wait(lambda: MOMENTS[moment](out, psutil.Process(child.pid)), child)
+    tool.wait_beside(child, lambda: MOMENTS[moment](out, child.pid), moment)
     if signal_name == "SIGKILL":
         family = kill(child)
-        clean()
+        tool.succeeds("clean")
     else:
         family = interrupted(child, out)
-    assert not [each for each in family if runs(each)]
-    assert not left(before), left(before)
+    assert not [each for each in family if tool.runs(each)]
+    assert not (found := left(before)), found
     if moment == "report":  # whatever was still to be written: it can be made again
-        words = [sys.executable, "-m", "nearmetal", "report", str(out)]
-        subprocess.run(words, check=True, capture_output=True, timeout=LONG_S)
-        (found,) = json.loads((out / "report.json").read_text())["rows"]
-        assert found["status"] == "ok" and found["rounds"] == 1
+        tool.succeeds("report", out)
+        (told,) = tool.rows(out).values()
+        assert told["status"] == "ok" and told["rounds"] == 1
 
 
 def bench(out: Path, row: str, seconds: float) -> subprocess.Popen[str]:
     spec = out.with_name("machines.toml")
     spec.write_text(SPEC.format(row=row, seconds=seconds))
-    free_machine()
-    words = ["bench", "--spec", str(spec), "--out", str(out), "--yes"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "nearmetal", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait(there: Callable[[], bool], child: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + LONG_S
-    while not there():
-        assert child.poll() is None, child.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    return tool.start(*tool.of_bench(spec, out), joined=True, apart=True)
 
 
 def interrupted(child: subprocess.Popen[str], out: Path) -> list[psutil.Process]:
     """As a terminal does it: the whole group. What was measured until then is reported."""
-    family = psutil.Process(child.pid).children(recursive=True)
+    family = tool.descendants(child.pid)
     os.killpg(child.pid, signal.SIGINT)
-    said = child.communicate(timeout=LONG_S)[0]
+    said = child.communicate(timeout=tool.LONG_S)[0]
     assert "Traceback" not in said, said
     assert child.returncode in (130, 0), said
     if not (out / "samples.jsonl").exists():
@@ -154,11 +137,10 @@ def interrupted(child: subprocess.Popen[str], out: Path) -> list[psutil.Process]
     return family
 
 
-def _named(child: psutil.Process, name: str) -> list[bool]:
-    try:
-        return [name in " ".join(each.cmdline()) for each in child.children(recursive=True)]
-    except psutil.Error:
-        return []
+def _is_there(child: int, name: str) -> bool:
+    """Whether one of its descendants has that in its command line."""
+    words = (tool.command_line(each) for each in tool.descendants(child))
+    return any(name in each for each in words)
 
 
 def _is_ready(console: Path) -> bool:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_testbed import Ended, of_the_document, ours, rows, run_on, skip_where_busy, why_not
+from test_testbed import of_the_document, ours, run_on, why_not
 
+import tool
 from nearmetal.lab import owner
 from nearmetal.lab.journal import open_journal
 from nearmetal.paths import cache_dir
 from nearmetal.testbed import rig
+from tool import Finished, rows, skip_where_busy
 
 USER, UID = "tester", 12_345
 HOME = f"/run/home/{USER}"
@@ -51,7 +53,10 @@ if [ -n "$5" ]; then
 fi
 """
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.timeout(2 * tool.RUN_S),
+]
 
 
 @pytest.fixture
@@ -63,11 +68,11 @@ def sudo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | None], Ended]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | None], Finished]:
     """The experiment on machines where USER logs in; sudo: None where they have none."""
     environment = os.environ.copy()
 
-    def started(program: Path | None) -> Ended:
+    def started(program: Path | None) -> Finished:
         machines = tmp_path / "machines.toml"
         cache = cache_dir()
         (cache / "deployed").mkdir(exist_ok=True)
@@ -99,7 +104,7 @@ def _let_in(made: rig.Rig, cache: Path, program: Path | None) -> None:
 
 
 def test_a_user_who_may_sudo_is_as_good_as_root(
-    run: Callable[[Path | None], Ended], sudo: Path, tmp_path: Path
+    run: Callable[[Path | None], Finished], sudo: Path, tmp_path: Path
 ) -> None:
     done = run(sudo)
     skip_where_busy(done.stderr)
@@ -110,7 +115,7 @@ def test_a_user_who_may_sudo_is_as_good_as_root(
 
 
 def test_a_user_who_may_not_is_told_before_anything_is_done(
-    run: Callable[[Path | None], Ended], tmp_path: Path
+    run: Callable[[Path | None], Finished], tmp_path: Path
 ) -> None:
     done = run(None)
     skip_where_busy(done.stderr)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import tool
 from nearmetal.paths import source_root
 
 SHORT = {"rounds = 3": "rounds = 1", "warmup_s = 1.0": "warmup_s = 0.1"}
 SHORT |= {"measured_s = 3.0": "measured_s = 0.3"}
 RUNGS = "host-sock,host-mmsg-plain,uk-dpdk,ceiling"
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def test_the_paper_s_rows(tmp_path: Path) -> None:
@@ -23,16 +24,9 @@ def test_the_paper_s_rows(tmp_path: Path) -> None:
         text = text.replace(long, short)
     path = tmp_path / "paper.toml"
     path.write_text(text)
-    line = [sys.executable, "-m", "nearmetal", "bench", "--spec", str(path), "--yes"]
-    line += ["--rungs", RUNGS, "--out", str(tmp_path / "out")]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
-    if "another run has this machine" in done.stderr:
-        pytest.skip(done.stderr.splitlines()[-1])
-    assert done.returncode == 0, done.stdout + done.stderr
-
+    said = tool.bench(path, tmp_path / "out", "--rungs", RUNGS)
     told = json.loads((tmp_path / "out" / "report.json").read_text())
-    rows = {(row["rung"], row["service"]): row for row in told["rows"]}
-    for (rung, service), row in rows.items():
+    for (rung, service), row in tool.rows(tmp_path / "out").items():
         if rung == "uk-dpdk":
             assert row["status"] == "skipped" and "not ported" in row["reason"]
             continue
@@ -45,4 +39,4 @@ def test_the_paper_s_rows(tmp_path: Path) -> None:
         found = ratios["batch / single", service]
         assert found["ours"] > 0 and found["paper"] == pytest.approx(985 / 590)
         assert found["note"] == "" and found["gap"]
-    assert "paper*" in done.stdout and "batch / single" in done.stdout
+    assert "paper*" in said and "batch / single" in said

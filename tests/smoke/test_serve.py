@@ -5,80 +5,48 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
 
 import pytest
 from pyroute2 import IPRoute
 
+import tool
 from nearmetal import build
 from nearmetal.build import describe_program
 from nearmetal.client import Client
 from nearmetal.errors import CannotRunError
 from nearmetal.rungs import RUNGS
 from nearmetal.setup import files
+from tool import Served
 
 OURS = [rung.name for rung in RUNGS if rung.place == "host"]
 ON_SOCKETS = [name for name in OURS if not name.startswith("host-dpdk")]
-NEARMETAL = [sys.executable, "-m", "nearmetal"]
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
-class Served:
-    """A running `serve`."""
-
-    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
-        self.process = process
-        self.address = address
-
-    def ask(self, text: bytes) -> bytes:
-        host, port = self.address.rsplit(":", 1)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.settimeout(10)
-            udp.sendto(b"\0\1\0\0\0\1\0\0" + text, (host, int(port)))
-            return udp.recv(2000)[8:]
-
-    def stop(self) -> dict[str, Any]:
-        """SIGTERM; the final counts."""
-        self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0
-        final: dict[str, Any] = json.loads(out.splitlines()[-1])
-        return final
+def serving(rung: str, *words: str) -> AbstractContextManager[Served]:
+    """On sockets: at a port that is free."""
+    listen = ("--listen", "127.0.0.1:0") if rung in ON_SOCKETS else ()
+    return tool.serving(rung, *words, *listen)
 
 
-@contextmanager
-def serving(rung: str, *words: str) -> Iterator[Served]:
-    command = [*NEARMETAL, "serve", rung, *words]
-    if rung in ON_SOCKETS:
-        command += ["--listen", "127.0.0.1:0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        try:
-            line = process.stderr.readline()
-            found = re.search(r" on (\S+), pid", line)
-            assert found is not None, line + process.stderr.read()
-            yield Served(process, found.group(1))
-        finally:
-            process.terminate()
+def ask(served: Served, text: bytes) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(10)
+        udp.sendto(b"\0\1\0\0\0\1\0\0" + text, (served.host, served.port))
+        return udp.recv(2000)[8:]
 
 
 @pytest.mark.parametrize("rung", [pytest.param(r, marks=pytest.mark.rung(r)) for r in ON_SOCKETS])
 def test_a_set_a_get_and_the_final_counts(rung: str) -> None:
     with serving(rung) as served:
-        assert served.ask(b"set greeting 0 0 5\r\nhello\r\n") == b"STORED\r\n"
-        assert served.ask(b"get greeting\r\n") == b"VALUE greeting 0 5\r\nhello\r\nEND\r\n"
+        assert ask(served, b"set greeting 0 0 5\r\nhello\r\n") == b"STORED\r\n"
+        assert ask(served, b"get greeting\r\n") == b"VALUE greeting 0 5\r\nhello\r\nEND\r\n"
         long_key = b"k" * 251
-        assert served.ask(b"get " + long_key + b"\r\n").startswith(b"CLIENT_ERROR")
+        assert ask(served, b"get " + long_key + b"\r\n").startswith(b"CLIENT_ERROR")
         final = served.stop()
     assert final["event"] == "final"
     assert final["received"] == 3 == sum(final["drops"].values())
@@ -92,14 +60,13 @@ def test_a_veth_pair_is_made_for_frames() -> None:
     if why is not None:
         pytest.skip(why)
     with serving("host-dpdk", "--memory", "16MiB") as served:
-        host, port = served.address.split(":")
-        with Client(host, int(port), timeout_s=5) as client:
+        with Client(served.host, served.port, timeout_s=30) as client:
             client.set("greeting", b"hello" * 200)
             for _ in range(4):
                 assert client.append("greeting", b"hello" * 200)
             assert client.get("greeting") == b"hello" * 1000
             assert client.stats()["curr_items"] == "1"
-        link = Path(f"/sys/class/net/nm-{served.process.pid}-tg")
+        link = served.link("tg")
         assert link.exists()
         final = served.stop()
     assert final["received"] == sum(final["drops"].values())
@@ -148,45 +115,24 @@ def test_a_wider_listen_wants_an_allow_list() -> None:
 
 
 def refused(*words: str, rung: str = "host-sock") -> str:
-    done = subprocess.run(
-        [*NEARMETAL, "serve", rung, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
+    done = tool.run("serve", rung, *words)
     assert done.returncode in (1, 2), done.stdout
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr
 
 
 def test_metrics_count_what_was_asked() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{free.getsockname()[1]}"
+    where = tool.free_address()
     with serving("host-mmsg", "--metrics", where) as served:
-        served.ask(b"set a 0 0 1\r\n1\r\n")
-        deadline = time.monotonic() + 30
-        text = ""
-        while "nearmetal_received_total 1.0" not in text:
-            assert time.monotonic() < deadline, text
-            with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as answer:
-                text = answer.read().decode()
-            time.sleep(0.1)  # the program says its counters once a second
+        ask(served, b"set a 0 0 1\r\n1\r\n")
+        text = tool.metrics(where, "nearmetal_received_total 1.0")
     assert 'nearmetal_ended_total{reason="answered"} 1.0' in text
     assert "nearmetal_items 1.0" in text
 
 
 def test_load_drives_it_and_finds_nothing_wrong() -> None:
     with serving("host-mmsg") as served:
-        done = subprocess.run(
-            [*NEARMETAL, "load", served.address, "--workload", "smoke", "--for", "2s", "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = tool.run("load", served.address, "--workload", "smoke", "--for", "2s", "--json")
         final = served.stop()
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]

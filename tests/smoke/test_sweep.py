@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import tool
 
 SPEC = """
 window = 16
@@ -29,22 +29,14 @@ SWEEPS = {
     "keys": "keys = [100, 2_000]",
 }
 
+pytestmark = pytest.mark.timeout(tool.RUN_S)
+
 
 def rows_of(axis: str, folder: Path) -> list[dict[str, Any]]:
     """The rows that were measured; a rung that cannot run here has a reason instead."""
     path = folder / "mine.toml"
     path.write_text(SPEC + SWEEPS[axis])
-    line = [sys.executable, "-m", "nearmetal", "bench", "--spec", str(path), "--yes"]
-    done = subprocess.run(
-        [*line, "--out", str(folder / "out")],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if "another run has this machine" in done.stderr:
-        pytest.skip(done.stderr.splitlines()[-1])
-    assert done.returncode == 0, done.stdout + done.stderr
+    tool.bench(path, folder / "out")
     report = json.loads((folder / "out" / "report.json").read_text())
     for row in report["rows"]:
         assert row["status"] == "ok" or (row["status"] == "skipped" and row["reason"]), row

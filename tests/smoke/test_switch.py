@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import tool
 from nearmetal import doctor, nic, rungs
 from nearmetal.client import Client, NoAnswerError
 from nearmetal.rungs import Rung
 
-NEARMETAL = [sys.executable, "-m", "nearmetal"]
-RUN_S = 300.0
-BUSY = "another run has this machine"
 SPEC = """
 window = 16
 rounds = 1
@@ -33,6 +28,8 @@ rungs = ["host-dpdk-pvp"]
 keys = 1_000
 flows = 4
 """
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 @pytest.fixture
@@ -49,10 +46,7 @@ def test_a_server_behind_the_switch_is_asked(
     rung: Rung, programs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     socket = tmp_path / "vhost"
-    command = [*NEARMETAL, "switch", "--socket", str(socket)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as switch:
+    with tool.start("switch", "--socket", socket) as switch:
         try:
             assert switch.stderr is not None
             assert str(socket) in switch.stderr.readline()
@@ -74,7 +68,7 @@ def test_a_server_behind_the_switch_is_asked(
                 finally:
                     kv.terminate()
             switch.send_signal(signal.SIGTERM)
-            out, _ = switch.communicate(timeout=RUN_S)
+            out, _ = switch.communicate(timeout=tool.LONG_S)
         finally:
             switch.terminate()
     assert switch.returncode == 0
@@ -97,15 +91,8 @@ def wait_for_answer(client: Client) -> None:
 def test_pvp_end_to_end(rung: Rung, tmp_path: Path) -> None:
     spec = tmp_path / "pvp.toml"
     spec.write_text(SPEC, encoding="utf-8")
-    deadline = time.monotonic() + RUN_S
-    for number in itertools.count():
-        out = tmp_path / str(number)
-        command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
-        if BUSY not in done.stderr or time.monotonic() > deadline:
-            break
-        time.sleep(1)  # the machine is one run's at a time, and somebody has it
-    assert done.returncode == 0, done.stdout + done.stderr
+    out = tmp_path / "out"
+    tool.bench(spec, out)
     rows = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
     assert [row["service"] for row in rows] == ["kv", "echo"]
     for row in rows:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from left import LONG_S, free_machine, left, look
+from left import left, look
 
+import tool
 from nearmetal import doctor
 from nearmetal.rungs import find
 
@@ -25,6 +24,8 @@ keys = 200
 flows = 2
 """
 
+pytestmark = pytest.mark.timeout(tool.RUN_S)
+
 
 def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None:
     if (reason := doctor.why_not(find("guest-dpdk-tap"))) is not None:
@@ -32,17 +33,7 @@ def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None
     before = look()
     spec, out = tmp_path / "taps.toml", tmp_path / "run"
     spec.write_text(SPEC)
-    free_machine()
-    words = ["bench", "--spec", str(spec), "--out", str(out), "--yes"]
-    done = subprocess.run(
-        [sys.executable, "-m", "nearmetal", *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LONG_S,
-    )
-    assert done.returncode == 0, done.stderr
+    tool.bench(spec, out)
     rows = {row["rung"]: row for row in json.loads((out / "report.json").read_text())["rows"]}
     for name in ("guest-dpdk-tap", "guest-mmsg-tap"):
         row = rows[name]

@@ -12,15 +12,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from pyroute2 import IPRoute
 
+import tool
 from nearmetal import build
 from nearmetal.lab import owner
 from nearmetal.lab.journal import open_journal
@@ -29,12 +28,11 @@ from nearmetal.setup import files
 from nearmetal.testbed import enos, rig
 from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
+from tool import Finished, Started, rows, skip_where_busy
 
-Ended = subprocess.CompletedProcess[str]
-REHEARSE = [sys.executable, "-m", "nearmetal", "testbed", "rehearse", "--yes"]
-START_S = 120.0
+START_S = 240.0  # with what it waits for another run
 LONG_S = 900.0
-SLACK_S = 6.0  # from the end of a lease until all has been put back
+SLACK_S = 60.0  # from the end of a lease until all has been put back, where the machine has time
 OURS = ("nm-load", "nm-sock", "nm-null", "/nearmetal agent", "-m nearmetal agent", "worker.py")
 LONG = """
 name = "long"
@@ -59,7 +57,10 @@ def why_not() -> str | None:
     return enos.why_not() or files.why_not("sshd") or build.why_not("nm-sock-kv")
 
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.timeout(LONG_S + tool.RUN_S),
+]
 
 
 @pytest.fixture
@@ -72,41 +73,18 @@ def links() -> Iterator[Callable[[], set[str]]]:
 
     before = look()
     yield look
-    assert until(lambda: look() <= before, SLACK_S), look() - before
+    tool.wait_until(lambda: look() <= before, "end of the links", SLACK_S)
 
 
-def rehearse(out: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*REHEARSE, "--out", str(out), *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def rehearse(out: Path, *words: str) -> Started:
+    return tool.start("testbed", "rehearse", "--yes", "--out", out, *words, apart=True)
 
 
-def run_on(machines: Path, *words: str, env: Mapping[str, str] | None = None) -> Ended:
+def run_on(machines: Path, *words: str, env: dict[str, str] | None = None) -> Finished:
     """The experiment on machines that stand; its folder is beside their file."""
-    run = [*REHEARSE[:4], "run", str(machines), "--yes", "--out", str(machines.with_name("out"))]
-    return subprocess.run(
-        [*run, "--spec", "smoke", *words],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        timeout=LONG_S,
-    )
-
-
-def until(there: Callable[[], object], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not there():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+    run: list[str | Path] = ["testbed", "run", machines, "--yes"]
+    run += ["--out", machines.with_name("out")]
+    return tool.run(*run, "--spec", "smoke", *words, limit_s=LONG_S, env=env)
 
 
 def ours(family: str) -> list[str]:
@@ -123,17 +101,10 @@ def ours(family: str) -> list[str]:
 
 
 def generating() -> bool:
-    return any("nm-load" in words and "--share" in words for words in ours("no family"))
-
-
-def rows(out: Path) -> dict[tuple[str, str], dict[str, object]]:
-    report = json.loads((out / "report.json").read_text())
-    return {(row["rung"], row["service"]): row for row in report["rows"]}
-
-
-def skip_where_busy(said: str) -> None:
-    if "another run has this machine" in said:
-        pytest.skip(said.splitlines()[-1])
+    """One of the programs that we deployed: others may rehearse, too."""
+    deployed = str(cache_dir() / "deployed")
+    started = (words for words in ours("no family") if deployed in words)
+    return any("nm-load" in words and "--share" in words for words in started)
 
 
 def of_the_document(seats: dict[str, Seat]) -> str:
@@ -161,7 +132,7 @@ def test_the_machines_of_the_document_end_with_a_table(tmp_path: Path) -> None:
         row = rows(tmp_path / "out")["host-sock", service]
         assert row["status"] == "ok", row["reason"]
         assert row["wire"] == "nic" and row["wrong"] == 0 and row["answered"]
-        assert row["sent"] == row["answered"] + row["wrong"] + row["lost"]  # type: ignore[operator]
+        assert row["sent"] == row["answered"] + row["wrong"] + row["lost"]
     told = json.loads((tmp_path / "out" / "testbed.json").read_text())
     assert set(told["machines"]) == {"sut", "tg1"}
     assert told["differences"] == []
@@ -172,8 +143,7 @@ def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     spec = tmp_path / "machines.toml"
     seat = 'host = "127.0.0.1"\nport = 1\nnic = "data"\naddress = "10.10.0.{}/24"\n'
     spec.write_text(f"[sut]\n{seat.format(1)}\n[[tg]]\n{seat.format(2)}")
-    run = [*REHEARSE[:4], "run", str(spec), "--yes", "--out", str(tmp_path / "out")]
-    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    done = tool.run("testbed", "run", spec, "--yes", "--out", tmp_path / "out")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "sut" in last and "SSH" in last and "Traceback" not in done.stderr, done.stderr
@@ -240,19 +210,13 @@ def test_a_killed_controller_leaves_nothing_running(
     spec = tmp_path / "long.toml"
     spec.write_text(LONG.format(seconds=60))
     child = rehearse(tmp_path / "out", "--spec", str(spec))
-    try:
-        if not until(lambda: generating() or child.poll() is not None, START_S) or child.poll():
-            said = child.communicate()[1]
-            skip_where_busy(said)
-            pytest.fail(said)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+    tool.wait_beside(child, generating, "a generator", START_S)
+    child.kill()
+    child.communicate()
     family = f"nm-{child.pid}-rig"
-    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
-    assert until(lambda: links() <= before, SLACK_S)
-    clean = [sys.executable, "-m", "nearmetal", "clean"]
-    subprocess.run(clean, check=True, capture_output=True, timeout=60)
+    ended(family)
+    tool.wait_until(lambda: links() <= before, "end of the links", SLACK_S)
+    tool.succeeds("clean")
     assert not list(owner.state_directory().glob(f"{family}*"))
 
 
@@ -296,14 +260,19 @@ def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
     assert not ours(f"nm-{os.getpid()}-rig")
 
 
-def agent_of_the_second() -> psutil.Process:
+def agent_of_the_second() -> psutil.Process | None:
     """The agent of the second generator, which asks."""
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = " ".join(process.cmdline())
-            if "nm-load" in words and "--share 2/2" in words and "/deployed/" in words:
+        words = tool.command_line(process)
+        if "nm-load" in words and "--share 2/2" in words and "/deployed/" in words:
+            with contextlib.suppress(psutil.Error):
                 return next(p for p in process.parents() if "agent" in p.cmdline())
-    raise AssertionError("no generator runs")
+    return None
+
+
+def ended(family: str) -> None:
+    """What was started on the machines of a rig is gone, with the lease at the latest."""
+    tool.wait_until(lambda: not ours(family), f"end of {family}", LEASE_S + SLACK_S)
 
 
 @pytest.mark.usefixtures("links")
@@ -312,15 +281,11 @@ def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     one_round = LONG.format(seconds=300).replace("rounds = 2", "rounds = 1")
     spec.write_text(one_round + "[sweep]\ngenerators = [2]\n")
     child = rehearse(out, "--spec", str(spec))
-    if not until(lambda: generating() or child.poll() is not None, START_S) or child.poll():
-        child.kill()
-        said = child.communicate()[1]
-        skip_where_busy(said)
-        pytest.fail(said)
-    agent = agent_of_the_second()
+    tool.wait_beside(child, generating, "a generator", START_S)
+    agent = tool.wait_until(agent_of_the_second, "the second generator", START_S)
     agent.send_signal(signal.SIGSTOP)
     try:  # long before its results would be asked for
-        said = child.communicate(timeout=90)[1]
+        said = child.communicate(timeout=LONG_S)[1]
     finally:
         with contextlib.suppress(psutil.Error):
             agent.send_signal(signal.SIGCONT)
@@ -329,8 +294,7 @@ def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     assert "tg2" in last and "no sign of life" in last and "Traceback" not in said, said
     report = json.loads((out / "report.json").read_text())
     assert report["partial"] is True and "tg2" in report["reason"]
-    family = f"nm-{child.pid}-rig"
-    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
+    ended(f"nm-{child.pid}-rig")
 
 
 @pytest.mark.usefixtures("links")
@@ -338,20 +302,14 @@ def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) ->
     spec, out = tmp_path / "long.toml", tmp_path / "out"
     spec.write_text(LONG.format(seconds=4))
     child = rehearse(out, "--spec", str(spec))
-    if not until(lambda: (out / "samples.jsonl").exists() or child.poll() is not None, START_S):
-        child.kill()
-    if child.poll() is not None:
-        said = child.communicate()[1]
-        skip_where_busy(said)
-        pytest.fail(said)
+    tool.wait_beside(child, (out / "samples.jsonl").exists, "the first trial's end", START_S)
     with IPRoute() as route:  # the first trial is over, the second runs
         route.link("set", index=route.link_lookup(ifname=f"nm-{child.pid}-tg1")[0], state="down")
-    said = child.communicate(timeout=60)[1]
+    said = child.communicate(timeout=LONG_S)[1]
     assert child.returncode == 1, said
     last = said.splitlines()[-1]
     assert "tg1" in last and "SSH" in last and "Traceback" not in said, said
     report = json.loads((out / "report.json").read_text())
     assert report["partial"] is True and report["reason"]
     assert rows(out)["host-sock", "echo"]["rounds"] == 1  # the finished trial is kept
-    family = f"nm-{child.pid}-rig"  # what was cut off does not know yet
-    assert until(lambda: not ours(family), LEASE_S + SLACK_S), ours(family)
+    ended(f"nm-{child.pid}-rig")  # what was cut off does not know yet

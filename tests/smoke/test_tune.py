@@ -9,21 +9,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pyroute2 import IPRoute
 
+import tool
 from nearmetal.lab import ethtool, hugepages, journal, owner
-from nearmetal.lab.lock import machine_lock
 from nearmetal.tune import apply
+from tool import Started
 
-LONG_S = 300.0
-COMMAND = [sys.executable, "-m", "nearmetal"]
 SPEC = """
 name = "tuned"
 window = 4
@@ -39,10 +36,13 @@ governor = "performance"
 hugepages_2mib = 2
 """
 
-pytestmark = pytest.mark.skipif(
-    not os.access(hugepages.pool_file(), os.W_OK),
-    reason="needs root, and a kernel with 2 MiB pages",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not os.access(hugepages.pool_file(), os.W_OK),
+        reason="needs root, and a kernel with 2 MiB pages",
+    ),
+    pytest.mark.timeout(tool.RUN_S),
+]
 
 
 def claims() -> list[Path]:
@@ -53,55 +53,44 @@ def pages() -> int:
     """In the pool, without those that others of us have claimed meanwhile."""
     pool = hugepages.pool()
     assert pool is not None
-    return pool.total - sum(int(path.read_text().split()[1]) for path in claims())
+    return pool.total - sum(map(hugepages_claimed, claims()))
 
 
-def bench(folder: Path, seconds: float) -> subprocess.Popen[str]:
+def hugepages_claimed(claim: Path) -> int:
+    """None where it was given up meanwhile."""
+    with suppress(FileNotFoundError):
+        return int(claim.read_text().split()[1])
+    return 0
+
+
+def bench(folder: Path, seconds: float) -> Started:
     """Start a run that asks for two pages."""
     spec = folder / "tuned.toml"
     spec.write_text(SPEC.format(seconds=seconds))
-    words = ["bench", "--spec", str(spec), "--out", str(folder / "run"), "--yes"]
-    free_machine()
-    return subprocess.Popen(
-        [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return tool.start(*tool.of_bench(spec, folder / "run"), joined=True)
 
 
-def free_machine() -> None:
-    """Wait until no other run has it."""
-    deadline = time.monotonic() + LONG_S
-    while time.monotonic() < deadline:
-        try:
-            with machine_lock():
-                return
-        except journal.NearmetalError:
-            time.sleep(0.5)
-    pytest.skip("another run has this machine")
-
-
-def claimed_by(child: subprocess.Popen[str]) -> None:
+def claimed_by(child: Started) -> None:
     """Wait until it has set the machine."""
-    deadline = time.monotonic() + LONG_S
-    while not any(path.name.startswith(f"{child.pid}:") for path in claims()):
-        assert child.poll() is None, child.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    tool.wait_beside(child, lambda: claims_of(child), "a claim on pages")
 
 
-def nearmetal(*words: str) -> str:
-    done = subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, check=False, timeout=LONG_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def claims_of(child: Started) -> list[Path]:
+    return [path for path in claims() if path.name.startswith(f"{child.pid}:")]
+
+
+def put_back(before: int) -> None:
+    """The pool is as it was; somebody else may take and give pages meanwhile."""
+    tool.wait_until(lambda: pages() == before, f"a pool of {before} pages", tool.GONE_S)
 
 
 def test_a_run_says_what_it_set(tmp_path: Path) -> None:
     before = pages()
     child = bench(tmp_path, 0.3)
-    said, _ = child.communicate(timeout=LONG_S)
+    said, _ = child.communicate(timeout=tool.LONG_S)
+    tool.skip_where_busy(said)
     assert child.returncode == 0, said
-    assert pages() == before
+    put_back(before)
     topology = json.loads((tmp_path / "run/topology.json").read_text())
     applied = {each["name"]: each for each in topology["machine"]}
     pool = applied["hugepages_2mib"]
@@ -119,14 +108,14 @@ def test_as_before_after(tmp_path: Path, number: signal.Signals) -> None:
     child = bench(tmp_path, 60)
     claimed_by(child)
     child.send_signal(number)
-    child.communicate(timeout=LONG_S)
+    child.communicate(timeout=tool.LONG_S)
     if number == signal.SIGKILL:
-        assert any(path.name.startswith(f"{child.pid}:") for path in claims())
-        assert "pages" in nearmetal("clean")
+        assert claims_of(child)
+        assert "pages" in tool.succeeds("clean")
     else:
         assert child.returncode == 130
-    assert not any(path.name.startswith(f"{child.pid}:") for path in claims())
-    assert pages() == before
+    assert not claims_of(child)
+    put_back(before)
 
 
 @pytest.fixture
@@ -145,26 +134,26 @@ def test_what_is_applied_stays_until_restore(link: str) -> None:
     before, rps = pages(), Path(f"/sys/class/net/{link}/queues/rx-0/rps_cpus")
     steering, gro = rps.read_text(), ethtool.has(link, "gro")
     rps.write_text("1")
-    free_machine()
     words = [f"interface={link}", "rps=off", "hugepages_2mib=2"]
     words += [f"offloads.gro={'off' if gro else 'on'}", "offloads.tso=off"]
     try:
-        said = nearmetal("tune", "apply", *words)
+        said = tool.succeeds("tune", "apply", *words)
         assert f"rps: {link}: cores 0 -> {link}: off" in said
-        nearmetal("clean")
+        tool.succeeds("clean")
         assert rps.read_text() == steering
         assert ethtool.has(link, "gro") != gro and not ethtool.has(link, "tso")
         assert "tuned-0" in {path.name for path in claims()}
-        assert "`tune restore` puts them back" in nearmetal("tune", "show", "--interface", link)
+        assert "`tune restore` puts them back" in tool.succeeds("tune", "show", "--interface", link)
     finally:
-        said = nearmetal("tune", "restore")
+        said = tool.succeeds("tune", "restore")
     assert f"put back: value {rps}" in said and "put back: offload gro" in said
     assert int(rps.read_text().replace(",", ""), 16) == 1
     assert ethtool.has(link, "gro") == gro and ethtool.has(link, "tso")
-    assert pages() == before and not journal.kept(folder)
+    assert not journal.kept(folder)
+    put_back(before)
 
 
 def test_the_line_for_this_machine() -> None:
-    said = nearmetal("tune", "--boot")
-    assert said == nearmetal("tune", "boot")
+    said = tool.succeeds("tune", "--boot")
+    assert said == tool.succeeds("tune", "boot")
     assert "Nothing was changed" in said

@@ -6,16 +6,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
+import tool
 from nearmetal import build, rungs
 from nearmetal.client import Client
 from nearmetal.lab import accelerator, owner, qemu
@@ -25,10 +22,8 @@ from nearmetal.lab.vm import Vm
 from nearmetal.places import uk
 from nearmetal.rungs import RUNGS, Rung
 
-NEARMETAL = [sys.executable, "-m", "nearmetal"]
 SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
-SAY_S, GONE_S, RUN_S = 30.0, 10.0, 120.0
-BUSY = "another run has this machine"
+SAY_S = 120.0
 SPEC = """
 window = 16
 rounds = 1
@@ -42,6 +37,8 @@ flows = 4
 LOAD = ["--keys", "2000", "--window", "64", "--warmup", "0", "--time", "0", "--stay"]
 
 Programs = Callable[[str], Path]
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 @pytest.fixture(
@@ -155,10 +152,7 @@ def test_no_network_is_noticed(one: Rung, programs: Programs, tmp_path: Path) ->
         generator(programs, tmp_path),
         pytest.raises(ChildError, match="goes on without its network"),
     ):
-        deadline = time.monotonic() + SAY_S
-        while (reason := vm.failed()) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        raise ChildError(reason or "not noticed")
+        raise ChildError(tool.wait_until(vm.failed, "the machine's failure", SAY_S))
 
 
 def test_what_qemu_refuses_is_one_line(one: Rung, programs: Programs, tmp_path: Path) -> None:
@@ -180,54 +174,17 @@ def test_a_row_whose_part_is_killed(one: Rung, victim: str, tmp_path: Path) -> N
     """The row fails with one clear line; the controller's death takes all along."""
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(rung=one.name, measured_s=20.0), encoding="utf-8")
-    command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as bench:
-        family = kill_when_measured(bench, victim)
-        assert bench.stderr is not None
-        said = bench.stderr.read().decode()
-    if BUSY in said:
-        pytest.skip(said.splitlines()[-1])
-    assert family, said
-    for each in family:
-        gone(each)
+    run = tool.of_bench(spec, out)
+    bench, family, said = tool.kill_when_loaded(run, qemu.PROGRAM, victim)
+    tool.gone(*family)
     if victim == "bench":
-        subprocess.run([*NEARMETAL, "clean"], check=True, capture_output=True, timeout=SAY_S)
+        tool.succeeds("clean")
     else:
         assert bench.returncode == 1, said
-        (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+        (row,) = tool.rows(out).values()
         assert row["status"] == "failed"
         assert f"{victim} ended with SIGKILL" in row["reason"] and "\n" not in row["reason"]
     assert not (owner.state_directory() / f"nm-{bench.pid}-vhost").exists()
-
-
-def kill_when_measured(bench: subprocess.Popen[bytes], victim: str) -> list[psutil.Process]:
-    """A second after the generator came (with the corpus there is none); all that ran then."""
-    deadline = time.monotonic() + RUN_S
-    while bench.poll() is None and time.monotonic() < deadline:
-        with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(bench.pid).children(recursive=True)
-            ages = {name(each): time.time() - each.create_time() for each in family}
-            if ages.get("nm-load-vhost", 0.0) > 1.0 and qemu.PROGRAM in ages:
-                if victim == "bench":
-                    bench.kill()
-                else:
-                    next(each for each in family if name(each) == victim).kill()
-                return family
-        time.sleep(0.05)
-    return []
-
-
-def name(process: psutil.Process) -> str:
-    """The program's; the kernel cuts a long one."""
-    return Path(process.exe()).name
-
-
-def gone(process: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess):
-        deadline = time.monotonic() + GONE_S
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, f"{process} still runs"
-            time.sleep(0.05)
 
 
 # ---- served ----
@@ -237,28 +194,15 @@ def test_the_kernel_asks_through_a_tap_device(in_machine: Rung) -> None:
     rung = in_machine
     if os.geteuid() != 0:
         pytest.skip("a tap device needs root")
-    command = [*NEARMETAL, "serve", rung.name, "--memory", "8MiB"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as served:
-        try:
-            assert served.stderr is not None
-            words = served.stderr.readline().split()
-            assert words[:3] == ["nearmetal:", rung.name, "on"], [*words, served.stderr.read()]
-            family = psutil.Process(served.pid).children(recursive=True)
-            host, _, port = words[3].rstrip(",").partition(":")
-            with Client(host, int(port), timeout_s=5) as client:
-                client.set("greeting", b"hello" * 200)
-                for _ in range(4):
-                    assert client.append("greeting", b"hello" * 200)
-                assert client.get("greeting") == b"hello" * 1000  # several frames
-        finally:
-            served.terminate()
-        out, _ = served.communicate(timeout=SAY_S)
-    assert served.returncode == 0
-    final = json.loads(out.splitlines()[-1])
+    with tool.serving(rung.name, "--memory", "8MiB") as served:
+        family = served.family()
+        with Client(served.host, served.port, timeout_s=30) as client:
+            client.set("greeting", b"hello" * 200)
+            for _ in range(4):
+                assert client.append("greeting", b"hello" * 200)
+            assert client.get("greeting") == b"hello" * 1000  # several frames
+        final = served.stop()
     assert final["received"] == sum(final["drops"].values())
     assert (final["drops"]["answered"], final["drops"]["udp"], final["drops"]["ip"]) == (6, 0, 0)
-    assert not Path(f"/sys/class/net/nm-{served.pid}-tap").exists()
-    for each in family:
-        gone(each)
+    assert not served.link("tap").exists()
+    tool.gone(*family)

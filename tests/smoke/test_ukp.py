@@ -3,36 +3,27 @@ killed: the generator, the tender, or the process that answers."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+import tool
 from nearmetal import build, rungs
 from nearmetal.client import Client
 from nearmetal.lab.process import Child, ChildError, Event, Where
 from nearmetal.places import ukp
 from nearmetal.rungs import RUNGS, Rung
+from tool import Served
 
-NEARMETAL = [sys.executable, "-m", "nearmetal"]
 SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
-SAY_S = 30.0  # longest wait for a line
-GONE_S = 10.0
-RUN_S = 300.0
+SAY_S = 120.0  # longest wait for a line
 LOAD = ["--keys", "2000", "--window", "64", "--warmup", "0", "--time", "0", "--stay"]
-BUSY = "another run has this machine"
 SPEC = """
 window = 16
 rounds = 1
@@ -44,6 +35,8 @@ flows = 4
 """
 
 Programs = Callable[[str], Path]
+
+pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 @pytest.fixture(
@@ -104,10 +97,7 @@ def both(rung: Rung, programs: Programs, tmp_path: Path) -> Both:
 
 
 def until(child: Child, name: str) -> Event:
-    """The next line of that name; others are passed over."""
-    while (event := child.event(SAY_S))["event"] != name:
-        pass
-    return event
+    return tool.until(child, name, SAY_S)
 
 
 def answered(generator: Child) -> None:
@@ -124,13 +114,6 @@ def ledger(generator: Child) -> Event:
     assert result["sent"] == result["answered"] + result["wrong"] + result["lost"]
     assert result["wrong"] == 0
     return result
-
-
-def gone(pid: int) -> None:
-    deadline = time.monotonic() + GONE_S
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, f"{pid} is still there"
-        time.sleep(0.01)
 
 
 def test_the_generator_is_killed(both: Both) -> None:
@@ -152,8 +135,9 @@ def test_the_tender_is_killed(both: Both) -> None:
     with both.generator() as generator:
         with both.tender() as (tender, pid):
             answered(generator)
+            server = psutil.Process(pid)
             os.kill(tender.pid, signal.SIGKILL)
-            gone(pid)
+            tool.gone(server)
         until(generator, "down")
         with both.tender() as (tender, _):
             until(generator, "up")
@@ -182,76 +166,26 @@ def test_the_process_that_answers_is_killed(both: Both) -> None:
 def test_a_row_whose_process_is_killed_fails_with_the_reason(rung: Rung, tmp_path: Path) -> None:
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(rung=rung.name), encoding="utf-8")
-    command = [*NEARMETAL, "bench", "--spec", str(spec), "--out", str(out), "--yes"]
-    began = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as bench:
-        image = build.program_of(rung, "kv")
-        kill_when_measured(bench, image)
-        assert bench.stderr is not None
-        said = bench.stderr.read().decode()
-    if BUSY in said:
-        pytest.skip(said.splitlines()[-1])
+    image = build.program_of(rung, "kv")
+    bench, _, said = tool.kill_when_loaded(tool.of_bench(spec, out), image, image)
     assert bench.returncode == 1, said
-    assert time.monotonic() - began < RUN_S
-    (row,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["rows"]
+    (row,) = tool.rows(out).values()
     assert row["status"] == "failed"
     assert "nm-tender ended with exit code 1" in row["reason"]
     assert "data process" in row["reason"]
 
 
-def kill_when_measured(bench: subprocess.Popen[bytes], image: str) -> None:
-    """The image's process, a second after its generator came; with the corpus there is none."""
-    deadline = time.monotonic() + RUN_S
-    while bench.poll() is None and time.monotonic() < deadline:
-        with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(bench.pid).children(recursive=True)
-            ages = {each.name(): time.time() - each.create_time() for each in family}
-            if ages.get("nm-load-vhost", 0.0) > 1.0:
-                for each in family:
-                    if image.startswith(each.name()):  # the kernel cuts a long one
-                        each.kill()
-                        return
-        time.sleep(0.05)
-
-
 # ---- served ----
 
 
-@dataclass(frozen=True)
-class Served:
-    process: subprocess.Popen[str]
-    host: str
-    port: int
-    pid: int  # what answers
-
-    @property
-    def link(self) -> Path:
-        return Path(f"/sys/class/net/nm-{self.process.pid}-tap")
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-
-@contextmanager
-def serving(rung: Rung, *words: str) -> Iterator[Served]:
+def serving(rung: Rung, *words: str) -> AbstractContextManager[Served]:
     if os.geteuid() != 0:
         pytest.skip("a tap device needs root")
-    command = [*NEARMETAL, "serve", rung.name, "--memory", "8MiB", *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            line = process.stderr.readline().split()
-            assert line[:3] == ["nearmetal:", rung.name, "on"], [*line, process.stderr.read()]
-            host, _, port = line[3].rstrip(",").partition(":")
-            yield Served(process, host, int(port), int(line[5]))
-        finally:
-            process.terminate()
+    return tool.serving(rung.name, "--memory", "8MiB", *words)
 
 
 def ask(served: Served) -> None:
-    with Client(served.host, served.port, timeout_s=5) as client:
+    with Client(served.host, served.port, timeout_s=30) as client:
         client.set("greeting", b"hello" * 200)
         for _ in range(4):
             assert client.append("greeting", b"hello" * 200)
@@ -262,22 +196,16 @@ def ask(served: Served) -> None:
 def test_the_kernel_asks_through_a_tap_device(rung: Rung) -> None:
     with serving(rung) as served:
         ask(served)
-        assert served.link.exists()
+        assert served.link("tap").exists()
         family = served.family()
-        before = [sum(each.cpu_times()[:2]) for each in family]
-        time.sleep(1.0)
-        spent = [sum(each.cpu_times()[:2]) - was for each, was in zip(family, before, strict=True)]
-        assert max(spent) < 0.1, f"somebody is awake: {spent}"
-        served.process.send_signal(signal.SIGTERM)
-        out, _ = served.process.communicate(timeout=SAY_S)
-    assert served.process.returncode == 0
-    final = json.loads(out.splitlines()[-1])
+        tool.asleep(*(each.pid for each in family))
+        final = served.stop()
     drops = final["drops"]
     assert final["received"] == sum(drops.values())
     assert (drops["answered"], drops["udp"], drops["ip"]) == (7, 0, 0)  # sums were finished
     assert drops["arp"] >= 1
-    assert not served.link.exists()
-    assert not [each for each in family if each.is_running()]
+    assert not served.link("tap").exists()
+    assert not [each for each in family if tool.runs(each)]
 
 
 def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
@@ -286,26 +214,16 @@ def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
         assert len(family) == 3, family  # relay, tender, image
         served.process.kill()
         served.process.communicate(timeout=SAY_S)
-    for each in family:
-        gone(each.pid)
-    clean = [*NEARMETAL, "clean"]
-    done = subprocess.run(clean, check=True, capture_output=True, text=True, timeout=SAY_S)
-    assert served.link.name in done.stdout
-    assert not served.link.exists()
+    tool.gone(*family)
+    assert served.link("tap").name in tool.succeeds("clean")
+    assert not served.link("tap").exists()
 
 
 def test_metrics_are_the_image_s(rung: Rung) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{free.getsockname()[1]}"
+    where = tool.free_address()
     with serving(rung, "--metrics", where) as served:
         ask(served)
-        deadline, text = time.monotonic() + SAY_S, ""
-        while 'nearmetal_ended_total{reason="answered"} 7.0' not in text:
-            assert time.monotonic() < deadline, text
-            with urllib.request.urlopen(f"http://{where}/metrics", timeout=SAY_S) as answer:
-                text = answer.read().decode()
-            time.sleep(0.1)  # the counters are said once a second
+        text = tool.metrics(where, 'nearmetal_ended_total{reason="answered"} 7.0')
     assert "nearmetal_items 1.0" in text
 
 
@@ -319,7 +237,7 @@ def test_a_served_part_that_dies_is_one_line(rung: Rung, part: str) -> None:
     assert served.process.returncode == 1
     assert len(err.splitlines()) == 1, err
     assert ("nm-relay" if part == "nm-relay" else "nm-tender") in err
-    assert not served.link.exists()
+    assert not served.link("tap").exists()
 
 
 @pytest.mark.parametrize(
@@ -332,12 +250,6 @@ def test_a_served_part_that_dies_is_one_line(rung: Rung, part: str) -> None:
 def test_what_it_cannot_be_given_is_one_line(rung: Rung, words: list[str], said: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("a tap device needs root")
-    done: Any = subprocess.run(
-        [*NEARMETAL, "serve", rung.name, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SAY_S,
-    )
+    done = tool.run("serve", rung.name, *words)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr

@@ -58,6 +58,7 @@ power_off()
 """
 
 
+@pytest.mark.timeout(2 * LIMIT_S)
 @pytest.mark.rung("guest-sock-vhost-net")
 def test_a_guest_starts_and_the_thread_that_carries_its_frames_is_pinned(
     tmp_path: Path, is_long: bool

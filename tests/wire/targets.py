@@ -11,7 +11,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Protocol
 from framed import Framed, skip_where_missing
 from library import Library
 
+import tool
 from nearmetal import build, rungs
 from nearmetal.admission import LOOPBACK, admission
 from nearmetal.corpus import CorpusError, Guard, Udp
@@ -34,7 +34,7 @@ ON_FRAMES = (*FRAMED, "guest-sock", "guest-mmsg")  # the last two leave frames t
 OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
-START_S = 20.0
+START_S = 120.0
 NOW_S = 1_800_000_000  # of the targets whose clock is ours
 WILDCARDS = ("0.0.0.0", "::")
 OPEN = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=LOOPBACK)
@@ -230,9 +230,10 @@ class Memcached:
             port = free.getsockname()[1]
         self._process = subprocess.Popen([*self._command, "-U", str(port), "-u", "nobody"])
         self._sockets = Sockets(ALL_RIGHTS, port)
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(CorpusError):
-                self._sockets.ask(b"\0\1\0\0\0\1\0\0version\r\n", ALL_RIGHTS)
-                return
-        raise AssertionError("memcached did not start")
+        tool.wait_until(self._answers, "memcached's first answer", START_S)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(CorpusError):
+            self._sockets.ask(b"\0\1\0\0\0\1\0\0version\r\n", ALL_RIGHTS)
+            return True
+        return False

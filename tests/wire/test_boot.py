@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from nearmetal.build import Build, build
+import tool
+from nearmetal.build import Build
 
-END_S = 20.0
+END_S = 120.0
 LISTEN = ("--listen", "10.0.0.2:11211", "--allow", "10.0.0.0/8", "--memory", "2MiB")
 MACHINES = {
     "q35": (["-M", "q35"], "virtio-net-pci,vectors=0,romfile="),
@@ -49,7 +50,7 @@ IMAGE_BYTES_MAX = {
 def built() -> Build:
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("QEMU is not installed (package qemu-system-x86)")
-    return build([*IMAGE_BYTES_MAX, *map("nm-uk-trap-{}".format, TRAPS)], variant="sanitize")
+    return tool.sanitized(*IMAGE_BYTES_MAX, *map("nm-uk-trap-{}".format, TRAPS))
 
 
 def boot(

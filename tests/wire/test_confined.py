@@ -20,14 +20,15 @@ from typing import IO, Any
 import pytest
 from framed import skip_where_missing
 
+import tool
 from nearmetal import rungs
-from nearmetal.build import build, program_of
+from nearmetal.build import program_of
 from nearmetal.lab import relay
 from nearmetal.lab.process import Where
 from nearmetal.lab.relay import Host
 
 SERVER, PORT = "10.0.0.100", 11211
-END_S = 20.0
+END_S = 120.0
 KICKS, CALL = {5, 6}, 7  # native/uk/lib/control/control.h
 NOBODY = "65534"
 SIGSYS_LINE = (
@@ -68,7 +69,7 @@ pytestmark = pytest.mark.rung("ukp-netdev")
 def tools() -> Mapping[str, str]:
     """Tender, image and relay of the test build, which has the sanitizers in; the image has not."""
     names = ["nm-tender", "nm-relay", "nm-ukp-forbidden"]
-    return {name: found.path for name, found in build(names, variant="sanitize").programs.items()}
+    return {name: found.path for name, found in tool.sanitized(*names).programs.items()}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="veth needs root"),
 ]
 
-READY_S = 10.0
-LOAD_S = 60.0
+READY_S = 120.0
+LOAD_S = 120.0
 SHORT = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "32"]
 EVERY_FAULT = "loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms"
 

@@ -11,18 +11,17 @@ That the same seed gives the same schedule is shown by tests/c/tg, frame by fram
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from framed import PORT, SERVER, Event, open_dut, skip_where_missing, started, wait_for
+from framed import PORT, SERVER, Event, open_dut, skip_where_missing, wait_for
 from targets import FRAMED
 
 from nearmetal import rungs
 from nearmetal.rungs import Rung
+from tool import Program
 
 ALONE = {
     "loss": "loss=0.01",
@@ -39,11 +38,13 @@ COUNTED = {  # what each is called in the result
     "delay": "delayed",
 }
 FAULTS = {**ALONE, "all": ",".join(ALONE.values())}
-# A lost request holds its place in the window until its time-out, so that is short, and far from
-# what the machine may hold a program up; an emulated machine is held up for longer.
-LOAD = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "64"]
-TIMEOUT_S, EMULATED_TIMEOUT_S = "0.05", "0.25"
-END_S = 60.0
+# A lost request holds its place in the window until its time-out, so that is short, and yet far
+# from what a machine that is used by others may hold a program up; one that is emulated for longer.
+LOAD = ["--keys", "2000", "--warmup", "0", "--window", "64"]
+TIMEOUT_S, EMULATED_TIMEOUT_S = "0.25", "0.5"
+TIMES_S = ("0.5", "5", "20")  # the next where others have left too little of the machine
+ENOUGH = 2000  # requests, of which each fault should hit one in a hundred
+END_S = 120.0
 
 Programs = Callable[[str], Path]
 
@@ -85,13 +86,13 @@ def test_a_store_under_all_faults(rung: Rung, programs: Programs, tmp_path: Path
     assert final["set"] > 0 and final["evicted"] == 0
 
 
-def check_nothing_wrong(result: dict[str, Any]) -> None:
+def check_nothing_wrong(result: Event) -> None:
     assert result["answered"] > 0
     assert result["wrong"] == result["stale"] == result["unexpected_miss"] == 0
     assert result["sent"] == result["answered"] + result["lost"]
 
 
-def check_frames(result: dict[str, Any], final: Event) -> None:
+def check_frames(result: Event, final: Event) -> None:
     """Both sides' frames of the whole life, ARP included."""
     frames, tx, rx = result["frames"], result["faults"]["tx"], result["faults"]["rx"]
     for one in (tx, rx):
@@ -110,22 +111,32 @@ def check_frames(result: dict[str, Any], final: Event) -> None:
 
 def run(
     rung: Rung, service: str, faults: str, programs: Programs, folder: Path
-) -> tuple[dict[str, Any], Event]:
+) -> tuple[Event, Event]:
     """The generator's result and the server's last words."""
     skip_where_missing(rung, service, programs)
+    for time_s in TIMES_S:
+        asked = ["--service", service, "--faults", faults, "--time", time_s]
+        result, final = once(rung, service, asked, programs, folder / time_s)
+        if result["sent"] >= ENOUGH:
+            break
+    return result, final
+
+
+def once(
+    rung: Rung, service: str, asked: list[str], programs: Programs, folder: Path
+) -> tuple[Event, Event]:
+    folder.mkdir()
     socket = folder / "vhost"
     load = [str(programs("nm-load-vhost")), "--socket", str(socket), "--source", "10.0.0.1"]
-    load += ["--target", f"{SERVER}:{PORT}", "--service", service, "--checksums", *LOAD]
+    load += ["--target", f"{SERVER}:{PORT}", "--checksums", *LOAD, *asked]
     load += ["--timeout", EMULATED_TIMEOUT_S if rung.machine else TIMEOUT_S]
     load += ["--connect"] if rung.machine else []
-    with started([*load, "--faults", faults]) as generator, ExitStack() as stack:
+    with Program(load) as generator, ExitStack() as stack:
         if rung.machine is None:
             wait_for(socket, generator)
         dut = open_dut(rung, service, programs, socket, ["--allow", "10.0.0.0/8"])
         stack.callback(dut.close)
-        said, _ = generator.communicate(timeout=END_S)
-        assert generator.returncode == 0, said
+        result = generator.last(END_S)
         final = dut.final()
-    result = json.loads(said.splitlines()[-1])
     print({name: value for name, value in result.items() if name != "latency"}, final)
     return result, final

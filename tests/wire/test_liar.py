@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from framed import (
@@ -32,52 +31,54 @@ from framed import (
     eal,
     machine,
     skip_where_missing,
-    started,
     virtio_user,
     wait_for,
 )
 
 from nearmetal import rungs
-from nearmetal.build import TENDER, build, why_not
-from nearmetal.lab.process import Where
+from nearmetal.build import TENDER, why_not
+from nearmetal.lab.process import Event, Where
 from nearmetal.lab.vm import Vm
 from nearmetal.places import ukp
+from tool import Program, sanitized
+from tool import sanitized_path as program
 
 TIMEOUT_MS = 400
 REQUESTS = 1_000_000
 KEYS = 50_000
-SERVER_S = 30.0
+SERVER_S = 120.0
+SAY_S = 120.0  # from line to line: a preload, or a second
 SERVES = ["--listen", f"{SERVER}:{PORT}", "--memory", "64MiB", "--allow", "10.0.0.0/8"]
 
 KINDS = ("none", "flip", "drop", "double", "delay", "ignore", "stale")  # enum lie, liar.h
 
 Lies = Counter[str]
-Measure = Callable[[Path, int], tuple[dict[str, Any], Lies]]
+Measure = Callable[[Path, int], tuple[Event, Lies]]
 
 
-def on_sockets(folder: Path, seed: int, form: tuple[str, ...] = ()) -> tuple[dict[str, Any], Lies]:
+def on_sockets(folder: Path, seed: int, form: tuple[str, ...] = ()) -> tuple[Event, Lies]:
     """nm-mmsg-liar on loopback; joined replies must come apart right. form: of keys and values."""
     log = folder / "lies.jsonl"
     command = [program("nm-mmsg-liar"), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
     with liar([*command, "--segment"], log, seed) as server:
-        asking = [program("nm-load"), "--target", ready(server)["listen"]]
-        with started([*asking, *options(seed), *form]) as load:
-            result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
+        address = server.expect("ready", SERVER_S)["listen"]
+        with Program([program("nm-load"), "--target", address, *options(seed), *form]) as load:
+            result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
 
-def on_virtio_user(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def on_virtio_user(folder: Path, seed: int) -> tuple[Event, Lies]:
     """nm-dpdk-liar on virtio-user, which connects to the generator."""
     if (reason := why_not("nm-dpdk-kv")) is not None:
         pytest.skip(reason)
     rung, log = rungs.find("host-dpdk"), folder / "lies.jsonl"
     command = [program("nm-dpdk-liar"), *SERVES, "--", *eal(), *virtio_user(rung, folder / "vhost")]
     with on_vhost_user(folder, seed) as load, liar(command, log, seed) as server:
-        result = measure(lambda: server.send_signal(signal.SIGUSR2), load)
+        result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
 
-def in_a_machine(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def in_a_machine(name: str, folder: Path, seed: int) -> tuple[Event, Lies]:
     """nm-uk-<datapath>-liar, in its virtual machine: its memory is a piece of QEMU's."""
     if os.geteuid() != 0:
         pytest.skip("the memory of a virtual machine is root's to read")
@@ -88,7 +89,7 @@ def in_a_machine(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Li
     made = machine(rung, path, lambda name: Path(program(name)), folder / "vhost", SERVES[2:])
     made = replace(made, memory_bytes=2 * made.memory_bytes)  # what it holds back takes room
     connecting = [*generator(folder, seed), "--connect"]
-    with started(connecting) as load, Vm(made, Where(), folder / "console") as vm:
+    with Program(connecting) as load, Vm(made, Where(), folder / "console") as vm:
         vm.expect("ready", SERVER_S)
         memory = Memory(path, vm.pid, memfd_base(vm.pid))
         result = measure(lambda: memory.lie(seed), load)
@@ -103,40 +104,39 @@ def memfd_base(pid: int) -> int:
     return int(line.partition("-")[0], 16)
 
 
-def on_uk_netdev(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def on_uk_netdev(folder: Path, seed: int) -> tuple[Event, Lies]:
     return in_a_machine("uk-netdev", folder, seed)
 
 
-def on_uk_lwip(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def on_uk_lwip(folder: Path, seed: int) -> tuple[Event, Lies]:
     return in_a_machine("uk-lwip", folder, seed)
 
 
-def on_netdev(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def on_netdev(folder: Path, seed: int) -> tuple[Event, Lies]:
     return in_an_image("ukp-netdev", folder, seed)
 
 
-def on_lwip(folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def on_lwip(folder: Path, seed: int) -> tuple[Event, Lies]:
     return in_an_image("ukp-lwip", folder, seed)
 
 
-def in_an_image(name: str, folder: Path, seed: int) -> tuple[dict[str, Any], Lies]:
+def in_an_image(name: str, folder: Path, seed: int) -> tuple[Event, Lies]:
     """nm-ukp-<datapath>-liar, with its tender."""
     if os.geteuid() != 0:
         pytest.skip("the memory of an image's process is root's to read")
     rung = rungs.find(name)
     image = f"nm-ukp-{rung.datapath}-liar"
-    built = build([image, TENDER], variant="sanitize").programs
+    built = sanitized(image, TENDER).programs
     if image not in built:
         pytest.skip(why_not(f"nm-ukp-{rung.datapath}-kv") or f"{image} is not in this build")
     path = Path(built[image].path)
     own = ukp.arguments(rung, path, folder / "vhost", SERVER_MAC)
     command = [built[TENDER].path, *SERVES, *rung.options(), *own]
-    with on_vhost_user(folder, seed) as load, started(command) as tender:
-        memory = Memory(path, ready(tender)["pid"])
+    with on_vhost_user(folder, seed) as load, Program(command) as tender:
+        memory = Memory(path, tender.expect("ready", SERVER_S)["pid"])
         result = measure(lambda: memory.lie(seed), load)
         lies = memory.lies()
-        tender.terminate()
-        tender.communicate(timeout=SERVER_S)
+        tender.final(SERVER_S)
     return result, lies
 
 
@@ -171,7 +171,7 @@ def test_the_shortest_values_hide_no_lie(tmp_path: Path) -> None:
     assert result["sent"] == result["gets"] == sum(map(result.get, ("answered", "wrong", "lost")))
 
 
-def exactly_the_lies(result: dict[str, Any], lies: Lies) -> None:
+def exactly_the_lies(result: Event, lies: Lies) -> None:
     print({name: value for name, value in result.items() if name != "latency"}, lies)
 
     for kind in ("flip", "drop", "double", "delay", "ignore", "stale"):
@@ -228,35 +228,21 @@ def generator(folder: Path, seed: int) -> list[str]:
 
 
 @contextmanager
-def on_vhost_user(folder: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
+def on_vhost_user(folder: Path, seed: int) -> Iterator[Program]:
     """A generator, once its socket is there."""
-    with started(generator(folder, seed)) as load:
+    with Program(generator(folder, seed)) as load:
         wait_for(folder / "vhost", load)
         yield load
 
 
 @contextmanager
-def liar(command: list[str], log: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
+def liar(command: list[str], log: Path, seed: int) -> Iterator[Program]:
     """A running liar; by the end it has written its log."""
-    environment = {
-        **os.environ,
-        "NEARMETAL_LIAR_LOG": str(log),
-        "NEARMETAL_LIAR_SEED": str(seed),
-        "NEARMETAL_LIAR_TIMEOUT_MS": str(TIMEOUT_MS),
-    }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield server
-        finally:
-            server.terminate()
-            words, _ = server.communicate(timeout=SERVER_S)
-            print(words)  # shown where the counts are not the lies
-
-
-def ready(server: subprocess.Popen[str]) -> dict[str, Any]:
-    assert server.stdout is not None
-    line: dict[str, Any] = json.loads(server.stdout.readline())
-    return line
+    told = [f"NEARMETAL_LIAR_LOG={log}", f"NEARMETAL_LIAR_SEED={seed}"]
+    told += [f"NEARMETAL_LIAR_TIMEOUT_MS={TIMEOUT_MS}"]
+    with Program(["env", *told, *command]) as server:
+        yield server
+        print(server.final(SERVER_S))  # shown where the counts are not the lies
 
 
 def options(seed: int) -> list[str]:
@@ -266,24 +252,15 @@ def options(seed: int) -> list[str]:
     return [*words, "--seed", str(seed), "--warmup", "0", "--time", "0"]
 
 
-def measure(begin: Callable[[], None], load: subprocess.Popen[str]) -> dict[str, Any]:
+def measure(begin: Callable[[], None], load: Program) -> Event:
     """Let the generator ask until it has sent enough, of a liar that begins when it measures;
     returns its result."""
-    event: dict[str, Any] = {}
     sent = 0
-    assert load.stdout is not None
-    for line in load.stdout:
-        event = json.loads(line)
+    while (event := load.event(SAY_S))["event"] != "result":
         if event["event"] == "measuring":
             begin()
         sent += event["sent"] if event["event"] == "second" else 0
         if sent >= REQUESTS:
-            load.send_signal(signal.SIGINT)
-    assert load.wait() == 0
-    assert event["event"] == "result"
+            os.kill(load.pid, signal.SIGINT)
+    load.ends(SERVER_S)
     return event
-
-
-def program(name: str) -> str:
-    """A program of the test build, which has the sanitizers in."""
-    return build([name], variant="sanitize").programs[name].path

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nearmetal.build import build
+from tool import sanitized_path as program
 
 KEYS = ["--keys", "2000"]
 
@@ -322,11 +322,6 @@ def lcores(threads: int) -> list[str]:
     if len(cores) < threads:
         pytest.skip(f"{threads} cores are needed")
     return ["--lcores", ",".join(map(str, cores))] if threads > 1 else []
-
-
-def program(name: str) -> str:
-    """A program of the test build, which has the sanitizers in."""
-    return build([name], variant="sanitize").programs[name].path
 
 
 @contextmanager

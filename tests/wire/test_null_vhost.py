@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.lab.process import Event
-from tool import Program
+from tool import Program, until
 
-SAY_S = 20.0
+SAY_S = 120.0
 LOAD = [
     *("--source", "10.0.0.1", "--target", "10.0.0.2:11211", "--target-mac", "02:00:00:00:00:02"),
     *("--service", "echo", "--warmup", "0", "--time", "0.2", "--window", "64", "--await"),
@@ -26,8 +25,8 @@ def test_counters_before_between_and_after_generators(
     programs: Programs, tmp_path: Path, listens: bool
 ) -> None:
     vhost = tmp_path / "vhost"
-    null = [programs("nm-null-vhost"), "--socket", vhost]
-    load = [programs("nm-load-vhost"), "--socket", vhost, *LOAD]
+    null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
+    load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *LOAD]
     null, load = ([*null, "--listen"], [*load, "--connect"]) if listens else (null, load)
     with Program(null) as server:
         server.expect("ready", SAY_S)
@@ -35,18 +34,11 @@ def test_counters_before_between_and_after_generators(
         received = 0
         for _ in range(2):
             with Program(load) as generator:
-                until(generator, "measuring")
+                until(generator, "measuring", SAY_S)
                 meanwhile = server.counters(SAY_S)["received"]
-                sent = until(generator, "result")["sent"]
+                sent = until(generator, "result", SAY_S)["sent"]
                 generator.wait(SAY_S)
             after = server.counters(SAY_S)["received"]
             assert received < meanwhile <= after and after >= received + sent
             received = after
         assert server.final(SAY_S)["received"] == received
-
-
-def until(child: Program, name: str) -> Event:
-    """The next line of that name; others are passed over."""
-    while (event := child.event(SAY_S))["event"] != name:
-        pass
-    return event

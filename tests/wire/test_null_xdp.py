@@ -17,7 +17,7 @@ from nearmetal.lab.process import Child, ChildError
 from nearmetal.topology import Topology
 
 PORT = 21_300
-ANSWER_S = 10.0
+ANSWER_S = 120.0
 # RFC 791, 3.1: no operation three times, end of options.
 OPTIONS = b"\1\1\1\0"
 

@@ -98,7 +98,7 @@ def test_client(rung: str, tools: Tools) -> None:
 
 def _client(target: object) -> Client:
     assert isinstance(target, Program)
-    return Client("127.0.0.1", target.port, timeout_s=5)
+    return Client("127.0.0.1", target.port, timeout_s=30)
 
 
 @_each(PROGRAMS)

@@ -6,18 +6,16 @@ the end than at the beginning. The ordinary edition takes a second.
 
 from __future__ import annotations
 
-import json
 import re
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from framed import PORT, SERVER, server, skip_where_missing, started, wait_for
+from framed import PORT, SERVER, server, skip_where_missing, wait_for
 
+import tool
 from nearmetal import rungs
+from tool import Program
 
 LONG_S, SHORT_S = 600, 1
 LOAD = ["--keys", "1000000", "--warmup", "0", "--window", "256"]
@@ -28,6 +26,7 @@ GROWTH_BYTES = 1 << 20
 Programs = Callable[[str], Path]
 
 
+@pytest.mark.timeout(LONG_S + 2 * MORE_S)
 @pytest.mark.rung("ukp-netdev")
 def test_at_full_rate(programs: Programs, tmp_path: Path, is_long: bool) -> None:
     rung, seconds = rungs.find("ukp-netdev"), LONG_S if is_long else SHORT_S
@@ -35,18 +34,16 @@ def test_at_full_rate(programs: Programs, tmp_path: Path, is_long: bool) -> None
     vhost = tmp_path / "vhost"
     asking = [str(programs("nm-load-vhost")), "--socket", str(vhost), "--source", "10.0.0.1"]
     asking += ["--target", f"{SERVER}:{PORT}", "--service", "kv", "--await", *LOAD]
-    with started([*asking, "--time", str(seconds)]) as generator:
+    with Program([*asking, "--time", str(seconds)]) as generator:
         wait_for(vhost, generator)
         argv = server(rung, "kv", programs, vhost, [*MEMORY, "--allow", "10.0.0.0/24"])
-        with started(argv) as tender:
-            pid = said(tender, "ready")["pid"]
-            said(generator, "measuring")
-            resident, before = resident_bytes(pid), counters(tender)
-            lines, _ = generator.communicate(timeout=seconds + MORE_S)
-            after, grown = counters(tender), resident_bytes(pid) - resident
-            tender.terminate()
-            tender.communicate(timeout=MORE_S)
-    result = next(line for line in map(json.loads, lines.splitlines()) if line["event"] == "result")
+        with Program(argv) as tender:
+            pid = tender.expect("ready", MORE_S)["pid"]
+            tool.until(generator, "measuring", MORE_S)
+            resident, before = resident_bytes(pid), tender.counters(MORE_S)
+            result = generator.last(seconds + MORE_S)
+            after, grown = tender.counters(MORE_S), resident_bytes(pid) - resident
+            tender.final(MORE_S)
     assert result["sent"] == result["answered"] + result["wrong"] + result["lost"]
     assert result["wrong"] == result["malformed"] == result["unmatched"] == 0
     assert result["answered"] > 0 and after["evicted"] == 0
@@ -54,20 +51,6 @@ def test_at_full_rate(programs: Programs, tmp_path: Path, is_long: bool) -> None
     assert after["received"] == sum(after["drops"].values())
     assert grown < GROWTH_BYTES
     print(f"{result['answered']:,} right answers in {seconds} s, {result['lost']} lost")
-
-
-def said(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
-    assert process.stdout is not None
-    for text in process.stdout:
-        line: dict[str, Any] = json.loads(text)
-        if line["event"] == event:
-            return line
-    raise AssertionError(f"{process.args} ended without {event}")
-
-
-def counters(tender: subprocess.Popen[str]) -> dict[str, Any]:
-    tender.send_signal(signal.SIGUSR1)
-    return said(tender, "counters")
 
 
 def resident_bytes(pid: int) -> int:

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from nearmetal.errors import NearmetalError
 from nearmetal.lab import owner
@@ -198,7 +198,7 @@ class Child:
             f"ended with {signal.Signals(number).name if killed else f'exit code {number}'}"
         )
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

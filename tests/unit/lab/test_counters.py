@@ -8,7 +8,7 @@ import pytest
 
 from nearmetal.lab.process import Child, ChildError, Where
 
-LONG_S = 20.0
+LONG_S = 120.0
 SHORT_S = 0.2
 # n counts the signals that were heeded; $1 says what is done at each, $2 what before it is ready.
 SCRIPT = """

@@ -14,7 +14,7 @@ import pytest
 
 from nearmetal.lab.qmp import Monitor, MonitorError
 
-ANSWER_S = 20.0
+ANSWER_S = 120.0
 SILENCE_S = 0.2
 GREETING = {
     "QMP": {

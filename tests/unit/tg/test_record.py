@@ -8,14 +8,14 @@ from collections import Counter
 
 from hdrh.histogram import HdrHistogram
 
-from nearmetal.build import build
+import tool
 
 HIGHEST_NS = 10**9
 
 
 def test_values_and_counts_are_hdr_histograms() -> None:
     values = edges() + spread(20_000)
-    program = build(["print-record"], variant="sanitize").programs["print-record"].path
+    program = tool.sanitized_path("print-record")
     done = subprocess.run(
         [program], input="\n".join(map(str, values)), capture_output=True, text=True, check=True
     )
