@@ -94,7 +94,7 @@ def base(suite: Suite) -> Path:
 
 
 def _debootstrap(suite: Suite, folder: Path) -> None:
-    """From the place that this machine's own packages come from, or the distribution's usual one."""
+    """From where this machine's own packages come, or the distribution's usual place."""
     options = ["--variant=minbase", f"--include={_INCLUDED}", f"--components={suite.components}"]
     script = f"/usr/share/debootstrap/scripts/{suite.script}"
     command = ["debootstrap", *options, f"--keyring={suite.keyring}", suite.name, str(folder)]
@@ -199,8 +199,9 @@ def _settle(folder: Path, suite: Suite) -> None:
     own = platform.freedesktop_os_release()
     if own.get("ID") == suite.distribution:
         _sources(folder, own["VERSION_CODENAME"], suite.name)
-    words = _call(["apt-config", "dump", "Acquire::http", "Acquire::https", "Acquire::Retries"])
-    (etc / "apt/apt.conf.d/90fetching").write_text(words, encoding="utf-8")
+    shown = _call(["apt-config", "dump"])
+    kept = re.findall(r"^Acquire::(?:https?|Retries)\b.*\n", shown, re.MULTILINE)
+    (etc / "apt/apt.conf.d/90fetching").write_text("".join(kept), encoding="utf-8")
     (etc / "dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n", encoding="utf-8")
     no_services = folder / "usr/sbin/policy-rc.d"
     no_services.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
