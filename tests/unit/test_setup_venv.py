@@ -81,11 +81,11 @@ def test_without_enoslib_only_testbed_ends(system: System) -> None:
 def test_pip_installs_here_whatever_the_shell_says() -> None:
     given = {
         "PYTHONHOME": "/x", "PYTHONPATH": "/x", "PIP_USER": "1", "PIP_TARGET": "/x",
-        "PIP_INDEX_URL": "http://mine", "https_proxy": "http://p", "HOME": "/home/me",
+        "PIP_INDEX_URL": "http://mine", "https_proxy": "http://p", "HOME": "/made-up",
     }  # fmt: skip
     assert extras.environment(given) == {
         "PIP_USER": "0", "PIP_INDEX_URL": "http://mine", "https_proxy": "http://p",
-        "HOME": "/home/me",
+        "HOME": "/made-up",
     }  # fmt: skip
 
 
@@ -148,10 +148,10 @@ def test_ci_uses_the_distributions_tools(tmp_path: Path) -> None:
     (tmp_path / "nearmetal").chmod(0o755)
     done = subprocess.run(
         ["sh", str(tmp_path / ".ci" / "run"), "-k", "x"],
-        env={"HOME": "/home/me", "PATH": f"/opt/newer/bin:{os.environ['PATH']}"},
+        env={"HOME": "/made-up", "PATH": f"/made-up/bin:{os.environ['PATH']}"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     path, cache, *words = done.stdout.split()
-    assert path.split(":")[0] == "/usr/sbin" and "/opt/newer/bin" not in path
-    assert cache == "/home/me/.cache/nearmetal-ci"
+    assert path.split(":")[0] == "/usr/sbin" and "/made-up/bin" not in path
+    assert cache == "/made-up/.cache/nearmetal-ci"
     assert words[:2] == ["test", "--yes"]
