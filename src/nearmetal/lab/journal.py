@@ -257,10 +257,10 @@ def _undo_value(record: Record) -> None:
 
 def _undo_path(record: Record) -> None:
     path = Path(record.what)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    while path.is_dir() and not path.is_symlink():
+        with contextlib.suppress(FileNotFoundError):  # another clean is at it too
+            shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def _undo_pages(record: Record) -> None:

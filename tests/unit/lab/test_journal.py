@@ -246,3 +246,16 @@ def test_an_owner_is_read_back(gone: Owner) -> None:
     assert owner.parse(f"{gone.pid}:{gone.started_ticks}") == gone, "an older release's"
     for text in ("", "1", "1:x", "1:2:3:4", "1:2:"):
         assert owner.parse(text) is None
+
+
+def test_two_at_once_undo_the_same_folder(tmp_path: Path, gone: Owner) -> None:
+    folder = tmp_path / "folder"
+    for number in range(300):
+        (folder / str(number % 10)).mkdir(parents=True, exist_ok=True)
+        (folder / str(number % 10) / str(number)).touch()
+    abandon(tmp_path, gone, "path", folder, None)
+    code = "import sys; from pathlib import Path; from nearmetal.lab import journal;"
+    code += "journal.clean(Path(sys.argv[1]))"
+    others = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [other.wait() for other in others] == [0, 0, 0]
+    assert not folder.exists() and not records(tmp_path)
