@@ -85,9 +85,10 @@ def base(suite: Suite) -> Path:
     folder, made = archive.with_name(suite.name), archive.with_name(f"{suite.name}.new")
     with open_journal().holds("path", str(folder)), open_journal().holds("path", str(made)):
         _debootstrap(suite, folder)
-        for kept in ("var/lib/apt/lists", "var/cache/apt"):
-            shutil.rmtree(folder / kept)
-            (folder / kept).mkdir()
+        for place in ("var/lib/apt/lists", "var/cache/apt"):
+            for file in (folder / place).rglob("*"):
+                if not file.is_dir():
+                    file.unlink()
         _call(["tar", "--numeric-owner", "-C", str(folder), "-czf", str(made), "."])
         made.rename(archive)
     return archive
