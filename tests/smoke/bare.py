@@ -30,6 +30,8 @@ from nearmetal.lab.journal import open_journal
 from nearmetal.paths import cache_dir, source_root
 
 _ENTER = Path(__file__).with_name("enter.sh")
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+_FORKED = ("--fork", "--kill-child=KILL")
 _NOT_ALLOWED = 99  # enter.sh's
 _PERSON = "person"
 _INCLUDED = "git,sudo"
@@ -98,9 +100,11 @@ def _debootstrap(suite: Suite, folder: Path) -> None:
     """From where this machine's own packages come, or the distribution's usual place."""
     options = ["--variant=minbase", f"--include={_INCLUDED}", f"--components={suite.components}"]
     script = f"/usr/share/debootstrap/scripts/{suite.script}"
+    # What it mounts in the folder must not stay there, nor be removed with it, when it is killed.
+    apart = [*_WITH_US, "unshare", "--mount", "--pid", "--mount-proc", *_FORKED]
     command = ["debootstrap", *options, f"--keyring={suite.keyring}", suite.name, str(folder)]
     try:
-        _call([*command, _mirror(suite), script], env=os.environ | _proxies())
+        _call([*apart, *command, _mirror(suite), script], env=os.environ | _proxies())
     except CannotRunError as error:
         raise CannotRunError(f"{suite.name}: {error}") from None
 
@@ -134,7 +138,7 @@ class Machine:
     def start(self, command: str, said: IO[bytes], *, network: bool) -> subprocess.Popen[bytes]:
         """Run a shell's command in the clone. It ends with us."""
         spaces = ["--mount", "--pid", "--ipc", "--uts", *([] if network else ["--net"])]
-        line = ["setpriv", "--pdeathsig", "KILL", "unshare", *spaces, "--fork", "--kill-child=KILL"]
+        line = [*_WITH_US, "unshare", *spaces, *_FORKED]
         line += ["sh", "-c", f'{_lo(network)} exec sh "$@"', "enter", str(_ENTER)]
         line += [str(self.folder), *map(str, self._binds), "--", *self._as_person(command)]
         return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
@@ -255,5 +259,6 @@ def _call(command: list[str], env: dict[str, str] | None = None) -> str:
     )
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip().splitlines()
-        raise CannotRunError(f"{command[0]} failed: {said[-1] if said else 'it does not say why'}")
+        name = "debootstrap" if "debootstrap" in command else command[0]
+        raise CannotRunError(f"{name} failed: {said[-1] if said else 'it does not say why'}")
     return done.stdout

@@ -18,7 +18,7 @@ say() {
 set_up() {
     started=$(date +%s)
     [ "$(uname -sm)" = 'Linux x86_64' ] || fail "runs on Linux on x86-64 only (this is $(uname -sm))" 2
-    mkdir -p -- "$cache" || fail "cannot write to $cache" 2
+    mkdir -p -- "$cache" && [ -w "$cache" ] || fail "cannot write to $cache" 2
     # One set-up at a time: a second one waits here, then finds everything there.
     exec 9>"$cache/setup.lock"
     flock 9

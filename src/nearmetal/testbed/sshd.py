@@ -69,8 +69,8 @@ def make_accounts(keys: Keys) -> None:
 def _config(keys: Keys, address: str) -> list[str]:
     return [
         f"ListenAddress {address}:{PORT}",
-        f"HostKey {keys.folder / 'host'}",
-        f"AuthorizedKeysFile {keys.folder / 'authorized_keys'}",
+        f"HostKey {_word(keys.folder / 'host')}",
+        f"AuthorizedKeysFile {_word(keys.folder / 'authorized_keys')}",
         "PidFile none",
         "UsePAM no",
         "StrictModes no",  # the folder is below one that anybody may look into
@@ -90,7 +90,7 @@ def _config(keys: Keys, address: str) -> list[str]:
 def _cache() -> list[str]:
     """All machines are this one, so they find what was set up here."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return [f"SetEnv XDG_CACHE_HOME={base}"] if base else []
+    return [f"SetEnv {_word(f'XDG_CACHE_HOME={base}')}"] if base else []
 
 
 def _parts(program: Path) -> list[str]:
@@ -99,7 +99,12 @@ def _parts(program: Path) -> list[str]:
     options = {"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"}
     if program.is_relative_to("/usr/sbin"):
         return []
-    return [f"{options[n]} {folder / n}" for n in _BEHIND_SSHD if (folder / n).exists()]
+    return [f"{options[n]} {_word(folder / n)}" for n in _BEHIND_SSHD if (folder / n).exists()]
+
+
+def _word(value: object) -> str:
+    """One word of its configuration, whatever is in it."""
+    return f'"{value}"'
 
 
 def _keygen(file: Path) -> None:
