@@ -9,9 +9,11 @@
  * time-out; one SET in 1,000 is answered STORED and not carried out. At most one lie a request, and
  * none about an answer that an ignored SET has made stale.
  *
- * A delayed reply is kept here and goes out beside the reply to a later request of its source; when
- * none comes in time it is never sent, and counts as dropped. Each lie is told to the program that
- * this is in (liar.h), and so is each GET answered with an older version than was acknowledged.
+ * A delayed reply is kept here and goes out beside the reply to a later request of its source, one
+ * a burst: after a pause of the generator's many are due, more than a datapath has spare frames.
+ * When no request comes in time it is never sent, and counts as dropped. Each lie is told to the
+ * program that this is in (liar.h), and so is each GET answered with an older version than was
+ * acknowledged.
  */
 #include <assert.h>
 #include <string.h>
@@ -168,9 +170,11 @@ static bool hold(const struct request *request, const struct asked *asked,
     return true;
 }
 
-/* Give out what is due and comes from the same source; give up what is overdue. */
-static void held_release(const struct request *request, uint32_t index, uint64_t now_ns)
+/* Give out one that is due and comes from the same source; give up what is overdue. */
+static bool held_release(const struct request *request, uint32_t index, uint64_t now_ns)
 {
+    bool released = false;
+
     for (uint32_t i = liar.held_head; i != liar.held_end; i++) {
         struct held *held = &liar.held[i % HELD_MAX];
         uint64_t age_ns = now_ns - held->since_ns;
@@ -179,17 +183,19 @@ static void held_release(const struct request *request, uint32_t index, uint64_t
             break;
         if (held->waits && age_ns > GIVE_UP_TIMEOUTS * liar_settings.timeout_ns) {
             held_give_up(held);
-        } else if (held->waits && held->source.port == request->source.port &&
+        } else if (held->waits && !released && held->source.port == request->source.port &&
                    memcmp(held->source.addr, request->source.addr, sizeof(held->source.addr)) ==
                        0) {
             held->waits = false;
             liar_nb_held--;
+            released = true;
             liar_log(LIE_DELAY, held->number);
             queue_add(index, held->data, held->len);
         }
         if (!held->waits && i == liar.held_head)
             liar.held_head++;
     }
+    return released;
 }
 
 static void flip(struct message *reply)
@@ -288,6 +294,7 @@ static void burst_pass(struct service *service, uint64_t now_ns, struct request 
     struct asked asked[SERVICE_BURST_MAX];
     uint64_t clock_ns = liar_now_ns();
     unsigned nb_inner, next = 0;
+    bool released = false;
 
     for (unsigned i = 0; i < nb_requests; i++) {
         asked[i] = request_parse(&requests[i]);
@@ -305,8 +312,8 @@ static void burst_pass(struct service *service, uint64_t now_ns, struct request 
             else
                 queue_add(i, liar.inner[next].data, liar.inner[next].len);
         }
-        if (asked[i].known && asked[i].lie == LIE_NONE)
-            held_release(&requests[i], i, clock_ns);
+        if (asked[i].known && asked[i].lie == LIE_NONE && !released)
+            released = held_release(&requests[i], i, clock_ns);
     }
 }
 
