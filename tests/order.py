@@ -76,12 +76,13 @@ class Order:
         self._ends_at = ends_at
         self._ran: dict[str, float] = {}
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        assert isinstance(item, pytest.Function)
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        item.user_properties.append((SAME, "is_long" not in item.fixturenames))
+
     @pytest.hookimpl(trylast=True)  # pytest's own order, by what tests share, comes before
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            assert isinstance(item, pytest.Function)
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
-            item.user_properties.append((SAME, "is_long" not in item.fixturenames))
         together(items)
         if self._full and self._cache is not None:
             longest_not_run_first(items, self._cache.get(RUNS, {}))

@@ -58,18 +58,19 @@ def _look() -> Machine:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     mounts = [line.split()[4] for line in lines if " - nsfs " in line]
     return Machine(
-        links=_dead(name for name in names if name.startswith("nm-")),
-        mounts=_dead(mount for mount in mounts if mount.startswith(str(state))),
+        links=dead(name for name in names if name.startswith("nm-")),
+        mounts=dead(mount for mount in mounts if mount.startswith(str(state))),
         namespaces=frozenset(_namespaces()),
         bpf_programs=frozenset(_xdp_programs()),
         values=frozenset(_values()),
-        state=_dead(
+        state=dead(
             str(path) for path in state.rglob("*") if not path.is_dir() and path.name != "lock"
         ),
     )
 
 
-def _dead(names: Iterable[str]) -> frozenset[str]:
+def dead(names: Iterable[str]) -> frozenset[str]:
+    """Without what the living have made."""
     return frozenset(name for name in names if not _of_the_living(name))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ class Suite:
 
     def run(self, *words: str) -> str:
         """What it printed."""
-        pytest = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "--rootdir", str(self.folder)]
+        pytest = [sys.executable, "-m", "pytest", "-s", "-rs", "--rootdir", str(self.folder)]
         done = subprocess.run(
             [*pytest, *words],
             cwd=self.folder,
@@ -83,3 +84,12 @@ def test_when_the_time_is_over_the_rest_is_skipped_and_stays_first(suite: Suite)
     said = suite.run("--full", "--ends-at", "0")
     assert "3 skipped" in said and order.OVER in said
     assert suite.ran("--full") == ["a", "b", "c"]
+
+
+def test_a_group_stays_in_one_worker(suite: Suite) -> None:
+    many = "import pytest\n@pytest.mark.parametrize('number', range(20))\ndef test(number): pass\n"
+    for name in "abc":
+        (suite.folder / f"test_{name}.py").write_text(many)
+    said = suite.run("-p", "xdist", "-v", "-n", "2", "--dist", "loadgroup", "-s")
+    ran = set(re.findall(r"^\[(gw\d)\] .* test_(\w)\.py", said, re.MULTILINE))
+    assert len(ran) == 3, ran
