@@ -3,7 +3,7 @@
  * Datapath `dpdk`: whole frames by DPDK's ethdev, in user space, polled, one queue on one lcore.
  *
  * What stands behind `--` is EAL's: which device, which memory. The mbuf that came in goes out.
- * Where the device verified a checksum, net/ does not.
+ * Where the device verified a checksum, frames/ does not.
  */
 #include "frames.h"
 
@@ -17,7 +17,7 @@
 
 #define RING_FRAMES 1024u
 #define SLEEP_NS 100000
-/* A frame of so many bytes is dropped by net/. */
+/* A frame of so many bytes is dropped by frames/. */
 #define NO_FRAME_BYTES (FRAME_BYTES_MAX + 1u)
 
 const char datapath_name[] = "dpdk";

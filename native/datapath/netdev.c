@@ -18,7 +18,7 @@
  * Memory. Each buffer begins with the virtio-net header in a cache line of its own, which is all
  * the same in both directions and so is written once and then shared by both sides; the frame
  * begins the next line (see docs/rungs.md). What the device wrote, lengths and numbers of
- * descriptors, is checked before use; frames' bytes are net/'s to check. A ring that breaks the
+ * descriptors, is checked before use; frames' bytes are frames/'s to check. A ring that breaks the
  * rules is left alone until the transport brings another.
  */
 #include "frames.h"
@@ -255,7 +255,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         uint16_t buffer;
         if (__builtin_expect(!queue_take(&frames->rx, &buffer, &len), 0))
             return i;
-        /* A length that cannot be is no frame's: net/ drops what is longer than one. */
+        /* A length that cannot be is no frame's: frames/ drops what is longer than one. */
         out[i] = frame_of(frames, buffer, len - VIRTIO_NET_HEADER_BYTES);
     }
     if (__builtin_expect((uint16_t)(before ^ driver->nb_taken) & VRING_EVENT_AGAIN, 0))

@@ -5,7 +5,7 @@
  * Implemented by datapath/<name>.c, chosen at link time: one program per datapath and service, and
  * nothing indirect in the loop. serve.c is the only caller. There are two levels: a datagram
  * datapath (sock, mmsg) implements this header itself; a frame datapath (dpdk) implements frames.h,
- * and net/udp.c implements this header on top of it.
+ * and frames/udp.c implements this header on top of it.
  *
  * Call order: open, then any number of turns, then close. A turn is
  *

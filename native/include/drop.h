@@ -2,7 +2,7 @@
 /*
  * Why a request drew no reply.
  *
- * service/ and (on frame datapaths) net/ return one of these per request; only serve.c counts
+ * service/ and (on frame datapaths) frames/ return one of these per request; only serve.c counts
  * them. Requests are conserved: received = answered (DROP_NONE) + the sum of every other counter.
  */
 #ifndef NEARMETAL_DROP_H
@@ -19,7 +19,7 @@
     X(DROP_AMPLIFY, "amplify") /* even the shortest error would exceed 3 x the request       */    \
     X(DROP_TRUNCATED, "truncated") /* longer than the datapath's buffer: the tail is lost      */  \
     X(DROP_TX, "tx") /* answered, but the datapath could not send                  */              \
-    /* Frames (net/), in the order in which they are looked at: */                                 \
+    /* Frames (frames/), in the order in which they are looked at: */                              \
     X(DROP_FRAME, "frame") /* shorter than its headers, or longer than a frame may be      */      \
     X(DROP_MAC, "mac")     /* not to us; or from a group address                           */      \
     X(DROP_ETHERTYPE, "ethertype") /* neither ARP nor IPv4: VLAN, IPv6, ... */                     \

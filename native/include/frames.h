@@ -2,9 +2,9 @@
 /*
  * The contract of a frame datapath: one way to receive and send bursts of Ethernet frames.
  *
- * Implemented by datapath/<name>.c of the frame level (dpdk), chosen at link time. net/ is the only
- * caller: net/udp.c makes a datagram datapath (datapath.h) of it, so serve.c and the services know
- * nothing of frames.
+ * Implemented by datapath/<name>.c of the frame level (dpdk), chosen at link time. frames/ is the
+ * only caller: frames/udp.c makes a datagram datapath (datapath.h) of it, so serve.c and the
+ * services know nothing of frames.
  *
  * Call order: open, then any number of { rx_burst, alloc, tx_burst, free }, then close.
  *
@@ -26,7 +26,7 @@
 /* Most bytes of a frame, Ethernet header included: 1,500 bytes of IP. */
 #define FRAME_BYTES_MAX 1514u
 
-/* What the wire has verified, so that net/ need not. */
+/* What the wire has verified, so that frames/ need not. */
 #define FRAME_IP_GOOD 1u  /* the IPv4 header's checksum */
 #define FRAME_UDP_GOOD 2u /* the UDP checksum */
 
@@ -51,7 +51,7 @@ static inline void frame_prefetch(const uint8_t *data, uint32_t nb)
         __asm__ volatile("prefetchw %0" : : "m"(*line));
 }
 
-/* Bytes of Ethernet, IPv4 and UDP headers: what net/ reads and writes of every frame. */
+/* Bytes of Ethernet, IPv4 and UDP headers: what frames/ reads and writes of every frame. */
 #define FRAME_HEADERS_BYTES 42u
 
 struct frames;
@@ -79,7 +79,7 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb);
  * frame may be kept waiting. */
 void frames_wait(struct frames *frames, uint64_t ns);
 
-/* nb_syscalls, nb_rx_errors and nb_tx_errors; the rest is net/'s to count. */
+/* nb_syscalls, nb_rx_errors and nb_tx_errors; the rest is frames/'s to count. */
 void frames_stats(const struct frames *frames, struct datapath_stats *stats);
 
 void frames_close(struct frames *frames);

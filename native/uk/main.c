@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program of an image: one datapath and one service, joined by the linker as in native/main.c,
- * with micro-libraries (uk/lib/) where that has Linux and a C library.
+ * The program of an image: one datapath and one service, joined by the linker as in
+ * native/program/main.c, with micro-libraries (uk/lib/) where that has Linux and a C library.
  */
 #include <stddef.h>
 

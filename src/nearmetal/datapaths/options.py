@@ -1,4 +1,4 @@
-"""The command line of a Python DUT: the options of native/options.c, with its words for errors."""
+"""The command line of a Python DUT: the options of native/program/options.c, and its errors."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
 #include "fake_frames.h"
 #include "usual.h"
 
-/* What net/ makes of a frame. */
+/* What frames/ makes of a frame. */
 struct expected {
     struct bed_frame frame; /* with its answer or reply in it */
     struct request request;

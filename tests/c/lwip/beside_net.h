@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The same frames to the datapath `lwip` and to net/: both must find the same requests, give the
+ * The same frames to the datapath `lwip` and to frames/: both must find the same requests, give the
  * same answers, and drop the rest for the same reason. What may differ: a packet's identification,
  * "don't fragment", and with them the IPv4 checksum; of an echo reply the TOS, which lwIP returns
  * as it came, and which of the two zeros its checksum is: lwIP brings the request's up to date (RFC
- * 1624, 3), net/ sums anew.
+ * 1624, 3), frames/ sums anew.
  */
 #ifndef NEARMETAL_LWIP_BESIDE_NET_H
 #define NEARMETAL_LWIP_BESIDE_NET_H

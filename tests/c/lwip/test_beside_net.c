@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Mutated frames in bursts to the datapath `lwip` and to net/ (beside_net.h). */
+/* Mutated frames in bursts to the datapath `lwip` and to frames/ (beside_net.h). */
 #include <stdlib.h>
 
 #include "beside_net.h"
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         }
         beside_net(frames, vouched, nb, nb_by_reason);
     }
-    /* Every reason of net/ came about: the test looks everywhere. */
+    /* Every reason of frames/ came about: the test looks everywhere. */
     CHECK(nb_by_reason[DROP_NONE] > 0);
     for (uint32_t reason = DROP_FRAME; reason < NB_DROP_REASONS; reason++)
         CHECK(nb_by_reason[reason] > 0);

@@ -3,7 +3,7 @@
 #
 # Code as a freestanding build has it: compiled without a hosted C library and linked into one object,
 # it may need nothing but memcpy, memmove, memset and memcmp, and what the contract under it gives:
-# those of net/, for one, are the functions of a frame datapath (frames.h).
+# those of frames/, for one, are the functions of a frame datapath (frames.h).
 #
 #     freestanding.sh COMPILER... -- [-IFOLDER]... [--needs=REGEX]... SOURCE...
 set -eu

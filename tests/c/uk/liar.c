@@ -4,7 +4,7 @@
 
 #include "liar.h"
 
-enum { BURST = 64, HELD_MAX = 2 * BURST /* net/udp.c's */ };
+enum { BURST = 64, HELD_MAX = 2 * BURST /* frames/udp.c's */ };
 
 const uint32_t liar_lens[] = {
     0, 11, 12, 13, 25, 26, 60, 1526, 1527, 65535, 1u << 31, UINT32_MAX - 1, UINT32_MAX};
@@ -45,7 +45,7 @@ static void touch(unsigned from)
             data[at] = (uint8_t)(data[at] + 1);
         data[FRAME_BYTES_MAX - 1] = 1;
         if (bed.held[i].len - 14 > FRAME_BYTES_MAX - 14)
-            bed.held[i].len = 60; /* net/ would have dropped it */
+            bed.held[i].len = 60; /* frames/ would have dropped it */
     }
 }
 

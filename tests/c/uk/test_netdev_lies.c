@@ -172,7 +172,7 @@ static void test_lie(const void *argument)
     netdev_bed_close();
 }
 
-/* A length is a frame's, or so long that net/ drops it; never one with bytes of before in it. */
+/* A length is a frame's, or so long that frames/ drops it; never one with bytes of before in it. */
 static void test_lens(const void *argument)
 {
     const uint64_t *features = argument;

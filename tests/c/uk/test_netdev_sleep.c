@@ -231,7 +231,7 @@ static void a_room_is_there(void)
 static void test_no_sleep_without_rooms(const void *argument)
 {
     open_bed(argument);
-    struct frame spares[BURST]; /* as net/udp.c has them, all the time */
+    struct frame spares[BURST]; /* as frames/udp.c has them, all the time */
     CHECK(frames_alloc(bed.frames, spares, BURST) == BURST);
     while (device_send(BURST) > 0)
         ;

@@ -30,14 +30,14 @@
 #define LWIP_NETIF_LOOPBACK 0
 #define LWIP_NETIF_TX_SINGLE_PBUF 1
 
-/* What net/ refuses too: options, fragments; and nobody queues for an address. */
+/* What frames/ refuses too: options, fragments; and nobody queues for an address. */
 #define IP_OPTIONS_ALLOWED 0
 #define IP_REASSEMBLY 0
 #define IP_FRAG 0
 #define ARP_QUEUEING 0
 #define ARP_TABLE_SIZE 4
 
-/* Also of ICMP's and UDP's packets (RFC 1700); net/'s is the same. */
+/* Also of ICMP's and UDP's packets (RFC 1700); frames/'s is the same. */
 #define IP_DEFAULT_TTL 64
 
 /* Checked and made in software, each of them; which of them the wire vouches for is said per frame.

@@ -36,7 +36,7 @@
 #define MEMCPY(to, from, nb) __builtin_memcpy(to, from, nb)
 #define SMEMCPY(to, from, nb) __builtin_memcpy(to, from, nb)
 
-/* net/'s sum of words as they lie in memory, which is what lwIP wants: not inverted. */
+/* frames/'s sum of words as they lie in memory, which is what lwIP wants: not inverted. */
 static inline __attribute__((always_inline)) uint16_t lwip_glue_sum(const void *data, int nb)
 {
     if (__builtin_expect(nb == 20, 1)) /* an IPv4 header */

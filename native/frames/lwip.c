@@ -14,10 +14,10 @@
  *
  * lwIP takes more than a server should (sources that are groups, a TTL of 0, a UDP length that is
  * not the packet's, ...). What it does not look at, `lwip_may_have` does. Of a frame that is no
- * request, net/ says why (drop.h): only that, the answers are lwIP's. lwIP's ICMP errors are not
+ * request, frames/ says why (drop.h): only that, the answers are lwIP's. lwIP's ICMP errors are not
  * sent: a server of frames is silent where it does not serve.
  */
-/* First: net/ has macros of the same names as some of lwIP's constants. */
+/* First: frames/ has macros of the same names as some of lwIP's constants. */
 #include "lwip/etharp.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
@@ -236,7 +236,7 @@ static inline bool lwip_may_have(const struct net *net, const struct frame *fram
     return ether->type == swap16(ETHER_TYPE_ARP) && may_have_arp(net, frame->data);
 }
 
-/* A frame that is no request, and that lwIP did not answer: for the reason that net/ finds. */
+/* A frame that is no request, and that lwIP did not answer: for the reason that frames/ finds. */
 static void say_why(struct datapath *dp, struct frame *frame, struct request *request)
 {
     bool answer;

@@ -19,7 +19,7 @@ struct fake {
     unsigned nb_sent;
     unsigned tx_room;  /* how many more frames are taken */
     unsigned nb_alloc; /* how many more frames are to be had */
-    unsigned nb_out;   /* frames that net/ has and has not given back */
+    unsigned nb_out;   /* frames that frames/ has and has not given back */
     unsigned nb_waits; /* calls of frames_wait */
     const char *error; /* of frames_open */
 };

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         nb_by_reason[bed_receive(&net, frame.bytes, frame.len,
                                  mutate_draw(8) ? 0 : mutate_draw(4))]++;
     }
-    /* Every reason of net/ came about: the test looks everywhere. */
+    /* Every reason of frames/ came about: the test looks everywhere. */
     CHECK(nb_by_reason[DROP_NONE] > 0);
     for (uint32_t reason = DROP_FRAME; reason < NB_DROP_REASONS; reason++)
         CHECK(nb_by_reason[reason] > 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The datagram datapath that net/udp.c makes of frames, against the contract in datapath.h: bursts,
- * replies in place and in spares, what does not leave, and that every frame finds its way back.
+ * The datagram datapath that frames/udp.c makes of frames, against the contract in datapath.h:
+ * bursts, replies in place and in spares, what does not leave, and that every frame finds its way
+ * back.
  */
 #include <string.h>
 

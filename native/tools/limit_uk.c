@@ -2,7 +2,7 @@
 /*
  * nm-uk-limit: the `limit-uk` responder, an image with nothing on its driver: netdev, and headers
  * turned round. No service, no checks, no ARP. What a rung of the place `uk` costs more than this,
- * net/ and its service cost.
+ * frames/ and its service cost.
  */
 #include "boot.h"
 #include "frames.h"
@@ -19,7 +19,7 @@ struct limit {
 #define TURN_ROUND_BYTES 42u /* Ethernet, IPv4, UDP */
 
 /* MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, where IPv4 has no options. In
- * whole words, not by a shuffle as native/reference/null_vhost.c: where a processor is emulated,
+ * whole words, not by a shuffle as native/tools/null_vhost.c: where a processor is emulated,
  * vectors are slow. */
 static inline void turn_round(uint8_t *frame)
 {

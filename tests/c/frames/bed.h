@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the tests of net/ share: a server at 10.0.0.2:11211, sound frames to it from 10.0.0.1:40000,
- * a checksum of its own making, and what holds for any frame whatever its bytes.
+ * What the tests of frames/ share: a server at 10.0.0.2:11211, sound frames to it
+ * from 10.0.0.1:40000, a checksum of its own making, and what holds for any frame whatever its
+ * bytes.
  */
 #ifndef NEARMETAL_NET_BED_H
 #define NEARMETAL_NET_BED_H

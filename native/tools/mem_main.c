@@ -200,7 +200,7 @@ int main(int argc, char **argv)
                           .batch = 64,
                           .nb_rounds = 3};
     if (!parse(&bench, argc, argv)) {
-        fprintf(stderr, "nm-mem-%s: bad option; see the head of native/datapath/mem_main.c\n",
+        fprintf(stderr, "nm-mem-%s: bad option; see the head of native/tools/mem_main.c\n",
                 service_name);
         return 2;
     }
