@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal import build
+from nearmetal.build import fetched as files
+from nearmetal.build import programs as build
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import lock
+from nearmetal.machine.processes import lock
 from nearmetal.paths import build_dir
-from nearmetal.setup import files
 from order import Order
 
 ORACLE = "1.6.18"  # the memcached whose bytes ours are compared with

@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from nearmetal import build, lab
-from nearmetal.build import Build
-from nearmetal.lab.lock import BusyError
-from nearmetal.lab.process import Child, Event, Where
+from nearmetal import machine as lab
+from nearmetal.build import programs
+from nearmetal.build.programs import Build
+from nearmetal.machine.processes.lock import BusyError
+from nearmetal.machine.processes.process import Child, Event, Where
 
 NEARMETAL = (sys.executable, "-m", "nearmetal")
 LONG_S = 300.0  # longest that a command may take
@@ -314,7 +315,7 @@ def untimed() -> Iterator[None]:
 def sanitized(*names: str) -> Build:
     """Programs of the test build, which has the sanitizers in; without names: all of it."""
     with untimed():
-        return build.build(names or None, variant="sanitize")
+        return programs.build(names or None, variant="sanitize")
 
 
 def sanitized_path(name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from nearmetal.cli import app
+from nearmetal.commands.cli import app
 from nearmetal.errors import NearmetalError
 
 
@@ -43,8 +43,8 @@ def _interrupting(pid: int) -> Callable[[int, FrameType | None], NoReturn]:
 
 
 def _undo_what_is_left() -> None:
-    if "nearmetal.lab.journal" in sys.modules:  # else nothing was written down
-        from nearmetal.lab.journal import open_journal
+    if "nearmetal.machine.journal" in sys.modules:  # else nothing was written down
+        from nearmetal.machine.journal import open_journal
 
         open_journal().close()
 

@@ -15,16 +15,20 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from nearmetal import build, lab, machine, report, run, topology
+from nearmetal import machine, report
+from nearmetal.build import programs as build
+from nearmetal.dut import eal, ukp
 from nearmetal.errors import BadInputError, NearmetalError
-from nearmetal.lab import hugepages
+from nearmetal.machine import facts
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root
-from nearmetal.places import eal, ukp
-from nearmetal.progress import Shown
 from nearmetal.report import Report
-from nearmetal.rungs import Rung
-from nearmetal.spec import Spec, at, memory_bytes, points
-from nearmetal.tune.apply import tuned
+from nearmetal.spec.experiment import Spec, at, memory_bytes, points
+from nearmetal.spec.rungs import Rung
+from nearmetal.topology import wires as topology
+from nearmetal.trial import rounds
+from nearmetal.trial.progress import Shown
 
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
@@ -32,9 +36,9 @@ _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
     leave(folder / "spec.json", chosen)
-    leave(folder / "machine.json", machine.facts())
-    with lab.machine_lock():
-        for line in lab.clean():
+    leave(folder / "machine.json", facts.facts())
+    with machine.machine_lock():
+        for line in machine.clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
         began = time.monotonic()
         built = build.build(programs(chosen), progress=shown.stage)
@@ -52,13 +56,13 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
         for each in applied:
             shown.say(str(each))
         if applied:
-            leave(folder / "machine.json", machine.facts())  # as it is measured
+            leave(folder / "machine.json", facts.facts())  # as it is measured
         shown.stage("bringing up the wire")
         rungs = [row.rung for row in chosen.rungs]
         with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
             wires = wires.model_copy(update={"machine": applied})
             leave(folder / "topology.json", wires)
-            run.run(chosen, built, wires, folder, shown)
+            rounds.run(chosen, built, wires, folder, shown)
 
 
 def reported(folder: Path, shown: Shown) -> Report:

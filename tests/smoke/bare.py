@@ -26,7 +26,7 @@ from typing import IO
 import psutil
 
 from nearmetal.errors import CannotRunError
-from nearmetal.lab.journal import open_journal
+from nearmetal.machine.journal import open_journal
 from nearmetal.paths import cache_dir, source_root
 
 _ENTER = Path(__file__).with_name("enter.sh")

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearmetal.guest import cpio, modules
-from nearmetal.guest.kernel import Kernel
+from nearmetal.build import guest_modules
+from nearmetal.build.guest_kernel import Kernel
+from nearmetal.dut import cpio
 
 # What the program begins with.
 PRELUDE = """
@@ -70,7 +71,7 @@ def archive(
     found = {str(name)[1:]: path.read_bytes() for name, path in files.items()}
     order = kernel.modules.in_order(loaded)
     for number, path in enumerate(order):
-        found[f"modules/{number:02}-{path.stem}"] = modules.content(path)
+        found[f"modules/{number:02}-{path.stem}"] = guest_modules.content(path)
     folders = {*_FOLDERS, *(str(up) for name in found for up in Path(name).parents)} - {"."}
     path = json.dumps([entry for entry in sys.path if entry])
     head = f"#!{interpreter} -SEsB\nimport sys\nsys.path[:0] = {path}\n"

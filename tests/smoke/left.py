@@ -17,7 +17,8 @@ import psutil
 from pyroute2 import IPRoute
 
 import tool
-from nearmetal.lab import hugepages, owner
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import owner
 
 NR_BPF = 321  # x86-64; linux/bpf.h:
 BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, XDP = 11, 13, 15, 6

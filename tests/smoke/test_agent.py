@@ -15,7 +15,7 @@ import pytest
 from pyroute2 import NetNS
 
 import tool
-from nearmetal.lab import hugepages
+from nearmetal.machine.memory import hugepages
 from nearmetal.testbed.lease import LEASE_S
 
 pytestmark = [

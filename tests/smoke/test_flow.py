@@ -11,7 +11,7 @@ import pytest
 
 import tool
 from nearmetal.paths import source_root
-from nearmetal.spec import load
+from nearmetal.spec.experiment import load
 
 LEFT = {"spec.json", "build.json", "topology.json", "machine.json", "run.json", "samples.jsonl"}
 LEFT |= {"report.html", "report.csv", "report.json"}
@@ -75,7 +75,7 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def children_of(pid: int) -> list[str]:
-    """Processes that carry the marker of that owner (lab/owner.py)."""
+    """Processes that carry the marker of that owner (machine/processes/owner.py)."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

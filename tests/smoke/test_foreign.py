@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal import build, rungs
+from nearmetal.build import fetched
+from nearmetal.build import programs as build
 from nearmetal.errors import NearmetalError
-from nearmetal.setup import files
+from nearmetal.spec import rungs
 
-cpio = pytest.importorskip("nearmetal.guest.cpio", reason="no guests in this build")
-image = pytest.importorskip("nearmetal.guest.image")
-kernel = pytest.importorskip("nearmetal.guest.kernel")
+cpio = pytest.importorskip("nearmetal.dut.cpio", reason="no guests in this build")
+image = pytest.importorskip("nearmetal.dut.guest_image")
+kernel = pytest.importorskip("nearmetal.build.guest_kernel")
 
 ADDRESS = "10.0.0.2"
 SPEC = """
@@ -46,7 +47,7 @@ def test_memcached_in_a_distribution_s_kernel(
             pytest.skip(reason)
     try:
         booted = kernel.provide()
-        memcached, library_path = files.provide("memcached")
+        memcached, library_path = fetched.provide("memcached")
     except NearmetalError as error:
         pytest.skip(f"cannot be had here: {error}")
     init = programs("nm-guest-init").read_bytes()

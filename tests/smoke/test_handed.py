@@ -10,19 +10,22 @@ from pathlib import Path
 import emulated
 import pytest
 
-from nearmetal import build
-from nearmetal.guest import kernel as kernels
-from nearmetal.lab import qemu
+from nearmetal.build import guest_kernel as kernels
+from nearmetal.build import programs as build
+from nearmetal.machine.vm import qemu
 
 LIMIT_S = 240.0
-IMPORTS = "nearmetal.testbed.ports, nearmetal.lab.binding, subprocess, dataclasses"
+IMPORTS = "nearmetal.testbed.data_nic, nearmetal.machine.links.binding, subprocess, dataclasses"
 SCRIPT = r"""
 from dataclasses import replace
 from pathlib import Path
 import socket, subprocess
 from pyroute2 import IPRoute
-from nearmetal.lab import binding, interface, journal, owner, pci
-from nearmetal.testbed import ports
+from nearmetal.machine.links import binding
+from nearmetal.machine.devices import interface, pci
+from nearmetal.machine import journal
+from nearmetal.machine.processes import owner
+from nearmetal.testbed import data_nic as ports
 
 Path("/proc/sys/vm/nr_hugepages").write_text("100")
 state = Path("/run/state")

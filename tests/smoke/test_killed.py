@@ -17,8 +17,8 @@ import pytest
 from left import kill, left, look
 
 import tool
-from nearmetal import build
-from nearmetal.lab import owner
+from nearmetal.build import programs
+from nearmetal.machine.processes import owner
 
 SEED = 2
 MOMENTS, MOMENTS_LONG = 4, 20
@@ -70,7 +70,7 @@ def test_nothing_is_left(tmp_path: Path, whole_s: float, is_long: bool) -> None:
 
 def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
     """Its socket is there and the pool is raised, so both have to go."""
-    reason = build.why_not("nm-dpdk-kv")
+    reason = programs.why_not("nm-dpdk-kv")
     if reason is not None:
         pytest.skip(reason)
     before = look()

@@ -18,9 +18,9 @@ import pytest
 from left import kill, left, look
 
 import tool
-from nearmetal import build
-from nearmetal.lab import hugepages
-from nearmetal.spec import find
+from nearmetal.build import programs
+from nearmetal.machine.memory import hugepages
+from nearmetal.spec.experiment import find
 
 SPEC = """
 name = "machines"
@@ -95,8 +95,8 @@ def test_nothing_is_left_of_a_machine(
         pytest.skip("only with --full")
     name, _, service = row.partition(":")
     rung = find(name)
-    for program in [build.program_of(rung, service), *build.programs_beside(rung)]:
-        if (reason := build.why_not(program)) is not None:
+    for program in [programs.program_of(rung, service), *programs.programs_beside(rung)]:
+        if (reason := programs.why_not(program)) is not None:
             pytest.skip(reason)
     before = look()
     out = tmp_path / "run"

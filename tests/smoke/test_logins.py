@@ -15,10 +15,10 @@ import pytest
 from test_testbed import of_the_document, ours, run_on, why_not
 
 import tool
-from nearmetal.lab import owner
-from nearmetal.lab.journal import open_journal
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.processes import owner
 from nearmetal.paths import cache_dir
-from nearmetal.testbed import rig
+from nearmetal.testbed import rehearsal
 from tool import Finished, rows, skip_where_busy
 
 USER, UID = "tester", 12_345
@@ -78,7 +78,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | Non
         (cache / "deployed").mkdir(exist_ok=True)
         with monkeypatch.context() as patch:
             patch.delenv("XDG_CACHE_HOME", raising=False)  # the machines would be told of it
-            with rig.standing(open_journal(), 1) as made:
+            with rehearsal.standing(open_journal(), 1) as made:
                 _let_in(made, cache, program)
                 as_root = of_the_document(made.spec.seats())
                 machines.write_text(as_root.replace("key = ", f'user = "{USER}"\nkey = '))
@@ -87,7 +87,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | Non
     return started
 
 
-def _let_in(made: rig.Rig, cache: Path, program: Path | None) -> None:
+def _let_in(made: rehearsal.Rig, cache: Path, program: Path | None) -> None:
     """An account, its home, and what its shell finds there."""
     folder = made.keys.folder
     folder.chmod(0o711)  # its key is looked up with the user's own rights

@@ -13,12 +13,11 @@ import pytest
 from pyroute2 import IPRoute
 
 import tool
-from nearmetal import build
-from nearmetal.build import describe_program
-from nearmetal.client import Client
+from nearmetal.build import fetched, programs
+from nearmetal.build.programs import describe_program
 from nearmetal.errors import CannotRunError
-from nearmetal.rungs import RUNGS
-from nearmetal.setup import files
+from nearmetal.kv.client import Client
+from nearmetal.spec.rungs import RUNGS
 from tool import Served
 
 OURS = [rung.name for rung in RUNGS if rung.place == "host"]
@@ -56,7 +55,7 @@ def test_a_set_a_get_and_the_final_counts(rung: str) -> None:
 @pytest.mark.rung("host-dpdk")
 def test_a_veth_pair_is_made_for_frames() -> None:
     """Whoever is on this machine can ask it by the kernel's sockets. It goes with the server."""
-    why = build.why_not("nm-dpdk-kv") if os.geteuid() == 0 else "needs root"
+    why = programs.why_not("nm-dpdk-kv") if os.geteuid() == 0 else "needs root"
     if why is not None:
         pytest.skip(why)
     with serving("host-dpdk", "--memory", "16MiB") as served:
@@ -144,7 +143,7 @@ def test_load_drives_it_and_finds_nothing_wrong() -> None:
 
 def test_memcaslap_is_content_with_us() -> None:
     try:
-        path, library_path = files.provide("memcaslap")
+        path, library_path = fetched.provide("memcaslap")
     except CannotRunError as error:
         pytest.skip(str(error))
     argv = describe_program(path, library_path).argv()

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal import doctor, nic, rungs
-from nearmetal.client import Client, NoAnswerError
-from nearmetal.rungs import Rung
+from nearmetal.commands import doctor
+from nearmetal.kv.client import Client, NoAnswerError
+from nearmetal.machine.links import nic
+from nearmetal.spec import rungs
+from nearmetal.spec.rungs import Rung
 
 SPEC = """
 window = 16

@@ -14,18 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import build
-from nearmetal.lab import netns, owner
-from nearmetal.lab.journal import Journal
+from nearmetal.build import programs as build
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import netns
+from nearmetal.machine.processes import owner
 
 # What goes on at the NIC, as lines: which XDP program is there.
 SCRIPT = """
 import json, os, signal, sys
 from pathlib import Path
 from pyroute2 import IPRoute
-from nearmetal.lab import journal, owner
-from nearmetal.lab.process import Child, Where
-from nearmetal.testbed import ports
+from nearmetal.machine import journal
+from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.process import Child, Where
+from nearmetal.testbed import data_nic as ports
 
 iface, program, state = sys.argv[1:]
 

@@ -9,8 +9,8 @@ import pytest
 from left import left, look
 
 import tool
-from nearmetal import doctor
-from nearmetal.rungs import find
+from nearmetal.commands import doctor
+from nearmetal.spec.rungs import find
 
 SPEC = """
 name = "taps"

@@ -21,12 +21,11 @@ import pytest
 from pyroute2 import IPRoute
 
 import tool
-from nearmetal import build
-from nearmetal.lab import owner
-from nearmetal.lab.journal import open_journal
+from nearmetal.build import fetched, programs
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.processes import owner
 from nearmetal.paths import cache_dir, source_root
-from nearmetal.setup import files
-from nearmetal.testbed import enos, rig
+from nearmetal.testbed import enos, rehearsal
 from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
 from tool import Finished, Started, rows, skip_where_busy
@@ -55,7 +54,7 @@ def why_not() -> str | None:
         return "needs root: network namespaces"
     if shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
         return "there is no ssh here"
-    return enos.why_not() or files.why_not("sshd") or build.why_not("nm-sock-kv")
+    return enos.why_not() or fetched.why_not("sshd") or programs.why_not("nm-sock-kv")
 
 
 pytestmark = [
@@ -126,7 +125,7 @@ def of_the_document(seats: dict[str, Seat]) -> str:
 @pytest.mark.usefixtures("links")
 def test_the_machines_of_the_document_end_with_a_table(tmp_path: Path) -> None:
     machines = tmp_path / "machines.toml"
-    with rig.standing(open_journal(), 1) as made:
+    with rehearsal.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
         done = run_on(machines, "--rungs", "host-sock")
         assert done.returncode == 0, done.stderr
@@ -171,7 +170,7 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
         assert [each["machine"] for each in parts] == wanted
         assert all(each["answered"] > 0 for each in parts)
         assert sum(each["answered"] for each in parts) == row["answered"]
-        if build.why_not("nm-null-xdp") is None:
+        if programs.why_not("nm-null-xdp") is None:
             assert row["generator_ceiling_per_s"], row["rung"]
     assert {row["point"]["generators"] for row in report["rows"]} == {1, 2}
     assert not ours(f"nm-{child.pid}-rig")
@@ -179,7 +178,7 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
 
 @pytest.mark.usefixtures("links")
 def test_server_and_switch_take_the_nic_by_xdp_sockets(tmp_path: Path) -> None:
-    if (reason := build.why_not("nm-dpdk-kv") or build.why_not("dpdk-testpmd")) is not None:
+    if (reason := programs.why_not("nm-dpdk-kv") or programs.why_not("dpdk-testpmd")) is not None:
         pytest.skip(reason)
     out = tmp_path / "out"
     words = ("--spec", "smoke", "--rungs", "host-dpdk:kv,ukp-netdev:echo", "--take", "af_xdp")
@@ -230,7 +229,7 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path, is_long: bool)
     machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
-    with rig.standing(open_journal(), 1) as made:
+    with rehearsal.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
         for pid in made.pids.values():
             inside = ["nsenter", "-t", str(pid), "--mount", "mount", "--bind"]
@@ -247,7 +246,7 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path, is_long: bool)
 @pytest.mark.usefixtures("links")
 def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
     machines = tmp_path / "machines.toml"
-    with rig.standing(open_journal(), 1) as made:
+    with rehearsal.standing(open_journal(), 1) as made:
         machines.write_text(of_the_document(made.spec.seats()))
         deployed = cache_dir() / "deployed"
         deployed.mkdir(exist_ok=True)

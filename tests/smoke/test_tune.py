@@ -17,8 +17,11 @@ import pytest
 from pyroute2 import IPRoute
 
 import tool
-from nearmetal.lab import ethtool, hugepages, journal, owner
-from nearmetal.tune import apply
+from nearmetal.machine import journal
+from nearmetal.machine.devices import ethtool
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import owner
+from nearmetal.machine.tune import apply
 from tool import Started
 
 SPEC = """

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal import build, rungs
-from nearmetal.client import Client
-from nearmetal.lab import accelerator, owner, qemu
-from nearmetal.lab.process import Child, ChildError, Event, Where
-from nearmetal.lab.qemu import VhostUser
-from nearmetal.lab.vm import Vm
-from nearmetal.places import uk
-from nearmetal.rungs import RUNGS, Rung
+from nearmetal.build import programs as build
+from nearmetal.dut import uk
+from nearmetal.kv.client import Client
+from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.process import Child, ChildError, Event, Where
+from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.machine.vm.qemu import VhostUser
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec import rungs
+from nearmetal.spec.rungs import RUNGS, Rung
 
 SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
 SAY_S = 120.0

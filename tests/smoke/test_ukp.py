@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 import tool
-from nearmetal import build, rungs
-from nearmetal.client import Client
-from nearmetal.lab.process import Child, ChildError, Event, Where
-from nearmetal.places import ukp
-from nearmetal.rungs import RUNGS, Rung
+from nearmetal.build import programs as build
+from nearmetal.dut import ukp
+from nearmetal.kv.client import Client
+from nearmetal.machine.processes.process import Child, ChildError, Event, Where
+from nearmetal.spec import rungs
+from nearmetal.spec.rungs import RUNGS, Rung
 from tool import Served
 
 SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"

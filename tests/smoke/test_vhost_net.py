@@ -13,16 +13,19 @@ from pathlib import Path
 import emulated
 import pytest
 
-from nearmetal import build
-from nearmetal.guest import kernel as kernels
-from nearmetal.lab import qemu
-from nearmetal.places import guest
-from nearmetal.rungs import find
+from nearmetal.build import guest_kernel as kernels
+from nearmetal.build import programs
+from nearmetal.dut import guest
+from nearmetal.machine.vm import qemu
 from nearmetal.samples import Accelerator
-from nearmetal.topology import Topology
+from nearmetal.spec.rungs import find
+from nearmetal.topology.wires import Topology
 
 LIMIT_S = 900.0
-IMPORTS = "nearmetal.lab.netns, nearmetal.lab.steering, nearmetal.lab.vm, nearmetal.samples"
+IMPORTS = (
+    "nearmetal.machine.links.netns, nearmetal.machine.links.steering,"
+    " nearmetal.machine.vm.vm, nearmetal.samples"
+)
 TOOLS = ("sh", "env", "mount", "nsenter", "setpriv", "taskset", "tee", "true", "unshare")
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin")
 FIRMWARE_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
@@ -32,10 +35,11 @@ SERVER, GENERATOR, SUBNET = "198.18.0.1", "198.18.0.2", "198.18.0.0/24"
 SCRIPT = r"""
 os.environ["PATH"] = "/bin:/usr/bin"
 from pathlib import Path
-from nearmetal.lab import netns, qemu, steering
-from nearmetal.lab.journal import open_journal
-from nearmetal.lab.process import Where
-from nearmetal.lab.vm import Vm
+from nearmetal.machine.links import netns, steering
+from nearmetal.machine.vm import qemu
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.processes.process import Where
+from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Accelerator
 
 WAIT_S = 400.0
@@ -66,7 +70,7 @@ def test_a_guest_starts_and_the_thread_that_carries_its_frames_is_pinned(
     if not is_long:
         pytest.skip("only with --full: minutes, for a machine is emulated in an emulated one")
     needed = ("nm-guest-sock-kv", "nm-guest-init")
-    for reason in (qemu.why_not(), kernels.why_not(), *map(build.why_not, needed)):
+    for reason in (qemu.why_not(), kernels.why_not(), *map(programs.why_not, needed)):
         if reason is not None:
             pytest.skip(reason)
     kernel = kernels.provide()
@@ -95,7 +99,7 @@ def _guest(folder: Path) -> dict[str, Path]:
         subnet=SUBNET, sut_iface="", tg_iface="tap", sut_cpu=0, tg_cpu=1, control_cpus=(0,),
         sut_mac="02:00:00:00:00:01", placement="",
     )  # fmt: skip
-    made = build.build(["nm-guest-sock-kv", "nm-guest-init"])
+    made = programs.build(["nm-guest-sock-kv", "nm-guest-init"])
     emulator = Accelerator(name="tcg", cpu="max")
     rung = find("guest-sock-vhost-net")
     machine = guest.command(rung, "kv", made, wire, 8 << 20, 11_211, emulator).machine

@@ -9,7 +9,7 @@ import pytest
 import tree
 from typer.testing import CliRunner
 
-from nearmetal.cli import app
+from nearmetal.commands.cli import app
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"\./nearmetal[ ]+([a-z]+)((?:[ ]+(?!#)[^\n`|;&)]*)?)")

@@ -40,5 +40,5 @@ def test_clang_format_changes_nothing() -> None:
 
 
 def test_launcher_is_posix_sh() -> None:
-    for name in ("nearmetal", "src/nearmetal/setup/setup.sh", ".ci/run"):
+    for name in ("nearmetal", "src/nearmetal/build/setup.sh", ".ci/run"):
         run("sh", "-n", name)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_NOT_OURS = {".git", "build", "runs", "__pycache__"}
+_NOT_OURS = {".git", "build", "runs"}
 
 
 def files(*endings: str) -> list[str]:
@@ -18,9 +18,13 @@ def files(*endings: str) -> list[str]:
         names = done.stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         found = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-        names = [str(path) for path in found if not _NOT_OURS & set(path.parts)]
+        names = [str(path) for path in found if _is_ours(path)]
     chosen = [name for name in names if not endings or name.endswith(endings)]
     return sorted(name for name in chosen if (ROOT / name).is_file())
+
+
+def _is_ours(path: Path) -> bool:
+    return path.parts[0] not in _NOT_OURS and "__pycache__" not in path.parts
 
 
 def read(name: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.lab import netns, owner
-from nearmetal.lab.journal import Journal
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import netns
+from nearmetal.machine.processes import owner
 
 
 @pytest.fixture

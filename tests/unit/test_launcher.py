@@ -94,7 +94,7 @@ class System:
         given = {"cache": str(self.cache), "here": str(source_root()), "yes": "yes", "python": ""}
         told = "\n".join(f"{name}='{value}'" for name, value in (given | settings).items())
         return subprocess.run(
-            ["sh", "-c", f"set -eu\n{told}\n. $here/src/nearmetal/setup/setup.sh\n{script}"],
+            ["sh", "-c", f"set -eu\n{told}\n. $here/src/nearmetal/build/setup.sh\n{script}"],
             env={"PATH": str(self.bin)},
             stdin=subprocess.DEVNULL,
             capture_output=True,

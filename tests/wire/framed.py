@@ -19,16 +19,17 @@ from typing import Any, Protocol
 import pytest
 
 import tool
-from nearmetal import build, nic
-from nearmetal.corpus import Guard
-from nearmetal.guest import kernel
-from nearmetal.lab import accelerator
-from nearmetal.lab.process import Where
-from nearmetal.lab.qemu import Machine, VhostUser
-from nearmetal.lab.relay import Host
-from nearmetal.lab.vm import Vm
-from nearmetal.places import guest, uk, ukp
-from nearmetal.rungs import Rung
+from nearmetal.build import guest_kernel
+from nearmetal.build import programs as build
+from nearmetal.dut import guest, uk, ukp
+from nearmetal.kv.corpus import Guard
+from nearmetal.machine.links import nic
+from nearmetal.machine.links.frame_host import Host
+from nearmetal.machine.processes.process import Where
+from nearmetal.machine.vm import accelerator
+from nearmetal.machine.vm.qemu import Machine, VhostUser
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec.rungs import Rung
 from tool import Program
 
 SERVER, PORT = "10.0.0.100", 11211
@@ -178,7 +179,7 @@ def machine(
     chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
     nic = VhostUser(vhost, SERVER_MAC, ENTRIES)
     if rung.place == "guest":
-        inside = guest.Inside(kernel.provide(), programs(build.INIT), image)
+        inside = guest.Inside(guest_kernel.provide(), programs(build.INIT), image)
         told = guest.said(rung, inside, words, f"{SERVER}/8", MEMORY_BYTES)
         return guest.machine(inside, told, nic, chosen)
     return uk.machine(rung, image, words, MEMORY_BYTES, nic, chosen)

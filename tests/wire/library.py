@@ -14,7 +14,7 @@ from typing import Any
 
 import cffi
 
-from nearmetal.corpus import Guard
+from nearmetal.kv.corpus import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 REPLY_SLOTS = 3

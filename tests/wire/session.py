@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from targets import Target
 
-from nearmetal.corpus import ask_all, masked
-from nearmetal.corpus.case import ALL_RIGHTS, FRAME
-from nearmetal.protocol import FRAME_BYTES
+from nearmetal.kv.corpus import ask_all, masked
+from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME
+from nearmetal.kv.protocol import FRAME_BYTES
 
 _SHOWN = re.compile(rb"^VALUE ([^ ]+) (\d+) (\d+) (\d+)\r\n", re.M)
 _ASKED = re.compile(rb"<cas ([^>]+)>")

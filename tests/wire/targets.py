@@ -21,12 +21,13 @@ from framed import Framed, skip_where_missing
 from library import Library
 
 import tool
-from nearmetal import build, rungs
-from nearmetal.admission import LOOPBACK, admission
-from nearmetal.corpus import CorpusError, Guard, Udp
-from nearmetal.corpus.case import ALL_RIGHTS
-from nearmetal.frames import UDP_BYTES_MAX
-from nearmetal.model import Model
+from nearmetal.build import programs as build
+from nearmetal.kv.admission import LOOPBACK, admission
+from nearmetal.kv.corpus import CorpusError, Guard, Udp
+from nearmetal.kv.corpus.case import ALL_RIGHTS
+from nearmetal.kv.model import Model
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
+from nearmetal.spec import rungs
 
 VIRTUAL = ("uk-netdev", "uk-netdev-q35", "uk-lwip")
 FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip", *VIRTUAL, "guest-dpdk")
@@ -74,7 +75,7 @@ def open_target(
     if rung == AS_INSTALLED:
         return Memcached(tools.third_party("memcached"), [])
     if rung == "host-py":
-        python = [sys.executable, "-m", "nearmetal.datapaths.py", "--service", service]
+        python = [sys.executable, "-m", "nearmetal.kv.server", "--service", service]
         return Program(python, guard, host)
     if rung in ON_FRAMES:
         return open_framed(rung, tools, guard, service)

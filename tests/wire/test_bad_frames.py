@@ -18,9 +18,9 @@ import pytest
 from framed import PORT, SERVER, SERVER_MAC, Framed
 from targets import FRAMED, OPEN, Tools, open_framed
 
-from nearmetal import frames
-from nearmetal.frames import Datagram
-from nearmetal.lab.relay import ANSWER_S
+from nearmetal.machine.links import frames
+from nearmetal.machine.links.frame_host import ANSWER_S
+from nearmetal.machine.links.frames import Datagram
 
 scapy = pytest.importorskip("scapy.all")
 

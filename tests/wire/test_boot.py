@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import tool
-from nearmetal.build import Build
+from nearmetal.build.programs import Build
 
 END_S = 120.0
 LISTEN = ("--listen", "10.0.0.2:11211", "--allow", "10.0.0.0/8", "--memory", "2MiB")

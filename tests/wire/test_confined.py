@@ -21,11 +21,11 @@ import pytest
 from framed import skip_where_missing
 
 import tool
-from nearmetal import rungs
-from nearmetal.build import program_of
-from nearmetal.lab import relay
-from nearmetal.lab.process import Where
-from nearmetal.lab.relay import Host
+from nearmetal.build.programs import program_of
+from nearmetal.machine.links import frame_host
+from nearmetal.machine.links.frame_host import Host
+from nearmetal.machine.processes.process import Where
+from nearmetal.spec import rungs
 
 SERVER, PORT = "10.0.0.100", 11211
 END_S = 120.0
@@ -109,7 +109,7 @@ def confined(tools: Mapping[str, str], folder: Path, *options: str) -> Iterator[
     vhost, unix = folder / "vhost", folder / "frames"
     own = ("--image", tools["nm-ukp-forbidden"], "--socket", str(vhost))
     with (
-        relay.started([tools["nm-relay"]], vhost, ["--unix", str(unix)], Where()) as wire,
+        frame_host.started([tools["nm-relay"]], vhost, ["--unix", str(unix)], Where()) as wire,
         subprocess.Popen(
             tender_command(tools, *own, options=options),
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from targets import ALL, AS_INSTALLED, OPEN, OURS, TOO_LONG, Target, Tools, fits, open_target
 
-from nearmetal.corpus import CASES, GUARDED, Case, Guard, check_case
+from nearmetal.kv.corpus import CASES, GUARDED, Case, Guard, check_case
 
 EXCEPTIONS = {
     case: exception["what"]

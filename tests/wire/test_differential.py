@@ -12,7 +12,7 @@ from questions import datagrams
 from session import Session
 from targets import OURS, Target, Tools, fits, open_target
 
-from nearmetal.corpus.case import FRAME
+from nearmetal.kv.corpus.case import FRAME
 
 ORDINARY, EMULATED, LONG = 800, 200, 5_000  # examples a rung
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal.corpus import Udp, quick
-from nearmetal.frames import UDP_BYTES_MAX
-from nearmetal.lab import netns, offloads
-from nearmetal.lab.journal import open_journal
-from nearmetal.lab.netns import Wire
-from nearmetal.lab.process import Child, Where
+from nearmetal.kv.corpus import Udp, quick
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
+from nearmetal.machine.links.netns import Wire
+from nearmetal.machine.processes.process import Child, Where
 
 pytestmark = [
     pytest.mark.rung("host-dpdk"),

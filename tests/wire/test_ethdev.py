@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from nearmetal.lab import netns, offloads
-from nearmetal.lab.journal import open_journal
-from nearmetal.lab.netns import Wire
-from nearmetal.lab.process import Child, Where
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links.netns import Wire
+from nearmetal.machine.processes.process import Child, Where
 
 pytestmark = [
     pytest.mark.rung("host-mmsg"),

@@ -19,8 +19,8 @@ import pytest
 from framed import PORT, SERVER, Event, open_dut, skip_where_missing, wait_for
 from targets import FRAMED
 
-from nearmetal import rungs
-from nearmetal.rungs import Rung
+from nearmetal.spec import rungs
+from nearmetal.spec.rungs import Rung
 from tool import Program
 
 ALONE = {

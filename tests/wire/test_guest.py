@@ -21,14 +21,14 @@ from framed import (
 )
 from targets import OPEN
 
-from nearmetal.corpus import quick
-from nearmetal.frames import UDP_BYTES_MAX
-from nearmetal.guest import kernel
-from nearmetal.guest.modules import Modules
-from nearmetal.lab.process import ChildError, Where
-from nearmetal.lab.qemu import Machine
-from nearmetal.lab.vm import Vm
-from nearmetal.rungs import find
+from nearmetal.build import guest_kernel
+from nearmetal.build.guest_modules import Modules
+from nearmetal.kv.corpus import quick
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
+from nearmetal.machine.processes.process import ChildError, Where
+from nearmetal.machine.vm.qemu import Machine
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec.rungs import find
 
 Programs = Callable[[str], Path]
 SOCK, DPDK = find("guest-sock"), find("guest-dpdk")
@@ -96,7 +96,7 @@ class WithoutUio(Modules):
     """The same, as other distributions have it."""
 
     def has(self, name: str) -> bool:
-        return name != kernel.UIO and super().has(name)
+        return name != guest_kernel.UIO and super().has(name)
 
 
 @pytest.mark.rung("guest-dpdk")
@@ -104,9 +104,9 @@ def test_without_uio_the_nic_is_given_by_vfio(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skip_where_missing(DPDK, "kv", programs)
-    linux = kernel.provide()
+    linux = guest_kernel.provide()
     other = replace(linux, modules=WithoutUio(linux.modules.folder))
-    monkeypatch.setattr(kernel, "provide", lambda: other)
+    monkeypatch.setattr(guest_kernel, "provide", lambda: other)
     with closing(Framed(DPDK, "kv", programs, OPEN)) as framed:
         assert isinstance(framed.dut, MachineDut)
         assert "nm.driver=vfio-pci" in framed.dut.vm.machine.command_line

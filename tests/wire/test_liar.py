@@ -35,11 +35,11 @@ from framed import (
     wait_for,
 )
 
-from nearmetal import rungs
-from nearmetal.build import TENDER, why_not
-from nearmetal.lab.process import Event, Where
-from nearmetal.lab.vm import Vm
-from nearmetal.places import ukp
+from nearmetal.build.programs import TENDER, why_not
+from nearmetal.dut import ukp
+from nearmetal.machine.processes.process import Event, Where
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec import rungs
 from tool import Program, sanitized
 from tool import sanitized_path as program
 

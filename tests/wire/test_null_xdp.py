@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import build, topology
-from nearmetal.lab.netns import inside
-from nearmetal.lab.process import Child, ChildError
-from nearmetal.topology import Topology
+from nearmetal.build import programs as build
+from nearmetal.machine.links.netns import inside
+from nearmetal.machine.processes.process import Child, ChildError
+from nearmetal.topology import wires
+from nearmetal.topology.wires import Topology
 
 PORT = 21_300
 ANSWER_S = 120.0
@@ -38,7 +39,7 @@ def program(programs: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Topology]:
     """One wire for all; the responder is attached per test, as only one can be."""
-    with topology.up("veth") as top:
+    with wires.up("veth") as top:
         yield top
 
 

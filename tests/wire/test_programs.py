@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from targets import ON_FRAMES, OPEN, OURS, Program, Sockets, Tools, fits, open_framed, open_target
 
-from nearmetal.client import Client
-from nearmetal.corpus import CASES, GUARDED, Guard, check_case, quick, quick_corpus
-from nearmetal.corpus.case import FRAME
+from nearmetal.kv.client import Client
+from nearmetal.kv.corpus import CASES, GUARDED, Guard, check_case, quick, quick_corpus
+from nearmetal.kv.corpus.case import FRAME
 
 PROGRAMS = ("host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
 ANYONE = Guard(allow=("0.0.0.0/0", "::/0"), admin=("127.0.0.0/8",), trusted=("127.0.0.0/8",))

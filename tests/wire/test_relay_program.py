@@ -11,10 +11,10 @@ import pytest
 from pyroute2 import IPRoute
 
 import tool
-from nearmetal.lab import netns
-from nearmetal.lab.journal import open_journal
-from nearmetal.lab.netns import Tap
-from nearmetal.lab.process import Child, ChildError, Where
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import netns
+from nearmetal.machine.links.netns import Tap
+from nearmetal.machine.processes.process import Child, ChildError, Where
 
 ANSWER_S = 120.0
 MAC_BYTES, SOURCE, DESTINATION, PORTS = 6, 26, 30, 34

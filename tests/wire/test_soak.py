@@ -14,7 +14,7 @@ import pytest
 from framed import PORT, SERVER, server, skip_where_missing, wait_for
 
 import tool
-from nearmetal import rungs
+from nearmetal.spec import rungs
 from tool import Program
 
 LONG_S, SHORT_S = 600, 1

@@ -28,7 +28,7 @@ from questions import command, keys
 from session import Session
 from targets import NOW_S, OPEN, ModelTarget
 
-from nearmetal.protocol import END
+from nearmetal.kv.protocol import END
 
 MEMORY_BYTES = 1 << 20  # the least there may be: some 15 of the largest values
 LARGEST_BYTES = 60_000

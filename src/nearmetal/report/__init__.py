@@ -24,7 +24,7 @@ def write(folder: Path, *, pdf: bool = False) -> Report:
     export.write_json(report, folder / "report.json")
     export.write_csv(report, folder / "report.csv")
     try:
-        from nearmetal.report import figures, page
+        from nearmetal.report import page, plots
     except ImportError as error:
         raise NearmetalError(
             f"report.json and report.csv are written, report.html needs {error.name}: "
@@ -32,5 +32,5 @@ def write(folder: Path, *, pdf: bool = False) -> Report:
         ) from error
     page.write_html(report, folder / "report.html")
     if pdf:
-        figures.write_pdf(report, folder / "figures")
+        plots.write_pdf(report, folder / "figures")
     return report

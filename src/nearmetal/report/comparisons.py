@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nearmetal.report.row import Row
 from nearmetal.report.words import name
-from nearmetal.rows import Row
 from nearmetal.samples import Frozen
 
 TESTPMD = "testpmd echo"

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from nearmetal.report.model import Report
+from nearmetal.report.row import Row
 from nearmetal.report.words import name
-from nearmetal.rows import Row
 
 
 def write_json(report: Report, path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nearmetal.labels import MEMCACHED_WIRE, across_wires
+from nearmetal.report.caveats import MEMCACHED_WIRE, across_wires
 from nearmetal.report.comparisons import comparisons, sentence
+from nearmetal.report.compute import MEMCACHED_RUNG
+from nearmetal.report.row import Row
 from nearmetal.report.words import UNKNOWN, at, count, loss, microseconds, name
-from nearmetal.rows import Row
-from nearmetal.stats import MEMCACHED_RUNG
-from nearmetal.sweep import Axis
+from nearmetal.spec.sweep import Axis
 
 
 def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:

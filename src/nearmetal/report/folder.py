@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nearmetal import samples
 from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
-from nearmetal.rows import Cores, Paper
-from nearmetal.spec import Spec
-from nearmetal.stats import Setting, Standing
+from nearmetal.report.compute import Setting, Standing
+from nearmetal.report.row import Cores, Paper
+from nearmetal.spec.experiment import Spec
 
 PAPER_CSV = source_root() / "data" / "reference" / "table4.csv"
 PAPER_SOURCE = "Unikraft, EuroSys 2021, Table 4 ({source}); another machine, mostly echo"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from nearmetal.report.comparisons import Comparison, comparisons
+from nearmetal.report.compute import rows
 from nearmetal.report.folder import Facts, Folder
 from nearmetal.report.paper import PaperRatio, ratios
-from nearmetal.rows import Row
+from nearmetal.report.row import Row
 from nearmetal.samples import Frozen
-from nearmetal.spec import Spec
-from nearmetal.stats import rows
+from nearmetal.spec.experiment import Spec
 
 REPORT_VERSION = 1
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nearmetal import labels, sweep
-from nearmetal.report import figures, words
+from nearmetal.machine.tune.apply import Applied
+from nearmetal.report import caveats, plots, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
-from nearmetal.rows import Row
+from nearmetal.report.row import Row
 from nearmetal.samples import Poller
-from nearmetal.spec import Spec
-from nearmetal.tune.apply import Applied
+from nearmetal.spec import sweep
+from nearmetal.spec.experiment import Spec
 
 # Facts whose unit deserves another form than the bare number.
 SIZES = "_bytes"
@@ -52,7 +52,7 @@ def _environment() -> Environment:
         size=words.size,
     )
     environment.filters["sided"] = sided
-    environment.tests["across_wires"] = labels.across_wires
+    environment.tests["across_wires"] = caveats.across_wires
     environment.globals.update(per_s=per_s, generator_cycles=generator_cycles)
     return environment
 
@@ -80,10 +80,10 @@ def _context(report: Report) -> dict[str, object]:
         "wires": wires(report.topology),
         "drawn": [
             (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer
-            for caption, svg in figures.svgs(report)
+            for caption, svg in plots.svgs(report)
         ],
         "short": findings(report.rows, sweep.axis if sweep else None),
-        "shared": labels.shared(report.rows),
+        "shared": caveats.shared(report.rows),
         "setting": setting(report),
         "machine": facts(report.machine),
         "build": facts({name: fact for name, fact in report.build.items() if name != "programs"}),

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nearmetal.report.row import Row
 from nearmetal.report.words import name
-from nearmetal.rows import Row
-from nearmetal.rungs import Service
 from nearmetal.samples import Frozen
+from nearmetal.spec.rungs import Service
 
 # Place and question in the paper's words; above and below in ours.
 RATIOS = (

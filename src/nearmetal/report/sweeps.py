@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from nearmetal import labels, spec
+from nearmetal.report import caveats
 from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, few_ticks
 from nearmetal.report.model import Report
+from nearmetal.report.row import Interval, Row
 from nearmetal.report.words import count, loss, size
-from nearmetal.rows import Interval, Row
+from nearmetal.spec import experiment
 
 HEIGHT_IN = 3.6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -62,7 +63,7 @@ def measured(rows: Sequence[Row], *, open_loop: bool) -> dict[str, list[Row]]:
     """The measured points of each row that has any, by its name."""
     curves: dict[str, list[Row]] = {}
     for row in rows:
-        if row.rung in labels.NULL_RESPONDER.values():
+        if row.rung in caveats.NULL_RESPONDER.values():
             continue  # a ceiling stands in the table; here it would flatten what lies below
         if row.status == "ok" and (row.loop == "open") == open_loop:
             curves.setdefault(f"{row.rung} {row.service}", []).append(row)
@@ -75,7 +76,7 @@ def cache_keys(report: Report) -> dict[str, tuple[int, float]]:
     if not isinstance(caches, dict):
         return {}
     load = report.spec.workload
-    one = spec.needed_bytes(load.model_copy(update={"keys": 1_000_000}), "") / 1e6
+    one = experiment.needed_bytes(load.model_copy(update={"keys": 1_000_000}), "") / 1e6
     return {str(name): (value, value / one) for name, value in caches.items()}
 
 

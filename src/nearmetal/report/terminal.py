@@ -8,11 +8,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from nearmetal import labels
+from nearmetal.report import caveats
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
+from nearmetal.report.row import Row
 from nearmetal.report.words import at, count, cycles, load, loss, microseconds, ratio
-from nearmetal.rows import Row
 
 _PAPER = "Of an echo: beside kv only for its order of magnitude."
 COLUMNS = 110  # where nothing is cut or wrapped
@@ -44,7 +44,7 @@ def table(report: Report) -> Table:
     for name in OPEN if opened else PAPER if beside_paper else CLOSED:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("notes", min_width=10)
-    shared = labels.shared(report.rows)
+    shared = caveats.shared(report.rows)
     for row in report.rows:
         place = () if sweep is None else (at(row),)
         figures = _open(row) if opened else _closed(row, beside_paper=beside_paper)
@@ -114,7 +114,7 @@ def _closed(row: Row, *, beside_paper: bool) -> tuple[str, ...]:
 def _last(row: Row, *, beside_paper: bool) -> str:
     if beside_paper:
         return count(row.paper.replies_per_s if row.paper else None)
-    return ratio(row.vs_memcached.per_sut_core_s) + ("†" if labels.across_wires(row) else "")
+    return ratio(row.vs_memcached.per_sut_core_s) + ("†" if caveats.across_wires(row) else "")
 
 
 def _open(row: Row) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _open(row: Row) -> tuple[str, ...]:
 def _notes(row: Row, shared: tuple[str, ...]) -> str:
     if row.status != "ok":
         return row.status
-    kinds = (labels.kind(label) for label in row.labels if label not in shared)
+    kinds = (caveats.kind(label) for label in row.labels if label not in shared)
     return ", ".join(SHORT.get(kind, kind) for kind in kinds)
 
 
@@ -138,7 +138,7 @@ def _caption(report: Report) -> Iterator[str]:
     for row in report.rows:
         if row.status != "ok":
             yield f"{row.rung} {row.service} {row.status}: {row.reason}"
-    for label in labels.shared(report.rows):
+    for label in caveats.shared(report.rows):
         yield f"Every measured row: {label}"
     spec = report.spec
     yield (

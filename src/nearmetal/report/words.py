@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from nearmetal import sweep
-from nearmetal.rows import Row
-from nearmetal.spec import Spec
+from nearmetal.report.row import Row
+from nearmetal.spec import sweep
+from nearmetal.spec.experiment import Spec
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
 

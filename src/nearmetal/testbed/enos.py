@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.lab.process import Child, ChildError, SilentError, Where
-from nearmetal.testbed.contract import Facts, Machine, Parcel
+from nearmetal.machine.processes.process import Child, ChildError, SilentError, Where
+from nearmetal.testbed.provider import Facts, Machine, Parcel
 from nearmetal.testbed.spec import BedSpec
 
 _WORKER = Path(__file__).with_name("engine") / "worker.py"
@@ -31,7 +31,7 @@ _SSH = (
 
 
 class EnosTestbed:
-    """See contract.py. A context manager: what was acquired is released."""
+    """See provider.py. A context manager: what was acquired is released."""
 
     def __init__(self, spec: BedSpec) -> None:
         self._spec = spec

@@ -14,26 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearmetal import bench, build, run
-from nearmetal.build import Build
+from nearmetal import bench
+from nearmetal.build import programs as build
+from nearmetal.build.programs import Build
 from nearmetal.errors import CannotRunError
-from nearmetal.lab import cpus
-from nearmetal.lab.process import Child
-from nearmetal.machine import Machine as MachineFacts
-from nearmetal.progress import Shown
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.facts import Machine as MachineFacts
+from nearmetal.machine.processes.process import Child
+from nearmetal.machine.tune.apply import Applied
+from nearmetal.machine.tune.wanted import Wanted
 from nearmetal.report import Report
-from nearmetal.rungs import find
 from nearmetal.samples import Frozen
-from nearmetal.spec import Spec, SpecRung
-from nearmetal.testbed import parcel
-from nearmetal.testbed.contract import Machine, Testbed
+from nearmetal.spec.experiment import Spec, SpecRung
+from nearmetal.spec.rungs import find
+from nearmetal.testbed import deployment
 from nearmetal.testbed.local import LocalTestbed
+from nearmetal.testbed.provider import Machine, Testbed
+from nearmetal.testbed.remote_agent import Station, beating
 from nearmetal.testbed.spec import BedSpec
-from nearmetal.testbed.station import Station, beating
 from nearmetal.testbed.trial import Place, Trials
-from nearmetal.topology import Topologies, Topology
-from nearmetal.tune.apply import Applied
-from nearmetal.tune.wanted import Wanted
+from nearmetal.topology.wires import Topologies, Topology
+from nearmetal.trial import rounds
+from nearmetal.trial.progress import Shown
 
 _BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
 _SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
@@ -187,7 +189,7 @@ def _deploy(
     for machine in machines:
         if not (there[machine.name].is_root or there[machine.name].may_sudo):
             raise CannotRunError(f"{machine.where}: {_ORDINARY}")
-    why = {name: parcel.alike(here, facts) for name, facts in there.items()}
+    why = {name: deployment.alike(here, facts) for name, facts in there.items()}
     folders = {}
     with tempfile.TemporaryDirectory(prefix="nearmetal-") as scratch:
         built = plain = None
@@ -196,11 +198,11 @@ def _deploy(
             if reason is None:
                 if built is None:
                     done = build.build(programs, progress=shown.stage)
-                    built = parcel.pack(Path(scratch), done)
+                    built = deployment.pack(Path(scratch), done)
                 folders[machine.name] = bed.deploy(machine, built)
                 continue
             shown.say(f"{machine.name} builds for itself: {reason}")
-            plain = plain or parcel.pack(Path(scratch), None)
+            plain = plain or deployment.pack(Path(scratch), None)
             folders[machine.name] = bed.deploy(machine, plain)
             _build_there(bed, machine, folders[machine.name])
     return folders
@@ -313,4 +315,4 @@ def _measure(
     """The timed part."""
     tgs = tuple(place for name, place in places.items() if name != "sut")
     with bench.measuring(folder, shown):
-        run.run(chosen, built, wires, folder, shown, Trials(places["sut"], tgs))
+        rounds.run(chosen, built, wires, folder, shown, Trials(places["sut"], tgs))

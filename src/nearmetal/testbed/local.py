@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearmetal.lab.process import Child, Where
+from nearmetal.machine.processes.process import Child, Where
 from nearmetal.paths import cache_dir, source_root
-from nearmetal.testbed.contract import Facts, Machine, Parcel
+from nearmetal.testbed.provider import Facts, Machine, Parcel
 
 
 class LocalTestbed:
-    """See contract.py."""
+    """See provider.py."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)

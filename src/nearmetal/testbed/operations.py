@@ -10,17 +10,20 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nearmetal import corpus, doctor, machine, pollers
-from nearmetal.build import Build
-from nearmetal.client import Client
+from nearmetal.build.programs import Build
+from nearmetal.commands import doctor
 from nearmetal.errors import NearmetalError
-from nearmetal.lab import cpus
-from nearmetal.lab.journal import Journal
-from nearmetal.lab.placement import Cores
-from nearmetal.lab.process import Child, Where
-from nearmetal.testbed import parcel, ports, serving
-from nearmetal.tune.apply import tuned
-from nearmetal.tune.wanted import Wanted
+from nearmetal.kv import corpus
+from nearmetal.kv.client import Client
+from nearmetal.machine import facts
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.processes.process import Child, Where
+from nearmetal.machine.tune.apply import tuned
+from nearmetal.machine.tune.wanted import Wanted
+from nearmetal.testbed import data_nic, deployment, remote_dut
+from nearmetal.trial import busy
 
 _GO_WAIT_NS_MAX = 2 * 10**9
 
@@ -36,7 +39,7 @@ class Agent:
     children: dict[int, Child] = field(default_factory=dict)
     started: int = 0
     build: Build | None = None
-    serving: serving.Serving | None = None
+    serving: remote_dut.Serving | None = None
 
     def halt(self) -> None:
         """The DUT, if there is one; the NIC is then as it was before it."""
@@ -50,7 +53,7 @@ def look() -> dict[str, Any]:
     return {
         "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
         "missing_to_ask": [f"{what}: {cost}" for what, cost in doctor.missing_to_ask()],
-        "facts": machine.facts().model_dump(),
+        "facts": facts.facts().model_dump(),
     }
 
 
@@ -78,13 +81,13 @@ def _end(agent: Agent) -> None:
 
 
 def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
-    agent.build = parcel.built(names)
+    agent.build = deployment.built(names)
     return agent.build.model_dump()
 
 
 def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
     """The data NIC of a generator, or of the server between trials."""
-    port = agent.stack.enter_context(ports.prepared(agent.journal, ports.Wanted(**wanted)))
+    port = agent.stack.enter_context(data_nic.prepared(agent.journal, data_nic.Wanted(**wanted)))
     return asdict(port)
 
 
@@ -96,18 +99,18 @@ def _tune(agent: Agent, wanted: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _carrier(agent: Agent, nic: str) -> None:
-    ports.wait_carrier(ports.named(nic))
+    data_nic.wait_carrier(data_nic.named(nic))
 
 
 def _forget(agent: Agent, nic: str, addr: str) -> None:
-    ports.forget(ports.named(nic), addr)
+    data_nic.forget(data_nic.named(nic), addr)
 
 
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
     agent.halt()
     assert agent.build is not None, "programs come first"
-    agent.serving = serving.serve(
-        agent.journal, agent.build, agent.cores, serving.Order.model_validate(order)
+    agent.serving = remote_dut.serve(
+        agent.journal, agent.build, agent.cores, remote_dut.Order.model_validate(order)
     )
     plan = agent.serving.plan
     return {
@@ -134,7 +137,7 @@ def _halt(agent: Agent) -> None:
     agent.halt()
 
 
-def _running(agent: Agent) -> serving.Serving:
+def _running(agent: Agent) -> remote_dut.Serving:
     if agent.serving is None:
         raise NearmetalError("no server runs here")
     return agent.serving
@@ -167,9 +170,7 @@ def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
     """A generator's half of pollers.look."""
     return {
         "core": cpus.time_of(cpu).model_dump(),
-        "switches": pollers.switches(agent.children[child].pid)
-        if child in agent.children
-        else (0, 0),
+        "switches": busy.switches(agent.children[child].pid) if child in agent.children else (0, 0),
     }
 
 

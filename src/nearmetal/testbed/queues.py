@@ -2,7 +2,7 @@
 
 A server of one core is to pay for its frames itself: one queue, whose interrupt comes to that core,
 and nobody hands frames on (Documentation/networking/scaling.rst). A veth has no interrupts and no
-rings: ports.py has it done by a kernel thread. All is put back as it was, by the journal.
+rings: data_nic.py has it done by a kernel thread. All is put back as it was, by the journal.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from nearmetal.errors import BadInputError
-from nearmetal.lab import cpus, ethtool, pci
-from nearmetal.lab.journal import Journal, changed
-from nearmetal.tune.interrupts import affinities_of, irqbalance
-from nearmetal.tune.setting import text_of
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.devices import ethtool, pci
+from nearmetal.machine.journal import Journal, changed
+from nearmetal.machine.tune.interrupts import affinities_of, irqbalance
+from nearmetal.machine.tune.setting import text_of
 
 Entries = int | Literal["max"]
 

@@ -28,10 +28,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nearmetal.errors import BadInputError
-from nearmetal.lab import pci
-from nearmetal.nic import Take
+from nearmetal.machine.devices import pci
+from nearmetal.machine.links.nic import Take
 from nearmetal.samples import Frozen
-from nearmetal.sweep import GENERATORS_MAX
+from nearmetal.spec.sweep import GENERATORS_MAX
 
 ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
 

@@ -11,8 +11,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearmetal.build import fetched
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.setup import files
 
 PORT = 22
 _BEHIND_SSHD = ("sshd-session", "sshd-auth")  # parts that OpenSSH 9.8 split off
@@ -47,7 +47,7 @@ def make_keys(folder: Path) -> Keys:
 
 def argv(keys: Keys, name: str, address: str) -> list[str]:
     """The command line of a server on an address."""
-    program, library_path = files.provide("sshd")
+    program, library_path = fetched.provide("sshd")
     config = keys.folder / f"sshd-{name}.conf"
     config.write_text("\n".join([*_config(keys, address), *_parts(program), ""]), encoding="ascii")
     environment = ["env", f"LD_LIBRARY_PATH={library_path}"] if library_path else []

@@ -14,16 +14,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nearmetal import load
-from nearmetal.lab.process import Event
-from nearmetal.pair import START_S, Bench, expect, next_event
-from nearmetal.pollers import Look, Turns
-from nearmetal.rungs import Rung, Service
+from nearmetal.commands import load
+from nearmetal.machine.processes.process import Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
-from nearmetal.testbed.serving import REFERENCES, Order, is_frames
+from nearmetal.spec.rungs import Rung, Service
+from nearmetal.testbed.remote_agent import Remote, Station
+from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
-from nearmetal.testbed.station import Remote, Station
-from nearmetal.trial import (
+from nearmetal.trial.busy import Look, Turns
+from nearmetal.trial.start import START_S, Bench, expect, next_event
+from nearmetal.trial.trial import (
     Left,
     Measured,
     Told,

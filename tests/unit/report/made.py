@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nearmetal import samples
-from nearmetal.rungs import find
 from nearmetal.samples import CoreTime, Counts, Resources, Sample
-from nearmetal.spec import Spec, SpecRung, Workload
+from nearmetal.spec.experiment import Spec, SpecRung, Workload
+from nearmetal.spec.rungs import find
 
 MACHINE = {
     "cpu": "Made-up CPU <2 GHz>",

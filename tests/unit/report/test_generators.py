@@ -7,10 +7,10 @@ from typing import Any
 import made
 import pytest
 
-from nearmetal.rows import Row
+from nearmetal.report.compute import Setting, rows
+from nearmetal.report.row import Row
 from nearmetal.samples import Generator, Point, Sample
-from nearmetal.stats import Setting, rows
-from nearmetal.sweep import Sweep
+from nearmetal.spec.sweep import Sweep
 from nearmetal.testbed.flow import rewired
 
 POINTS = (Point(generators=1), Point(generators=2))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import made
 
-from nearmetal import labels
+from nearmetal.report import caveats
+from nearmetal.report.compute import Setting, rows
 from nearmetal.samples import Guest
-from nearmetal.stats import Setting, rows
 
 GUEST = Guest(
     kernel="6.1.0-50-cloud-amd64",
@@ -25,5 +25,5 @@ def test_a_guest_is_named_with_what_it_mitigates() -> None:
         if each.service == "kv"
     )
     assert row.guest == GUEST
-    (label,) = (label for label in row.labels if labels.kind(label) == "Linux guest")
+    (label,) = (label for label in row.labels if caveats.kind(label) == "Linux guest")
     assert label.endswith("6.1.0-50-cloud-amd64, 1 vCPU, clock tsc, mitigations against spectre_v1")

@@ -9,9 +9,9 @@ import pytest
 
 from nearmetal import report
 from nearmetal.report.comparisons import comparisons, sentence
-from nearmetal.rows import Paper, Row
+from nearmetal.report.compute import Setting, rows
+from nearmetal.report.row import Paper, Row
 from nearmetal.samples import Accelerator, Resources, Sample
-from nearmetal.stats import Setting, rows
 
 MIB = 1 << 20
 TCG = Accelerator(name="tcg", cpu="max", loops_per_s={"tcg": 600e6, "kvm": 0.4e6})

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from nearmetal import report
 from nearmetal.paths import source_root
+from nearmetal.report.compute import Setting, Standing, rows
 from nearmetal.report.folder import PAPER_CSV, paper_rows
 from nearmetal.report.paper import TCG, PaperRatio, lettered, ratios, sided
-from nearmetal.rungs import Service
 from nearmetal.samples import Accelerator, Generator, Sample
-from nearmetal.spec import load
-from nearmetal.stats import Setting, Standing, rows
+from nearmetal.spec.experiment import load
+from nearmetal.spec.rungs import Service
 from nearmetal.testbed.flow import rewired
 
 PAPER = load(source_root() / "specs" / "paper.toml")

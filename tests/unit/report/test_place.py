@@ -10,9 +10,9 @@ from rich.console import Console
 
 from nearmetal import report
 from nearmetal.report.comparisons import Comparison, comparisons, sentence
-from nearmetal.rows import Row
+from nearmetal.report.compute import Setting, rows
+from nearmetal.report.row import Row
 from nearmetal.samples import Resources, Sample
-from nearmetal.stats import Setting, rows
 
 MIB = 1 << 20
 IMAGE = Resources(

@@ -17,8 +17,8 @@ from nearmetal.report import page, words
 from nearmetal.report.findings import findings
 from nearmetal.report.words import loss
 from nearmetal.samples import Point, Poller, Sample
-from nearmetal.spec import Spec
-from nearmetal.sweep import Sweep
+from nearmetal.spec.experiment import Spec
+from nearmetal.spec.sweep import Sweep
 
 CACHES = {"L1d": 48 << 10, "L2": 1 << 20, "L3": 32 << 20}
 KEYS = {1_000: 12_000_000, 100_000: 11_000_000, 16_000_000: 8_000_000}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import made
 
+from nearmetal.report.compute import Setting, rows
 from nearmetal.samples import Poller, Sample
-from nearmetal.stats import Setting, rows
 
 
 def vhost(rung: str, service: str, rate: int, busy: int, empty: int) -> list[Sample]:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal import build
-from nearmetal.build import Build, Program
+from nearmetal.build import programs
+from nearmetal.build.programs import Build, Program
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
-from nearmetal.lab.process import Child, Where
-from nearmetal.machine import facts
+from nearmetal.machine.facts import facts
+from nearmetal.machine.processes.process import Child, Where
 from nearmetal.paths import source_root
-from nearmetal.spec import load
-from nearmetal.testbed import contract, flow, parcel
-from nearmetal.testbed.contract import Facts, Machine
+from nearmetal.spec.experiment import load
+from nearmetal.testbed import deployment, flow, provider
 from nearmetal.testbed.enos import EnosTestbed
 from nearmetal.testbed.local import LocalTestbed
+from nearmetal.testbed.provider import Facts, Machine
+from nearmetal.testbed.remote_agent import Station
 from nearmetal.testbed.spec import parse
-from nearmetal.testbed.station import Station
 from nearmetal.testbed.trial import merged
 
 HERE = Facts(
@@ -34,7 +34,7 @@ def test_both_back_ends_keep_the_contract() -> None:
         '[[tg]]\nhost = "b"\nnic = "x"\naddress = "10.0.0.2/24"\n',
         "x",
     )
-    beds: list[contract.Testbed] = [LocalTestbed(["sut"]), EnosTestbed(spec)]
+    beds: list[provider.Testbed] = [LocalTestbed(["sut"]), EnosTestbed(spec)]
     for bed in beds:
         bed.release()
         bed.release()
@@ -62,7 +62,7 @@ def test_the_local_back_end_runs_fetches_and_knows_itself(tmp_path: Path) -> Non
     ],
 )
 def test_programs_go_only_to_machines_that_are_alike(there: Facts, words: str | None) -> None:
-    why = parcel.alike(HERE, there)
+    why = deployment.alike(HERE, there)
     assert why is None if words is None else why is not None and words in why
 
 
@@ -76,30 +76,35 @@ def made(tmp_path: Path, content: bytes) -> Build:
 
 
 def test_a_parcel_is_named_by_its_content(tmp_path: Path) -> None:
-    first = parcel.pack(tmp_path, made(tmp_path, b"one"))
+    first = deployment.pack(tmp_path, made(tmp_path, b"one"))
     with tarfile.open(first.archive) as tar:
         names = set(tar.getnames())
-    assert {"nearmetal", "src/nearmetal/cli.py", "built/nm-load", "built/build.json"} <= names
+    assert {
+        "nearmetal",
+        "src/nearmetal/commands/cli.py",
+        "built/nm-load",
+        "built/build.json",
+    } <= names
     assert not [name for name in names if "__pycache__" in name]
-    assert parcel.pack(tmp_path, made(tmp_path, b"one")).sha256 == first.sha256
-    assert parcel.pack(tmp_path, made(tmp_path, b"two")).sha256 != first.sha256
-    assert parcel.pack(tmp_path, None).sha256 != first.sha256
+    assert deployment.pack(tmp_path, made(tmp_path, b"one")).sha256 == first.sha256
+    assert deployment.pack(tmp_path, made(tmp_path, b"two")).sha256 != first.sha256
+    assert deployment.pack(tmp_path, None).sha256 != first.sha256
 
 
 def test_what_came_along_is_found_where_it_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = parcel.pack(tmp_path, made(tmp_path, b"one")).archive
+    archive = deployment.pack(tmp_path, made(tmp_path, b"one")).archive
     there = tmp_path / "there"
     there.mkdir()
     subprocess.run(["tar", "-xzf", str(archive), "-C", str(there)], check=True)
-    monkeypatch.setattr(parcel, "source_root", lambda: there)
+    monkeypatch.setattr(deployment, "source_root", lambda: there)
 
     def none_such(name: str) -> Program:
         raise CannotRunError(f"no {name}")
 
-    monkeypatch.setattr(build, "foreign", none_such)
-    found = parcel.built(["nm-load", "nm-other", "memcached"])
+    monkeypatch.setattr(programs, "foreign", none_such)
+    found = deployment.built(["nm-load", "nm-other", "memcached"])
     assert Path(found.programs["nm-load"].path).read_bytes() == b"one"
     assert found.missing == {"nm-other": "nm-other was not built", "memcached": "no memcached"}
 

@@ -1,0 +1,85 @@
+"""Install the Python packages of extras into the venv this runs in.
+
+    python -m nearmetal.build.extras PYPROJECT base build report
+
+Standard library only: it runs before anything is installed. A finished extra leaves a stamp in
+the venv's `ready` folder; the launcher looks at these, and makes a venv anew where `unfinished`
+stands beside them: pip was killed there. Which index is asked is the machine's affair: pip's own
+configuration and environment hold, but for where it installs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    """Install what has no stamp yet."""
+    project = tomllib.loads(Path(arguments[0]).read_text(encoding="utf-8"))["project"]
+    ready = Path(sys.prefix) / "ready"
+    ready.mkdir(exist_ok=True)
+    wanted = [extra for extra in arguments[1:] if not (ready / extra).exists()]
+    if wanted and not _install(requirements(project, wanted), wanted, ready / "unfinished"):
+        return 1
+    for extra in wanted:
+        (ready / ".new").write_text(f"{Path(sys.executable).resolve()}\n", encoding="utf-8")
+        (ready / ".new").replace(ready / extra)
+    return 0
+
+
+def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
+    """What pyproject.toml asks for: `base` are the plain dependencies."""
+    optional = project["optional-dependencies"]
+    found: list[str] = []
+    for extra in extras:
+        assert isinstance(optional, dict)
+        listed = project["dependencies"] if extra == "base" else optional[extra]
+        assert isinstance(listed, list)
+        found += listed
+    return found
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """pip's: nothing of it or of Python that would install into another place."""
+    kept = {name: value for name, value in given.items() if not name.startswith("PYTHON")}
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"):
+        kept.pop(name, None)
+    return kept | {"PIP_USER": "0"}
+
+
+def _install(names: list[str], extras: list[str], unfinished: Path) -> bool:
+    print(
+        f"nearmetal: fetching Python packages ({', '.join(extras)}) ... ", end="", file=sys.stderr
+    )
+    sys.stderr.flush()
+    since = time.monotonic()
+    unfinished.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-input", *names],
+        env=environment(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode >= 0:  # it ended by itself: what it could not install it took back
+        unfinished.unlink()
+    if done.returncode != 0:
+        print("failed", file=sys.stderr)
+        print("\n".join((done.stdout + done.stderr).splitlines()[-15:]), file=sys.stderr)
+        print("nearmetal: pip could not fetch them; its words are above", file=sys.stderr)
+        return False
+    print(f"{time.monotonic() - since:.0f} s", file=sys.stderr)
+    return True
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

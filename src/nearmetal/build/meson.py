@@ -1,0 +1,189 @@
+"""The tools that compile: meson and ninja, of the environment that we run in.
+
+A folder that an older tree or another meson configured is configured anew where it cannot be
+brought up to date. What a tool that fails has to say is always shown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from nearmetal.build import fetched, sources
+from nearmetal.errors import NearmetalError
+from nearmetal.machine.processes import process
+from nearmetal.paths import source_root
+
+Variant = Literal["normal", "sanitize", "fuzz"]
+
+_VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "normal": ({}, []),
+    "sanitize": (
+        {},
+        [
+            "-Doptimization=1",  # compiles in half the time, and keeps the lines that it tells
+            "-Ddebug=true",
+            "-Db_lto=false",
+            "-Db_sanitize=address,undefined",
+            "-Dc_args=-Wno-stringop-overread",  # gcc sees overreads in what it has instrumented
+            "-Dtest_programs=true",
+        ],
+    ),
+    "fuzz": (
+        {"CC": "clang"},
+        ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
+    ),
+}
+# What a shell may set for other programs' sake, and would be compiled into ours unseen.
+_NOT_FOR_US = (
+    *("CFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
+    *("COMPILER_PATH", "GCC_EXEC_PREFIX", "DESTDIR"),
+)
+_TELLING = re.compile(r"\b(error|ERROR):|\bundefined reference\b|^FAILED\b")
+_SHOWN, _LAST = 40, 20  # lines
+
+
+def command() -> list[str]:
+    """Meson from the venv we run in; ninja is found beside it."""
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        raise NearmetalError("no C compiler: install gcc and libc6-dev, or let ./nearmetal do so")
+    try:
+        import mesonbuild  # noqa: F401
+    except ImportError:
+        raise NearmetalError("meson is missing: start with ./nearmetal, which sets it up") from None
+    return [sys.executable, "-m", "mesonbuild.mesonmain"]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One build at a time in a folder; a second one waits, then finds it done."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def configure(folder: Path, variant: Variant) -> None:
+    """Set the folder up, or bring it up to date with the tree's meson.build files."""
+    meson = command()
+    environment, fixed = _VARIANTS[variant]
+    options = [*fixed, f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
+    stamp = folder / "nearmetal-setup"
+    key = "\n".join([sys.executable, *options, *sorted(_optional())])
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _regenerated(folder):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    log = folder / "meson-logs" / "meson-log.txt"
+    setup = [*meson, "setup", *options, str(folder), str(source_root())]
+    run(setup, environment, "configure", log)
+    stamp.write_text(key, encoding="utf-8")
+
+
+def _regenerated(folder: Path) -> bool:
+    """False: what is there does not fit the tree, or this meson, any more."""
+    done = subprocess.run(
+        _chain(["ninja", "-C", str(folder), "build.ninja"]),
+        env=_environment({}),
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _optional() -> list[str]:
+    """What meson looks for and may do without: a change must configure anew."""
+    tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
+    return tools + [name for name in ("libbpf", "libdpdk") if has_package(name)]
+
+
+def has_package(name: str) -> bool:
+    """Whether pkg-config knows a library."""
+    tool = shutil.which("pkg-config")
+    if tool is None:
+        return False
+    asked = [tool, "--exists", name]
+    return subprocess.run(asked, env=_environment({}), check=False).returncode == 0
+
+
+def targets(folder: Path) -> dict[str, Path]:
+    """Every executable that meson knows, by name."""
+    return {
+        target["name"]: Path(target["filename"][0])
+        for target in introspect(folder, "targets")
+        if target["type"] == "executable"
+    }
+
+
+def introspect(folder: Path, what: str) -> Any:
+    """What meson leaves beside the build for programs to read."""
+    path = folder / "meson-info" / f"intro-{what}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def ninja(folder: Path, names: list[str]) -> None:
+    """Bring targets up to date."""
+    run(["ninja", "-C", str(folder), *names], {}, "build")
+
+
+def run(argv: list[str], environment: dict[str, str], what: str, log: Path | None = None) -> None:
+    """Run a build tool; where it fails, show what it said of that, and not the rest."""
+    done = subprocess.run(
+        _chain(argv),
+        env=_environment(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    said = done.stdout.splitlines()
+    if not any(line.strip() for line in said) and log is not None and log.exists():
+        said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    print("\n".join([*_telling(said), _ending(what, done.returncode)]), file=sys.stderr)
+    raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """From the first error on, and the last lines in any case."""
+    first = next((n for n, line in enumerate(lines) if _TELLING.search(line)), len(lines))
+    shown = lines[first : first + _SHOWN]
+    rest = lines[max(first + _SHOWN, len(lines) - _LAST) :] if shown else lines[-_LAST:]
+    return [*shown, *(["..."] if shown and rest else []), *rest]
+
+
+def _ending(what: str, status: int) -> str:
+    ended = f"exit code {status}" if status >= 0 else signal.Signals(-status).name
+    return f"{what} ended with {ended}"
+
+
+def _chain(argv: list[str]) -> list[str]:
+    """It ends with us, however we end."""
+    return process.chain(argv, process.Where())
+
+
+def _environment(extra: dict[str, str]) -> dict[str, str]:
+    """English words, because we look for some; and the venv's tools first."""
+    given = {
+        name: value for name, value in process.environment().items() if name not in _NOT_FOR_US
+    }
+    venv = str(Path(sys.executable).parent)
+    return {
+        **given,
+        **fetched.pkg_config(),
+        **extra,
+        "LC_ALL": "C.UTF-8",
+        "PATH": f"{venv}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+    }

@@ -1,0 +1,324 @@
+"""Stage 2: the native programs, built by meson, and what is known about each.
+
+What was built, with which compiler and from which commit, is `Build`; it is written to the run's
+folder as build.json. A program that cannot be had here is in `missing`, with the reason in words:
+its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from nearmetal.build import fetched, guest_kernel, meson, sources
+from nearmetal.build.libraries import libraries, library_bytes
+from nearmetal.build.meson import Variant as Variant
+from nearmetal.errors import CannotRunError
+from nearmetal.machine.vm import qemu
+from nearmetal.paths import build_dir, source_root
+from nearmetal.samples import Frozen
+from nearmetal.spec.rungs import Rung
+
+TENDER = "nm-tender"  # starts and tends the images of the place ukp
+INIT = "nm-guest-init"  # the first process of a Linux guest
+GUEST_KERNEL = "guest-kernel"
+PROBE = "nm-uk-probe"  # tells how fast an accelerator is (machine/vm/accelerator.py)
+_REFERENCES = {
+    "memcached": "memcached",
+    **dict.fromkeys(("limit-veth", "limit-nic"), "nm-null-xdp"),
+    "testpmd": "dpdk-testpmd",
+    "ceiling": "nm-null-vhost",
+    "limit-uk": "nm-uk-limit",
+}
+
+
+class Program(Frozen):
+    """Something that can be started."""
+
+    path: str
+    image_bytes: int  # with its shared libraries
+    sha256: str
+    library_path: str | None = None  # for LD_LIBRARY_PATH; files we fetched have one
+    libraries: dict[str, str] | None = None  # of an image: hashes of their objects (libraries.py)
+    library_bytes: dict[str, int] | None = None  # and what of each is in the image
+
+    def argv(self) -> list[str]:
+        """How its command line begins."""
+        if self.library_path is None:
+            return [self.path]
+        return ["env", f"LD_LIBRARY_PATH={self.library_path}", self.path]
+
+
+class Build(Frozen):
+    """What this run starts (build.json)."""
+
+    version: int = 1
+    compiler: str
+    flags: str
+    isa: str
+    commit: str | None  # None: not a git clone
+    dirty: bool
+    folder: str
+    programs: dict[str, Program]
+    missing: dict[str, str]  # program -> why it is not there
+
+
+def build(
+    wanted: Iterable[str] | None = None,
+    *,
+    variant: Variant = "normal",
+    progress: Callable[[str], None] = lambda _: None,
+) -> Build:
+    """Build what is wanted (None: everything) and say what is there."""
+    folder = build_dir(variant)
+    meson.command()  # before anything is fetched
+    with meson.alone(folder):
+        everything = wanted is None
+        wanted = wanted if wanted is None else list(wanted)
+        _fetch(
+            progress,
+            lwip=everything or any(map(_has_lwip, wanted or ())),
+            linux=GUEST_KERNEL in (wanted or ()),
+        )
+        progress("configuring")
+        meson.configure(folder, variant)
+        targets = meson.targets(folder)
+        wanted = [*targets, "memcached", "python"] if wanted is None else wanted
+        progress("compiling")
+        names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
+        if everything or names:
+            meson.ninja(folder, ["all"] if everything else names)
+        progress("describing")
+        return _describe(folder, targets, wanted)
+
+
+def build_c_tests(variant: Variant) -> None:
+    """Build what the C tests of a variant start, and nothing else; of `fuzz` the fuzzers."""
+    folder = build_dir(variant)
+    meson.command()  # before anything is fetched
+    with meson.alone(folder):
+        _fetch(lambda _: None, lwip=True, linux=False)
+        meson.configure(folder, variant)
+        fuzzers = [
+            str(path.relative_to(folder))
+            for name, path in meson.targets(folder).items()
+            if name.startswith("fuzz-")
+        ]
+        # Meson's own name for all that its tests start.
+        meson.ninja(folder, fuzzers if variant == "fuzz" else ["meson-test-prereq"])
+
+
+def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
+    """What comes as files, and is compiled or large. What cannot be had is told by each program
+    that lacks it."""
+    if fetched.dpdk_wanted() and not meson.has_package("libdpdk"):
+        progress("fetching DPDK")
+        with contextlib.suppress(CannotRunError):
+            fetched.provide("dpdk-testpmd")
+    if lwip and sources.found(sources.LWIP) is None:
+        progress("fetching lwIP's source")
+        with contextlib.suppress(CannotRunError):
+            sources.provide(sources.LWIP)
+    if linux and not guest_kernel.found():
+        progress("fetching a kernel for guests (27 MB)")
+        with contextlib.suppress(CannotRunError):
+            guest_kernel.provide()
+
+
+def _has_lwip(program: str) -> bool:
+    """Whether a program is compiled from lwIP's source."""
+    return "-lwip-" in program
+
+
+def program_of(rung: Rung, service: str) -> str:
+    """The name in Build.programs of what answers for a rung."""
+    if rung.datapath == "py":
+        return "python"
+    if rung.place == "image":
+        return qemu.PROGRAM  # what it boots is the spec's
+    if rung.datapath is None:
+        return _REFERENCES[rung.name]
+    if rung.place in ("guest", "uk", "ukp"):
+        return f"nm-{rung.place}-{rung.datapath}-{service}"
+    return f"nm-{rung.datapath}-{service}"
+
+
+def programs_beside(rung: Rung) -> list[str]:
+    """What else a row of it needs: its generator, and what starts, asks or joins it."""
+    names = [rung.generator]
+    if rung.absent is not None:
+        return names
+    if rung.place == "ukp":
+        names.append(TENDER)
+    if rung.machine is not None:
+        names += [qemu.PROGRAM, PROBE]
+    if rung.place == "guest":
+        names += [INIT] if rung.kernel else [INIT, GUEST_KERNEL]
+    if rung.wire == "vhost-user" and rung.place not in ("reference", "image"):
+        names.append("nm-relay")  # carries the quick corpus
+    if rung.wire == "pvp":
+        names.append("dpdk-testpmd")  # the switch
+    return names
+
+
+def why_not(program: str) -> str | None:
+    """Why a program cannot be had on this machine, found without building; None: it can."""
+    if program == "python":
+        return None
+    if program == qemu.PROGRAM:
+        return qemu.why_not()
+    if program == GUEST_KERNEL:
+        return guest_kernel.why_not()
+    if program == "memcached":
+        return fetched.why_not(program)
+    if program == "dpdk-testpmd":
+        return fetched.why_not(program) or _without_dpdk()
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        return "no C compiler (package gcc)"
+    if program == "nm-null-xdp":
+        if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
+            return "no compiler for BPF (package gcc-bpf)"
+        if not meson.has_package("libbpf"):
+            return "no libbpf headers (package libbpf-dev)"
+    if program.startswith(("nm-dpdk-", "nm-guest-dpdk-")) or program == "nm-load-ethdev":
+        return _without_dpdk()
+    if _has_lwip(program):
+        return sources.why_not(sources.LWIP)
+    return None
+
+
+def _without_dpdk() -> str | None:
+    if meson.has_package("libdpdk") or fetched.dpdk_wanted():
+        return None
+    return "no DPDK here (package libdpdk-dev, or files that ./nearmetal bench --yes fetches)"
+
+
+_FUZZED = """
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size);
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size)
+{
+    return data == 0 && size > 0;
+}
+"""
+
+
+def fuzz_why_not() -> str | None:
+    """Why the fuzz targets cannot be built here, found by linking a small one; None: they can."""
+    if shutil.which("clang") is None:
+        return "no clang (package clang)"
+    with tempfile.TemporaryDirectory(prefix="nearmetal-") as folder:
+        options = ["-fsanitize=fuzzer,address,undefined", "-x", "c", "-", "-o", f"{folder}/fuzzed"]
+        done = subprocess.run(
+            ["clang", *options], input=_FUZZED, capture_output=True, text=True, check=False
+        )
+    if done.returncode == 0:
+        return None
+    words = " ".join((done.stderr.splitlines() or ["it does not say why"])[0].split())
+    return f"clang has no runtime of libFuzzer (package libclang-rt-VERSION-dev): {words}"
+
+
+def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> Build:
+    programs: dict[str, Program] = {}
+    missing: dict[str, str] = {}
+    for name in wanted:
+        try:
+            there = targets.get(name)
+            programs[name] = describe_program(there) if there else foreign(name)
+        except CannotRunError as error:
+            missing[name] = str(error)
+    compiler = meson.introspect(folder, "compilers")["host"]["c"]
+    options = {
+        option["name"]: option["value"] for option in meson.introspect(folder, "buildoptions")
+    }
+    return Build(
+        compiler=compiler["full_version"],
+        flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",
+        isa=_isa(),
+        commit=_git("rev-parse", "HEAD"),
+        dirty=bool(_git("status", "--porcelain")),
+        folder=str(folder),
+        programs=programs,
+        missing=missing,
+    )
+
+
+def foreign(name: str) -> Program:
+    """A program that is not built here: the machine's own, or fetched."""
+    if name.startswith("nm-"):
+        raise CannotRunError(why_not(name) or _not_built(name))
+    if name == "python":
+        return describe_program(Path(sys.executable).resolve())
+    if (reason := why_not(name)) is not None:
+        raise CannotRunError(reason)
+    if name == qemu.PROGRAM:
+        return describe_program(qemu.found())
+    if name == GUEST_KERNEL:
+        return describe_program(guest_kernel.provide().image)
+    path, library_path = fetched.provide(name)
+    return describe_program(path, library_path)
+
+
+def _not_built(name: str) -> str:
+    if "dpdk" in name or "ethdev" in name:
+        if not meson.has_package("libdpdk"):
+            return "DPDK is not installed, and its files could not be fetched"
+        return "DPDK is here, but nothing links with it (the build's meson-log.txt says why)"
+    if _has_lwip(name) and sources.found(sources.LWIP) is None:
+        return "lwIP's source is not here, and could not be fetched"
+    return f"{name} is not in this build"
+
+
+def describe_program(path: Path, library_path: str | None = None) -> Program:
+    """Size with its shared libraries, and hash."""
+    total = path.stat().st_size
+    for library in _libraries(path, library_path):
+        total += library.stat().st_size
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Program(
+        path=str(path),
+        image_bytes=total,
+        sha256=digest,
+        library_path=library_path,
+        libraries=libraries(path),
+        library_bytes=library_bytes(path),
+    )
+
+
+def _libraries(path: Path, library_path: str | None) -> set[Path]:
+    environment = dict(os.environ)
+    if library_path:
+        environment["LD_LIBRARY_PATH"] = library_path
+    done = subprocess.run(
+        ["ldd", str(path)], env=environment, capture_output=True, text=True, check=False
+    )
+    found = re.findall(r"(?:=> |^\s+)(/\S.*?) \(0x", done.stdout, re.MULTILINE)
+    return {Path(name).resolve() for name in found}
+
+
+def _isa() -> str:
+    """The ISA level, from the one place that states it."""
+    text = (source_root() / "meson.build").read_text(encoding="utf-8")
+    found = re.search(r"^isa = '([^']+)'", text, re.MULTILINE)
+    assert found is not None, "meson.build names the ISA level"
+    return found.group(1)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source_root()), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

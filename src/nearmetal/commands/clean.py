@@ -1,0 +1,38 @@
+"""clean: undo what a killed run left; with --all, everything that set-up and build made."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from nearmetal import machine
+from nearmetal.machine.journal import kept
+from nearmetal.machine.processes.owner import state_directory
+from nearmetal.machine.tune.apply import kept_folder
+from nearmetal.paths import cache_dir
+
+
+def clean(everything: bool) -> None:
+    """Print what was done, a line each."""
+    undone = machine.clean()
+    for line in undone:
+        print(line)
+    if not undone:
+        print("nothing was left behind")
+    if kept(kept_folder(state_directory())):
+        print("what `tune apply` set stays until `tune restore`")
+    if everything:
+        _remove_cache()
+
+
+def _remove_cache() -> None:
+    """The cache holds the venv we run in: nothing may be imported behind this."""
+    cache = cache_dir()
+    packages = cache / "packages"
+    if packages.is_file():
+        names = sorted(set(packages.read_text(encoding="utf-8").split()))
+        print("set-up installed these system packages; they stay, remove them with apt-get purge:")
+        print("  " + " ".join(names))
+    if cache.is_dir():
+        shutil.rmtree(cache)
+        print(f"removed {cache}", file=sys.stdout, flush=True)

@@ -1,0 +1,321 @@
+"""load: the traffic generator alone against a server that may come and go.
+
+The generator does the work and says one JSON line a second (docs/programs.md); here they become
+words for people, and an exit code. Over sockets it is nm-load; on a server's vhost-user socket or a
+NIC one of its frame editions. A sweep starts it once for each point.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+from nearmetal.build import programs
+from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.machine.processes.process import Child, Event, SilentError, Where
+from nearmetal.samples import Point
+from nearmetal.spec.experiment import Workload
+from nearmetal.spec.experiment import load as load_spec
+from nearmetal.spec.sweep import is_open, points_of, words
+from nearmetal.spec.window import Window
+
+_WORKLOADS = {
+    "standard": Workload(),
+    "smoke": Workload(name="smoke", keys=1_000, flows=4),
+    # specs/paper.toml's, towards whichever port the target has.
+    "paper": Workload(
+        name="paper",
+        keys=1_000,
+        key_bytes=8,
+        value_bytes=8,
+        get=1,
+        set=0,
+        zipf=None,
+        flows=1,
+        source_port=9_000,
+        port=9_001,
+        stamp=True,
+    ),
+}
+_LAST_LINE_S = 0.25  # the line of the last second comes at its end: wait for it
+_SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_POINT_S = 3.0  # measured at each point of a sweep, unless --for says otherwise
+
+
+@dataclass(frozen=True)
+class Options:
+    """As the command line has them."""
+
+    target: str
+    service: str
+    workload: str
+    window: int | None
+    duration: str | None
+    as_json: bool
+    rate: float | None = None
+    arrivals: str = "constant"
+    lcores: str | None = None
+    sweep: str | None = None
+    vhost_user: Path | None = None
+    nic: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A command line: what stands before the workload's options, and behind them."""
+
+    argv: list[str]
+    where: Where
+    eal: list[str] | None = None
+
+    def child(self, options: Sequence[str]) -> Child:
+        behind = [] if self.eal is None else ["--", *self.eal]
+        return Child([*self.argv, *options, *behind], self.where)
+
+
+def load(options: Options) -> int:
+    """Drive the target until the time is over or we are stopped; 1 when an answer was wrong."""
+    _check(options)
+    duration_s = None if options.duration is None else seconds(options.duration)
+    points = points_of(options.sweep) if options.sweep is not None else ()
+    counts = {"answered": 0, "wrong": 0}
+    with _edition(options) as line:
+        try:
+            if points:
+                _sweep(options, line, points, duration_s or _POINT_S, counts)
+            else:
+                _drive(options, line, duration_s, counts)
+        except KeyboardInterrupt:
+            pass
+    print(
+        f"nearmetal: {counts['answered']} right answers, {counts['wrong']} wrong", file=sys.stderr
+    )
+    return 1 if counts["wrong"] or not counts["answered"] else 0
+
+
+def _drive(options: Options, line: _Line, duration_s: float | None, counts: dict[str, int]) -> None:
+    """A line a second until the time is over."""
+    asked = [*_asked(options, Point(rate_per_s=options.rate)), "--stay"]
+    with line.child(asked) as child:
+        for event in _events(child, duration_s):
+            if event["event"] == "second":
+                _count(counts, event)
+            print(json.dumps(event) if options.as_json else describe(event), flush=True)
+
+
+def _sweep(
+    options: Options,
+    line: _Line,
+    points: Sequence[Point],
+    duration_s: float,
+    counts: dict[str, int],
+) -> None:
+    """A line a point. The keys are stored once: later points take the versions they find."""
+    for number, point in enumerate(points):
+        asked = [*_asked(options, point), "--time", f"{duration_s:g}"]
+        asked += ["--no-preload"] if number and options.service == "kv" else []
+        with line.child(asked) as child:
+            for event in _events(child, None):
+                if event["event"] != "result":
+                    continue
+                _count(counts, event)
+                told = {"point": point.model_dump(exclude_none=True), **event}
+                print(json.dumps(told) if options.as_json else at(point, event), flush=True)
+                break
+
+
+def _count(counts: dict[str, int], event: Event) -> None:
+    for name in counts:
+        counts[name] += event[name]
+
+
+def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
+    """The generator's lines until the time is over; it may be silent for long."""
+    deadline = math.inf
+    while (left_s := deadline - time.monotonic()) > 0:
+        try:
+            event = child.event(min(left_s, _SLICE_S))
+        except SilentError:
+            continue
+        # The clock starts with the first measured second, or where there is no answer.
+        if duration_s and deadline == math.inf and event["event"] in ("measuring", "down"):
+            deadline = time.monotonic() + duration_s + _LAST_LINE_S
+        yield event
+
+
+def describe(event: Event) -> str:
+    """One line of the generator, for people."""
+    if event["event"] == "second":
+        rate = event["answered"] * 1e9 / max(1, event["duration_ns"])
+        p50, p99 = (percentile(event["latency"], at) / 1000 for at in (50, 99))
+        return (
+            f"{rate:>11,.0f} replies/s  p50 {p50:8.1f} us  p99 {p99:8.1f} us"
+            f"  lost {event['lost']}  wrong {event['wrong']}{_not_sent(event)}{split(event)}"
+        )
+    if event["event"] == "preloaded":
+        return f"preloaded {event['keys']:,} keys in {event['duration_ns'] / 1e9:.1f} s"
+    if event["event"] == "verified":
+        return f"read them back: wrong {event['wrong']}, lost {event['lost']}"
+    words = {
+        "down": "no answer for 1 s: down",
+        "up": "it answers again: up",
+        "first_answer": "it answers",
+    }
+    return words.get(event["event"], str(event["event"]))
+
+
+def at(point: Point, result: Event) -> str:
+    """The result of one point of a sweep, for people."""
+    duration_ns = max(1, result["duration_ns"])
+    intended = result["intended"] if is_open(point) else result["sent"]
+    lost = (intended - result["answered"]) / max(1, intended)
+    parts = [f"{words(point):>14} {result['answered'] * 1e9 / duration_ns:>11,.0f} replies/s"]
+    parts += [
+        f"p{at:<4g} {percentile(result['latency'], at) / 1000:8.1f} us" for at in (50, 99, 99.9)
+    ]
+    parts.append(f"loss {lost:.4%}  wrong {result['wrong']}{_not_sent(result)}{split(result)}")
+    return "  ".join(parts)
+
+
+def split(event: Mapping[str, Any]) -> str:
+    """Where the generator's cycles went: "  receive 10 % empty poll 60 % ..."; "" where untold."""
+    cycles: Mapping[str, int] = event.get("cycles", {})
+    whole = sum(cycles.values())
+    if not whole:
+        return ""
+    names = {"receive": "receive", "empty": "empty poll", "check": "check", "send": "send"}
+    return "  " + " ".join(f"{names[task]} {cycles[task] / whole:.0%}" for task in names)
+
+
+def _not_sent(event: Mapping[str, Any]) -> str:
+    """Of an open loop."""
+    return f"  not sent {event['not_sent']}" if event.get("not_sent") else ""
+
+
+def percentile(latency: list[list[int]], at: float) -> int:
+    """Of [[value_ns, count], ...]."""
+    histogram = HdrHistogram(1, 1_000_000_000, 3)
+    for value_ns, count in latency:
+        histogram.record_value(value_ns, count)
+    return int(histogram.get_value_at_percentile(at))
+
+
+def seconds(text: str) -> float:
+    """10s, 500ms, 5m, 1h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text.strip())
+    if found is None or float(found.group(1)) == 0:
+        raise BadInputError(f"--for {text}: wants a time, as 10s or 5m")
+    return float(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def arguments(workload: Workload, window: int, service: str) -> list[str]:
+    """A workload as nm-load has it."""
+    argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
+    argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
+    argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
+    argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
+    argv += ["--stamp"] if workload.stamp and service == "echo" else []
+    if workload.source_port is not None:
+        argv += ["--source-port", str(workload.source_port)]
+    return [*argv, "--flows", str(workload.flows), "--window", str(window)]
+
+
+def pace(rate_per_s: float, arrivals: str) -> list[str]:
+    """The open loop as nm-load has it."""
+    return ["--rate", f"{rate_per_s:.0f}", "--arrivals", arrivals]
+
+
+def _check(options: Options) -> None:
+    """Everything that can be known to be wrong before anything is started."""
+    address, _, port = options.target.rpartition(":")
+    if not address or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise BadInputError(f"{options.target}: the target is ADDR:PORT, as 127.0.0.1:11211")
+    if options.service not in ("kv", "echo"):
+        raise BadInputError(f"--service {options.service}: kv or echo")
+    if options.arrivals not in ("constant", "poisson"):
+        raise BadInputError(f"--arrivals {options.arrivals}: constant or poisson")
+    if options.rate is not None and options.sweep is not None:
+        raise BadInputError("--rate: a sweep has rates of its own, as --sweep rate=1e5,2e5")
+    _workload(options.workload)
+    _check_edition(options)
+
+
+def _check_edition(options: Options) -> None:
+    frames = options.vhost_user is not None or options.nic is not None
+    if options.vhost_user is not None and options.nic is not None:
+        raise BadInputError("--vhost-user and --nic: give one of them")
+    if frames and options.source is None:
+        raise BadInputError(
+            "--source: missing; frames need the IPv4 address that requests come from, one that the"
+            " server admits"
+        )
+    if not frames and options.source is not None:
+        raise BadInputError("--source: sockets have the kernel's; it is of --vhost-user and --nic")
+    if frames and options.lcores is not None:
+        raise BadInputError("--lcores: of the socket edition; a frame edition has one core")
+    if options.vhost_user is not None and options.sweep is not None:
+        raise BadInputError(
+            "--sweep: starts the generator anew at each point, and the server on a vhost-user"
+            " socket would lose its other end; use a spec with [sweep]"
+        )
+
+
+@contextmanager
+def _edition(options: Options) -> Iterator[_Line]:
+    """The edition of the generator for the wire, and where it runs."""
+    if options.nic is not None:
+        from nearmetal.machine.journal import open_journal
+        from nearmetal.machine.links import nic  # what it needs is heavy, and of nobody else here
+
+        program = _program("nm-load-ethdev")
+        journal = open_journal()
+        with nic.port(options.nic, journal) as port, nic.memory(journal) as (memory, _):
+            frames = ["--source", str(options.source), "--await"]
+            eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
+            yield _Line([*program, *frames], port.where, eal)
+    elif options.vhost_user is not None:
+        program = _program("nm-load-vhost")
+        frames = ["--socket", str(options.vhost_user), "--source", str(options.source), "--await"]
+        yield _Line([*program, *frames], Where())
+    else:
+        threads = [] if options.lcores is None else ["--lcores", options.lcores]
+        yield _Line([*_program("nm-load"), *threads], Where())
+
+
+def _program(name: str) -> list[str]:
+    built = programs.build([name])
+    if name not in built.programs:
+        raise CannotRunError(f"load: {built.missing[name]}")
+    return built.programs[name].argv()
+
+
+def _asked(options: Options, point: Point) -> list[str]:
+    """Workload, window and rate as the generator has them."""
+    window = Window().of("veth" if options.vhost_user is None else "vhost-user")
+    argv = ["--target", options.target, "--service", options.service]
+    asked = point.window or options.window or window
+    argv += arguments(_workload(options.workload), asked, options.service)
+    if point.rate_per_s is not None:
+        argv += pace(point.rate_per_s, options.arrivals)
+    return argv
+
+
+def _workload(name: str) -> Workload:
+    if name in _WORKLOADS:
+        return _WORKLOADS[name]
+    if name.endswith(".toml"):
+        return load_spec(Path(name)).workload
+    known = ", ".join(_WORKLOADS)
+    raise BadInputError(f"--workload {name}: unknown (known: {known}; or give a spec file)")

@@ -1,0 +1,296 @@
+"""serve: one rung for real use. Starts the program, listens to its counters, ends it well.
+
+A frame datapath has no kernel's stack below it. It gets a NIC (--nic), or a veth pair that is made
+for it: then everybody on this machine can ask it, at an address of its own, which is printed. The
+same holds of a unikernel, as a process or in a virtual machine, which gets a tap device
+(topology/served_tap.py).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nearmetal.build import guest_kernel, programs
+from nearmetal.dut import guest, uk, ukp
+from nearmetal.dut.contract import Dut
+from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
+from nearmetal.kv.server_options import memory_bytes
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import nic
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
+from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.machine.vm.qemu import Machine, VhostUser
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec.rungs import Rung, find
+from nearmetal.topology import served_tap
+
+_START_S = 10.0
+_LOOK_S = 1.0  # how long a dead relay may go unnoticed
+_GAUGES = ("items", "live_bytes")
+_LISTEN = "127.0.0.1:11211"
+_PORT = "11211"
+_FRAME_DATAPATHS = ("dpdk",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """As the command line has them."""
+
+    listen: str | None
+    memory: str
+    allow: list[str]
+    admin: list[str]
+    trusted: list[str]
+    metrics: str | None
+    nic: str | None = None
+    poll: bool = False
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is started, and where."""
+
+    argv: list[str]
+    where: Where
+    relay: Child | None = None  # without it nobody is answered
+    machine: Machine | None = None  # started instead, in the folder of its console
+    folder: Path | None = None
+
+    def dut(self) -> Dut:
+        """Start it."""
+        if self.machine is None:
+            return Child(self.argv, self.where)
+        assert self.folder is not None
+        return Vm(self.machine, self.where, self.folder / "console")
+
+
+@dataclass(eq=False)
+class Counters:
+    """The last counters line; the metrics endpoint reads it from its own thread."""
+
+    event: Event = field(default_factory=dict)
+
+    def collect(self) -> Iterator[Any]:
+        """Prometheus families of every count."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        for name, value in self.event.items():
+            if name == "drops":
+                family = CounterMetricFamily(
+                    "nearmetal_ended", "Requests by how they ended", labels=["reason"]
+                )
+                for reason, count in value.items():
+                    family.add_metric([reason], count)
+                yield family
+            elif name in _GAUGES:
+                yield GaugeMetricFamily(f"nearmetal_{name}", f"{name} now", value=value)
+            elif isinstance(value, int):
+                yield CounterMetricFamily(f"nearmetal_{name}", f"{name} since start", value=value)
+
+
+def serve(name: str, options: Options) -> int:
+    """Serve until SIGTERM, SIGINT or the program's own end."""
+    rung = find(name)
+    _check(rung, options)
+    counters = Counters()
+    if options.metrics is not None:
+        _serve_metrics(options.metrics, counters)
+    with ExitStack() as stack:
+        start = _start(rung, options, stack)
+        child = stack.enter_context(start.dut())
+        try:
+            ready = child.expect("ready", _START_S)
+            pid = child.pid if start.machine else ready["pid"]
+            print(f"nearmetal: {name} on {ready['listen']}, pid {pid}", file=sys.stderr)
+            _follow(child, start.relay, counters)
+        except KeyboardInterrupt:
+            print(json.dumps(_final(name, child.stop())))
+    return 0
+
+
+def _check(rung: Rung, options: Options) -> None:
+    if rung.place == "reference":
+        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+    if rung.absent is not None:
+        raise BadInputError(f"{rung.name}: {rung.absent}")
+    tapped = rung.place in ("guest", "uk", "ukp")
+    if options.nic is None or (rung.datapath in _FRAME_DATAPATHS and not tapped):
+        return
+    has = "has a tap device of its own" if tapped else "uses the kernel's sockets"
+    raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
+
+
+def _follow(child: Dut, relay: Child | None, counters: Counters) -> None:
+    """Listen to it until it ends, which is raised; what else it says is for bench."""
+    while True:
+        with suppress(SilentError):
+            event = child.event(_LOOK_S)
+            if event.get("event") == "counters":
+                counters.event = event
+        if relay is not None and (reason := relay.failed()) is not None:
+            raise ChildError(reason)
+
+
+def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+    """The command line; what it needs on the machine is made, and is the stack's to take down."""
+    if rung.place == "ukp":
+        return _on_tap(rung, options, stack)
+    if rung.machine is not None:
+        return _in_machine(rung, options, stack)
+    program = _program(rung)
+    if rung.datapath not in _FRAME_DATAPATHS:
+        options = replace(options, listen=options.listen or _LISTEN)
+        return _Start([*program, *_arguments(rung, options)], Where())
+    return _on_port(rung, program, options, stack)
+
+
+def _on_tap(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+    """The tender, and a relay between its server and a tap device."""
+    image, tender, relay = _programs(
+        rung, [programs.program_of(rung, "kv"), programs.TENDER, "nm-relay"]
+    )
+    store_bytes = memory_bytes(options.memory)
+    journal = open_journal()
+    joined = stack.enter_context(served_tap.joined(journal, relay.argv()))
+    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
+    wanted = ukp.MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
+    free_bytes = stack.enter_context(hugepages.reserved(journal, wanted))
+    argv = [*tender.argv(), *_arguments(rung, options)]
+    argv += ["--hugepages"] if free_bytes >= wanted else []
+    own = ukp.arguments(rung, Path(image.path), joined.socket, joined.mac)
+    return _Start([*argv, *own], Where(), joined.relay)
+
+
+def _in_machine(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+    """A virtual machine, and a relay between its NIC and a tap device."""
+    names = [programs.program_of(rung, "kv"), programs.PROBE, "nm-relay", qemu.PROGRAM]
+    names += [programs.INIT, programs.GUEST_KERNEL] if rung.place == "guest" else []
+    image, probe, relay, *beside = _programs(rung, names)
+    chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
+    joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
+    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
+    assert rung.ring is not None
+    nic = VhostUser(joined.socket, joined.mac, rung.ring)
+    words, store_bytes = _arguments(rung, options), memory_bytes(options.memory)
+    if rung.place == "guest":
+        inside = guest.Inside(guest_kernel.provide(), Path(beside[1].path), Path(image.path))
+        address = f"{joined.addr}/{ipaddress.IPv4Network(joined.subnet).prefixlen}"
+        told = guest.said(rung, inside, words, address, store_bytes)
+        machine = guest.machine(inside, told, nic, chosen)
+    else:
+        machine = uk.machine(rung, Path(image.path), words, store_bytes, nic, chosen)
+    return _Start([], Where(), joined.relay, machine, joined.socket.parent)
+
+
+def _on_port(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:
+    """A DPDK program, and its port."""
+    journal = open_journal()
+    if options.nic is not None:
+        nic.check_listen(options.nic, _address(options))
+    port = stack.enter_context(nic.port(options.nic, journal))
+    if port.wire is not None:
+        why = "without --nic it has a veth pair of its own"
+        options = _beside(options, port.wire.sut.addr, port.wire.subnet, why)
+    store_bytes = memory_bytes(options.memory)
+    memory, huge = stack.enter_context(nic.memory(journal, store_bytes))
+    argv = [*program, *_arguments(rung, options), *(["--hugepages"] if huge else [])]
+    eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
+    stack.enter_context(journal.holds("process", "what was started on the port"))
+    return _Start([*argv, "--", *eal], port.where)
+
+
+def _address(options: Options) -> str:
+    """Of --listen, where a NIC is given."""
+    found = re.fullmatch(r"([0-9.]+):[0-9]+", options.listen or "")
+    if found is None:
+        raise BadInputError(
+            "--nic wants --listen ADDR:PORT, an IPv4 address that nobody else answers for, and"
+            " --allow CIDR"
+        )
+    return found[1]
+
+
+def _beside(options: Options, address: str, subnet: str, why: str) -> Options:
+    """The server's address is that of what was made for it, and its subnet is who may ask."""
+    host, _, port = (options.listen or f":{_PORT}").rpartition(":")
+    if host not in ("", address):
+        raise BadInputError(
+            f"--listen {options.listen}: {why}, whose address is printed; give --listen :PORT"
+        )
+    return replace(
+        options,
+        listen=f"{address}:{port}",
+        allow=options.allow or [subnet],
+        admin=options.admin or [subnet],
+    )
+
+
+def _final(name: str, events: list[Event]) -> Event:
+    for event in events:
+        if event.get("event") == "final":
+            return event
+    raise NearmetalError(f"{name} was ended but printed no final counts")
+
+
+def _program(rung: Rung) -> list[str]:
+    """How the command line begins; built where it is not."""
+    name = programs.program_of(rung, "kv")
+    if name == "python":
+        return [sys.executable, "-m", "nearmetal.kv.server"]
+    (program,) = _programs(rung, [name])
+    return program.argv()
+
+
+def _programs(rung: Rung, names: list[str]) -> list[programs.Program]:
+    built = programs.build(names)
+    for name in names:
+        if name not in built.programs:
+            raise CannotRunError(f"{rung.name}: {built.missing[name]}")
+    return [built.programs[name] for name in names]
+
+
+def _arguments(rung: Rung, options: Options) -> list[str]:
+    assert options.listen is not None
+    argv = ["--listen", options.listen, "--memory", options.memory]
+    for option, values in (
+        ("--allow", options.allow),
+        ("--admin", options.admin),
+        ("--trusted", options.trusted),
+    ):
+        for value in values:
+            argv += [option, _cidr(option, value)]
+    argv += [*rung.options(), *(["--poll"] if options.poll else [])]
+    return [*argv, "--every", "1"] if options.metrics else argv
+
+
+def _cidr(option: str, value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise BadInputError(f"{option} {value}: {error}") from None
+    return value
+
+
+def _serve_metrics(where: str, counters: Counters) -> None:
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    address, _, port = where.rpartition(":")
+    if not address or not port.isdecimal():
+        raise BadInputError(f"--metrics {where}: wants ADDR:PORT, as 127.0.0.1:9100")
+    registry = CollectorRegistry()
+    registry.register(counters)
+    try:
+        start_http_server(int(port), address.strip("[]"), registry)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise NearmetalError(f"--metrics {where}: {reason}; name another port") from None

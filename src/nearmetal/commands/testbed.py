@@ -1,0 +1,74 @@
+"""The command `testbed`: run on machines that a file names, or rehearse on made-up ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nearmetal import bench, machine
+from nearmetal.errors import BadInputError
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links.nic import Take
+from nearmetal.report import Report
+from nearmetal.spec.experiment import Spec, points
+from nearmetal.spec.experiment import load as load_spec
+from nearmetal.testbed import flow, rehearsal
+from nearmetal.testbed.enos import EnosTestbed
+from nearmetal.testbed.spec import load
+from nearmetal.trial.progress import Shown
+
+_GENERATORS_MAX = 4  # of a rehearsal
+
+
+def run(
+    action: str,
+    machines: Path | None,
+    spec: str | None,
+    rungs: str | None,
+    out: Path | None,
+    generators: int | None,
+    take: Take | None,
+) -> tuple[Report, Path, int]:
+    """Measure; gives the report, its folder and the exit code."""
+    if action not in ("run", "rehearse"):
+        raise BadInputError(f"testbed {action}: run or rehearse")
+    if (action == "run") != (machines is not None):
+        raise BadInputError(f"testbed {action}: run takes a file of machines, rehearse makes them")
+    if generators is not None and not 1 <= generators <= _GENERATORS_MAX:
+        raise BadInputError(f"--generators {generators}: 1 to {_GENERATORS_MAX}")
+    if take is not None and action == "run":
+        raise BadInputError(f"--take {take}: of rehearse; run finds it in its file of machines")
+    bed_spec = load(machines) if machines is not None else None
+    usual = "rehearsal" if bed_spec is None else "quick"
+    chosen = load_spec(bench.spec_path(spec or usual), rungs)
+    wanted = asking(chosen)
+    have = len(bed_spec.tg) if bed_spec is not None else generators or wanted
+    if have < wanted:
+        raise BadInputError(
+            f"{chosen.name}: sweep.generators wants {wanted}, and there is {have}:"
+            f" {'add a [[tg]]' if bed_spec is not None else 'leave --generators out'}"
+        )
+    folder = bench.new_folder(out, f"{chosen.name}-testbed")
+    with Shown() as shown:
+        if bed_spec is not None:
+            bed = EnosTestbed(bed_spec)
+            result, code = flow.measure(bed, bed_spec, chosen, folder, shown)
+            return result, folder, code
+        return _rehearse(chosen, folder, shown, have, take)
+
+
+def asking(spec: Spec) -> int:
+    """How many generators a spec wants at the most."""
+    return max(point.generators or 1 for point in points(spec))
+
+
+def _rehearse(
+    chosen: Spec, folder: Path, shown: Shown, generators: int, take: Take | None
+) -> tuple[Report, Path, int]:
+    with machine.machine_lock():
+        for line in machine.clean():
+            shown.say(f"left behind by a run that was killed, undone: {line}")
+        shown.stage("making machines of namespaces")
+        with rehearsal.standing(open_journal(), generators, take) as made:
+            bed = EnosTestbed(made.spec)
+            result, code = flow.measure(bed, made.spec, chosen, folder, shown)
+    return result, folder, code

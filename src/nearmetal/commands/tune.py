@@ -1,0 +1,88 @@
+"""The command `tune`: show, apply, restore, boot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nearmetal import machine
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.machine import journal
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.cores.placement import in_words
+from nearmetal.machine.processes import owner
+from nearmetal.machine.tune import apply as act
+from nearmetal.machine.tune import boot
+from nearmetal.machine.tune.wanted import from_words
+
+ACTIONS = ("show", "apply", "restore", "boot")
+_ROOT = Path("/")
+_COLUMNS = 160  # a file or pipe has no width of its own
+
+
+def run(action: str, words: Sequence[str], interface: str | None, boot_line: bool) -> int:
+    """One action; gives the exit code. --boot is the action boot."""
+    if boot_line:
+        if action not in ("show", "boot"):  # show is what no word stands for
+            raise BadInputError(f"--boot: does not go with {action}")
+        action = "boot"
+    if action not in ACTIONS:
+        raise BadInputError(f"tune {action}: unknown (known: {', '.join(ACTIONS)})")
+    if words and action != "apply":
+        raise BadInputError(f"tune {action}: takes no {words[0]}; only apply does")
+    if interface is not None and action != "show":
+        raise BadInputError("--interface: of show; for apply say interface=NAME")
+    if action == "show":
+        _show(interface)
+    elif action == "apply":
+        _apply(words)
+    elif action == "restore":
+        return _restore()
+    else:
+        for line in boot.lines(_ROOT):
+            print(line)
+    return 0
+
+
+def _show(interface: str | None) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for state in act.every(interface):
+        note = f" ({state.note})" if state.value and state.note else ""
+        value = f"{state.value}{note}" if state.value else f"not here: {state.note}"
+        table.add_row(state.name, escape(value))
+    cores = cpus.choose(cpus.allowed())
+    about = "; ".join(filter(None, (in_words(cores), cores.note, cores.shared)))
+    table.add_row("placement", about)
+    table.add_row("isolated", cpus.format_list(cpus.machine(cpus.allowed()).isolated) or "no core")
+    kept = journal.kept(act.kept_folder(owner.state_directory()))
+    if kept:
+        table.add_row("kept", f"{len(kept)} changes of `tune apply`; `tune restore` puts them back")
+    Console(width=None if Console().is_terminal else _COLUMNS).print(table)
+
+
+def _apply(words: Sequence[str]) -> None:
+    wanted = from_words(words)
+    with machine.machine_lock():
+        for line in machine.clean():  # or what a killed run set would be taken for what was there
+            print(f"left behind by a run that was killed, undone: {line}")
+        for applied in act.keep(wanted):
+            print(applied)
+    kept = journal.kept(act.kept_folder(owner.state_directory()))
+    print("until `tune restore`, or the next boot" if kept else "nothing was changed")
+
+
+def _restore() -> int:
+    failed = 0
+    with machine.machine_lock():
+        machine.clean()
+        done = list(act.put_back())
+    for line in done:
+        failed += isinstance(line, NearmetalError)
+        print(line if isinstance(line, NearmetalError) else f"put back: {line}")
+    if not done:
+        print("nothing is kept")
+    return 1 if failed else 0

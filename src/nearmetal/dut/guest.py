@@ -1,0 +1,99 @@
+"""The place `guest`: a server of ours on Linux, in a virtual machine.
+
+The image (dut/guest_image.py) is made from the distribution's kernel, the guest's first process and
+a static edition of the host's program; the rest is said on the kernel's command line. sock and mmsg
+have the guest's kernel between them and the NIC; dpdk has the NIC for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from nearmetal.build import guest_kernel
+from nearmetal.build.guest_kernel import Kernel
+from nearmetal.build.programs import INIT, Build, program_of
+from nearmetal.dut import guest_image
+from nearmetal.dut.command import Command, options
+from nearmetal.dut.guest_cmdline import Guest, command_line
+from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
+from nearmetal.samples import Accelerator
+from nearmetal.spec.rungs import TAPS, Rung, Service
+from nearmetal.topology.wires import Topology
+
+# Beside the store: Linux with its page tables and buffers, DPDK's memory among them.
+MEMORY_BYTES = 112 << 20
+_STORE_SHARE = 64  # Linux describes each page of 4 KiB in 64 bytes
+_HUGEPAGE_BYTES = 2 << 20
+_DPDK_BYTES = 16 << 20  # its own, and the buffers of one port
+# uio knows physical addresses only, and so does a NIC in front of an emulated IOMMU.
+_EAL = ("--iova-mode=pa", "--in-memory", "--no-telemetry", "--lcores", "0")
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a guest's image is made of."""
+
+    kernel: Kernel
+    init: Path
+    server: Path
+
+
+def command(
+    rung: Rung,
+    service: Service,
+    build: Build,
+    topology: Topology,
+    memory_bytes: int,
+    port: int,
+    accelerator: Accelerator,
+) -> Command:
+    """The row's server, in its machine."""
+    assert topology.sut_mac is not None and rung.ring is not None
+    paths = (Path(build.programs[name].path) for name in (INIT, program_of(rung, service)))
+    inside = Inside(guest_kernel.of(rung.kernel), *paths)
+    address = f"{topology.sut_addr}/{IPv4Network(topology.subnet).prefixlen}"
+    words = options(rung, topology, memory_bytes, port)
+    nic: VhostUser | Tap
+    if topology.wire in TAPS:
+        nic = Tap(topology.tg_iface, topology.sut_mac, vhost=topology.wire == "vhost-net")
+    else:
+        nic = VhostUser(topology.socket, topology.sut_mac, rung.ring)
+    return Command(
+        (),
+        says_ready=True,
+        # Of sockets the core's time tells: what is not the server's is the kernel's.
+        turns="counters" if rung.datapath == "dpdk" else "",
+        machine=machine(inside, said(rung, inside, words, address, memory_bytes), nic, accelerator),
+    )
+
+
+def said(rung: Rung, inside: Inside, words: list[str], address: str, store_bytes: int) -> Guest:
+    """What the guest is told: `words` are the server's, as the host's has them."""
+    if rung.datapath != "dpdk":
+        return Guest(words, store_bytes, address=address)
+    dpdk = ["--hugepages", "--", *_EAL, "-m", str(_DPDK_BYTES >> 20)]
+    pages = -(-store_bytes // _HUGEPAGE_BYTES) + _DPDK_BYTES // _HUGEPAGE_BYTES
+    return Guest([*words, *dpdk], store_bytes, driver=inside.kernel.driver, hugepages=pages)
+
+
+def machine(
+    inside: Inside, guest: Guest, nic: VhostUser | Tap, accelerator: Accelerator
+) -> Machine:
+    """What it boots in."""
+    linux = inside.kernel
+    needed = linux.for_sockets() if guest.driver is None else linux.for_user_space()
+    made = guest_image.make(linux, inside.init, inside.server, needed)
+    beside = MEMORY_BYTES + guest.store_bytes // _STORE_SHARE + guest.store_bytes
+    return Machine(
+        kernel=Path(made.kernel),
+        initrd=Path(made.initrd),
+        command_line=command_line(guest),
+        memory_bytes=-(-beside // _HUGEPAGE_BYTES) * _HUGEPAGE_BYTES,
+        accelerator=accelerator,
+        type="q35",
+        nics=(nic,),
+        # vfio hands nothing over without an IOMMU.
+        options=("-device", "intel-iommu") if guest.driver == guest_kernel.VFIO_DRIVER else (),
+    )

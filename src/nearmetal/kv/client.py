@@ -1,0 +1,252 @@
+"""A small client: memcached's ASCII protocol over UDP, one datagram a request, synchronous.
+
+    from nearmetal.kv.client import Client
+
+    with Client("127.0.0.1", 11211) as client:
+        client.set("greeting", b"hello")
+        print(client.get("greeting"))
+
+Each request has an id of its own; a reply may be several datagrams, which are checked and put in
+order. Where nothing came within `timeout_s`, what may safely be asked twice (get, stats, version)
+is asked again, RETRIES times; all else raises NoAnswerError, since it may have been carried out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from nearmetal.errors import NearmetalError
+from nearmetal.kv import protocol
+
+TIMEOUT_S = 0.2
+RETRIES = 2
+_FRAME = struct.Struct(">HHHH")
+_RECEIVE_BUFFER_BYTES = 1 << 20
+
+
+class ClientError(NearmetalError):
+    """The server refused: its own words."""
+
+
+class NoAnswerError(NearmetalError):
+    """Nothing came in time: the server is down, or a datagram was lost."""
+
+
+class BadReplyError(NearmetalError):
+    """What came is not the protocol."""
+
+
+class Value(NamedTuple):
+    """One item as the server holds it."""
+
+    data: bytes
+    flags: int
+    cas: int
+
+
+class Client:
+    """A connected UDP socket to one server."""
+
+    def __init__(self, host: str, port: int = 11211, timeout_s: float = TIMEOUT_S) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._timeout_s = timeout_s
+        self._udp = socket.socket(family, socket.SOCK_DGRAM)
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        self._udp.connect((host, port))
+        # From anywhere, so that a late reply to an earlier client on this port is not ours.
+        self._ids = itertools.count(secrets.randbelow(0x10000))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._udp.close()
+
+    def get(self, key: str | bytes) -> bytes | None:
+        """The value, or None."""
+        value = self.gets([key]).get(_bytes(key))
+        return None if value is None else value.data
+
+    def get_many(self, keys: Iterable[str | bytes]) -> dict[bytes, bytes]:
+        """The values of the keys that are there."""
+        return {key: value.data for key, value in self.gets(keys).items()}
+
+    def gets(self, keys: Iterable[str | bytes]) -> dict[bytes, Value]:
+        """Values with flags and cas id."""
+        line = b" ".join([b"gets", *(_checked(key) for key in keys)])
+        return dict(_values(self._ask(line + b"\r\n", retries=RETRIES)))
+
+    def set(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> None:
+        """Store, whatever was there."""
+        self._store(b"set", key, data, flags, exptime)
+
+    def add(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> bool:
+        """Store where nothing is held; whether it did."""
+        return self._store(b"add", key, data, flags, exptime)
+
+    def replace(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> bool:
+        """Store where something is held; whether it did."""
+        return self._store(b"replace", key, data, flags, exptime)
+
+    def append(self, key: str | bytes, data: bytes) -> bool:
+        """Add behind a value that is held; whether it did."""
+        return self._store(b"append", key, data, 0, 0)
+
+    def prepend(self, key: str | bytes, data: bytes) -> bool:
+        """Add before a value that is held; whether it did."""
+        return self._store(b"prepend", key, data, 0, 0)
+
+    def cas(self, key: str | bytes, data: bytes, cas: int, flags: int = 0) -> bool:
+        """Store where the item still has this id; whether it did."""
+        return self._store(b"cas", key, data, flags, 0, b" %d" % cas)
+
+    def incr(self, key: str | bytes, delta: int = 1) -> int | None:
+        """Add to a number; the new one, or None where nothing is held."""
+        return self._arithmetic(b"incr", key, delta)
+
+    def decr(self, key: str | bytes, delta: int = 1) -> int | None:
+        """Subtract from a number, down to 0; the new one, or None where nothing is held."""
+        return self._arithmetic(b"decr", key, delta)
+
+    def delete(self, key: str | bytes) -> bool:
+        """Whether there was something to delete."""
+        return self._yes(b"delete %b\r\n" % _checked(key), protocol.DELETED, protocol.NOT_FOUND)
+
+    def touch(self, key: str | bytes, exptime: int) -> bool:
+        """Give an item a new end; whether it is held."""
+        line = b"touch %b %d\r\n" % (_checked(key), exptime)
+        return self._yes(line, protocol.TOUCHED, protocol.NOT_FOUND)
+
+    def flush_all(self, delay_s: int = 0) -> None:
+        """Forget everything, now or later."""
+        self._yes(b"flush_all %d\r\n" % delay_s, protocol.OK)
+
+    def version(self) -> str:
+        """What the server calls itself."""
+        answer = self._ask(b"version\r\n", retries=RETRIES)
+        if not answer.startswith(b"VERSION ") or not answer.endswith(b"\r\n"):
+            raise _unexpected(answer)
+        return answer[8:-2].decode("ascii", "replace")
+
+    def stats(self) -> dict[str, str]:
+        """memcached's statistics by name."""
+        lines = self._ask(b"stats\r\n", retries=RETRIES).decode("ascii", "replace").splitlines()
+        if lines[-1:] != ["END"] or not all(line.startswith("STAT ") for line in lines[:-1]):
+            raise _unexpected(lines[0].encode() if lines else b"")
+        parted = (line.removeprefix("STAT ").partition(" ") for line in lines[:-1])
+        return {name: value for name, _, value in parted}
+
+    def _store(
+        self,
+        name: bytes,
+        key: str | bytes,
+        data: bytes,
+        flags: int,
+        exptime: int,
+        cas: bytes = b"",
+    ) -> bool:
+        line = b"%b %b %d %d %d%b\r\n" % (name, _checked(key), flags, exptime, len(data), cas)
+        refusals = (protocol.NOT_STORED, protocol.EXISTS, protocol.NOT_FOUND)
+        return self._yes(line + data + b"\r\n", protocol.STORED, *refusals)
+
+    def _arithmetic(self, name: bytes, key: str | bytes, delta: int) -> int | None:
+        answer = self._ask(b"%b %b %d\r\n" % (name, _checked(key), delta))
+        if answer == protocol.NOT_FOUND:
+            return None
+        if not answer.strip().isdigit():
+            raise _unexpected(answer)
+        return int(answer)
+
+    def _yes(self, request: bytes, yes: bytes, *no: bytes) -> bool:
+        answer = self._ask(request)
+        if answer != yes and answer not in no:
+            raise _unexpected(answer)
+        return answer == yes
+
+    def _ask(self, body: bytes, retries: int = 0) -> bytes:
+        """The whole message that answers a request; asked again where that is harmless."""
+        for _ in range(1 + retries):
+            request_id = next(self._ids) % 0x10000
+            try:
+                self._udp.send(_FRAME.pack(request_id, 0, 1, 0) + body)
+                message = self._message(request_id)
+            except ConnectionRefusedError:
+                raise NoAnswerError("nobody listens there; start the server") from None
+            except OSError as error:
+                raise NearmetalError(f"cannot send the request: {error.strerror}") from None
+            if message is not None:
+                return message
+        raise NoAnswerError(f"no answer within {self._timeout_s} s; asked {1 + retries} times")
+
+    def _message(self, request_id: int) -> bytes | None:
+        """All datagrams of the reply, in order; None when they do not come in time."""
+        deadline = time.monotonic() + self._timeout_s
+        parts: dict[int, bytes] = {}
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._udp.settimeout(left_s)
+            try:
+                datagram = self._udp.recv(65_536)
+            except TimeoutError:
+                return None
+            if len(datagram) <= _FRAME.size:
+                raise BadReplyError(f"a datagram of {len(datagram)} bytes carries no answer")
+            answered_id, sequence, total, _ = _FRAME.unpack_from(datagram)
+            if answered_id != request_id:
+                continue  # late, to a question that was given up
+            if not sequence < total <= protocol.DATAGRAMS_MAX:
+                raise BadReplyError(f"datagram {sequence} of {total} makes no sense")
+            parts[sequence] = datagram[_FRAME.size :]
+            if len(parts) == total:
+                return b"".join(parts[i] for i in range(total))
+        return None
+
+
+def _values(message: bytes) -> Iterable[tuple[bytes, Value]]:
+    """The items of an answer to gets."""
+    position = 0
+    while not message.startswith(b"END\r\n", position):
+        line, end, _ = message[position : position + 400].partition(b"\r\n")
+        words = line.split(b" ")
+        if not end or len(words) != 5 or words[0] != b"VALUE":
+            raise _unexpected(message[position:])
+        start = position + len(line) + 2
+        position = start + int(words[3]) + 2
+        yield words[1], Value(message[start : position - 2], int(words[2]), int(words[4]))
+
+
+def _bytes(key: str | bytes) -> bytes:
+    return key.encode() if isinstance(key, str) else key
+
+
+def _checked(key: str | bytes) -> bytes:
+    """A key that stays one word on the wire."""
+    key = _bytes(key)
+    if not 1 <= len(key) <= protocol.KEY_BYTES_MAX:
+        raise ClientError(f"a key of {len(key)} bytes; 1 to {protocol.KEY_BYTES_MAX} are possible")
+    if any(byte <= 0x20 or byte == 0x7F for byte in key):
+        raise ClientError("a key with a space or control character in it")
+    return key
+
+
+def _unexpected(answer: bytes) -> NearmetalError:
+    """The server's refusal in its own words, or that its answer is none."""
+    line = answer.partition(b"\r\n")[0].decode("ascii", "replace")
+    if line == "ERROR" or line.startswith(("CLIENT_ERROR ", "SERVER_ERROR ")):
+        return ClientError(line)
+    return BadReplyError(f"not an answer to this question: {line[:60]!r}")

@@ -1,0 +1,29 @@
+"""The quick corpus from the command line: 0 passed, 1 failed, 2 bad input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from nearmetal.kv.corpus import quick_corpus
+
+
+def main(arguments: list[str]) -> int:
+    """Ask, and print one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nearmetal.kv.corpus",
+        description="Ask the quick corpus of a running server.",
+    )
+    parser.add_argument("target", metavar="ADDR:PORT")
+    parser.add_argument("--service", choices=("kv", "echo"), default="kv")
+    given = parser.parse_args(arguments)
+    host, _, port = given.target.rpartition(":")
+    if not host or not port.isdigit():
+        parser.error(f"{given.target}: not an address; give ADDR:PORT or [V6]:PORT")
+    wrong = quick_corpus(given.service, host.strip("[]"), int(port))
+    print("passed" if wrong is None else wrong, file=sys.stderr if wrong else sys.stdout)
+    return 0 if wrong is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

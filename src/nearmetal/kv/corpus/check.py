@@ -1,0 +1,206 @@
+"""Ask the corpus of a server, and say which case it fails first.
+
+    python -m nearmetal.kv.corpus 127.0.0.1:11211 [--service echo]
+
+Over a socket (`Udp`), or of anything else that answers datagrams (`Target`). Silence is proved
+without waiting: a later question is answered first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from nearmetal.errors import NearmetalError
+from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME, Case, Step, masked
+from nearmetal.kv.corpus.cases import CASES
+from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES
+
+ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
+QUICK_S = 60.0  # a bound; an emulated machine that shares a core may need several seconds
+RECEIVE_BUFFER_BYTES = 4 << 20  # a reply of 64 datagrams must not be lost at our end
+
+
+class CorpusError(NearmetalError):
+    """A server answers a case wrongly. The message names the case."""
+
+
+class Target(Protocol):
+    """Something that answers datagrams: all reply datagrams of one request, in order."""
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]: ...
+
+
+@runtime_checkable
+class Pipelined(Target, Protocol):
+    """A target that can have several requests on the way; it handles them in their order."""
+
+    def ask_many(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]: ...
+
+
+class Service(Target, Protocol):
+    """A target that may be `echo`."""
+
+    def echo(self, datagram: bytes) -> bytes:
+        """One datagram for one."""
+        ...
+
+
+def quick_corpus(
+    service: str, host: str, port: int, request_bytes_max: int | None = None
+) -> str | None:
+    """`quick` over a socket."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as udp:
+        udp.connect((host, port))
+        return quick(service, Udp(udp), request_bytes_max)
+
+
+def quick(service: str, target: Service, request_bytes_max: int | None = None) -> str | None:
+    """Ask every case that needs no special source; what failed first, None where all passed.
+
+    request_bytes_max: longer requests cannot reach this target, their cases are left out. Leaves
+    the store empty. More than QUICK_S for all of it is a failure too.
+    """
+    try:
+        if service == "echo":
+            _check_echo(target)
+        else:
+            _check_quick(target, request_bytes_max)
+    except NearmetalError as error:
+        return str(error)
+    return None
+
+
+def ask_all(target: Target, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
+    """Requests that do not depend on each other's answers, in order."""
+    if isinstance(target, Pipelined):
+        return target.ask_many(questions)
+    return [target.ask(datagram, source) for datagram, source in questions]
+
+
+def _check_quick(target: Target, request_bytes_max: int | None) -> None:
+    started = time.monotonic()
+    for one in CASES:
+        if not one.guarded and (request_bytes_max is None or one.most_bytes <= request_bytes_max):
+            check_case(target, one)
+        if time.monotonic() - started > QUICK_S:
+            raise CorpusError(f"corpus case {one.name}: not done after {QUICK_S:.0f} s")
+    target.ask(FRAME + b"flush_all\r\n", ALL_RIGHTS)
+
+
+def check_case(target: Target, one: Case, *, numbered: bool = True) -> None:
+    """Empty the store, then ask each step. numbered: one message, cut as docs/service.md says."""
+    before = [(FRAME + b"flush_all\r\n", ALL_RIGHTS)]
+    cas = b"0"
+    for steps in _batches(one.steps):
+        questions = [(step.datagram.replace(b"<cas>", cas), step.source) for _, step in steps]
+        answers = ask_all(target, before + questions)[len(before) :]
+        before = []
+        for (number, step), datagrams in zip(steps, answers, strict=True):
+            where = f"corpus case {one.name}, step {number}, {_short(step.request)}"
+            if numbered:
+                _check_frames(where, step.datagram[:2], datagrams)
+            cas = _check_message(where, step, datagrams) or cas
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
+    """Numbered steps, cut before each that needs to know the answers until then."""
+    batch: list[tuple[int, Step]] = []
+    for number, step in enumerate(steps):
+        if batch and b"<cas>" in step.request:
+            yield batch
+            batch = []
+        batch.append((number, step))
+    yield batch
+
+
+def _check_message(where: str, step: Step, datagrams: list[bytes]) -> bytes | None:
+    """The answer, to the byte; returns the cas id that it showed."""
+    message = masked(b"".join(datagram[FRAME_BYTES:] for datagram in datagrams))
+    pattern = re.escape(step.answer).replace(b"<cas>", b"([0-9]+)")
+    match = re.fullmatch(pattern, message)
+    if match is None:
+        raise CorpusError(f"{where}: got {_short(message)}, not {_short(step.answer)}")
+    return match[1] if match.re.groups else None
+
+
+def _check_frames(where: str, request_id: bytes, datagrams: list[bytes]) -> None:
+    total = len(datagrams)
+    for sequence, datagram in enumerate(datagrams):
+        frame = request_id + struct.pack(">HHH", sequence, total, 0)
+        if datagram[:FRAME_BYTES] != frame:
+            raise CorpusError(f"{where}: frame {datagram[:FRAME_BYTES].hex()}, not {frame.hex()}")
+        body_bytes = len(datagram) - FRAME_BYTES
+        if body_bytes > BODY_BYTES or body_bytes == 0:
+            raise CorpusError(f"{where}: datagram {sequence} carries {body_bytes} bytes")
+        if sequence < total - 1 and body_bytes != BODY_BYTES:
+            raise CorpusError(f"{where}: datagram {sequence} of {total} is not full")
+
+
+def _check_echo(target: Service) -> None:
+    for datagram in (b"x", FRAME, FRAME + b"get a\r\n", bytes(range(256)) * 5, b"y" * 1472):
+        answer = target.echo(datagram)
+        if answer != datagram:
+            raise CorpusError(f"echo of {_short(datagram)}: got {_short(answer)}")
+
+
+class Udp:
+    """A target behind a connected UDP socket. Other sources than the socket's are others' job."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self.udp = udp
+        self._sentinels = itertools.cycle(range(0x8000, 0x10000))
+        udp.settimeout(ANSWER_S)
+        for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):  # the latter needs NET_ADMIN
+            with contextlib.suppress(PermissionError):
+                udp.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER_BYTES)
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        """Send, then ask for the version under another id: what came before that is the reply."""
+        self._send(datagram)
+        return self.received(datagram)
+
+    def received(self, datagram: bytes) -> list[bytes]:
+        """All that came, until a question asked now is answered."""
+        sentinel = struct.pack(">HHHH", next(self._sentinels), 0, 1, 0)
+        self._send(sentinel + b"version\r\n")
+        answers: list[bytes] = []
+        while True:
+            answer = self._receive(datagram)
+            if answer[:2] == sentinel[:2]:
+                return answers
+            answers.append(answer)
+
+    def echo(self, datagram: bytes) -> bytes:
+        """One datagram for one."""
+        self._send(datagram)
+        return self._receive(datagram)
+
+    def _send(self, datagram: bytes) -> None:
+        try:
+            self.udp.send(datagram)
+        except ConnectionRefusedError:
+            raise CorpusError("nobody listens there") from None
+
+    def _receive(self, datagram: bytes) -> bytes:
+        try:
+            return self.udp.recv(65_536)
+        except TimeoutError:
+            raise CorpusError(f"no answer in {ANSWER_S:.0f} s to {_short(datagram)}") from None
+        except ConnectionRefusedError:
+            raise CorpusError("nobody listens there") from None
+
+
+_SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
+
+
+def _short(message: bytes) -> str:
+    shown = repr(message[:60])[1:]
+    return shown if len(message) <= 60 else f"{shown}... ({len(message)} bytes)"

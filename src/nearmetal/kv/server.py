@@ -1,0 +1,215 @@
+"""The datapath `py`: the model behind a socket, one datagram at a time. The rung host-py.
+
+    python -m nearmetal.kv.server --listen 127.0.0.1:11211 [--service kv|echo] ...
+
+A DUT as docs/programs.md describes them, with the options of the native ones. Like the native loop
+it receives, handles, sends, counts in one place, and drains when told to stop. `--memory` is what
+the items are charged (key + value + 32 bytes each, so a million standard items are 80 MB); with the
+Python objects around them the process takes some five times that.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nearmetal.errors import NearmetalError
+from nearmetal.kv.admission import Rights, admission
+from nearmetal.kv.model import Model, Reply
+from nearmetal.kv.server_options import Options, parse
+
+# Those of drop.h that a datagram datapath can meet, in its order.
+DROP_NAMES = (
+    "answered quiet short source total binary amplify truncated tx".split()  # noqa: SIM905
+)
+WAIT_S = 0.1  # longest sleep of a receive: a signal is noticed within it
+RECEIVE_BUFFER_BYTES = 8 << 20  # room for a burst of every flow while the server is off the core
+DATAGRAM_BYTES_MAX = 65_536
+DRAIN_DATAGRAMS_MAX = 131_072  # a drain ends even when requests keep coming
+
+
+def main(arguments: list[str]) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    try:
+        options = parse(arguments)
+        with open_socket(options) as udp:
+            loop = Loop(udp, options)
+            signal.signal(signal.SIGTERM, loop.stop)
+            signal.signal(signal.SIGINT, loop.stop)
+            signal.signal(signal.SIGUSR1, loop.tell)
+            _print_ready(udp, options)
+            loop.run()
+    except NearmetalError as error:
+        print(f"nm-py: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def open_socket(options: Options) -> socket.socket:
+    """A bound UDP socket; on a wildcard address each request comes with the address it asked."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        wait = struct.pack("ll", 0, int(WAIT_S * 1e6))
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if options.wildcard and family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        elif options.wildcard:
+            udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        udp.bind((options.host, options.port))
+    except OSError as error:
+        udp.close()
+        remedy = "stop the other server or give another --listen"
+        if error.errno != errno.EADDRINUSE:
+            remedy = "give an address of this machine to --listen"
+        raise NearmetalError(
+            f"cannot listen on UDP port {options.port}: {error.strerror}; {remedy}"
+        ) from None
+    return udp
+
+
+_IP_PKTINFO = 8  # Linux; the socket module names it from 3.14 on
+_CONTROL_BYTES = socket.CMSG_SPACE(20)  # the larger of the two packet-info messages (IPv6's)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the final line says; what the store did is in the model."""
+
+    drops: Counter[str] = field(default_factory=Counter)
+    replies: int = 0
+    syscalls: int = 0
+    rx_errors: int = 0
+    tx_errors: int = 0
+    empty_rx: int = 0
+
+
+class Loop:
+    """Receive, handle, send."""
+
+    def __init__(self, udp: socket.socket, options: Options) -> None:
+        self.counters = Counters()
+        self._udp = udp
+        self._options = options
+        self._stopped = False
+        self._asked = False
+        self._started = time.monotonic()
+        self._started_s = int(time.time())
+        self._model = Model(options.memory_bytes, self._started_s, os.getpid())
+        self._rights = admission(options.allow, options.admin, options.trusted)
+        self._handle: Callable[[bytes, int, Rights], Reply] = self._model.handle
+        if options.service == "echo":
+            self._handle = _echo
+        self._receive_flags = socket.MSG_DONTWAIT if options.poll else 0
+        # The address that was asked comes, and goes back, as a control message.
+        self._control = _CONTROL_BYTES if options.wildcard else 0
+
+    def stop(self, signal_number: int, frame: object) -> None:
+        """The signal handler: finish what is queued, then end."""
+        self._stopped = True
+
+    def tell(self, signal_number: int, frame: object) -> None:
+        """The signal handler: a counters line at the end of this turn."""
+        self._asked = True
+
+    def run(self) -> None:
+        """Turns until stopped, a counters line each so often, then the drain and the final line."""
+        every_s = self._options.every_s
+        next_line = time.monotonic() + every_s if every_s else float("inf")
+        while not self._stopped:
+            self._turn(self._receive_flags)
+            if time.monotonic() >= next_line:
+                next_line += every_s
+                self._asked = True
+            if self._asked:
+                self._asked = False
+                self._print_counters("counters")
+        for _ in range(DRAIN_DATAGRAMS_MAX):
+            if not self._turn(socket.MSG_DONTWAIT):
+                break
+        self._print_counters("final")
+
+    def _turn(self, flags: int) -> bool:
+        """One datagram; False where none came."""
+        counters = self.counters
+        counters.syscalls += 1
+        try:
+            request, asked, _, peer = self._udp.recvmsg(DATAGRAM_BYTES_MAX, self._control, flags)
+        except BlockingIOError:
+            counters.empty_rx += 1
+            return False
+        except OSError:
+            counters.rx_errors += 1
+            return False
+        datagrams, drop = self._handle(request, self._now_s(), self._rights(peer[0]))
+        for datagram in datagrams:
+            counters.syscalls += 1
+            try:
+                self._udp.sendmsg((datagram,), asked, 0, peer)
+                counters.replies += 1
+            except OSError:
+                counters.tx_errors += 1
+                drop = "tx"
+        counters.drops[drop] += 1
+        return True
+
+    def _now_s(self) -> int:
+        """Whole seconds, counted from the start, so that a clock step expires nothing."""
+        return self._started_s + int(time.monotonic() - self._started)
+
+    def _print_counters(self, event: str) -> None:
+        counters, model = self.counters, self._model
+        line = {
+            "event": event,
+            "received": counters.drops.total(),
+            "replies": counters.replies,
+            "drops": {name: counters.drops[name] for name in DROP_NAMES},
+            "syscalls": counters.syscalls,
+            "rx_errors": counters.rx_errors,
+            "tx_errors": counters.tx_errors,
+            "empty_rx": counters.empty_rx,
+            "items": len(model.items),
+            "live_bytes": model.live_bytes,
+            "evicted": model.counts["evictions"],
+            "expired": model.expired_count,
+            "get": model.counts["cmd_get"],
+            "get_hits": model.counts["get_hits"],
+            "set": model.counts["cmd_set"],
+        }
+        print(json.dumps(line, separators=(",", ":")), flush=True)
+
+
+def _echo(request: bytes, now_s: int, rights: Rights) -> Reply:
+    """The service `echo`: the same bytes back."""
+    if not request:
+        return Reply([], "short")
+    return Reply([request], "answered") if rights.allowed else Reply([], "source")
+
+
+def _print_ready(udp: socket.socket, options: Options) -> None:
+    host, port = udp.getsockname()[:2]
+    line = {
+        "event": "ready",
+        "datapath": "py",
+        "service": options.service,
+        "listen": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "pid": os.getpid(),
+        "store_budget_bytes": options.memory_bytes,
+    }
+    print(json.dumps(line, separators=(",", ":")), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""The command line of a Python DUT: the options of native/program/options.c, and its errors."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import NoReturn
+
+from nearmetal.errors import BadInputError
+from nearmetal.kv.admission import LOOPBACK, network
+
+MEMORY_BYTES_MIN = 1 << 20
+_UNITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked and complete."""
+
+    host: str
+    port: int
+    service: str
+    memory_bytes: int
+    allow: tuple[str, ...]
+    admin: tuple[str, ...]
+    trusted: tuple[str, ...]
+    poll: bool
+    every_s: int
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens on every address of the machine."""
+        return ip_address(self.host).is_unspecified
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(f"{message}; docs/programs.md lists the options")
+
+
+def parse(arguments: list[str]) -> Options:
+    """Options, or BadInputError with one line for the user."""
+    parser = _Parser(prog="nm-py", allow_abbrev=False)
+    parser.add_argument("--listen", default="127.0.0.1:11211")
+    parser.add_argument("--service", choices=("kv", "echo"), default="kv")
+    parser.add_argument("--memory", default="64MiB")
+    for name in ("--allow", "--admin", "--trusted"):
+        parser.add_argument(name, action="append", default=[])
+    parser.add_argument("--batch", help="taken as everywhere; there are no bursts here")
+    parser.add_argument("--seed", help="taken as everywhere; Python keys its own hashes")
+    parser.add_argument("--poll", action="store_true")
+    parser.add_argument("--every", default="0")
+    given = parser.parse_args(arguments)
+
+    host, port = _listen(given.listen)
+    for option in ("allow", "admin", "trusted"):
+        for text in getattr(given, option):
+            network(option, text)
+    if not given.allow and not ip_address(host).is_loopback:
+        raise BadInputError(
+            "--listen beyond loopback needs --allow CIDR: say which sources may ask"
+        )
+    if not re.fullmatch(r"[0-9]{1,5}", given.every) or int(given.every) > 86_400:
+        raise BadInputError(f"--every {given.every}: not a number of seconds")
+    allow = tuple(given.allow) or LOOPBACK
+    return Options(
+        host=host,
+        port=port,
+        service=given.service,
+        memory_bytes=memory_bytes(given.memory),
+        allow=allow,
+        admin=tuple(given.admin) or LOOPBACK,
+        trusted=tuple(given.trusted) or allow,
+        poll=given.poll,
+        every_s=int(given.every),
+    )
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of --memory, as 64MiB."""
+    match = re.fullmatch(r"([0-9]{1,13})(KiB|MiB|GiB|)", text)
+    if match is None:
+        raise BadInputError(
+            f"--memory {text}: not a size; give bytes, or a number with KiB, MiB or GiB"
+        )
+    size = int(match[1]) << _UNITS[match[2]]
+    if size < MEMORY_BYTES_MIN:
+        raise BadInputError(f"--memory {text}: too small; give at least 1MiB")
+    if size > 1 << 40:
+        raise BadInputError(f"--memory {text}: more than 1 TiB")
+    return size
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        bracketed = host.startswith("[") and host.endswith("]")
+        address = ip_address(host[1:-1] if bracketed else host)
+        if bracketed != (address.version == 6) or not re.fullmatch(r"[0-9]{1,5}", port):
+            raise ValueError
+        if int(port) > 65_535:
+            raise ValueError
+    except ValueError:
+        raise BadInputError(
+            f"--listen {text}: not an address; give ADDR:PORT, as 127.0.0.1:11211 or [::1]:11211"
+        ) from None
+    return str(address), int(port)

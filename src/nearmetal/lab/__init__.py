@@ -1,6 +1,0 @@
-"""What the machine is made to look like for a run, and how that is undone."""
-
-from nearmetal.lab.journal import clean
-from nearmetal.lab.lock import machine_lock
-
-__all__ = ["clean", "machine_lock"]

@@ -1,0 +1,1 @@
+"""Cores: which there are, how busy they are, and who gets which."""

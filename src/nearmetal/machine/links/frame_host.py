@@ -1,0 +1,290 @@
+"""A host of our own on a server's vhost-user wire, made of frames: asks, and checks every answer.
+
+    with relay.started(argv, vhost_socket, ["--unix", unix_socket], Where()) as child:
+        ...start the server...
+        child.expect("up", START_S)
+        with relay.Host(unix_socket, "10.0.0.100", 11211) as host:
+            host.ask(datagram, "127.0.0.1")
+
+`nm-relay` (docs/programs.md) carries the frames; Host builds and checks them (frames.py), finds the
+server by ARP and answers ARP for its own addresses. It stands for several sources: where a loopback
+target would be asked from 127.0.0.3, it asks from the address as far from `base`.
+
+Questions are pipelined: WINDOW of them are on the way at a time, told apart by their ids. Servers
+answer in order, so when a last question is answered, what was silent until then stays so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import select
+import socket
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from nearmetal.errors import NearmetalError
+from nearmetal.machine.links import frames
+from nearmetal.machine.links.frames import Arp, Datagram, Echo, Ends
+from nearmetal.machine.processes.process import Child, Where
+
+START_S = 20.0
+ANSWER_S = 3.0  # longest wait for one frame, many times what an idle machine needs
+WINDOW = 16  # questions on the way: their replies may be 64 datagrams each
+BASE = "10.0.0.1"
+MAC = b"\x02\0\0\0\1\1"
+
+_LOOPBACK = IPv4Address("127.0.0.1")
+_SOURCE_PORT = 40_000
+_ARP_AGAIN_S = 0.5
+_VERSION = b"version\r\n"
+
+
+class HostError(NearmetalError):
+    """The server is silent, or sent what it must not."""
+
+
+@contextmanager
+def started(
+    argv: Sequence[str | Path],
+    vhost: Path,
+    carrier: Sequence[str | Path],
+    where: Where,
+    *,
+    connect: bool = False,
+) -> Iterator[Child]:
+    """A relay that waits for a server on `vhost` (or connects to it); `carrier`: --unix PATH, where
+    it waits for us, or --tap NAME, which it takes."""
+    command = [*argv, "--socket", str(vhost), *carrier]
+    with Child([*command, "--connect"] if connect else command, where) as child:
+        child.expect("ready", START_S)
+        yield child
+
+
+class Link:
+    """Frames, one a datagram of an AF_UNIX socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind("")  # any abstract name (unix(7), Autobind): the relay answers there
+        self._socket.connect(str(path))
+        self._came: deque[bytes] = deque()
+
+    def send(self, frame: bytes) -> None:
+        """Takes what comes meanwhile: neither side may wait for the other to read."""
+        while True:
+            try:
+                self._socket.send(frame)
+                return
+            except BlockingIOError:
+                _, writable, _ = select.select([self._socket], [self._socket], [], ANSWER_S)
+                self._take()
+                if not writable and not self._came:
+                    raise HostError("the relay takes no frames") from None
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next frame; None where none comes in time."""
+        if not self._came:
+            select.select([self._socket], [], [], max(0.0, timeout_s))
+            self._take()
+        return self._came.popleft() if self._came else None
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                self._came.append(self._socket.recv(65_536))
+            except BlockingIOError:
+                return
+
+
+class Host:
+    """Addresses from `base` on, and one server that they ask."""
+
+    def __init__(self, unix: Path, server: str, port: int, *, base: str = BASE) -> None:
+        self.link = Link(unix)
+        self.server, self.port = server, port
+        self.mac = MAC
+        self.sent: Counter[str] = Counter()  # frames by what they were: udp, arp, icmp
+        self.sentinel_count = 0
+        self._base = IPv4Address(base)
+        self._ids = itertools.cycle(range(0x10000))
+        self._mine: set[str] = {base}
+        self._server_mac: bytes | None = None
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.link.close()
+
+    def ask(self, datagram: bytes, source: str) -> list[bytes]:
+        """All reply datagrams of one request, in order."""
+        return self.ask_many([(datagram, source)])[0]
+
+    def ask_many(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
+        """The same of many requests, which are handled in their order."""
+        answers: list[list[bytes]] = []
+        for start in range(0, len(questions), WINDOW):
+            answers += self._ask_window(questions[start : start + WINDOW])
+        return answers
+
+    def echo(self, datagram: bytes) -> bytes:
+        """One datagram for one."""
+        source = self.address(str(_LOOPBACK))
+        self.send(self.udp(source, datagram), "udp")
+        return self._datagram("an echo").payload
+
+    def ping(self, payload: bytes) -> Echo:
+        """The reply to an ICMP echo request."""
+        self.send(
+            frames.echo(self.ends(str(self._base)), frames.ECHO_REQUEST, 7, 1, payload), "icmp"
+        )
+        reply = self.receive("a ping")
+        if not isinstance(reply, Echo) or reply.kind != frames.ECHO_REPLY:
+            raise HostError(f"a ping drew {reply}")
+        return reply
+
+    def address(self, source: str) -> str:
+        """Ours, as far from `base` as `source` is from 127.0.0.1.
+
+        A new one asks for the server first, as every host does. A server that keeps neighbours then
+        knows it; else its first answer would wait for an ARP reply, and come behind later ones.
+        """
+        ours = str(self._base + (int(IPv4Address(source)) - int(_LOOPBACK)))
+        if ours not in self._mine:
+            self._mine.add(ours)
+            self._resolve(ours)
+        return ours
+
+    def ends(self, source: str) -> Ends:
+        """From one of our addresses to the server."""
+        return Ends(self.mac, self.server_mac(), source, self.server)
+
+    def udp(self, source: str, payload: bytes) -> bytes:
+        """A frame from one of our addresses to the server's port."""
+        return frames.udp(self.ends(source), _SOURCE_PORT, self.port, payload)
+
+    def send(self, frame: bytes, kind: str) -> None:
+        """Any frame, counted."""
+        self.sent[kind] += 1
+        self.link.send(frame)
+
+    def server_mac(self) -> bytes:
+        """Asked by ARP, once."""
+        if self._server_mac is None:
+            self._server_mac = self._resolve(str(self._base))
+        return self._server_mac
+
+    def receive(self, to: str) -> Datagram | Echo:
+        """The next frame that is for us and sound; ARP is answered on the way."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            frame = self.link.receive(deadline - time.monotonic())
+            if frame is None:
+                raise HostError(f"no answer in {ANSWER_S:.0f} s to {to}")
+            packet = self._parsed(frame)
+            if not isinstance(packet, Arp):
+                return packet
+            self._answer_arp(packet)
+
+    def _ask_window(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
+        answers: list[list[bytes]] = [[] for _ in questions]
+        asked: dict[bytes, int] = {}
+        sources = [self.address(source) for _, source in questions]
+        for number, (datagram, _) in enumerate(questions):
+            request_id = next(self._ids).to_bytes(2, "big")
+            asked[request_id] = number
+            numbered = (request_id + datagram[2:])[: len(datagram)]
+            self.send(self.udp(sources[number], numbered), "udp")
+        last = self._send_sentinel()
+        while True:
+            reply = self._datagram(_short(questions[0][0]))
+            request_id = reply.payload[:2]
+            if request_id == last:
+                return answers
+            if request_id not in asked:
+                raise HostError(f"an answer to no question: {_short(reply.payload)}")
+            number = asked[request_id]
+            if reply.ends.target != sources[number]:
+                raise HostError(f"an answer to {reply.ends.target}: {sources[number]} asked")
+            answers[number].append(questions[number][0][:2] + reply.payload[2:])
+
+    def _send_sentinel(self) -> bytes:
+        """A question that is answered after all before it; returns its id."""
+        request_id = next(self._ids).to_bytes(2, "big")
+        self.sentinel_count += 1
+        payload = request_id + struct.pack(">HHH", 0, 1, 0) + _VERSION
+        self.send(self.udp(self.address(str(_LOOPBACK)), payload), "udp")
+        return request_id
+
+    def _datagram(self, to: str) -> Datagram:
+        reply = self.receive(to)
+        if not isinstance(reply, Datagram):
+            raise HostError(f"{reply} where an answer to {to} was due")
+        if (reply.source_port, reply.target_port) != (self.port, _SOURCE_PORT):
+            raise HostError(f"from port {reply.source_port} to {reply.target_port}")
+        if not reply.summed:
+            raise HostError("an answer without UDP checksum to a question that had one")
+        return reply
+
+    def _parsed(self, frame: bytes) -> Arp | Datagram | Echo:
+        packet = frames.parse(frame)
+        if packet.ends.target_mac not in (self.mac, frames.BROADCAST):
+            raise HostError(f"a frame to {packet.ends.target_mac.hex(':')}, which we are not")
+        if not isinstance(packet, Arp):
+            if packet.ends.source_mac != self.server_mac() or packet.ends.source != self.server:
+                raise HostError(f"a frame from {packet.ends.source}, which we do not know")
+            if packet.ends.target not in self._mine:
+                raise HostError(f"a frame to {packet.ends.target}, which we are not")
+        return packet
+
+    def _answer_arp(self, packet: Arp) -> None:
+        asker = packet.ends
+        if packet.operation == frames.ARP_REQUEST and asker.target in self._mine:
+            ends = Ends(self.mac, packet.sender_mac, asker.target, asker.source)
+            self.send(frames.arp(ends, frames.ARP_REPLY), "arp")
+
+    def _resolve(self, source: str) -> bytes:
+        ends = Ends(self.mac, frames.BROADCAST, source, self.server)
+        deadline = time.monotonic() + ANSWER_S
+        while time.monotonic() < deadline:
+            self.send(frames.arp(ends, frames.ARP_REQUEST), "arp")
+            again = time.monotonic() + _ARP_AGAIN_S
+            while (frame := self.link.receive(again - time.monotonic())) is not None:
+                packet = frames.parse(frame)
+                if not isinstance(packet, Arp):
+                    continue
+                if packet.operation == frames.ARP_REPLY:
+                    _check_arp_reply(packet, ends)
+                    return packet.sender_mac
+                self._answer_arp(packet)
+        raise HostError(f"nobody answers ARP for {self.server}")
+
+
+def _check_arp_reply(packet: Arp, asked: Ends) -> None:
+    """RFC 826: to the asker, from the address that was asked for."""
+    said = packet.ends
+    if (said.source, said.target, said.target_mac) != (
+        asked.target,
+        asked.source,
+        asked.source_mac,
+    ):
+        raise HostError(f"an ARP reply from {said.source} to {said.target}")
+    if said.source_mac != packet.sender_mac:
+        raise HostError("an ARP reply that names another MAC than it came from")
+
+
+def _short(message: bytes) -> str:
+    shown = repr(message[:60])[1:]
+    return shown if len(message) <= 60 else f"{shown}... ({len(message)} bytes)"

@@ -1,0 +1,242 @@
+"""Two network namespaces joined by a veth pair: a wire of our own, seen by nobody else.
+
+The pair is created inside the namespaces, so it never shows among the machine's own links, and it
+goes when they go. Neighbours are static and IPv6 is off: no packet is on the wire that the trial
+did not put there. Links have no queue (noqueue), as veth has by default.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetNS
+
+from nearmetal.errors import NearmetalError
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.processes import owner as owners
+
+# RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
+_BENCHMARK_RANGE = ipaddress.ip_network("198.18.0.0/15")
+_CLONE_NEWNET = 0x40000000  # setns(2)
+_HERE = Path("/proc/self/ns/net")
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of the wire."""
+
+    netns: Path  # file that holds the namespace
+    iface: str
+    addr: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Wire:
+    sut: End
+    tg: End
+    subnet: str
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A tap device of this machine's own namespace; a program holds its other end."""
+
+    iface: str
+    addr: str
+    peer_addr: str  # for whoever answers at the other end
+    subnet: str
+
+
+@contextmanager
+def veth(journal: Journal) -> Iterator[Wire]:
+    """Bring the pair up; taken down in reverse."""
+    sut, tg, subnet = _ends()
+    with ExitStack() as stack:
+        for end in (sut, tg):
+            stack.enter_context(_namespace(journal, end.netns))
+        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
+        _join(sut, tg)
+        _configure(sut, subnet.prefixlen)
+        _configure(tg, subnet.prefixlen)
+        # No ARP on the wire, and no wait for it in the first trial.
+        neighbour(sut, tg.addr, tg.mac)
+        neighbour(tg, sut.addr, sut.mac)
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Wire(sut, tg, str(subnet))
+
+
+@contextmanager
+def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
+    """A pair whose server's end has no address: whoever takes its frames answers for sut.addr.
+
+    That end has a namespace of its own, so no kernel answers or forwards beside the taker. The
+    generator's end is `here`, for everybody on this machine, or in a namespace of its own.
+    """
+    sut, tg, subnet = _ends() if here else _ends("nic", "far")
+    if here:
+        tg = replace(tg, netns=_HERE)
+    with ExitStack() as stack:
+        for end in (sut,) if here else (sut, tg):
+            stack.enter_context(_namespace(journal, end.netns))
+        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
+        _join(sut, tg)
+        with NetNS(str(sut.netns), flags=0) as route:
+            route.link("set", index=route.link_lookup(ifname=sut.iface)[0], state="up")
+        _configure(tg, subnet.prefixlen)
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Wire(sut, tg, str(subnet))
+
+
+@contextmanager
+def tap(journal: Journal) -> Iterator[Tap]:
+    """A tap device, up and with an address; it says nothing of its own accord."""
+    subnet = free_subnet()
+    made = Tap(f"nm-{os.getpid()}-tap", str(subnet[2]), str(subnet[1]), str(subnet))
+    with journal.holds("link", made.iface):
+        with IPRoute() as route:
+            route.link("add", ifname=made.iface, kind="tuntap", mode="tap")
+            quiet = Path("/proc/sys/net/ipv6/conf") / made.iface / "disable_ipv6"
+            if quiet.exists():
+                quiet.write_text("1", encoding="ascii")
+            (index,) = route.link_lookup(ifname=made.iface)
+            route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
+            route.link("set", index=index, state="up")
+        yield made
+
+
+@contextmanager
+def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
+    """A tap device in a namespace of its own; what holds its other end answers for sut.addr."""
+    sut, tg, subnet = _ends("peer", name)
+    sut = replace(sut, netns=tg.netns, iface="")
+    with _namespace(journal, tg.netns), journal.holds("link", tg.iface, inside=str(tg.netns)):
+        with NetNS(str(tg.netns), flags=0) as route:
+            route.link("add", ifname=tg.iface, kind="tuntap", mode="tap", address=tg.mac)
+        _configure(tg, subnet.prefixlen)
+        neighbour(tg, sut.addr, sut.mac)
+        with journal.holds("process", "what was started on the wire"):
+            yield Wire(sut, tg, str(subnet))
+
+
+def neighbour(end: End, addr: str, mac: str) -> None:
+    """Where an address is found, for as long as the link stands: it is not asked by ARP."""
+    with NetNS(str(end.netns), flags=0) as route:
+        index = route.link_lookup(ifname=end.iface)[0]
+        route.neigh("replace", dst=addr, lladdr=mac, ifindex=index, state="permanent")
+
+
+def free_subnet() -> ipaddress.IPv4Network:
+    """The first /24 of the benchmarking range that the machine neither has nor routes."""
+    with IPRoute() as route:
+        taken = [f"{a.get('address')}/{a['prefixlen']}" for a in route.get_addr(socket.AF_INET)]
+        for entry in route.get_routes(socket.AF_INET):
+            if entry.get("dst"):
+                taken.append(f"{entry.get('dst')}/{entry['dst_len']}")
+    networks = [ipaddress.IPv4Network(text, strict=False) for text in taken]
+    for subnet in _BENCHMARK_RANGE.subnets(new_prefix=24):
+        assert isinstance(subnet, ipaddress.IPv4Network)
+        if not any(subnet.overlaps(network) for network in networks):
+            return subnet
+    raise NearmetalError(f"no network left for the wire: all of {_BENCHMARK_RANGE} is routed here")
+
+
+@contextmanager
+def inside(netns: Path | None) -> Iterator[None]:
+    """The calling thread in another namespace; sockets made here stay there. None: stay."""
+    if netns is None:
+        yield
+        return
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        _enter(netns)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+def run_inside(netns: Path, script: str, *arguments: str) -> str:
+    """A few lines of shell in a namespace, with a /sys that shows its links. Returns its output."""
+    # sysfs shows the links of the namespace it was mounted from, hence a mount of our own, in a
+    # mount namespace that ends with the shell. Only /sys is made private there, as unshare would
+    # do for all of it: in a chroot / is no mount, and cannot be.
+    script = f"set -e; mount --make-private /sys; mount -t sysfs sysfs /sys; {script}"
+    command = ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "unchanged"]
+    command += ["sh", "-c", script, "sh"]
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise NearmetalError(f"in namespace {netns.name}: {result.stderr.strip() or script}")
+    return result.stdout
+
+
+def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
+    """The server's, the generator's, and the subnet that both are in."""
+    subnet = free_subnet()
+    names = [f"nm-{os.getpid()}-{side}" for side in sides or ("sut", "tg")]
+    sut, tg = (
+        End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
+        for number, name in enumerate(names, 1)
+    )
+    return sut, tg, subnet
+
+
+def _directory() -> Path:
+    directory = owners.state_directory() / "netns"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def _namespace(journal: Journal, file: Path) -> Iterator[None]:
+    with journal.holds("netns", str(file)):
+        file.touch(mode=0o600)
+        # util-linux mounts the new namespace on the file; it lives as long as the mount.
+        command = ["unshare", f"--net={file}", "true"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise NearmetalError(f"cannot make a network namespace: {result.stderr.strip()}")
+        script = "cd /proc/sys/net/ipv6/conf; echo 1 | tee */disable_ipv6"
+        if Path("/proc/sys/net/ipv6").is_dir():
+            run_inside(file, script)
+        yield
+
+
+def _join(sut: End, tg: End) -> None:
+    with NetNS(str(sut.netns), flags=0) as route:
+        peer = {"ifname": tg.iface, "address": tg.mac, "net_ns_fd": str(tg.netns)}
+        route.link("add", ifname=sut.iface, kind="veth", address=sut.mac, peer=peer)
+
+
+def _configure(end: End, prefix_bits: int) -> None:
+    with NetNS(str(end.netns), flags=0) as route:
+        lo, index = (route.link_lookup(ifname=name)[0] for name in ("lo", end.iface))
+        if end.netns != _HERE:
+            route.link("set", index=lo, state="up")
+        route.addr("add", index=index, address=end.addr, prefixlen=prefix_bits)
+        route.link("set", index=index, state="up")
+
+
+def _enter(netns: Path) -> None:
+    handle = os.open(netns, os.O_RDONLY)
+    try:
+        _setns(handle)
+    finally:
+        os.close(handle)
+
+
+def _setns(handle: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns comes with Python 3.12
+    if libc.setns(handle, _CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise NearmetalError(f"cannot enter a network namespace: {os.strerror(code)}")

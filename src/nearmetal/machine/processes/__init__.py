@@ -1,0 +1,1 @@
+"""Processes that end with us, who owns them, and one run at a time."""

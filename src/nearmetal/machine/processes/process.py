@@ -1,0 +1,320 @@
+"""Children: started in a namespace and on a core, listened to line by line, and gone when we go.
+
+A command line is a chain of small tools, each replaced by the next, so that anybody can repeat it:
+
+    nsenter --net=FILE taskset -c 0 setpriv --pdeathsig KILL nm-sock-kv --listen ...
+
+The process id stays the same through the chain. The kernel kills the child when its parent ends,
+however that ends; a marker in the environment finds the rest (see machine/journal.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from nearmetal.errors import NearmetalError
+from nearmetal.machine.processes import owner
+
+Event = Mapping[str, Any]
+
+_TAIL_BYTES = 2000
+_LINE_BYTES_MAX = 16 << 20
+COUNTERS_S = 15.0  # an answer takes a turn of a server's loop, and a busy machine makes that long
+_ASK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a child runs; the default is: as we do."""
+
+    netns: Path | None = None
+    cpu: int | None = None
+
+
+class ChildError(NearmetalError):
+    """A child ended or misbehaved. The message carries the last of what it said on stderr."""
+
+
+class SilentError(ChildError):
+    """A child runs but said nothing for as long as it might."""
+
+
+def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
+    """The command line: namespace (needs root), core, death signal, then the program."""
+    line: list[str] = []
+    if where.netns is not None:
+        line += ["nsenter", f"--net={where.netns}"]
+    if where.cpu is not None:
+        line += ["taskset", "-c", str(where.cpu)]
+    line += ["setpriv", "--pdeathsig", "KILL"]
+    return line + [str(word) for word in argv]
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the marker that tells whose child it is."""
+    return os.environ | {owner.ENVIRONMENT: str(owner.current())}
+
+
+_PIPE_BYTES = 1 << 20  # a reader may look away for some seconds of lines
+
+
+class Child:
+    """A running program that prints JSON lines; one that `talks` is told what to do in words.
+
+    pass_fds: descriptors that it gets beside the usual three, under their own numbers. harmless: a
+    line on stderr with one of these in it is no reason for anything.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        where: Where,
+        *,
+        talks: bool = False,
+        pass_fds: Sequence[int] = (),
+        harmless: Sequence[str] = (),
+    ) -> None:
+        # The death signal follows the thread that forked, not the process.
+        assert threading.current_thread() is threading.main_thread()
+        words = [str(word) for word in argv]
+        self.name = next(Path(word).name for word in words if word != "env" and "=" not in word)
+        self._talks = talks
+        self._harmless = tuple(harmless)
+        self.command = chain(argv, where)
+        self.started_ns = time.monotonic_ns()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._kept: deque[bytes] = deque()  # lines that were read, and are still to be told
+        self._pending = b""
+        try:
+            self._popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pipesize=_PIPE_BYTES,
+                stderr=self._stderr,
+                env=environment(),
+                pass_fds=pass_fds,
+                start_new_session=True,  # Ctrl-C is for us: we stop children in order
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise ChildError(f"cannot start {self.command[0]}: {error.strerror}") from error
+        # Readable once it has ended. Not reaped before stop, so its pid stays its own until then.
+        self._ended = os.pidfd_open(self._popen.pid)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def fileno(self) -> int:
+        """Readable when it has said something, or has ended."""
+        return self._stdout()
+
+    def event(self, timeout_s: float) -> Event:
+        """The next JSON line; ChildError when it ends or the time is over."""
+        return parse(self.name, self.line(timeout_s))
+
+    def line(self, timeout_s: float) -> bytes:
+        """The same for a program that prints other things too."""
+        deadline = time.monotonic() + timeout_s
+        while (line := self._line()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SilentError(self._reason(f"said nothing for {timeout_s:g} s"))
+            if not self._read(left):
+                select.select([self._ended], [], [], left)
+                raise ChildError(self.failed() or self._reason("closed its output"))
+        return line
+
+    def expect(self, name: str, timeout_s: float) -> Event:
+        """The next line must be this event."""
+        event = self.event(timeout_s)
+        if event.get("event") != name:
+            raise ChildError(self._reason(f"said {event.get('event')!r} where {name!r} was due"))
+        return event
+
+    def running(self) -> bool:
+        return not select.select([self._ended], [], [], 0)[0]
+
+    def counters(self, timeout_s: float = COUNTERS_S) -> Event:
+        """Ask a DUT of ours for its counters, and wait for them."""
+        # Those that are there already were no answer to this question.
+        self._kept.extend(line for line in self.take() if not is_counters(parse(self.name, line)))
+        others: list[bytes] = []
+
+        def listen(left_s: float) -> Event | None:
+            line = self.line(left_s)
+            if is_counters(event := parse(self.name, line)):
+                return event
+            others.append(line)
+            return None
+
+        try:
+            return answered(self.name, lambda: os.kill(self.pid, signal.SIGUSR1), listen, timeout_s)
+        finally:
+            self._kept.extendleft(reversed(others))
+
+    def stop(self, grace_s: float = 3.0) -> list[Event]:
+        """SIGTERM, wait, SIGKILL. Returns the lines that were not read yet. May be called twice."""
+        lines = self.finish(self._popen.terminate, grace_s)
+        return [] if self._talks else [parse(self.name, line) for line in lines]
+
+    def say(self, words: str) -> None:
+        """One line to a program that talks; one that has ended does not hear it."""
+        self.tell(words.encode() + b"\n")
+
+    def tell(self, data: bytes) -> None:
+        """The same of bytes."""
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(data)
+            self._popen.stdin.flush()
+
+    def leave(self, words: str, grace_s: float = 3.0) -> str:
+        """As stop, but it is told to end in words. Returns the lines that were not read yet."""
+        return b"\n".join(self.finish(lambda: self.say(words), grace_s)).decode(errors="replace")
+
+    def failed(self) -> str | None:
+        """Why it is not running any more, in words; None while it runs. Not after stop."""
+        status = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if status is None:
+            return None
+        killed = status.si_code != os.CLD_EXITED
+        number = status.si_status
+        return self._reason(
+            f"ended with {signal.Signals(number).name if killed else f'exit code {number}'}"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def finish(self, ask: Callable[[], None], grace_s: float) -> list[bytes]:
+        """Ask it to end, wait, SIGKILL. Returns the lines that were not read yet."""
+        stdin, stdout = self._popen.stdin, self._popen.stdout
+        assert stdout is not None
+        if stdout.closed:
+            return []
+        try:
+            if self.running():
+                ask()
+            self.wait(grace_s)
+            return self.take()
+        finally:
+            # Its own children too: the group is theirs alone.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+            os.close(self._ended)
+            stdout.close()
+            if stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stdin.close()
+            self._stderr.close()
+
+    def wait(self, grace_s: float) -> bool:
+        """Read until the program ends, or the grace is over: whether it has ended."""
+        deadline = time.monotonic() + grace_s
+        waiting = [self._ended, self._stdout()]
+        while self.running() and (left := deadline - time.monotonic()) > 0:
+            select.select(waiting, [], [], left)
+            if len(waiting) > 1 and not self._read(0):
+                waiting.pop()
+        return not self.running()
+
+    def stderr_tail(self) -> str:
+        """The last of what it said on stderr, in one line."""
+        # The file's position is the child's too, so it is left alone.
+        handle = self._stderr.fileno()
+        said = os.pread(handle, _TAIL_BYTES, max(0, os.fstat(handle).st_size - _TAIL_BYTES))
+        lines = said.decode(errors="replace").splitlines()
+        telling = (line for line in lines if not any(words in line for words in self._harmless))
+        return " ".join(" ".join(telling).split())
+
+    def take(self) -> list[bytes]:
+        """The lines that are there now."""
+        while self._ready(0) and self._read(0):
+            pass
+        lines = []
+        while (line := self._line()) is not None:
+            lines.append(line)
+        return lines
+
+    def _read(self, timeout_s: float) -> bool:
+        """Read what is there, or wait. False at the end of the output."""
+        if not self._ready(timeout_s):
+            return True
+        piece = os.read(self._stdout(), 1 << 20)
+        self._pending += piece
+        if len(self._pending) > _LINE_BYTES_MAX:
+            raise ChildError(f"{self.name} printed a line of more than {_LINE_BYTES_MAX} bytes")
+        return piece != b""
+
+    def _ready(self, timeout_s: float) -> bool:
+        return bool(select.select([self._stdout()], [], [], timeout_s)[0])
+
+    def _stdout(self) -> int:
+        assert self._popen.stdout is not None
+        return self._popen.stdout.fileno()
+
+    def _line(self) -> bytes | None:
+        if self._kept:
+            return self._kept.popleft()
+        line, newline, rest = self._pending.partition(b"\n")
+        if not newline:
+            return None
+        self._pending = rest
+        return line
+
+    def _reason(self, what: str) -> str:
+        tail = self.stderr_tail()
+        return f"{self.name} {what}" + (f": {tail}" if tail else "")
+
+
+def parse(name: str, line: bytes) -> Event:
+    """A line that must be a JSON object."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise ChildError(f"{name} printed something else than JSON: {line[:200]!r}")
+    return event
+
+
+def is_counters(event: Event) -> bool:
+    return event.get("event") == "counters"
+
+
+def answered(
+    name: str, ask: Callable[[], None], listen: Callable[[float], Event | None], timeout_s: float
+) -> Event:
+    """The counters that are asked for. listen: waits for an event; None where it is another one.
+
+    A question is a signal or a byte, which may be lost: two signals that come together are one, and
+    a machine that boots does not listen yet. So it is asked again every second until counters came.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        ask()
+        again = time.monotonic() + min(_ASK_AGAIN_S, left_s)
+        with contextlib.suppress(SilentError):
+            while (left_s := again - time.monotonic()) > 0:
+                if (event := listen(left_s)) is not None:
+                    return event
+    raise ChildError(f"{name} was asked for its counters for {timeout_s:g} s, and told none")

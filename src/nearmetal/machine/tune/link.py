@@ -1,0 +1,38 @@
+"""What an interface does for the network stack: joins, cuts and checksums (ethtool's features)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearmetal.machine.devices import ethtool
+from nearmetal.machine.tune.setting import Change, LacksError, State, on_off
+
+
+@dataclass(frozen=True)
+class Offload:
+    """One feature. Asked of the kernel itself: /sys does not tell it."""
+
+    root: Path
+    iface: str
+    feature: ethtool.Feature
+
+    def read(self) -> State:
+        name = f"offloads.{self.feature}"
+        if not (self.root / "sys/class/net" / self.iface).exists():
+            return State(name, None, f"no interface {self.iface}")
+        try:
+            return State(name, on_off(ethtool.has(self.iface, self.feature)))
+        except OSError as error:
+            return State(name, None, f"{self.iface} does not tell: {error.strerror}")
+
+    def changes(self, wanted: str) -> list[Change]:
+        now = self.read()
+        if now.value is None:
+            raise LacksError(now.note)
+        if now.value == wanted:
+            return []
+        if os.geteuid() != 0:
+            raise LacksError("needs root")
+        return [Change("offload", self.feature, wanted, now.value, self.iface)]

@@ -1,0 +1,1 @@
+"""Virtual machines: QEMU, its monitor, and which accelerator runs them here."""

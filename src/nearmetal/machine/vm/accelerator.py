@@ -1,0 +1,172 @@
+"""Which accelerator runs a virtual machine's instructions here: measured, not guessed.
+
+That /dev/kvm opens says little: where the machine is a guest itself, KVM may emulate instruction by
+instruction, hundreds of times slower than QEMU's translator (TCG). So `nm-uk-probe`, an image that
+turns a simple loop and tells how often, is booted under each for a fraction of a second, on the
+core that will be measured, and the faster one is taken. What was found is kept for this boot of the
+machine, for these very programs, and goes into every result.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.machine.processes.process import SilentError, Where
+from nearmetal.machine.vm import qemu
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.paths import cache_dir
+from nearmetal.samples import Accelerator, Frozen
+
+Name = Literal["kvm", "tcg"]
+
+KVM = Path("/dev/kvm")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_START_S = 5.0  # from exec to the probe's first line
+_LOOK_S, _LOOK_MAX_S = 0.25, 1.0  # how long its loop is watched
+_LINES_MIN = 2
+_MEMORY_BYTES = 16 << 20
+# With `host` KVM may be unable to pass a register on where it is nested; then without that one.
+_CPUS: dict[Name, tuple[str, ...]] = {
+    "tcg": ("max",),
+    "kvm": ("host", "host,-arch-capabilities"),
+}
+
+
+class Probed(Frozen):
+    """What was found, and where it holds."""
+
+    key: str
+    cpu: dict[str, str]
+    loops_per_s: dict[str, float]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one accelerator."""
+
+    cpu: str
+    loops_per_s: float
+
+
+def choose(probe: Path, cpu: int, forced: Name | None = None) -> Accelerator:
+    """The faster one, or the one that is asked for; CannotRunError where that runs nothing."""
+    probed = _kept(probe) or _keep(_probe(probe, cpu))
+    rates = probed.loops_per_s
+    name: str = forced or max(rates, key=lambda each: rates[each], default="tcg")
+    if name not in rates:
+        raise CannotRunError(f"accelerator {name}: {probed.missing.get(name, 'unknown')}")
+    return Accelerator.model_validate(
+        {
+            "name": name,
+            "cpu": probed.cpu[name],
+            "loops_per_s": rates,
+            "missing": probed.missing,
+            "forced": forced is not None,
+        }
+    )
+
+
+def last_found() -> dict[str, float] | None:
+    """Loops a second under each, as probed last on this boot; None: not yet."""
+    try:
+        probed = Probed.model_validate_json(_file().read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return probed.loops_per_s if probed.key.startswith(_boot()) else None
+
+
+def kvm_why_not() -> str | None:
+    """Why KVM cannot even be tried; None: its device opens."""
+    try:
+        os.close(os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        hint = " (are you in the group kvm?)" if isinstance(error, PermissionError) else ""
+        return f"{KVM}: {error.strerror}{hint}"
+    return None
+
+
+def _probe(probe: Path, cpu: int) -> Probed:
+    found: dict[Name, Found] = {}
+    missing: dict[str, str] = {}
+    names: tuple[Name, ...] = ("tcg", "kvm")
+    for name in names:
+        reason = kvm_why_not() if name == "kvm" else None
+        for model in () if reason else _CPUS[name]:
+            try:
+                found[name] = Found(
+                    model, _loops_per_s(probe, Accelerator(name=name, cpu=model), cpu)
+                )
+                break
+            except NearmetalError as error:
+                reason = reason or str(error)
+        if name not in found:
+            missing[name] = reason or ""
+    return Probed(
+        key=_key(probe),
+        cpu={name: each.cpu for name, each in found.items()},
+        loops_per_s={name: each.loops_per_s for name, each in found.items()},
+        missing=missing,
+    )
+
+
+def _loops_per_s(probe: Path, accelerator: Accelerator, cpu: int) -> float:
+    """Turns between the first line and one that is late enough, over the time between the two."""
+    machine = qemu.Machine(probe, "", _MEMORY_BYTES, accelerator)
+    with (
+        tempfile.TemporaryDirectory(prefix="nm-probe-") as folder,
+        Vm(machine, Where(cpu=cpu), Path(folder) / "console", grace_s=0) as vm,
+    ):
+        turns = [float(vm.expect("probe", _START_S)["loops"])]
+        began = time.monotonic()
+        elapsed_s = 0.0
+        while len(turns) <= _LINES_MIN or elapsed_s < _LOOK_S:
+            try:
+                line = vm.expect("probe", max(_LOOK_S, _LOOK_MAX_S - elapsed_s))
+            except SilentError:
+                if len(turns) > 1:
+                    break  # slow, and known to be so
+                raise
+            turns.append(float(line["loops"]))
+            elapsed_s = time.monotonic() - began
+        return (turns[-1] - turns[0]) / elapsed_s
+
+
+def _kept(probe: Path) -> Probed | None:
+    try:
+        probed = Probed.model_validate_json(_file().read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return probed if probed.key == _key(probe) else None
+
+
+def _keep(probed: Probed) -> Probed:
+    file = _file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
+        new.write(probed.model_dump_json())
+    Path(new.name).replace(file)  # whole, or not at all: two may probe at once
+    return probed
+
+
+def _boot() -> str:
+    return _BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def _file() -> Path:
+    return cache_dir() / "accelerator.json"
+
+
+def _key(probe: Path) -> str:
+    """This boot, whether the device opens, and the files that were used, as they are now."""
+    paths = (qemu.found(), probe)
+    files = (f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths)
+    return "; ".join([_boot(), str(kvm_why_not()), *files])

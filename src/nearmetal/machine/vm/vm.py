@@ -1,0 +1,210 @@
+"""A running virtual machine: QEMU started, pinned, listened to, ended.
+
+    with Vm(machine, Where(cpu=others), log) as vm:
+        vm.booted(START_S)     an image of ours: its first line
+        vm.pin((cpu,))         once the guest runs
+        vm.expect("ready", START_S)
+
+The guest's serial line is QEMU's standard input and output. Lines that begin with { are events, as
+any DUT prints them (docs/programs.md); all others are words, for the log and for the reason of a
+failure. An image of ours takes single bytes there: c for its counters, q to end. QEMU dies with us
+as any child does, and the guest with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nearmetal.machine.cores.cpus import pin
+from nearmetal.machine.memory.rss import mapping_rss_bytes, memfd_resident_bytes, rss_bytes
+from nearmetal.machine.processes.process import (
+    COUNTERS_S,
+    Child,
+    ChildError,
+    Event,
+    SilentError,
+    Where,
+    answered,
+    is_counters,
+    parse,
+)
+from nearmetal.machine.vm import qemu
+from nearmetal.machine.vm.qmp import Monitor
+
+_MONITOR_S = 10.0
+_QUIT_S = 3.0
+_WORDS = 3  # last words of the serial line that a reason carries
+_WORD_CHARS_MAX = 200
+
+
+class Vm:
+    """A machine; a DUT (dut/contract.py).
+
+    speaks: its guest prints events and takes single bytes, as images of ours do; else all it says
+    is words, and QEMU is told to end. grace_s: how long the guest has to end by itself.
+    """
+
+    def __init__(
+        self,
+        machine: qemu.Machine,
+        where: Where,
+        log: Path,
+        *,
+        speaks: bool = True,
+        grace_s: float = 5.0,
+    ) -> None:
+        self.machine = machine
+        self.name = machine.kernel.name
+        self.boot: Event = {}  # what an image of ours says first
+        self.boot_ns: int | None = None  # when that was read
+        self._speaks = speaks
+        self._grace_s = grace_s if speaks else 0.0
+        self._words: deque[str] = deque(maxlen=_WORDS)
+        self._error = ""  # that the guest told
+        self._unread: deque[Event] = deque()
+        self._stopped = False
+        self._monitor = Monitor()
+        try:
+            argv = qemu.command(machine, console=log, monitor=self._monitor.descriptor)
+            fds = (self._monitor.descriptor,)
+            self._child = Child(argv, where, talks=True, pass_fds=fds, harmless=qemu.HARMLESS)
+        except BaseException:
+            self._monitor.close()
+            raise
+        self._monitor.inherited()
+        self.started_ns = self._child.started_ns
+
+    @property
+    def pid(self) -> int:
+        """QEMU's."""
+        return self._child.pid
+
+    def booted(self, timeout_s: float) -> Event:
+        """The first line of an image of ours. When it came is kept."""
+        self._read_until(lambda: self.boot, timeout_s)
+        return self.boot
+
+    def event(self, timeout_s: float) -> Event:
+        """The next event after its first; words in between are kept for reasons."""
+        self._read_until(lambda: self._unread, timeout_s)
+        return self._unread.popleft()
+
+    def expect(self, name: str, timeout_s: float) -> Event:
+        """The next event must be this one."""
+        event = self.event(timeout_s)
+        if event.get("event") != name:
+            raise ChildError(self._reason(f"said {event.get('event')!r} where {name!r} was due"))
+        return event
+
+    def pin(self, cpus: Sequence[int]) -> None:
+        """Each virtual processor's thread to a core; the last core takes those that are left."""
+        threads = self._monitor.vcpu_threads(_MONITOR_S)
+        for number, thread in enumerate(threads):
+            pin(thread, {cpus[min(number, len(cpus) - 1)]})
+
+    def counters(self, timeout_s: float = COUNTERS_S) -> Event:
+        """Ask an image of ours for its counters, and wait for them."""
+        for line in self._child.take():
+            self._take(line)
+        # Those that are there already were no answer to this question.
+        others = [event for event in self._unread if not is_counters(event)]
+        self._unread.clear()
+
+        def listen(left_s: float) -> Event | None:
+            event = self.event(left_s)
+            if is_counters(event):
+                return event
+            others.append(event)
+            return None
+
+        try:
+            return answered(self.name, lambda: self._child.tell(b"c"), listen, timeout_s)
+        finally:
+            self._unread.extendleft(reversed(others))
+
+    def failed(self) -> str | None:
+        """Why it does not serve any more: its guest's word, QEMU's end, or no network."""
+        ended = self._child.failed()
+        for line in self._child.take():
+            self._take(line)
+        if ended is not None:
+            return self._reason(ended)
+        if self._error:
+            return self._reason("")
+        why = qemu.given_up(self._child.stderr_tail())
+        return None if why is None else self._reason(why)
+
+    def guest_rss_bytes(self) -> int | None:
+        """Of the guest's memory, what is resident."""
+        return mapping_rss_bytes(self.pid, self.machine.memory_bytes)
+
+    def own_rss_bytes(self) -> int | None:
+        """QEMU's own resident memory, without the guest's."""
+        whole, guest = rss_bytes(self.pid), self.guest_rss_bytes()
+        return None if whole is None or guest is None else whole - guest
+
+    def resident_bytes(self, address: int, size_bytes: int) -> int | None:
+        """Of a piece of the guest's memory, by its guest-physical address."""
+        return memfd_resident_bytes(self.pid, self.machine.memory_bytes, address, size_bytes)
+
+    def stop(self) -> list[Event]:
+        """Ask the guest, then QEMU, then kill. Returns the events that were not read yet."""
+        if self._stopped:
+            return []
+        self._stopped = True
+        try:
+            if self._child.running():
+                if self._grace_s:
+                    self._child.tell(b"q")
+                if not self._child.wait(self._grace_s):
+                    self._monitor.quit(_QUIT_S)
+                    self._child.wait(_QUIT_S)
+            for line in self._child.finish(lambda: None, 0):
+                self._take(line)
+            return list(self._unread)
+        finally:
+            self._child.stop()
+            self._monitor.close()
+
+    def __enter__(self) -> Vm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _read_until(self, there: Callable[[], object], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not there():
+            if self._error:
+                raise ChildError(self._reason(""))
+            try:
+                self._take(self._child.line(max(0.0, deadline - time.monotonic())))
+            except SilentError as error:
+                raise SilentError(self._reason(f"said nothing for {timeout_s:g} s")) from error
+            except ChildError as error:
+                raise ChildError(self.failed() or str(error)) from error
+
+    def _take(self, line: bytes) -> None:
+        text = line.strip(b"\r\0 ")
+        if not (self._speaks and text.startswith(b"{")):
+            words = " ".join(text.decode(errors="replace").split())[:_WORD_CHARS_MAX]
+            if words:
+                self._words.append(words)
+            return
+        event = parse(self.name, text)
+        if event.get("event") == "boot":
+            self.boot, self.boot_ns = event, time.monotonic_ns()
+        elif event.get("event") == "failed":
+            self._error = str(event.get("error"))
+        else:
+            self._unread.append(event)
+
+    def _reason(self, what: str) -> str:
+        """In one line: what the guest told, or what happened and who said what last."""
+        if self._error:
+            return f"{self.name} failed: {self._error}"
+        said = f"; its serial line ended with {' / '.join(self._words)!r}" if self._words else ""
+        return f"{self.name}: {what}{said}"

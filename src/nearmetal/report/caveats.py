@@ -1,0 +1,320 @@
+"""Labels: what a reader must know before trusting or comparing a row, in words.
+
+Each label starts with its kind ("generator-bound", "may be unstable", ...), so that a narrow table
+can show the kind alone. A threshold here is where a sentence begins, never where a row is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from nearmetal.report.row import Asker, Row
+from nearmetal.samples import Poller
+from nearmetal.spec.rungs import PLACES
+
+WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
+CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by the generator
+ROUNDS_MIN = 3
+SPREAD_MAX = 0.10  # (highest - lowest round) / median
+STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
+SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
+BEHIND_MAX = 0.01  # of the rate asked for, that was never due
+APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
+# Of each wire: its rate is the generator's ceiling. Behind a switch of the server's machine it is
+# asked over that machine's NIC.
+NULL_RESPONDER = {
+    "veth": "limit-veth",
+    "vhost-user": "ceiling",
+    "nic": "limit-nic",
+    "pvp": "limit-nic",
+}
+MEMCACHED_WIRE = "veth"
+MEMCACHED_WIRES = (MEMCACHED_WIRE, "lo", "nic")  # one of them in a run
+
+
+def of(row: Row) -> tuple[str, ...]:
+    """Every label of a row."""
+    if row.status != "ok":
+        return ()
+    found = (
+        _ceiling(row),
+        _bound(row),
+        _unstable(row),
+        _rounds(row),
+        *_schedule(row),
+        *_generators(row),
+        _lost(row),
+        _strays(row),
+        _paper(row),
+        _wire(row),
+        _place(row),
+        _accelerator(row),
+        _guest(row),
+    )
+    return tuple(label for label in found if label)
+
+
+def shared(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Labels that every measured row has: said once for the table, not in each row."""
+    measured = [row.labels for row in rows if row.status == "ok"]
+    if len(measured) < 2:
+        return ()
+    return tuple(label for label in measured[0] if all(label in each for each in measured))
+
+
+def kind(label: str) -> str:
+    """The first words of a label, for narrow tables."""
+    return label.split(":")[0].split(" because")[0].removeprefix("may be ")
+
+
+def across_wires(row: Row) -> bool:
+    """Whether its ratio to memcached is one of two wires."""
+    return row.vs_memcached.by_rate is not None and row.wire not in MEMCACHED_WIRES
+
+
+def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
+    """Whether the generator, not the row, set the rate. None: nothing is known to judge it by."""
+    waits = _waits(row)
+    near = None if row.rung in NULL_RESPONDER.values() else _near_ceiling(row, ceiling_per_s)
+    if any(share > WAIT_SHARE_MAX for share in waits) or near:
+        return True
+    return False if waits or near is not None else None
+
+
+def _waits(row: Row) -> list[float]:
+    """Shares of the SUT core's time in which it had nothing to do."""
+    idle = [row.idle_share.sut] if row.idle_share.sut is not None else []
+    return idle + ([1 - row.busy_share] if row.busy_share is not None else [])
+
+
+def _near_ceiling(row: Row, ceiling_per_s: float | None) -> bool | None:
+    rate = row.replies_per_s.median
+    if ceiling_per_s is None or rate is None:
+        return None
+    return rate > ceiling_per_s / CEILING_MARGIN
+
+
+def _ceiling(row: Row) -> str:
+    if row.loop == "open":
+        return ""
+    if row.rung in NULL_RESPONDER.values():
+        return (
+            "ceiling: the generator's most on this wire and window; no store, nothing to compare"
+            + _wall(row)
+        )
+    if row.generator_ceiling_per_s is None:
+        there = row.wire in NULL_RESPONDER and (row.wire != "pvp" or row.generators)
+        why = (
+            "the null responder gave no figure in this run"
+            if there
+            else f"{row.wire} has no null responder"
+        )
+        return f"ceiling unknown: {why}, so generator-bound is judged by idle time alone"
+    if row.replies_per_s.median and row.replies_per_s.median > row.generator_ceiling_per_s:
+        return (
+            "above the ceiling: the null responder was slower than this row, so it was held up "
+            "itself, and the ceiling of this run is too low"
+        )
+    return ""
+
+
+def _wall(row: Row) -> str:
+    """Which side held the null responder's row up, where both count their turns."""
+    responder, generator = _busy(row.sut_poller), _busy(row.tg_poller)
+    if responder is None or generator is None:
+        return ""
+    name = "the generator" if generator >= responder else "the responder"
+    if max(responder, generator) < 1 - WAIT_SHARE_MAX:
+        name = "the way between the two, neither being busy all the time"
+    return (
+        f"; the wall is {name}: the generator's turns were busy for {_percent(generator)} of their"
+        f" cycles, the responder's for {_percent(responder)}"
+    )
+
+
+def _busy(poller: Poller) -> float | None:
+    """Share of a poller's cycles that went into turns that found something."""
+    if poller.busy_cycles is None or poller.empty_cycles is None:
+        return None
+    whole = poller.busy_cycles + poller.empty_cycles
+    return poller.busy_cycles / whole if whole else None
+
+
+def _bound(row: Row) -> str:
+    if not row.generator_bound:
+        return ""
+    why = []
+    wait = max(_waits(row), default=0.0)
+    if wait > WAIT_SHARE_MAX:
+        why.append(f"the SUT's core had nothing to do for {_percent(wait)} of the time")
+    ceiling = row.generator_ceiling_per_s
+    if row.rung not in NULL_RESPONDER.values() and ceiling and _near_ceiling(row, ceiling):
+        why.append(f"the generator's ceiling is {ceiling:,.0f}/s")
+    return "generator-bound: the rate is a floor, " + " and ".join(why)
+
+
+def _unstable(row: Row) -> str:
+    why = []
+    rates, middle = row.replies_per_s_rounds, row.replies_per_s.median
+    if row.rounds < ROUNDS_MIN:
+        why.append(
+            "only one round was run" if row.rounds == 1 else f"only {row.rounds} rounds were run"
+        )
+    if middle and (max(rates) - min(rates)) / middle > SPREAD_MAX:
+        spread = _percent((max(rates) - min(rates)) / middle)
+        why.append(f"rounds differ by {spread} of their median")
+    for name, steal in (("SUT", row.steal_share.sut), ("generator", row.steal_share.tg)):
+        if steal is not None and steal > STEAL_SHARE_MAX:
+            why.append(f"the hypervisor took {_percent(steal)} of the {name}'s core")
+    if row.late:
+        why.append(f"{row.late:,} answers came after the time-out")
+    return "may be unstable because " + ", and ".join(why) if why else ""
+
+
+def _rounds(row: Row) -> str:
+    if row.rounds >= row.rounds_planned:
+        return ""
+    return f"partial: {row.rounds} of {row.rounds_planned} rounds were run"
+
+
+def _schedule(row: Row) -> Iterator[str]:
+    """What an open loop could not keep."""
+    if row.not_sent and row.intended:
+        yield (
+            f"not sent: {row.not_sent:,} of {row.intended:,} requests that were due found no room "
+            f"for 1 ms ({_percent(row.not_sent / row.intended)})"
+        )
+    if row.slipped_ns is not None and row.slipped_ns > SLIPPED_NS_MAX:
+        yield (
+            f"schedule slipped: the generator itself was late by up to {row.slipped_ns / 1e6:.2g} "
+            "ms; latency counts from when a request was due, and so includes it"
+        )
+    wanted, due = row.point.rate_per_s, row.intended_per_s
+    if wanted and due is not None and due < wanted * (1 - BEHIND_MAX):
+        yield f"behind its rate: {due:,.0f}/s were due, {wanted:,.0f}/s were asked for"
+
+
+def _generators(row: Row) -> Iterator[str]:
+    """Of several machines: which were at their own limit, and whether they did alike."""
+    full = [
+        f"{each.machine} {_percent(each.busy_share)}"
+        for each in row.generators
+        if each.busy_share is not None and each.busy_share > 1 - WAIT_SHARE_MAX
+    ]
+    if full:
+        yield (
+            f"generators busy: {', '.join(full)} of their cycles; one more machine may raise the"
+            " rate"
+        )
+    behind = [
+        f"{each.machine} {', '.join(why)}" for each in row.generators if (why := _behind(row, each))
+    ]
+    if behind:
+        yield f"generators off schedule: {'; '.join(behind)}"
+    parts = [each.answered for each in row.generators]
+    if len(parts) > 1 and max(parts) - min(parts) > SPREAD_MAX * max(parts):
+        told = ", ".join(f"{each.machine} {each.answered:,}" for each in row.generators)
+        yield f"uneven generators: right answers {told}"
+
+
+def _behind(row: Row, asker: Asker) -> list[str]:
+    """In what one of several did not do as it was to."""
+    why = []
+    round_ns = (row.duration_ns or 0) / max(1, row.rounds)
+    if asker.start_late_ns + asker.start_error_ns > round_ns * APART_SHARE_MAX:
+        late, unsure = asker.start_late_ns / 1e6, asker.start_error_ns / 1e6
+        why.append(f"began {late:.2g} ms late, by a clock known to {unsure:.2g} ms")
+    if asker.slipped_ns is not None and asker.slipped_ns > SLIPPED_NS_MAX:
+        why.append(f"was late by up to {asker.slipped_ns / 1e6:.2g} ms")
+    if asker.not_sent and asker.intended:
+        share = _percent(asker.not_sent / asker.intended)
+        why.append(f"did not send {asker.not_sent:,} of {asker.intended:,} ({share})")
+    return why
+
+
+def _lost(row: Row) -> str:
+    if not row.lost or not row.sent:
+        return ""
+    return f"lost: {row.lost:,} of {row.sent:,} requests ({_percent(row.lost / row.sent)})"
+
+
+def _strays(row: Row) -> str:
+    strays = [
+        f"{count:,} {name}"
+        for name, count in (("duplicate", row.duplicate), ("unmatched", row.unmatched))
+        if count
+    ]
+    return "strays: " + " and ".join(strays) + " replies, counted apart" if strays else ""
+
+
+def _wire(row: Row) -> str:
+    if row.wire == "lo":
+        return "wire lo: one namespace, no pinned receive path; not comparable with veth"
+    if across_wires(row):
+        how = " by another generator" if row.wire == "vhost-user" else ""
+        return (
+            f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire}"
+            f"{how}; the ratio holds the difference of the wires too"
+        )
+    return ""
+
+
+def _paper(row: Row) -> str:
+    """What the workload `paper` sends, and how far that is what the paper's figure is of."""
+    if row.workload != "paper":
+        return ""
+    frames = f"requests of {row.frame_bytes.request} bytes, replies of {row.frame_bytes.reply}"
+    if row.service == "echo":
+        return f"frames: {frames} (without FCS), an 8-byte stamp in each"
+    beside = "; the paper's figure is of a server that answered like an echo" if row.paper else ""
+    return f"frames: {frames} (without FCS), GETs of a real store{beside}"
+
+
+def _place(row: Row) -> str:
+    if row.place == "image":
+        return (
+            f"{PLACES['image']}: not asked the corpus, for it is not ours; every answer was checked"
+            " all the same"
+        )
+    if row.place != "ukp":
+        return ""
+    return (
+        f"{PLACES['ukp']}: the unikernel's own code, but no virtual machine around it; a tender"
+        " makes its vhost-user connection, and its costs stand apart"
+    )
+
+
+def _accelerator(row: Row) -> str:
+    if row.accelerator is None:
+        return ""
+    rates = row.accelerator_loops_per_s
+    told = ", ".join(f"{name} {_millions(rate)}" for name, rate in sorted(rates.items()))
+    probed = f" (the probe's loops a second: {told})" if told else ""
+    if row.accelerator == "tcg":
+        return (
+            f"emulated: QEMU translates the guest's instructions{probed}; a figure counts"
+            " instructions, not what they cost a processor"
+        )
+    return f"accelerator {row.accelerator}{probed}"
+
+
+def _guest(row: Row) -> str:
+    if row.guest is None:
+        return ""
+    guest = row.guest
+    working = [name for name, how in guest.mitigations.items() if how.startswith("Mitigation")]
+    against = f"mitigations against {', '.join(sorted(working))}" if working else "no mitigations"
+    cpus = "1 vCPU" if guest.vcpus == 1 else f"{guest.vcpus} vCPUs"
+    return f"Linux guest: {guest.kernel}, {cpus}, clock {guest.clock}, {against}"
+
+
+def _millions(rate: float) -> str:
+    """Three digits, but none after the point where it is large."""
+    return f"{rate / 1e6:,.{0 if rate >= 1e8 else 1}f} M"
+
+
+def _percent(share: float) -> str:
+    """Two digits that count, never in powers of ten: 0.1234 -> "12 %", 0.00001 -> "0.001 %"."""
+    digits = max(0, 1 - math.floor(math.log10(share * 100))) if share > 0 else 0
+    return f"{share * 100:.{digits}f} %"

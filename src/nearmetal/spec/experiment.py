@@ -1,0 +1,362 @@
+"""Stage 1: a spec file says what to measure. Checked whole before anything starts.
+
+A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
+{ rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
+of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
+(foreign_images.py); [guest] names the kernel of Linux guests; [machine] is what the run sets and
+puts back
+(machine/tune/wanted.py), and the accelerator. What is left out has the defaults below. The resolved
+form, with nothing left out, is `Spec`: it is what the later stages see and what is written to the
+run's folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from nearmetal.build import guest_kernel
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.machine.tune.wanted import Offloads, Wanted
+from nearmetal.samples import Frozen, Point
+from nearmetal.spec import foreign_images
+from nearmetal.spec.foreign_images import ImageFile
+from nearmetal.spec.rungs import RUNGS, Rung, Service, find
+from nearmetal.spec.sweep import Sweep, SweepFile
+from nearmetal.spec.window import Window, everywhere
+
+__all__ = [
+    "RUNGS",
+    "Rung",
+    "Service",
+    "Spec",
+    "SpecRung",
+    "Workload",
+    "at",
+    "load",
+    "memory_bytes",
+    "needed_bytes",
+    "points",
+]
+
+# In an open loop only a full ring holds a request back. Rings have 1,024 entries; a server that
+# takes a burst before it has sent the last one needs some of them free.
+_OPEN_WINDOW = 768
+_HEADERS_BYTES = 42  # Ethernet, IPv4, UDP
+_MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
+
+
+class Workload(Frozen):
+    """What is asked. `standard` is design 4b's."""
+
+    name: str = "standard"
+    keys: int = Field(1_000_000, ge=1, le=100_000_000)
+    key_bytes: int = Field(16, ge=8, le=250)
+    value_bytes: int = Field(32, ge=8, le=60_000)
+    get: float = Field(0.95, ge=0, le=1)
+    set: float = Field(0.05, ge=0, le=1)
+    miss: float = Field(0.0, ge=0, le=1)  # GETs of keys that were never stored
+    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; in a file: "uniform"
+    flows: int = Field(16, ge=1, le=1024)
+    source_port: int | None = Field(None, ge=1, le=65_535)  # the first flow's; None: any
+    port: int = Field(11_211, ge=1, le=65_535)  # the server's; on lo, whichever is free
+    stamp: bool = False  # echo: 8 bytes that never repeat, where the key of a request ends
+
+    @model_validator(mode="before")
+    @classmethod
+    def _uniform(cls, data: Any) -> Any:
+        """TOML has no null, so a file says zipf = "uniform"."""
+        if isinstance(data, dict) and data.get("zipf") == "uniform":
+            return {**data, "zipf": None}
+        return data
+
+    @model_validator(mode="after")
+    def _whole(self) -> Workload:
+        if not math.isclose(self.get + self.set + self.miss, 1.0, abs_tol=1e-9):
+            raise ValueError(
+                f"get + set + miss must be 1 (got {self.get:g} + {self.set:g} + {self.miss:g})"
+            )
+        names = 10 ** min(self.key_bytes - 2, 8) if self.key_bytes < 12 else 1 << 32
+        if self.keys * (2 if self.miss else 1) > names:
+            raise ValueError(
+                f"key_bytes = {self.key_bytes} names {names:,} keys: too few for keys ="
+                f" {self.keys:,}{', and as many to miss' if self.miss else ''}"
+            )
+        if self.source_port is not None and self.source_port + self.flows - 1 > 65_535:
+            raise ValueError(
+                f"source_port = {self.source_port}: {self.flows} flows from there on end beyond"
+                " 65535"
+            )
+        return self
+
+    def frame_bytes(self, service: Service) -> tuple[int, int]:
+        """Of the frames of a GET and of the answer to it, headers included, FCS not."""
+        request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
+        if service == "echo":
+            return request, request
+        line = len(f"VALUE  0 {self.value_bytes}\r\n") + self.key_bytes
+        return request, _HEADERS_BYTES + 8 + line + self.value_bytes + len("\r\nEND\r\n")
+
+
+class Machine(Wanted):
+    """What is asked of the machine: what can be tuned, and of virtual ones the accelerator."""
+
+    accelerator: Literal["kvm", "tcg"] | None = (
+        None  # None: the faster one (machine/vm/accelerator.py)
+    )
+
+
+class GuestFile(Frozen):
+    """What Linux guests are to be."""
+
+    kernel: str | None = None  # a bzImage; None: the distribution's (build/guest_kernel.py)
+
+
+class SpecRung(Frozen):
+    """One rung of a spec: which services, how many rounds."""
+
+    rung: Rung
+    services: tuple[Service, ...]
+    rounds: int = Field(ge=1)
+
+
+class Spec(Frozen):
+    """The resolved experiment (spec.json in the run's folder)."""
+
+    name: str
+    workload: Workload
+    window: Window = Window()
+    rounds: int = Field(3, ge=1)
+    warmup_s: float = Field(1.0, ge=0)
+    measured_s: float = Field(3.0, gt=0)
+    memory_bytes: int | None = None  # of every server; None: twice what the key space needs
+    seed: int = 1
+    sweep: Sweep | None = None
+    machine: Machine = Machine()  # set for the run, and put back
+    rungs: tuple[SpecRung, ...]
+
+
+class _Row(Frozen):
+    """A row as the file has it."""
+
+    rung: str
+    services: tuple[Service, ...] | None = Field(None, min_length=1)
+    rounds: int | None = Field(None, ge=1)
+
+
+class _File(Frozen):
+    """A spec file before its rows are looked up."""
+
+    name: str | None = None
+    workload: Workload = Workload()
+    window: Window = Window()
+    rounds: int = Field(3, ge=1)
+    warmup_s: float = Field(1.0, ge=0)
+    measured_s: float = Field(3.0, gt=0)
+    memory_bytes: int | None = Field(None, ge=1 << 20)
+    seed: int = Field(1, ge=0)
+    sweep: SweepFile | None = None
+    machine: Machine = Machine()
+    guest: GuestFile = GuestFile()
+    image: tuple[ImageFile, ...] = ()
+    rungs: tuple[_Row | str, ...] = Field(min_length=1)
+
+
+def load(path: Path, only: str | None = None) -> Spec:
+    """Read, check and resolve a spec file; `only` is --rungs: these rows instead of the file's."""
+    data = _read(path)
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise BadInputError(f"{path}: {_first(error)}") from None
+    try:
+        images = foreign_images.rungs(file.image, path.parent) | _guests(file.guest, path.parent)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
+    try:
+        rows = _rows(file, images)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: rungs: {error}") from None
+    if only is not None:
+        rows = _select(only, rows, file.rounds, images)
+    fields = {name: getattr(file, name) for name in Spec.model_fields if name != "rungs"}
+    fields |= {"sweep": file.sweep.resolved() if file.sweep else None}
+    spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
+    for point in points(spec):
+        _check_memory(path, at(spec, point))
+    return spec
+
+
+def points(spec: Spec) -> tuple[Point, ...]:
+    """Where every row is measured; one point, as the spec says, where there is no sweep."""
+    return spec.sweep.points if spec.sweep else (Point(),)
+
+
+def at(spec: Spec, point: Point) -> Spec:
+    """The experiment at one point of its sweep."""
+    changed: dict[str, Any] = {}
+    if point.keys is not None:
+        changed["workload"] = spec.workload.model_copy(update={"keys": point.keys})
+    if point.window is not None:
+        changed["window"] = everywhere(point.window)
+    if point.peak_share is not None or point.rate_per_s is not None:
+        changed["window"] = everywhere(_OPEN_WINDOW)
+    return spec.model_copy(update=changed)
+
+
+def memory_bytes(spec: Spec, rung: str) -> int:
+    """What the server of a rung gets: twice the memory its key space needs."""
+    if spec.memory_bytes is not None:
+        return spec.memory_bytes
+    return max(_MEMORY_FLOOR_BYTES, 2 * needed_bytes(spec.workload, rung))
+
+
+def needed_bytes(workload: Workload, rung: str) -> int:
+    """The key space in a server's own form (docs/service.md; memcached's doc/storage.txt)."""
+    if rung == "memcached":  # header with cas, terminators, up to 25 % slab waste
+        item = (workload.key_bytes + workload.value_bytes + 64) * 5 // 4
+        return workload.keys * item
+    item = (workload.key_bytes + workload.value_bytes + 16 + 7) // 8 * 8
+    return workload.keys * item * 10 // 9  # a tenth of the memory is the index
+
+
+def _check_memory(path: Path, spec: Spec) -> None:
+    if spec.memory_bytes is None:
+        return
+    needed = max(needed_bytes(spec.workload, row.rung.name) for row in spec.rungs)
+    if spec.memory_bytes < needed:
+        raise BadInputError(
+            f"{path}: memory_bytes: too small: the key space needs {needed} (got"
+            f" {spec.memory_bytes}); raise it, or leave it out to get twice what is needed"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot read the spec: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{path}: not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: not TOML: {error}") from None
+
+
+def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
+    """The guest rungs with the kernel that the file names, by name; none where it names none."""
+    if file.kernel is None:
+        return {}
+    path = (folder / file.kernel).resolve()
+    try:
+        guest_kernel.of(str(path))
+    except NearmetalError as error:
+        raise BadInputError(f"guest.kernel: {error}") from None
+    guests = (rung for rung in RUNGS if rung.place == "guest")
+    return {rung.name: rung.model_copy(update={"kernel": str(path)}) for rung in guests}
+
+
+def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
+    rows: list[SpecRung] = []
+    for entry in file.rungs:
+        if isinstance(entry, str):
+            rows.append(_resolve(entry, file.rounds, images))
+            continue
+        row = _resolve(entry.rung, entry.rounds or file.rounds, images)
+        for service in entry.services or ():
+            _check_service(row.rung, service)
+        rows.append(row.model_copy(update={"services": entry.services or row.services}))
+    names = [row.rung.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"{name} is named twice; give one row both services")
+    return tuple(rows)
+
+
+def _resolve(text: str, rounds: int, images: Mapping[str, Rung]) -> SpecRung:
+    """`rung` or `rung:service`."""
+    name, colon, service = text.strip().partition(":")
+    rung = images.get(name) or find(name)
+    if not colon:
+        return SpecRung(rung=rung, services=rung.services, rounds=rounds)
+    _check_service(rung, service)
+    return SpecRung.model_validate({"rung": rung, "services": (service,), "rounds": rounds})
+
+
+def _check_service(rung: Rung, service: str) -> None:
+    if service not in rung.services:
+        raise BadInputError(
+            f"{rung.name} has no service {service!r} (it has: {', '.join(rung.services)})"
+        )
+
+
+def _select(
+    only: str, rows: tuple[SpecRung, ...], rounds: int, images: Mapping[str, Rung]
+) -> tuple[SpecRung, ...]:
+    """--rungs: a rung of the spec keeps its services and rounds; another gets the defaults."""
+    chosen: dict[str, SpecRung] = {}
+    try:
+        for text in filter(None, (part.strip() for part in only.split(","))):
+            row = _resolve(text, rounds, images)
+            known = next((old for old in rows if old.rung.name == row.rung.name), None)
+            if known is not None:
+                services = row.services if ":" in text else known.services
+                row = known.model_copy(update={"services": services})
+            before = chosen.get(row.rung.name)
+            if before is not None:
+                services = tuple(dict.fromkeys(before.services + row.services))
+                row = row.model_copy(update={"services": services})
+            chosen[row.rung.name] = row
+    except BadInputError as error:
+        raise BadInputError(f"--rungs: {error}") from None
+    if not chosen:
+        raise BadInputError("--rungs: names no rung; try --rungs host-sock,host-mmsg:echo")
+    return tuple(chosen.values())
+
+
+def _first(error: ValidationError) -> str:
+    """Pydantic's first complaint as `key: what (got value)`."""
+    problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
+    problem = problems[0]
+    parts = [part for part in problem["loc"] if part != "_Row"]
+    key = ".".join(str(part) for part in parts) or "workload"
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(parts)}"
+    if kind == "missing":
+        rows = '; name the rows, as rungs = ["host-sock"]' if key == "rungs" else ""
+        return f"{key}: missing{rows}"
+    if kind == "value_error":
+        return f"{key}: {context['error']}"
+    words = problem["msg"].removeprefix("Input ").replace("should", "must")
+    for long, short in (("greater than or equal to", ">="), ("less than or equal to", "<=")):
+        words = words.replace(long, short)
+    return f"{key}: {words} (got {_shown(problem['input'])})"
+
+
+def _nearest(parts: list[Any]) -> str:
+    """The known key nearest to an unknown one, or all of them."""
+    tables: dict[str, type[BaseModel]] = {
+        "workload": Workload,
+        "sweep": SweepFile,
+        "window": Window,
+        "machine": Machine,
+        "offloads": Offloads,
+        "guest": GuestFile,
+        "image": ImageFile,
+    }
+    names = [part for part in parts[:-1] if isinstance(part, str)]  # without places in lists
+    owner = tables.get(names[-1], _Row) if names else _File
+    known = list(owner.model_fields)
+    near = difflib.get_close_matches(str(parts[-1]), known, 1)
+    return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,232 @@
+"""Machines made of network namespaces of this one: `testbed rehearse` and its tests run on them.
+
+Each has a control cable to this machine with an SSH server at its end, and a data cable: from a
+generator straight to the server where there is one, else all of them in a bridge of the server's
+side. What a machine sees as its own is its namespace, /sys with its links, and /run; the cores, the
+kernel and the disk are shared.
+
+    this machine -- control -- [tg1] -- data --+
+          |                    [tg2] -- data --+-- [switch of the rig] -- data -- [sut]
+          +-------- control ------------------------------------------------------ [sut]
+
+A namespace lives as long as its programs, and those end with us: nothing of it outlives a kill. A
+cable goes with either of its ends.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetNS
+
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.machine.devices import ethtool
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import netns
+from nearmetal.machine.links.nic import Take
+from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.process import Child, ChildError, Where
+from nearmetal.testbed import sshd
+from nearmetal.testbed.spec import BedSpec, Seat
+
+CONTROL, DATA = "control", "eth1"  # interfaces inside a machine; DATA as in docs/testbed.md
+
+_START_S = 20.0
+# What a machine is made of: its own /sys and /run, and the accounts that its SSH server needs.
+_MACHINE = """set -e
+mount -t sysfs sysfs /sys
+cd "$1" # it is below /run, and would be hidden
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p "$1" /run/sshd
+mount --no-canonicalize --bind . "$1"
+mount --bind "$1/passwd" /etc/passwd
+mount --bind "$1/shadow" /etc/shadow
+cd /
+shift
+echo '{"event":"made"}'
+read -r go
+exec "$@"
+"""
+_SWITCH = """set -e
+echo '{"event":"made"}'
+read -r end
+"""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Machines that stand."""
+
+    spec: BedSpec
+    keys: sshd.Keys
+    pids: dict[str, int]  # of what holds each namespace
+
+    def netns(self, name: str) -> Path:
+        """A machine's namespace, for tests to look into."""
+        return Path(f"/proc/{self.pids[name]}/ns/net")
+
+
+@contextmanager
+def standing(journal: Journal, generators: int, take: Take | None = None) -> Iterator[Rig]:
+    """A server's machine and some generators', each with its SSH server up."""
+    if os.geteuid() != 0:
+        raise CannotRunError("testbed rehearse: needs root: it makes network namespaces")
+    names = ["sut", *(f"tg{number}" for number in range(1, generators + 1))]
+    folder = owner.state_directory() / f"nm-{os.getpid()}-rig"
+    with ExitStack() as stack:
+        stack.enter_context(journal.holds("path", str(folder)))
+        folder.mkdir(mode=0o700, parents=True)
+        keys = sshd.make_keys(folder)
+        sshd.make_accounts(keys)
+        networks, data = _networks(len(names))
+        children = {
+            name: stack.enter_context(_machine(keys, name, networks[name_no][1]))
+            for name_no, name in enumerate(names)
+        }
+        pids = {name: child.pid for name, child in children.items()}
+        for number, name in enumerate(names):
+            link = f"nm-{os.getpid()}-{name}"
+            stack.enter_context(journal.holds("link", link))
+            _control(link, pids[name], networks[number])
+        if generators == 1:
+            _cable(pids["sut"], DATA, pids["tg1"], DATA)
+        else:
+            switch = stack.enter_context(_held(_SWITCH, [], mounts=False))
+            _bridge(switch.pid, pids)
+        for name in names:
+            children[name].say("go")
+        for number, name in enumerate(names):
+            _await(children[name], str(networks[number][1]))
+        spec = _spec(keys, names, networks, data)
+        sut = spec.sut.model_copy(update={"take": take})
+        yield Rig(spec.model_copy(update={"sut": sut}), keys, pids)
+
+
+def _networks(count: int) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:
+    """One for each control cable, and one for the data, out of a free one."""
+    lower, upper = netns.free_subnet().subnets()
+    return list(lower.subnets(new_prefix=29))[:count], upper
+
+
+def _spec(
+    keys: sshd.Keys,
+    names: list[str],
+    networks: list[ipaddress.IPv4Network],
+    data: ipaddress.IPv4Network,
+) -> BedSpec:
+    """As a user would write it down."""
+    options = (
+        f"UserKnownHostsFile={keys.known_hosts}",
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=/dev/null",
+    )
+    seats = [
+        Seat(
+            host=str(networks[number][1]),
+            port=sshd.PORT,
+            key=str(keys.client),
+            options=options,
+            nic=DATA,
+            address=f"{data[number + 1]}/{data.prefixlen}",
+        )
+        for number in range(len(names))
+    ]
+    return BedSpec(sut=seats[0], tg=tuple(seats[1:]))
+
+
+@contextmanager
+def _machine(keys: sshd.Keys, name: str, address: ipaddress.IPv4Address) -> Iterator[Child]:
+    argv = [str(keys.folder), *sshd.argv(keys, name, str(address))]
+    with _held(_MACHINE, argv, mounts=True) as child:
+        yield child
+
+
+@contextmanager
+def _held(script: str, argv: list[str], *, mounts: bool) -> Iterator[Child]:
+    """A program in a namespace of its own, which ends with it."""
+    command = ["unshare", "--net", *(["--mount"] if mounts else [])]
+    with Child([*command, "sh", "-c", script, "sh", *argv], Where(), talks=True) as child:
+        try:
+            child.expect("made", _START_S)
+        except ChildError as error:
+            raise NearmetalError(f"testbed rehearse: cannot make a machine: {error}") from error
+        _quiet(child.pid)
+        yield child
+
+
+def _quiet(pid: int) -> None:
+    """Loopback up; no IPv6, so that nobody says anything that was not asked for."""
+    with NetNS(f"/proc/{pid}/ns/net", flags=0) as route:
+        route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
+    if Path("/proc/sys/net/ipv6").is_dir():
+        netns.run_inside(
+            Path(f"/proc/{pid}/ns/net"),
+            "cd /proc/sys/net/ipv6/conf; echo 1 | tee */disable_ipv6 > /dev/null",
+        )
+
+
+def _control(link: str, pid: int, network: ipaddress.IPv4Network) -> None:
+    """A cable from here; the machine has the network's first address, this one the second."""
+    with IPRoute() as route:
+        peer = {"ifname": CONTROL, "net_ns_pid": pid}
+        route.link("add", ifname=link, kind="veth", peer=peer)
+        (index,) = route.link_lookup(ifname=link)
+        quiet = Path("/proc/sys/net/ipv6/conf") / link / "disable_ipv6"
+        if quiet.exists():
+            quiet.write_text("1", encoding="ascii")
+        route.addr("add", index=index, address=str(network[2]), prefixlen=network.prefixlen)
+        route.link("set", index=index, state="up")
+    with NetNS(f"/proc/{pid}/ns/net", flags=0) as route:
+        (index,) = route.link_lookup(ifname=CONTROL)
+        route.addr("add", index=index, address=str(network[1]), prefixlen=network.prefixlen)
+        route.link("set", index=index, state="up")
+
+
+def _cable(one: int, one_name: str, other: int, other_name: str) -> None:
+    """A data cable; its ends are down and have no address, as those of a fresh machine."""
+    with NetNS(f"/proc/{one}/ns/net", flags=0) as route:
+        peer = {"ifname": other_name, "net_ns_pid": other}
+        route.link("add", ifname=one_name, kind="veth", peer=peer)
+
+
+def _bridge(switch: int, pids: dict[str, int]) -> None:
+    """All data cables meet in a bridge, in a namespace of its own."""
+    with NetNS(f"/proc/{switch}/ns/net", flags=0) as route:
+        route.link("add", ifname="switch", kind="bridge")
+        (bridge,) = route.link_lookup(ifname="switch")
+        route.link("set", index=bridge, state="up")
+    for name, pid in pids.items():
+        _cable(switch, name, pid, DATA)
+        with NetNS(f"/proc/{switch}/ns/net", flags=0) as route:
+            (index,) = route.link_lookup(ifname=name)
+            (bridge,) = route.link_lookup(ifname="switch")
+            route.link("set", index=index, master=bridge, state="up")
+    # A veth hands frames of a port that cuts up large ones to their receiver at once (Linux
+    # drivers/net/veth.c, veth_skb_is_eligible_for_gro), past the thread that the server's end has.
+    with netns.inside(Path(f"/proc/{switch}/ns/net")):
+        ethtool.switch("sut", "tx_checksum", on=False)
+
+
+def _await(child: Child, address: str) -> None:
+    """Its SSH server answers."""
+    import socket
+    import time
+
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            with socket.create_connection((address, sshd.PORT), timeout=1) as asked:
+                if asked.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        if (reason := child.failed()) is not None:
+            raise NearmetalError(f"testbed rehearse: {reason}")
+        if time.monotonic() > deadline:
+            raise NearmetalError(f"testbed rehearse: no SSH server came up at {address}")
+        time.sleep(0.05)

@@ -1,0 +1,162 @@
+"""The server's machine: a DUT of a trial, started behind the data NIC by its own agent.
+
+What is started, and how, is decided here by the same code as on one machine (dut/, trial/start.py):
+the controller only says which rung. So the switch and virtual machines need nothing of the network.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nearmetal.build.programs import PROBE, Build
+from nearmetal.dut import eal
+from nearmetal.dut.contract import Dut
+from nearmetal.errors import CannotRunError
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.devices import pci
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.links.nic import Take
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.process import Event
+from nearmetal.machine.vm import accelerator
+from nearmetal.machine.vm.vm import Vm
+from nearmetal.samples import Frozen, Point
+from nearmetal.spec.experiment import Spec, memory_bytes
+from nearmetal.spec.rungs import Rung, Service
+from nearmetal.testbed import data_nic
+from nearmetal.topology.wires import Topology
+from nearmetal.trial.busy import Span, switches
+from nearmetal.trial.start import Bench, Plan, Server, planned, server_of, start, switching
+from nearmetal.trial.trial import leave
+
+_KERNEL = ("py", "sock", "mmsg")  # datapaths that leave the NIC to the kernel
+REFERENCES = ("memcached", "limit-nic")  # reference rows that there are; so do they
+
+
+class Order(Frozen):
+    """Which DUT, of which experiment."""
+
+    spec: Spec  # at the trial's point
+    point: Point
+    rung: Rung
+    service: Service
+    topology: Topology  # as the controller knows it
+    nic: str
+    address: str  # with its prefix
+    take: Take
+
+
+@dataclass
+class Serving:
+    """A DUT that runs; closing its stack ends it and puts the NIC back."""
+
+    stack: ExitStack
+    plan: Plan
+    dut: Dut
+    receive: str  # where its receive processing is done, in words
+    server: Server | None = None
+    told: tuple[Event, ...] = ()  # its counters at the looks so far
+    ended: bool = False  # and the controller was told
+
+    def ready(self, answered_ns: int) -> str:
+        """It has given its first answer, at that time of this machine's clock. Returns `receive`:
+        a null responder tells only now where it is."""
+        if isinstance(self.dut, Vm):
+            self.dut.pin((self.plan.bench.topology.sut_cpu,))  # its start is over
+        self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
+        if self.server.xdp is None:
+            return self.receive
+        where = "in the driver" if self.server.xdp == "native" else "behind the driver"
+        return f"{self.receive}; answered by an XDP program {where} ({self.server.xdp} mode)"
+
+    def look(self) -> dict[str, Any]:
+        """This machine's half of pollers.look."""
+        assert self.server is not None
+        seen = {
+            "core": cpus.time_of(self.plan.bench.topology.sut_cpu).model_dump(),
+            "switches": switches(self.server.pid),
+            "at_ns": time.monotonic_ns(),
+        }
+        if self.server.command.turns == "counters":
+            self.told = (*self.told, self.dut.counters())
+        return seen
+
+    def leave(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
+        """End it."""
+        assert self.server is not None
+        between = Span(elapsed_ns, tsc_hz, self.told)
+        plan, self.ended = self.plan, True  # from here on its end is ours
+        left = leave(plan.bench, plan.rung, plan.service, self.server, between)
+        return {
+            "final": left.final,
+            "turns": asdict(left.turns) if left.turns else None,
+            "resources": left.resources.model_dump(),
+            "guest": left.guest.model_dump() if left.guest else None,
+        }
+
+
+def is_frames(rung: Rung) -> bool:
+    """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
+    return rung.wire == "pvp" or (rung.name not in REFERENCES and rung.datapath not in _KERNEL)
+
+
+def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
+    """Why a server cannot have a card that its kernel's driver keeps; testpmd has all drivers."""
+    if take != "dpdk" or driver not in pci.SHARING or rung.place != "host" or rung.wire == "pvp":
+        return None
+    return (
+        f"nm-dpdk is linked without DPDK's driver beside {driver}; another `take` of the machine"
+        " file does without it"
+    )
+
+
+def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
+    """Start a DUT. Whatever fails, nothing stays."""
+    stack, rung = ExitStack(), order.rung
+    try:
+        top, frames = order.topology, is_frames(rung)
+        # Of the one who takes frames there: the server, or the switch before it.
+        receive_cpu = top.switch_cpus[0] if top.wire == "pvp" else top.sut_cpu
+        wanted = data_nic.Wanted(order.nic, order.address, frames, False, receive_cpu, order.take)
+        port = stack.enter_context(data_nic.prepared(journal, wanted))
+        if (reason := unlinked(rung, order.take, port.driver)) is not None:
+            raise CannotRunError(reason)
+        topology = _standing(stack, journal, cores, order, port)
+        chosen = None
+        if rung.machine is not None:
+            probe = Path(build.programs[PROBE].path)
+            chosen = accelerator.choose(probe, topology.sut_cpu, order.spec.machine.accelerator)
+        bench = Bench(order.spec, build, topology, order.point, chosen)
+        plan = planned(bench, rung, order.service)
+        stack.enter_context(switching(plan))
+        dut = stack.enter_context(start(plan))
+        return Serving(stack, plan, dut, "; ".join(filter(None, port.notes)))
+    except BaseException:
+        stack.close()
+        raise
+
+
+def _standing(
+    stack: ExitStack, journal: Journal, cores: Cores, order: Order, port: data_nic.Port
+) -> Topology:
+    """The wire as it stands on this machine: with its NIC, a folder for sockets, and pages."""
+    if not is_frames(order.rung):
+        return order.topology
+    directory = owner.state_directory() / f"nm-{os.getpid()}-bed"
+    stack.enter_context(journal.holds("path", str(directory)))
+    directory.mkdir(mode=0o700, parents=True)
+    changed: dict[str, Any] = {"directory": str(directory), "port": port.eal}
+    changed["control_cpus"] = tuple(sorted(cores.control))
+    if order.rung.hugepages:
+        wanted = eal.MEMORY_BYTES + memory_bytes(order.spec, order.rung.name)
+        wanted += hugepages.PAGE_BYTES
+        free = stack.enter_context(hugepages.reserved(journal, wanted))
+        changed["hugepages_bytes"] = free if free >= wanted else 0
+    return order.topology.model_copy(update=changed)

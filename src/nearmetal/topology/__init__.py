@@ -1,0 +1,1 @@
+"""Stage 3, wires between generator and DUT: made, measured on, taken down."""

@@ -1,0 +1,156 @@
+"""testpmd, DPDK's own forwarder: started, known to forward, ended with its counts.
+
+It speaks text. It forwards from its line "Press enter to exit" on, until its standard input says
+something or ends, and then prints what each port did.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nearmetal.machine.processes.process import ChildError, Where, chain, environment
+
+# libxdp: no dispatcher around the XDP program. What a kill leaves is then one program on the link.
+ALONE = "LIBXDP_SKIP_DISPATCHER=1"
+
+_READY = b"Press enter to exit"
+_START_S = 20.0
+_END_S = 10.0
+_TAIL_BYTES = 600
+_OUTPUT_BYTES = 64 << 10  # of what it says, the last; its counts come at the end
+_PORT = re.compile(
+    r"Forward statistics for port (\d+) .*?"
+    r"RX-packets: (\d+)\s+RX-dropped: (\d+).*?TX-packets: (\d+)\s+TX-dropped: (\d+)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class PortCounts:
+    """Packets that one port received and sent, and those that found no room."""
+
+    received: int
+    received_dropped: int
+    sent: int
+    sent_dropped: int
+
+
+class Testpmd:
+    """A running testpmd; it forwards when this is made."""
+
+    def __init__(self, argv: Sequence[str], where: Where) -> None:
+        # The death signal follows the thread that forked, not the process.
+        assert threading.current_thread() is threading.main_thread()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._output = b""
+        # Its words are needed when it says them: a pipe would get them in blocks.
+        command = chain(["stdbuf", "-oL", *argv], where)
+        self._popen = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=environment(),
+            start_new_session=True,  # Ctrl-C is for us: we stop children in order
+        )
+        try:
+            self._wait_for(_READY, _START_S)
+        except BaseException:
+            self._kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def wait(self) -> str:
+        """Until it ends by itself; why."""
+        self._wait_for(None, None)
+        self._popen.wait()
+        return self._reason("ended")
+
+    def stop(self) -> tuple[PortCounts, ...]:
+        """End it; what each port did."""
+        try:
+            assert self._popen.stdin is not None
+            with suppress(BrokenPipeError):
+                self._popen.stdin.write(b"\n")
+                self._popen.stdin.flush()
+            self._wait_for(None, _END_S)
+        finally:
+            self._kill()
+        return parse_counts(self._output.decode(errors="replace"))
+
+    def __enter__(self) -> Testpmd:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+
+    def _wait_for(self, words: bytes | None, timeout_s: float | None) -> None:
+        """Read until it says so, or until it ends where nothing is waited for."""
+        assert self._popen.stdout is not None
+        stdout = self._popen.stdout.fileno()
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while words is None or words not in self._output:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([stdout], [], [], left)[0]:
+                raise ChildError(self._reason(f"did not come that far in {timeout_s} s"))
+            piece = os.read(stdout, 1 << 16)
+            if not piece:
+                if words is not None:
+                    raise ChildError(self._reason("ended"))
+                return
+            self._output = (self._output + piece)[-_OUTPUT_BYTES:]
+
+    def _kill(self) -> None:
+        if self._stderr.closed:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+        self._stderr.close()
+
+    def _reason(self, what: str) -> str:
+        """With the last of what it said."""
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _TAIL_BYTES))
+        said = self._stderr.read() or self._output[-_TAIL_BYTES:]
+        tail = " ".join(said.decode(errors="replace").split())
+        return f"testpmd {what}" + (f": {tail}" if tail else "")
+
+
+def parse_counts(text: str) -> tuple[PortCounts, ...]:
+    """From the statistics that it prints at its end, in the order of the ports."""
+    found = {
+        int(port): PortCounts(*(int(count) for count in counts))
+        for port, *counts in _PORT.findall(text)
+    }
+    return tuple(found[port] for port in sorted(found))
+
+
+def program(path: Path, library_path: str | None) -> list[str]:
+    """How its command line begins; a fetched one finds its drivers, and the XDP program of
+    net_af_xdp, beside its libraries."""
+    if library_path is None:
+        return ["env", ALONE, str(path)]
+    there = [f"LD_LIBRARY_PATH={library_path}", f"LIBXDP_OBJECT_PATH={library_path}/bpf"]
+    argv = ["env", *there, ALONE, str(path)]
+    drivers = sorted(Path(library_path).glob("dpdk/pmds-*"))
+    return [*argv, *(word for folder in drivers for word in ("-d", str(folder)))]

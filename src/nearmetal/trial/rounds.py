@@ -1,0 +1,270 @@
+"""Stage 4: the trials of a run, one after the other, a line in samples.jsonl each.
+
+Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
+of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
+those at a share of a row's peak come after the rounds that measure it. A row that fails is not
+measured further; the others go on. Whatever ends the run, the samples that were taken stay, and
+run.json says how it went.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+from nearmetal import samples
+from nearmetal.build.programs import PROBE, Build, program_of, programs_beside
+from nearmetal.errors import CannotRunError, LostError, NearmetalError
+from nearmetal.machine.cores import cpus
+from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.samples import Accelerator, Point, Sample
+from nearmetal.spec import sweep
+from nearmetal.spec.experiment import Spec, at, points
+from nearmetal.spec.rungs import TAPS, Rung, Service
+from nearmetal.topology.wires import Topologies
+from nearmetal.trial import trial as here
+from nearmetal.trial.start import Bench
+from nearmetal.trial.trial import failed_sample
+
+NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
+
+
+class How(Protocol):
+    """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
+
+    def why_not(self, rung: Rung) -> str | None:
+        """Why a row cannot be measured so; None: it can."""
+
+    def check(self, bench: Bench, rung: Rung, service: Service) -> None:
+        """The quick corpus; raises where it fails."""
+
+    def trial(
+        self,
+        bench: Bench,
+        rung: Rung,
+        service: Service,
+        number: int,
+        second: Callable[[Any], None],
+    ) -> Sample:
+        """One trial."""
+        ...
+
+
+class Progress(Protocol):
+    """Who is told how far the run has come."""
+
+    def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
+        """Trial `number` (from 1) of `of` begins."""
+
+    def trial_second(self, rung: str, service: Service, event: Any) -> None:
+        """A second of the measured time is over: the generator's `second` line."""
+
+    def trial_finished(self, sample: Sample) -> None:
+        """Its sample is written."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One visit of one row."""
+
+    rung: Rung
+    service: Service
+    round: int
+    point: Point
+
+
+@dataclass
+class _State:
+    """run.json, while it grows."""
+
+    started_utc: str
+    skipped: dict[str, str] = field(default_factory=dict)
+    failed: set[tuple[str, Service, Point]] = field(default_factory=set)
+    unfit: dict[tuple[str, Service], str] = field(default_factory=dict)  # of the quick corpus
+    peaks_per_s: dict[tuple[str, Service], list[float]] = field(default_factory=dict)  # closed loop
+    partial: bool = False
+    reason: str = ""
+
+
+def run(
+    spec: Spec,
+    build: Build,
+    wires: Topologies,
+    folder: Path,
+    progress: Progress,
+    how: How = here,
+) -> None:
+    """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
+    generators = {row.rung.generator for row in spec.rungs}
+    if not generators & build.programs.keys():
+        reasons = "; ".join(build.missing[name] for name in sorted(generators))
+        raise CannotRunError(f"nothing can be measured: {reasons}")
+    state = _State(_now(), skipped(spec, build, wires) | _unsuited(spec, how))
+    chosen = _accelerator(spec, build, wires, state)
+    consoles = folder / "consoles"  # serial lines of virtual machines
+    if chosen is not None:
+        consoles.mkdir(exist_ok=True)
+    todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
+    try:
+        with cpus.ourselves_on(wires.control_cpus):
+            for number, each in enumerate(todo, 1):
+                if (each.rung.name, each.service, each.point) in state.failed:
+                    continue
+                progress.trial_started(each.rung.name, each.service, number, len(todo))
+                wire = wires.of(each.rung.wire)
+                bench = Bench(spec, build, wire, each.point, chosen, consoles)
+                _visit(bench, each, folder, progress, state, how)
+    except KeyboardInterrupt:
+        state.partial, state.reason = True, "interrupted"
+        raise
+    except BaseException as error:
+        state.partial, state.reason = True, f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        _write(folder, state)
+
+
+def trials(spec: Spec) -> Iterator[Trial]:
+    """Every trial of the spec, in the order in which they are run."""
+    for stage in sweep.stages(points(spec)):
+        for number in range(max(row.rounds for row in spec.rungs)):
+            visits = [
+                Trial(row.rung, service, number, point)
+                for row in spec.rungs
+                for service in row.services
+                for point in stage
+                if number < row.rounds
+            ]
+            random.Random(f"{spec.seed}:{number}").shuffle(visits)
+            yield from visits
+
+
+def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
+    """Rungs that cannot run here, and why."""
+    reasons = {}
+    for row in spec.rungs:
+        if row.rung.absent is not None:
+            reasons[row.rung.name] = row.rung.absent
+            continue
+        for service in row.services:
+            for program in (program_of(row.rung, service), *programs_beside(row.rung)):
+                if program not in build.programs:
+                    reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+        if reason := tap_why_not(row.rung.wire):
+            reasons[row.rung.name] = reason
+        if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
+            reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
+        if row.rung.name == "limit-veth" and wires.of("veth").wire == "lo":
+            reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
+        if row.rung.wire == "nic" and not any(top.wire == "nic" for top in wires.wires):
+            reasons[row.rung.name] = NO_NIC
+    return reasons
+
+
+def tap_why_not(wire: str, root: Path = Path("/")) -> str | None:
+    """Why a virtual machine cannot be put on a tap device here; None: it can."""
+    if wire not in TAPS:
+        return None
+    if os.geteuid() != 0:
+        return "needs root: network namespaces, and a tap device in one"
+    needed = ["dev/net/tun", *(["dev/vhost-net"] if wire == "vhost-net" else [])]
+    for name, module in zip(needed, ("tun", "vhost_net"), strict=False):
+        if not (root / name).exists():
+            return f"this machine has no /{name}; where its kernel can: modprobe {module}"
+    return None
+
+
+def _unsuited(spec: Spec, how: How) -> dict[str, str]:
+    reasons = {row.rung.name: how.why_not(row.rung) for row in spec.rungs}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:
+    """What virtual machines run on; where nothing runs them, their rows are skipped."""
+    rows = [row.rung for row in spec.rungs if row.rung.machine and row.rung.absent is None]
+    probe = build.programs.get(PROBE)
+    if probe is None or qemu.PROGRAM not in build.programs or not rows:
+        return None
+    try:
+        cpu = wires.of(rows[0].wire).sut_cpu
+        return accelerator.choose(Path(probe.path), cpu, spec.machine.accelerator)
+    except CannotRunError as error:
+        state.skipped.update({rung.name: str(error) for rung in rows})
+        return None
+
+
+def _visit(
+    bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State, how: How
+) -> None:
+    rung, service = each.rung, each.service
+    try:
+        point = _paced(each, state)
+        _check_once(bench, each, state, how)
+        sample = how.trial(
+            replace(bench, spec=at(bench.spec, point), point=point),
+            rung,
+            service,
+            each.round,
+            lambda event: progress.trial_second(rung.name, service, event),
+        )
+    except LostError:
+        raise
+    except (NearmetalError, OSError, LookupError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        sample = failed_sample(rung, service, each.round, reason, each.point)
+    if sample.status == "failed":
+        state.failed.add((rung.name, service, each.point))
+    elif sample.counts is not None and not sweep.is_open(each.point):
+        rate = sample.counts.answered * 1e9 / sample.counts.duration_ns
+        state.peaks_per_s.setdefault((rung.name, service), []).append(rate)
+    samples.append(folder / "samples.jsonl", sample)
+    progress.trial_finished(sample)
+
+
+def _check_once(bench: Bench, each: Trial, state: _State, how: How) -> None:
+    """The quick corpus before a row's first sample; what it found stands for every point."""
+    row = each.rung.name, each.service
+    if row not in state.unfit:
+        state.unfit[row] = "the quick corpus could not be asked"
+        try:
+            how.check(bench, each.rung, each.service)
+        except NearmetalError as error:
+            state.unfit[row] = str(error)
+            raise
+        state.unfit[row] = ""
+    if state.unfit[row]:
+        raise CannotRunError(state.unfit[row])
+
+
+def _paced(each: Trial, state: _State) -> Point:
+    """The point with its rate, where that is a share of what the closed loop came to."""
+    if each.point.peak_share is None:
+        return each.point
+    rates = state.peaks_per_s.get((each.rung.name, each.service))
+    if not rates or (each.rung.name, each.service, Point()) in state.failed:
+        raise CannotRunError("its closed loop failed, so that its peak is not known")
+    rate = round(each.point.peak_share * median(rates))
+    return each.point.model_copy(update={"rate_per_s": float(max(1, rate))})
+
+
+def _write(folder: Path, state: _State) -> None:
+    facts = {
+        "skipped": state.skipped,
+        "partial": state.partial,
+        "reason": state.reason,
+        "started_utc": state.started_utc,
+        "finished_utc": _now(),
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    (folder / "run.json").write_text(text, encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

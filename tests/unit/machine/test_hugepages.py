@@ -1,0 +1,104 @@
+"""The pool of huge pages: raised, read back, shared, and left exactly as it was met."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from nearmetal.machine.journal import Journal, Record, clean, undo
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.memory.hugepages import PAGE_BYTES
+from nearmetal.machine.processes import owner
+
+POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A machine with 512 pages by hand, of which 100 are free and 10 of these promised."""
+    folder = tmp_path / "machine" / POOL
+    folder.mkdir(parents=True)
+    for name, value in (("nr", 512), ("free", 100), ("resv", 10)):
+        (folder / f"{name}_hugepages").write_text(f"{value}\n")
+    return tmp_path / "machine"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "state" / "journal", owner.current())
+
+
+def total(root: Path) -> int:
+    return int((root / POOL / "nr_hugepages").read_text())
+
+
+def test_what_is_there_is_read(root: Path, tmp_path: Path) -> None:
+    assert hugepages.pool(root) == hugepages.Pool(total=512, free=90)
+    assert hugepages.pool(tmp_path / "nothing") is None
+    assert [hugepages.pages(n) for n in (0, 1, PAGE_BYTES, PAGE_BYTES + 1)] == [0, 1, 1, 2]
+
+
+def test_raised_by_what_is_needed_and_brought_back(root: Path, journal: Journal) -> None:
+    with hugepages.reserved(journal, 7 * PAGE_BYTES, root) as free_bytes:
+        assert total(root) == 519
+        assert free_bytes == 90 * PAGE_BYTES  # what this machine says, not what was asked for
+    assert total(root) == 512
+    assert not list(journal.directory.rglob("*.json"))
+
+
+def test_the_last_one_leaves_what_the_first_one_met(root: Path, journal: Journal) -> None:
+    first = hugepages.reserved(journal, 7 * PAGE_BYTES, root)
+    second = hugepages.reserved(journal, 3 * PAGE_BYTES, root)
+    first.__enter__()
+    second.__enter__()
+    assert total(root) == 522
+    first.__exit__(None, None, None)
+    assert total(root) == 515
+    second.__exit__(None, None, None)
+    assert total(root) == 512
+
+
+def test_what_a_killed_one_left_is_undone(root: Path, journal: Journal) -> None:
+    dead = owner.Owner(os.getpid(), 1)  # our pid, long ago
+    other = Journal(journal.directory, dead)
+    # It ends here too, in the end, and misses its record.
+    with (
+        contextlib.suppress(FileNotFoundError),
+        hugepages.reserved(other, 5 * PAGE_BYTES, root),
+    ):
+        assert total(root) == 517
+        assert any("pages" in line for line in clean(journal.directory.parent))
+        assert total(root) == 512
+        assert clean(journal.directory.parent) == []
+    assert total(root) == 512
+
+
+def test_killed_before_it_raised_anything(root: Path, journal: Journal, tmp_path: Path) -> None:
+    claims = tmp_path / "state" / "hugepages"
+    claims.mkdir(parents=True)
+    for text in ("", "512"):  # written in part, or not at all
+        (claims / "1:1-0").write_text(text)
+        file = str(root / POOL / "nr_hugepages")
+        record = Record(kind="pages", what=str(claims / "1:1-0"), inside=file, owner=journal.owner)
+        undo(record)
+        undo(record)
+        assert total(root) == 512
+
+
+def test_nothing_wanted_or_no_pool_changes_nothing(
+    root: Path, journal: Journal, tmp_path: Path
+) -> None:
+    with hugepages.reserved(journal, 0, root) as free_bytes:
+        assert (total(root), free_bytes) == (512, 90 * PAGE_BYTES)
+    with hugepages.reserved(journal, PAGE_BYTES, tmp_path / "nothing") as free_bytes:
+        assert free_bytes == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to everything")
+def test_without_the_right_what_is_free_must_do(root: Path, journal: Journal) -> None:
+    (root / POOL / "nr_hugepages").chmod(0o444)
+    with hugepages.reserved(journal, 200 * PAGE_BYTES, root) as free_bytes:
+        assert (total(root), free_bytes) == (512, 90 * PAGE_BYTES)

@@ -1,0 +1,129 @@
+"""The wires of a run: which stand, what they say, and that they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from nearmetal.build.programs import Build, Program
+from nearmetal.dut import eal, host, reference, ukp
+from nearmetal.machine.memory import hugepages
+from nearmetal.spec.rungs import find
+from nearmetal.topology import wires as topology
+from nearmetal.topology.wires import Topologies, Topology
+
+MIB = 1 << 20
+
+
+def pool_of(free_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose pool has so much free, whatever is asked."""
+
+    @contextmanager
+    def reserved(journal: object, needed_bytes: int) -> Iterator[int]:
+        yield free_bytes
+
+    monkeypatch.setattr(hugepages, "reserved", reserved)
+
+
+def vhost(**other: object) -> Topology:
+    values = {
+        "wire": "vhost-user", "sut_netns": None, "tg_netns": None, "sut_addr": "198.18.0.1",
+        "tg_addr": "198.18.0.2", "subnet": "198.18.0.0/24", "sut_iface": "", "tg_iface": "",
+        "sut_cpu": 3, "tg_cpu": 4, "control_cpus": (5,), "sut_mac": "02:00:00:00:00:01",
+        "directory": "/run/x", "hugepages_bytes": 128 * MIB, "placement": "",
+    }  # fmt: skip
+    return Topology.model_validate(values | other)
+
+
+def test_a_folder_for_sockets_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool_of(100 * MIB, monkeypatch)
+    with topology.up("vhost-user", 80 * MIB) as top:
+        folder = top.socket.parent
+        assert folder.is_dir()
+        (folder / "vhost").touch()
+        assert (top.hugepages_bytes, top.sut.netns, top.tg.netns) == (100 * MIB, None, None)
+        assert not any("pages" in note for note in top.notes)
+        assert len(str(top.socket)) < 100  # sun_path holds 108 bytes: unix(7)
+    assert not folder.exists()
+
+
+def test_too_few_pages_are_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool_of(10 * MIB, monkeypatch)
+    with topology.up("vhost-user", 80 * MIB) as top:
+        assert top.hugepages_bytes == 0
+        assert any("too few free 2 MiB pages (10 of 80 MiB)" in note for note in top.notes)
+
+
+def test_every_wire_that_is_needed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool_of(0, monkeypatch)
+    with topology.up_all(["vhost-user", "vhost-user"]) as wires:
+        assert [top.wire for top in wires.wires] == ["vhost-user"]
+        assert wires.of("vhost-user").wire == "vhost-user"
+        assert Topologies.model_validate_json(wires.model_dump_json()) == wires
+
+
+def test_lo_stands_in_for_veth() -> None:
+    with topology.up("lo") as lo:
+        assert Topologies(wires=(lo,)).of("veth") is lo
+
+
+def test_with_and_without_hugepages() -> None:
+    rung = find("host-dpdk")
+    large = eal.arguments(vhost(), eal.virtio_user(rung, vhost()))
+    small = eal.arguments(vhost(hugepages_bytes=0), eal.virtio_user(rung, vhost()))
+    assert "--in-memory" in large and "--no-huge" not in large
+    assert "--no-huge" in small and "--in-memory" not in small
+    assert eal.prefix(vhost()) == []
+    assert eal.prefix(vhost(hugepages_bytes=0)) == ["env", "RUNTIME_DIRECTORY=/run/x"]
+    assert large[large.index("--lcores") + 1] == "0@3"
+    assert "--no-pci" in large
+
+
+def test_host_dpdk_and_testpmd_differ_in_nothing_but_the_program() -> None:
+    ours, theirs = find("host-dpdk"), find("testpmd")
+    names = ("batch", "ring", "virtio", "hugepages", "wire")
+    assert [getattr(ours, name) for name in names] == [getattr(theirs, name) for name in names]
+    assert eal.virtio_user(ours, vhost()) == eal.virtio_user(theirs, vhost())
+
+
+def test_command_lines(made_build: Build) -> None:
+    top = vhost()
+    ours = host.command(find("host-dpdk"), "kv", made_build, top, 8 * MIB, 11211)
+    words = list(ours.argv)
+    assert words[:3] == ["/x/nm-dpdk-kv", "--listen", "198.18.0.1:11211"]
+    assert words.index("--hugepages") < words.index("--") < words.index("--lcores")
+    assert (ours.turns, ours.says_ready, ours.answers_arp) == ("counters", True, True)
+    pmd = reference.command(find("testpmd"), made_build, top, 0, 11211)
+    assert {"--forward-mode=5tswap", "--burst=32", "--rxd=1024", "--txd=1024"} <= set(pmd.argv)
+    assert (pmd.turns, pmd.answers_arp) == ("testpmd", False)
+    null = reference.command(find("ceiling"), made_build, top, 0, 11211)
+    assert null.argv == ("/x/nm-null-vhost", "--socket", "/run/x/vhost", "--ring", "1024")
+
+
+def test_a_unikernel_as_a_process_is_started_by_its_tender(made_build: Build) -> None:
+    rung = find("ukp-netdev")
+    made = ukp.command(rung, "kv", made_build, vhost(), 8 * MIB, 11211)
+    words = list(made.argv)
+    assert words[:3] == ["/x/nm-tender", "--listen", "198.18.0.1:11211"]
+    assert words[words.index("--batch") + 1] == "64"
+    own = words[words.index("--") + 1 :]
+    assert own == [
+        "--image", "/x/nm-ukp-netdev-kv", "--socket", "/run/x/vhost",
+        "--mac", "02:00:00:00:00:01", "--ring", "1024",
+    ]  # fmt: skip
+    assert {"--hugepages", "--poll"} <= set(words[: words.index("--")])
+    assert (made.turns, made.says_ready, made.answers_arp) == ("counters", True, True)
+    small = ukp.command(rung, "kv", made_build, vhost(hugepages_bytes=0), 8 * MIB, 11211)
+    assert "--hugepages" not in small.argv
+
+
+@pytest.fixture
+def made_build() -> Build:
+    names = ("nm-dpdk-kv", "dpdk-testpmd", "nm-null-vhost", "nm-tender", "nm-ukp-netdev-kv")
+    programs = {name: Program(path=f"/x/{name}", image_bytes=1, sha256="") for name in names}
+    return Build(
+        compiler="", flags="", isa="", commit=None, dirty=False, folder="", programs=programs,
+        missing={},
+    )  # fmt: skip

@@ -1,0 +1,257 @@
+"""The order of trials, who is skipped, and what makes a trial fail."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nearmetal.build.programs import Build, Program
+from nearmetal.errors import CannotRunError, NearmetalError
+from nearmetal.samples import Counts, Point, Sample, read
+from nearmetal.spec.experiment import Spec, SpecRung, Workload
+from nearmetal.spec.rungs import Rung, Service, find
+from nearmetal.spec.sweep import Sweep
+from nearmetal.topology.wires import Topologies, Topology
+from nearmetal.trial import rounds as run
+from nearmetal.trial import start, trial
+
+PROGRAMS = (
+    "nm-load", "memcached", "python", "nm-null-xdp",
+    "nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv", "nm-mmsg-echo",
+    "nm-load-vhost", "nm-relay", "nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd", "nm-null-vhost",
+    "nm-tender", "nm-ukp-netdev-kv", "nm-ukp-netdev-echo",
+)  # fmt: skip
+
+
+def spec(**rounds: int) -> Spec:
+    """Rows by name, `_` for `-`, with their rounds."""
+    names = {name.replace("_", "-"): number for name, number in rounds.items()}
+    rungs = tuple(
+        SpecRung(rung=find(name), services=find(name).services, rounds=number)
+        for name, number in names.items()
+    )
+    return Spec(name="made", workload=Workload(keys=1000), rungs=rungs)
+
+
+def built(*without: str) -> Build:
+    programs = {
+        name: Program(path=f"/nowhere/{name}", image_bytes=1, sha256="0")
+        for name in PROGRAMS
+        if name not in without
+    }
+    missing = {name: f"no {name} here" for name in without}
+    return Build(
+        compiler="", flags="", isa="", commit=None, dirty=False, folder="", programs=programs,
+        missing=missing,
+    )  # fmt: skip
+
+
+def loopback() -> Topologies:
+    lo = Topology(
+        wire="lo", sut_netns=None, tg_netns=None, sut_addr="127.0.0.1", tg_addr="127.0.0.1",
+        subnet="127.0.0.0/8", sut_iface="lo", tg_iface="lo", sut_cpu=0, tg_cpu=0,
+        control_cpus=(0,), placement="",
+    )  # fmt: skip
+    return Topologies(wires=(lo,))
+
+
+class Told:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+
+    def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
+        assert 1 <= number <= of
+
+    def trial_second(self, rung: str, service: Service, event: object) -> None:
+        raise AssertionError("nothing is measured here")
+
+    def trial_finished(self, sample: Sample) -> None:
+        self.samples.append(sample)
+
+
+def test_each_round_visits_every_row_once_in_an_order_of_its_own() -> None:
+    made = spec(memcached=6, host_sock=6, host_mmsg=6, host_py=1)
+    order = list(run.trials(made))
+    rounds = [[t for t in order if t.round == number] for number in range(6)]
+    assert [t for each in rounds for t in each] == order  # one round after the other
+    rows = [{(t.rung.name, t.service) for t in each} for each in rounds]
+    assert [len(each) for each in rounds] == [7, 5, 5, 5, 5, 5]
+    assert [len(each) for each in rows] == [7, 5, 5, 5, 5, 5]
+    assert len({tuple((t.rung.name, t.service) for t in each) for each in rounds[1:]}) > 1
+    assert order == list(run.trials(made))
+
+
+def test_points_are_visited_in_every_round_like_rows() -> None:
+    points = (Point(keys=10), Point(keys=20))
+    made = spec(host_sock=3).model_copy(update={"sweep": Sweep(axis="keys", points=points)})
+    order = list(run.trials(made))
+    for number in range(3):
+        visits = [(t.service, t.point) for t in order[number * 4 : number * 4 + 4]]
+        assert set(visits) == {(service, at) for service in ("kv", "echo") for at in points}
+        assert {t.round for t in order[number * 4 : number * 4 + 4]} == {number}
+
+
+def test_shares_of_the_peak_come_after_the_rounds_that_measure_it() -> None:
+    points = (Point(), Point(peak_share=0.5), Point(rate_per_s=7.0), Point(peak_share=0.8))
+    made = spec(memcached=2).model_copy(update={"sweep": Sweep(axis="rate", points=points)})
+    order = list(run.trials(made))
+    assert {t.point for t in order[:4]} == {points[0], points[2]}
+    assert {t.point for t in order[4:]} == {points[1], points[3]}
+    assert [t.round for t in order] == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int) -> list[Sample]:
+    """A run of a share of the peak, whose closed loop answers 90, 100, 110 a second."""
+
+    def trial_of(
+        bench: start.Bench, rung: Rung, service: Service, number: int, second: object
+    ) -> Sample:
+        failed = number == wrong_round and bench.point == Point()
+        counts = dict.fromkeys(Counts.model_fields, 0)
+        counts |= {"duration_ns": 1_000_000_000, "answered": 90 + 10 * number}
+        return Sample(
+            rung=rung.name, service=service, round=number, status="failed" if failed else "ok",
+            started_utc="", counts=Counts(**counts), point=bench.point,
+        )  # fmt: skip
+
+    monkeypatch.setattr(run.here, "check", lambda *_: None)
+    monkeypatch.setattr(run.here, "trial", trial_of)
+    sweep = Sweep(axis="rate", points=(Point(), Point(peak_share=0.8)))
+    made = spec(memcached=3).model_copy(update={"sweep": sweep})
+    told = Told()
+    run.run(made, built(), loopback(), tmp_path, told)
+    return told.samples
+
+
+def test_a_share_is_of_the_median_closed_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = open_loop(monkeypatch, tmp_path, wrong_round=-1)
+    assert [s.point for s in taken[3:]] == [Point(peak_share=0.8, rate_per_s=80.0)] * 3
+
+
+def test_without_a_closed_loop_there_is_no_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = open_loop(monkeypatch, tmp_path, wrong_round=2)
+    assert [s.status for s in taken] == ["ok", "ok", "failed", "failed"]
+    assert taken[-1].point == Point(peak_share=0.8)
+    assert "its closed loop failed" in taken[-1].reason
+
+
+def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def check(bench: start.Bench, rung: object, service: Service) -> None:
+        asked.append(service)
+        raise NearmetalError("quick corpus: get_missing")
+
+    monkeypatch.setattr(run.here, "check", check)
+    sweep = Sweep(axis="keys", points=(Point(keys=1), Point(keys=2)))
+    made = spec(memcached=2).model_copy(update={"sweep": sweep})
+    told = Told()
+    run.run(made, built(), loopback(), tmp_path, told)
+    assert asked == ["kv"]
+    assert {s.point for s in told.samples} == set(sweep.points)
+    assert {s.reason for s in told.samples} == {"quick corpus: get_missing"}
+
+
+def test_skipped_with_the_reason() -> None:
+    made = spec(memcached=1, host_sock=1, limit_veth=1)
+    reasons = run.skipped(made, built("memcached", "nm-null-xdp"), loopback())
+    assert set(reasons) == {"memcached", "limit-veth"}
+    assert reasons["memcached"] == "no memcached here"
+    assert "lo" in reasons["limit-veth"]
+
+
+def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
+    made = spec(host_sock=1, host_dpdk=1, testpmd=1, ceiling=1)
+    reasons = run.skipped(made, built("nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"), loopback())
+    assert reasons == {
+        "host-dpdk": "no nm-dpdk-echo here",
+        "testpmd": "no dpdk-testpmd here",
+    }
+
+
+@pytest.mark.parametrize(
+    ("without", "skipped"),
+    [
+        ("nm-load-vhost", {"host-dpdk", "ukp-netdev", "testpmd", "ceiling"}),
+        ("nm-relay", {"host-dpdk", "ukp-netdev"}),  # reference rows are not asked the corpus
+        ("nm-load", {"host-sock"}),
+        ("nm-tender", {"ukp-netdev"}),
+        ("nm-ukp-netdev-echo", {"ukp-netdev"}),
+    ],
+)
+def test_a_wire_without_its_generator(without: str, skipped: set[str]) -> None:
+    made = spec(host_sock=1, host_dpdk=1, ukp_netdev=1, testpmd=1, ceiling=1)
+    reasons = run.skipped(made, built(without), loopback())
+    assert set(reasons) == skipped
+    assert set(reasons.values()) == {f"no {without} here"}
+
+
+def test_nothing_without_the_generator(tmp_path: Path) -> None:
+    with pytest.raises(CannotRunError, match="no nm-load here"):
+        run.run(spec(host_sock=1), built("nm-load"), loopback(), tmp_path, Told())
+
+
+def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(bench: start.Bench, rung: object, service: Service) -> None:
+        raise NearmetalError(f"{service} does not start")
+
+    monkeypatch.setattr(run.here, "check", check)
+    told = Told()
+    run.run(spec(host_sock=3), built(), loopback(), tmp_path, told)
+    assert sorted((s.service, s.status, s.reason) for s in told.samples) == [
+        ("echo", "failed", "echo does not start"),
+        ("kv", "failed", "kv does not start"),
+    ]
+    assert list(read(tmp_path / "samples.jsonl")) == told.samples
+    assert json.loads((tmp_path / "run.json").read_text())["partial"] is False
+
+
+def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(bench: start.Bench, rung: object, service: Service) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.here, "check", check)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
+    state = json.loads((tmp_path / "run.json").read_text())
+    assert state["partial"] is True and state["reason"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("changed", "evicted", "says"),
+    [
+        ({}, 0, ""),
+        ({"lost": 7}, None, ""),  # losses are counted, they are no wrong answers
+        ({"wrong": 3, "stale": 1}, 0, "3 wrong answers, of them 1 stale and 0 unexpected misses"),
+        ({}, 5, "5 items were evicted"),
+        ({"answered": 0}, 0, "no right answer"),
+    ],
+)
+def test_what_fails_a_trial(changed: dict[str, int], evicted: int | None, says: str) -> None:
+    counts = dict.fromkeys(Counts.model_fields, 0) | {"answered": 1} | changed
+    reason = trial._reason(Counts(**counts), evicted)
+    assert reason.startswith(says) and bool(reason) == bool(says)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
+def test_what_a_tap_device_wants_of_the_machine(tmp_path: Path) -> None:
+    assert run.tap_why_not("vhost-user", tmp_path) is None
+    assert "/dev/net/tun" in str(run.tap_why_not("tap", tmp_path))
+    (tmp_path / "dev/net").mkdir(parents=True)
+    (tmp_path / "dev/net/tun").touch()
+    assert run.tap_why_not("tap", tmp_path) is None
+    assert "no /dev/vhost-net" in str(run.tap_why_not("vhost-net", tmp_path))
+    assert "modprobe vhost_net" in str(run.tap_why_not("vhost-net", tmp_path))
+    (tmp_path / "dev/vhost-net").touch()
+    assert run.tap_why_not("vhost-net", tmp_path) is None
