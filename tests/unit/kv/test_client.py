@@ -169,3 +169,10 @@ def test_nobody_listens() -> None:
         port = free.getsockname()[1]
     with Client("127.0.0.1", port) as client, pytest.raises(NoAnswerError, match="nobody listens"):
         client.get("a")
+
+
+def test_it_has_a_public_name() -> None:
+    """README shows it."""
+    from nearmetal import client as public
+
+    assert public.Client is Client
