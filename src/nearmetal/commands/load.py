@@ -28,6 +28,7 @@ from nearmetal.spec.experiment import Workload
 from nearmetal.spec.experiment import load as load_spec
 from nearmetal.spec.sweep import is_open, points_of, words
 from nearmetal.spec.window import Window
+from nearmetal.trial.generator import arguments, pace
 
 _WORKLOADS = {
     "standard": Workload(),
@@ -218,23 +219,6 @@ def seconds(text: str) -> float:
     if found is None or float(found.group(1)) == 0:
         raise BadInputError(f"--for {text}: wants a time, as 10s or 5m")
     return float(found.group(1)) * _SECONDS[found.group(2)]
-
-
-def arguments(workload: Workload, window: int, service: str) -> list[str]:
-    """A workload as nm-load has it."""
-    argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
-    argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
-    argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
-    argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
-    argv += ["--stamp"] if workload.stamp and service == "echo" else []
-    if workload.source_port is not None:
-        argv += ["--source-port", str(workload.source_port)]
-    return [*argv, "--flows", str(workload.flows), "--window", str(window)]
-
-
-def pace(rate_per_s: float, arrivals: str) -> list[str]:
-    """The open loop as nm-load has it."""
-    return ["--rate", f"{rate_per_s:.0f}", "--arrivals", arrivals]
 
 
 def _check(options: Options) -> None:

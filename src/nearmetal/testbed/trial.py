@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nearmetal.commands import load
 from nearmetal.machine.processes.process import Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
 from nearmetal.spec.rungs import Rung, Service
@@ -22,6 +21,7 @@ from nearmetal.testbed.remote_agent import Remote, Station
 from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
 from nearmetal.trial.busy import Look, Turns
+from nearmetal.trial.generator import arguments, pace
 from nearmetal.trial.start import START_S, Bench, expect, next_event
 from nearmetal.trial.trial import (
     Left,
@@ -163,11 +163,11 @@ class Trials:
         """All of them, having said `ready`."""
         spec = bench.spec
         asked = ["--target", f"{dut.address}:{dut.port}", "--service", service]
-        asked += load.arguments(spec.workload, spec.window.of(bench.topology.wire), service)
+        asked += arguments(spec.workload, spec.window.of(bench.topology.wire), service)
         asked += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
         if bench.point.rate_per_s is not None:
             arrivals = spec.sweep.arrivals if spec.sweep else "constant"
-            asked += load.pace(bench.point.rate_per_s, arrivals)
+            asked += pace(bench.point.rate_per_s, arrivals)
         asked += ["--seed", str(spec.seed + number)]
         with ExitStack() as stack:
             generators = []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nearmetal.build.programs import Build
-from nearmetal.commands import load, switch
+from nearmetal.commands import switch
 from nearmetal.dut import guest, host, image, reference, uk, ukp
 from nearmetal.dut.command import Command
 from nearmetal.dut.contract import Dut
@@ -31,6 +31,7 @@ from nearmetal.samples import Accelerator, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
 from nearmetal.spec.rungs import TAPS, Rung, Service
 from nearmetal.topology.wires import Topology
+from nearmetal.trial.generator import arguments, pace
 
 START_S = 60.0
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
@@ -282,10 +283,10 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
 def _generator(plan: Plan, number: int) -> Child:
     spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
     window = spec.window.of(plan.rung.wire)
-    argv = [*load_argv(plan), *load.arguments(spec.workload, window, plan.service)]
+    argv = [*load_argv(plan), *arguments(spec.workload, window, plan.service)]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
     if point.rate_per_s is not None:
-        argv += load.pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
+        argv += pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
     if plan.bench.frames:
         source = plan.command.source or top.tg_addr
         argv += ["--socket", str(top.socket), "--source", source, "--await"]

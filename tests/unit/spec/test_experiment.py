@@ -14,6 +14,7 @@ from nearmetal.samples import Point
 from nearmetal.spec import experiment
 from nearmetal.spec.rungs import RUNGS, find
 from nearmetal.spec.window import everywhere
+from nearmetal.trial import generator
 
 ROWS = 'rungs = ["host-py"]\n'
 
@@ -198,7 +199,7 @@ def test_the_paper_s_workload_is_the_paper_s_frames() -> None:
     assert paper.workload.frame_bytes("echo") == (64, 64)
     assert paper.workload.frame_bytes("kv") == (64, 85)
     assert load._workload("paper") == paper.workload
-    kv, echo = (load.arguments(paper.workload, 128, service) for service in ("kv", "echo"))
+    kv, echo = (generator.arguments(paper.workload, 128, service) for service in ("kv", "echo"))
     assert "--stamp" in echo and "--stamp" not in kv
     assert kv[kv.index("--source-port") + 1] == "9000" and "--uniform" in kv
     assert "uk-dpdk" not in " ".join(bench.programs(paper))
