@@ -14,36 +14,21 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
-from nearmetal.build import fetched
 from nearmetal.errors import BadInputError
-from nearmetal.machine.journal import Journal, open_journal
+from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, nic
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import ChildError
-from nearmetal.topology.testpmd import PortCounts, Testpmd, program
+from nearmetal.topology.switch import NIC, VHOST, Sides, forwarding
+from nearmetal.topology.testpmd import PortCounts
 
 SERVER_MAC = "02:00:00:00:00:03"  # of the server behind the switch; locally administered
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-_BUFFERS = 16_384  # both ports' rings, and what is under way
-_NIC, _VHOST = 0, 1  # ports, in the order in which testpmd is given them
-
-
-@dataclass(frozen=True)
-class Sides:
-    """What a switch joins."""
-
-    port: nic.Port
-    socket: Path  # where the server connects
-    peer_mac: str | None  # the generator's; None: frames go on as they are, to and from several
-    server_mac: str
-    cpus: str  # where it polls, as EAL's core list
-    calls: bool = False  # the server's side listens, as QEMU does, and the switch connects
 
 
 def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> int:
@@ -70,37 +55,10 @@ def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_m
     return 0
 
 
-@contextmanager
-def forwarding(sides: Sides, journal: Journal) -> Iterator[Testpmd]:
-    """A switch at work; its socket is there."""
-    testpmd = program(*fetched.provide("dpdk-testpmd"))
-    with ExitStack() as stack:
-        memory, _ = stack.enter_context(nic.memory(journal))
-        stack.enter_context(journal.holds("path", str(sides.socket)))
-        argv = [*testpmd, *_arguments(sides, memory)]
-        stack.enter_context(journal.holds("process", "the switch"))
-        yield stack.enter_context(Testpmd(argv, sides.port.where))
-
-
 def final(counts: tuple[PortCounts, ...]) -> dict[str, object]:
     """The last line."""
-    nic_port, vhost = (asdict(counts[port]) for port in (_NIC, _VHOST))
+    nic_port, vhost = (asdict(counts[port]) for port in (NIC, VHOST))
     return {"event": "final", "nic": nic_port, "vhost": vhost}
-
-
-def _arguments(sides: Sides, memory: tuple[str, ...]) -> list[str]:
-    """EAL's, then testpmd's own."""
-    main = nic.lcores()
-    vhost = f"net_vhost0,iface={sides.socket},queues=1" + (",client=1" if sides.calls else "")
-    argv = [
-        *(*memory, "--no-telemetry", "--log-level=error", "--lcores", f"{main},1@{sides.cpus}"),
-        *(*sides.port.eal, "--vdev", vhost),
-        *("--", "--nb-cores=1", f"--total-num-mbufs={_BUFFERS}"),
-    ]
-    if sides.peer_mac is None:
-        return [*argv, "--forward-mode=io"]
-    argv += [f"--eth-peer={_NIC},{sides.peer_mac}", f"--eth-peer={_VHOST},{sides.server_mac}"]
-    return [*argv, "--forward-mode=mac"]
 
 
 def _check(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> None:

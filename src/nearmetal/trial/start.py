@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Protocol
 
 from nearmetal.build.programs import Build
-from nearmetal.commands import switch
 from nearmetal.dut import guest, host, image, reference, uk, ukp
 from nearmetal.dut.command import Command
 from nearmetal.dut.contract import Dut
@@ -30,6 +29,7 @@ from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Accelerator, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
 from nearmetal.spec.rungs import TAPS, Rung, Service
+from nearmetal.topology import switch
 from nearmetal.topology.wires import Topology
 from nearmetal.trial.generator import arguments, pace
 

@@ -1,0 +1,60 @@
+"""testpmd between a NIC-like port and a vhost-user port, forwarding until it is stopped.
+
+It forwards at layer 2 (mode `mac`): what comes in at one port leaves at the other, from that
+port's address to the peer's; between machines (mode `io`) just as it came. The server connects
+to a socket, or is connected to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearmetal.build import fetched
+from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import nic
+from nearmetal.topology.testpmd import Testpmd, program
+
+NIC, VHOST = 0, 1  # ports, in the order in which testpmd is given them
+_BUFFERS = 16_384  # both ports' rings, and what is under way
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a switch joins."""
+
+    port: nic.Port
+    socket: Path  # where the server connects
+    peer_mac: str | None  # the generator's; None: frames go on as they are, to and from several
+    server_mac: str
+    cpus: str  # where it polls, as EAL's core list
+    calls: bool = False  # the server's side listens, as QEMU does, and the switch connects
+
+
+@contextmanager
+def forwarding(sides: Sides, journal: Journal) -> Iterator[Testpmd]:
+    """A switch at work; its socket is there."""
+    testpmd = program(*fetched.provide("dpdk-testpmd"))
+    with ExitStack() as stack:
+        memory, _ = stack.enter_context(nic.memory(journal))
+        stack.enter_context(journal.holds("path", str(sides.socket)))
+        argv = [*testpmd, *_arguments(sides, memory)]
+        stack.enter_context(journal.holds("process", "the switch"))
+        yield stack.enter_context(Testpmd(argv, sides.port.where))
+
+
+def _arguments(sides: Sides, memory: tuple[str, ...]) -> list[str]:
+    """EAL's, then testpmd's own."""
+    main = nic.lcores()
+    vhost = f"net_vhost0,iface={sides.socket},queues=1" + (",client=1" if sides.calls else "")
+    argv = [
+        *(*memory, "--no-telemetry", "--log-level=error", "--lcores", f"{main},1@{sides.cpus}"),
+        *(*sides.port.eal, "--vdev", vhost),
+        *("--", "--nb-cores=1", f"--total-num-mbufs={_BUFFERS}"),
+    ]
+    if sides.peer_mac is None:
+        return [*argv, "--forward-mode=io"]
+    argv += [f"--eth-peer={NIC},{sides.peer_mac}", f"--eth-peer={VHOST},{sides.server_mac}"]
+    return [*argv, "--forward-mode=mac"]
