@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tool
-from nearmetal.commands import doctor
+from nearmetal.dut import available
 from nearmetal.kv.client import Client, NoAnswerError
 from nearmetal.machine.links import nic
 from nearmetal.spec import rungs
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 @pytest.fixture
 def rung() -> Rung:
     row = rungs.find("host-dpdk-pvp")
-    reason = doctor.why_not(row)
+    reason = available.why_not(row)
     if reason is not None:
         pytest.skip(reason)
     return row

@@ -9,7 +9,7 @@ import pytest
 from left import left, look
 
 import tool
-from nearmetal.commands import doctor
+from nearmetal.dut import available
 from nearmetal.spec.rungs import find
 
 SPEC = """
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None:
-    if (reason := doctor.why_not(find("guest-dpdk-tap"))) is not None:
+    if (reason := available.why_not(find("guest-dpdk-tap"))) is not None:
         pytest.skip(reason)
     before = look()
     spec, out = tmp_path / "taps.toml", tmp_path / "run"
@@ -41,7 +41,7 @@ def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None
         assert row["answered"] and row["wrong"] == 0
         assert row["guest"]["kernel"] and row["accelerator"]
     theirs = rows["guest-sock-vhost-net"]
-    if (reason := doctor.why_not(find("guest-sock-vhost-net"))) is not None:
+    if (reason := available.why_not(find("guest-sock-vhost-net"))) is not None:
         assert (theirs["status"], theirs["reason"]) == ("skipped", reason)
     else:
         assert theirs["status"] == "ok" and theirs["wire"] == "vhost-net", theirs["reason"]

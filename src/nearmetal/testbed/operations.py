@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nearmetal.build.programs import Build
-from nearmetal.commands import doctor
+from nearmetal.dut import available
 from nearmetal.errors import NearmetalError
 from nearmetal.kv import corpus
 from nearmetal.kv.client import Client
@@ -51,8 +51,8 @@ class Agent:
 def look() -> dict[str, Any]:
     """What the machine is, and what it lacks."""
     return {
-        "missing": [f"{what}: {cost}" for what, cost in doctor.missing()],
-        "missing_to_ask": [f"{what}: {cost}" for what, cost in doctor.missing_to_ask()],
+        "missing": [f"{what}: {cost}" for what, cost in available.missing()],
+        "missing_to_ask": [f"{what}: {cost}" for what, cost in available.missing_to_ask()],
         "facts": facts.facts().model_dump(),
     }
 

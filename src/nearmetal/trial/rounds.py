@@ -10,7 +10,6 @@ run.json says how it went.
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,20 +19,19 @@ from statistics import median
 from typing import Any, Protocol
 
 from nearmetal import samples
-from nearmetal.build.programs import PROBE, Build, program_of, programs_beside
+from nearmetal.build.programs import PROBE, Build
+from nearmetal.dut.available import skipped
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
-from nearmetal.spec.rungs import TAPS, Rung, Service
+from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.wires import Topologies
 from nearmetal.trial import trial as here
 from nearmetal.trial.start import Bench
 from nearmetal.trial.trial import failed_sample
-
-NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
 
 
 class How(Protocol):
@@ -144,41 +142,6 @@ def trials(spec: Spec) -> Iterator[Trial]:
             ]
             random.Random(f"{spec.seed}:{number}").shuffle(visits)
             yield from visits
-
-
-def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
-    """Rungs that cannot run here, and why."""
-    reasons = {}
-    for row in spec.rungs:
-        if row.rung.absent is not None:
-            reasons[row.rung.name] = row.rung.absent
-            continue
-        for service in row.services:
-            for program in (program_of(row.rung, service), *programs_beside(row.rung)):
-                if program not in build.programs:
-                    reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
-        if reason := tap_why_not(row.rung.wire):
-            reasons[row.rung.name] = reason
-        if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
-            reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
-        if row.rung.name == "limit-veth" and wires.of("veth").wire == "lo":
-            reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
-        if row.rung.wire == "nic" and not any(top.wire == "nic" for top in wires.wires):
-            reasons[row.rung.name] = NO_NIC
-    return reasons
-
-
-def tap_why_not(wire: str, root: Path = Path("/")) -> str | None:
-    """Why a virtual machine cannot be put on a tap device here; None: it can."""
-    if wire not in TAPS:
-        return None
-    if os.geteuid() != 0:
-        return "needs root: network namespaces, and a tap device in one"
-    needed = ["dev/net/tun", *(["dev/vhost-net"] if wire == "vhost-net" else [])]
-    for name, module in zip(needed, ("tun", "vhost_net"), strict=False):
-        if not (root / name).exists():
-            return f"this machine has no /{name}; where its kernel can: modprobe {module}"
-    return None
 
 
 def _unsuited(spec: Spec, how: How) -> dict[str, str]:

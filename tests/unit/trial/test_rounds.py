@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nearmetal.build.programs import Build, Program
+from nearmetal.dut import available
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.samples import Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
@@ -165,7 +166,7 @@ def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
 
 def test_skipped_with_the_reason() -> None:
     made = spec(memcached=1, host_sock=1, limit_veth=1)
-    reasons = run.skipped(made, built("memcached", "nm-null-xdp"), loopback())
+    reasons = available.skipped(made, built("memcached", "nm-null-xdp"), loopback())
     assert set(reasons) == {"memcached", "limit-veth"}
     assert reasons["memcached"] == "no memcached here"
     assert "lo" in reasons["limit-veth"]
@@ -173,7 +174,9 @@ def test_skipped_with_the_reason() -> None:
 
 def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
     made = spec(host_sock=1, host_dpdk=1, testpmd=1, ceiling=1)
-    reasons = run.skipped(made, built("nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"), loopback())
+    reasons = available.skipped(
+        made, built("nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"), loopback()
+    )
     assert reasons == {
         "host-dpdk": "no nm-dpdk-echo here",
         "testpmd": "no dpdk-testpmd here",
@@ -192,7 +195,7 @@ def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
 )
 def test_a_wire_without_its_generator(without: str, skipped: set[str]) -> None:
     made = spec(host_sock=1, host_dpdk=1, ukp_netdev=1, testpmd=1, ceiling=1)
-    reasons = run.skipped(made, built(without), loopback())
+    reasons = available.skipped(made, built(without), loopback())
     assert set(reasons) == skipped
     assert set(reasons.values()) == {f"no {without} here"}
 
@@ -246,12 +249,12 @@ def test_what_fails_a_trial(changed: dict[str, int], evicted: int | None, says: 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
 def test_what_a_tap_device_wants_of_the_machine(tmp_path: Path) -> None:
-    assert run.tap_why_not("vhost-user", tmp_path) is None
-    assert "/dev/net/tun" in str(run.tap_why_not("tap", tmp_path))
+    assert available.tap_why_not("vhost-user", tmp_path) is None
+    assert "/dev/net/tun" in str(available.tap_why_not("tap", tmp_path))
     (tmp_path / "dev/net").mkdir(parents=True)
     (tmp_path / "dev/net/tun").touch()
-    assert run.tap_why_not("tap", tmp_path) is None
-    assert "no /dev/vhost-net" in str(run.tap_why_not("vhost-net", tmp_path))
-    assert "modprobe vhost_net" in str(run.tap_why_not("vhost-net", tmp_path))
+    assert available.tap_why_not("tap", tmp_path) is None
+    assert "no /dev/vhost-net" in str(available.tap_why_not("vhost-net", tmp_path))
+    assert "modprobe vhost_net" in str(available.tap_why_not("vhost-net", tmp_path))
     (tmp_path / "dev/vhost-net").touch()
-    assert run.tap_why_not("vhost-net", tmp_path) is None
+    assert available.tap_why_not("vhost-net", tmp_path) is None

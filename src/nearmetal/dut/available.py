@@ -1,0 +1,127 @@
+"""Which rows this machine cannot give, and why; what is not here, and what that costs.
+
+Looks only; changes nothing. `why_not` asks the machine, before anything is built; `skipped`
+asks what was built and made for a run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from nearmetal.build import guest_kernel
+from nearmetal.build import programs as build
+from nearmetal.build.groups import rows_of
+from nearmetal.build.programs import Build, program_of, programs_beside
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.spec.experiment import Spec
+from nearmetal.spec.rungs import TAPS, Rung
+from nearmetal.topology.wires import Topologies
+
+NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
+
+
+def why_not(rung: Rung) -> str | None:
+    """Why a rung cannot run here; None: it can."""
+    if rung.absent is not None:
+        return rung.absent
+    if rung.name == "limit-veth" and os.geteuid() != 0:
+        return "needs root: network namespaces and BPF"
+    if rung.wire == "nic":
+        return NO_NIC
+    if (reason := tap_why_not(rung.wire)) is not None:
+        return reason
+    if rung.wire == "pvp" and os.geteuid() != 0:
+        return "needs root: network namespaces and raw frames"
+    programs = [build.program_of(rung, service) for service in rung.services]
+    for program in [*programs, *build.programs_beside(rung)]:
+        reason = build.why_not(program)
+        if reason is not None:
+            return reason
+    return None
+
+
+def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
+    """Rungs that cannot run here, and why."""
+    reasons = {}
+    for row in spec.rungs:
+        if row.rung.absent is not None:
+            reasons[row.rung.name] = row.rung.absent
+            continue
+        for service in row.services:
+            for program in (program_of(row.rung, service), *programs_beside(row.rung)):
+                if program not in build.programs:
+                    reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
+        if reason := tap_why_not(row.rung.wire):
+            reasons[row.rung.name] = reason
+        if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
+            reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
+        if row.rung.name == "limit-veth" and wires.of("veth").wire == "lo":
+            reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
+        if row.rung.wire == "nic" and not any(top.wire == "nic" for top in wires.wires):
+            reasons[row.rung.name] = NO_NIC
+    return reasons
+
+
+def tap_why_not(wire: str, root: Path = Path("/")) -> str | None:
+    """Why a virtual machine cannot be put on a tap device here; None: it can."""
+    if wire not in TAPS:
+        return None
+    if os.geteuid() != 0:
+        return "needs root: network namespaces, and a tap device in one"
+    needed = ["dev/net/tun", *(["dev/vhost-net"] if wire == "vhost-net" else [])]
+    for name, module in zip(needed, ("tun", "vhost_net"), strict=False):
+        if not (root / name).exists():
+            return f"this machine has no /{name}; where its kernel can: modprobe {module}"
+    return None
+
+
+def missing() -> Iterator[tuple[str, str]]:
+    """What is not here, and what that costs."""
+    if os.geteuid() != 0:
+        yield "root", "the traffic goes over lo, with the default placement; limit-veth is skipped"
+    if len(os.sched_getaffinity(0)) < 2:
+        yield "a second core", "server and generator share one: figures mean little"
+    if reason := build.why_not("nm-dpdk-kv"):
+        yield reason, f"{rows_of('dpdk')}, and the generator's DPDK edition"
+    if lacking := qemu.why_not():
+        rows = f"{rows_of('vm')}, and images of a spec's own"
+        yield lacking, f"rows in virtual machines: {rows}"
+    elif reason := accelerator.kvm_why_not():
+        yield (
+            reason,
+            "virtual machines are emulated (TCG), far slower than KVM on a machine of its own",
+        )
+    if lacking := guest_kernel.why_not():
+        yield lacking, "rows in Linux guests: guest-*, where the spec names no kernel"
+    if small := _hugepages():
+        yield small, "DPDK runs with small pages; large stores are slower"
+    for tool, package, cost in (
+        ("gcc", "gcc libc6-dev", "every rung but host-py, and the generator"),
+        ("bpf-gcc", "gcc-bpf", f"{rows_of('bpf')}, and with them the generator's ceiling"),
+    ):
+        if shutil.which(tool) is None:
+            yield f"{tool} (package {package})", cost
+    if reason := build.fuzz_why_not():
+        yield reason, "the fuzz targets of `test`"
+
+
+def missing_to_ask() -> Iterator[tuple[str, str]]:
+    """The same of a machine that only asks: most of what a server wants costs it nothing."""
+    if len(os.sched_getaffinity(0)) < 2:
+        yield "a second core", "the generator shares its own with everything else"
+    if reason := build.why_not("nm-load"):
+        yield reason, "the generator, where it does not come along built"
+
+
+def _hugepages() -> str | None:
+    """Why a run would have none; None: it has, or can make them."""
+    pool = hugepages.pool()
+    if pool is None:
+        return "2 MiB pages: this kernel has no pool of them"
+    if os.geteuid() != 0 and pool.free == 0:
+        return "2 MiB pages: none is free, and only root can make more"
+    return None
