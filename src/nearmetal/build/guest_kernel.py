@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nearmetal.build import fetched, sources
 from nearmetal.build.guest_modules import Modules
-from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.errors import CannotRunError
+from nearmetal.machine.vm import bzimage
 from nearmetal.paths import cache_dir
 
 # The names under which distributions keep the newest one: Debian's, Ubuntu's.
@@ -93,31 +93,12 @@ def of(given: str | None) -> Kernel:
     """The one that the user names, or the distribution's."""
     if given is None:
         return provide()
-    if not Path(given).is_file():
-        raise BadInputError(f"{given}: no such kernel")
     return _kernel(Path(given).resolve(), None)
 
 
-def release(image: bytes) -> str:
-    """What uname -r will say (the kernel's Documentation, x86/boot: kernel_version)."""
-    if image[0x202:0x206] != b"HdrS":
-        raise BadInputError("no bzImage: a Linux kernel for x86 is expected")
-    (offset,) = struct.unpack_from("<H", image, 0x20E)
-    words = image[0x200 + offset :][:256].partition(b"\0")[0].split()
-    if offset == 0 or not words:
-        raise BadInputError("a kernel that does not tell its version")
-    return words[0].decode(errors="replace")
-
-
 def _kernel(image: Path, package: str | None) -> Kernel:
-    name = release(image.read_bytes())
-    whole = image.parent.parent
-    places = [whole / "lib/modules" / name, whole / "usr/lib/modules" / name]
-    places.append(Path("/lib/modules") / name)
-    folder = next((place for place in places if place.is_dir()), None)
-    if folder is None:
-        raise CannotRunError(f"{image.name}: no modules of {name} beside it or in /lib/modules")
-    return Kernel(image, name, package, Modules(folder))
+    release, folder = bzimage.read(image)
+    return Kernel(image, release, package, Modules(folder))
 
 
 def _folder() -> Path:

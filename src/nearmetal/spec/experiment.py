@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from nearmetal.build import guest_kernel
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.tune.wanted import Offloads, Wanted
+from nearmetal.machine.vm import bzimage
 from nearmetal.samples import Frozen, Point
 from nearmetal.spec import foreign_images
 from nearmetal.spec.foreign_images import ImageFile
@@ -254,7 +254,7 @@ def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
         return {}
     path = (folder / file.kernel).resolve()
     try:
-        guest_kernel.of(str(path))
+        bzimage.read(path)
     except NearmetalError as error:
         raise BadInputError(f"guest.kernel: {error}") from None
     guests = (rung for rung in RUNGS if rung.place == "guest")

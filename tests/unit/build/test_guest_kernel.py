@@ -39,12 +39,6 @@ def test_packages_are_the_kernel_and_its_modules() -> None:
     assert guest_kernel.named_packages(UBUNTU) == ["linux-modules-6.8.0-45-generic"]
 
 
-def test_a_kernel_tells_its_release() -> None:
-    assert guest_kernel.release(elf.bzimage("6.1.0-50-cloud-amd64")) == "6.1.0-50-cloud-amd64"
-    with pytest.raises(BadInputError, match="no bzImage"):
-        guest_kernel.release(b"\x7fELF" + bytes(2000))
-
-
 def test_uio_comes_before_vfio(tmp_path: Path) -> None:
     vfio = {"vfio_pci": "", "vfio_iommu_type1": ""}
     both = _kernel(tmp_path / "both", uio_pci_generic="", **vfio)
