@@ -1,1 +1,1 @@
-"""What a person types: a module a command, and cli.py, which reads the command line."""
+"""What a person types: one module for each command, and cli.py, which reads the command line."""

@@ -1,1 +1,9 @@
-"""Stage 4, measuring: the rounds of a run, one trial, who starts, and how busy both sides are."""
+"""Stage 4, measuring: the rounds of a run, one trial, and how busy both sides were.
+
+rounds.py     every trial of a run, in order
+trial.py      one trial, from a fresh server to its end
+start.py      server and generator up, and facing each other
+generator.py  the generator's command line
+busy.py       how busy both sides were
+progress.py   what a terminal shows meanwhile
+"""
