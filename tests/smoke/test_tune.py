@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ flows = 1
 governor = "performance"
 hugepages_2mib = 2
 """
+ASKED = 2  # huge pages
 
 pytestmark = [
     pytest.mark.skipif(
@@ -83,8 +85,13 @@ def claims_of(child: Started) -> list[Path]:
 
 
 def put_back(before: int) -> None:
-    """The pool is as it was; somebody else may take and give pages meanwhile."""
-    tool.wait_until(lambda: pages() == before, f"a pool of {before} pages", tool.GONE_S)
+    """The pool is as it was. Another program may have changed it, but hardly by what we ask for."""
+    deadline = time.monotonic() + tool.GONE_S
+    while (more := pages() - before) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if more not in (0, ASKED, -ASKED):
+        pytest.skip(f"another program changed the pool of huge pages by {more} meanwhile")
+    assert more == 0, f"{more} pages more than before"
 
 
 def test_a_run_says_what_it_set(tmp_path: Path) -> None:
