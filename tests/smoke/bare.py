@@ -141,7 +141,10 @@ class Machine:
         line = [*_WITH_US, "unshare", *spaces, *_FORKED]
         line += ["sh", "-c", f'{_lo(network)} exec sh "$@"', "enter", str(_ENTER)]
         line += [str(self.folder), *map(str, self._binds), "--", *self._as_person(command)]
-        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        # Ctrl-C is for us, and what is sent to a whole group in there stays in there.
+        return subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
 
     def _as_person(self, command: str) -> list[str]:
         """With nothing of our environment but how to fetch."""
