@@ -118,12 +118,11 @@ def _bpf(command: int, attributes: ctypes.Array[ctypes.c_uint32]) -> int:
 
 def _values() -> Iterator[tuple[str, bytes]]:
     for top in ("net", "vm"):
-        for path in Path("/proc/sys", top).rglob("*"):
-            if path.is_file() and not any(word in str(path) for word in MOVING):
-                try:
-                    yield str(path), path.read_bytes()
-                except OSError:
-                    continue
+        for folder, _, names in os.walk(f"/proc/sys/{top}"):  # passes over what vanishes
+            for path in (Path(folder, name) for name in names):
+                if not any(word in str(path) for word in MOVING):
+                    with contextlib.suppress(OSError):
+                        yield str(path), path.read_bytes()
     yield "huge pages, without those that the living have asked for", b"%d" % _hugepages()
 
 

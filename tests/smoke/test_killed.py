@@ -81,6 +81,7 @@ def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
     assert socket.exists()
     raised = list((owner.state_directory() / "hugepages").glob(f"{child.pid}:*"))
     assert raised or not os.access(POOL, os.W_OK)
-    assert ("pages" in tool.succeeds("clean")) == bool(raised)
+    tool.succeeds("clean")  # or another's, which was quicker
+    assert not any(claim.exists() for claim in raised)
     assert not [each for each in family if tool.runs(each)]
     assert not (found := left(before)), found
