@@ -87,6 +87,13 @@ def is_long(pytestconfig: pytest.Config) -> bool:
     return _is_full(pytestconfig)
 
 
+@pytest.fixture
+def only_full(is_long: bool) -> None:
+    """For a test that takes long, and whose subject others see to in the ordinary edition."""
+    if not is_long:
+        pytest.skip("only with --full: it takes long")
+
+
 @pytest.fixture(scope="session")
 def programs() -> Callable[[str], Path]:
     """From the name of a native program or library to its path."""

@@ -14,13 +14,10 @@ import time
 
 import pytest
 
-MACHINE = "machine"
-# One at a time: what measures, kills, or looks what is left on the machine; what polls with a
-# server and a generator, and takes two cores.
-ON_THE_MACHINE = re.compile(
-    r"tests/smoke/(?!test_(handed|serve|uk|ukp)\.py)"
-    r"|tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py"
-)
+# Files whose tests run one at a time, though they are many: what measures, kills, or looks what is
+# left on the machine; and what polls with a server and a generator, and takes two cores.
+MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|uk|ukp)\.py)")
+POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py")
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970
 SAME = "same in both editions"  # a property of a test
 OVER = "the time given was over; the next run of this edition begins with what was left"
@@ -35,16 +32,17 @@ def key_of(location: tuple[str, int | None, str]) -> str:
 def group_of(item: pytest.Item) -> str:
     """Tests of one group run one after another, in one process."""
     file, _, _ = item.location
-    if ON_THE_MACHINE.match(file):
-        return MACHINE
+    for name, files in (("machine", MACHINE), ("polls", POLLS)):
+        if files.match(file):
+            return name
     marker = item.get_closest_marker("rung")
     return file if marker is None else f"{file} {marker.args[0]}"
 
 
 def unit_of(item: pytest.Item) -> str:
-    """What is put in order as one: a file of MACHINE, else the group."""
+    """What is put in order as one: a file of those groups, else the group."""
     group = group_of(item)
-    return item.location[0] if group == MACHINE else group
+    return group if group.startswith("tests/") else item.location[0]
 
 
 def together(items: list[pytest.Item]) -> None:

@@ -65,7 +65,10 @@ def _look() -> Machine:
         bpf_programs=frozenset(_xdp_programs()),
         values=frozenset(_values()),
         state=dead(
-            str(path) for path in state.rglob("*") if not path.is_dir() and path.name != "lock"
+            f"{folder}/{name}"
+            for folder, _, names in os.walk(state)  # passes over what vanishes
+            for name in names
+            if name != "lock"
         ),
     )
 

@@ -178,7 +178,7 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
     assert not ours(f"nm-{child.pid}-rig")
 
 
-@pytest.mark.usefixtures("links")
+@pytest.mark.usefixtures("links", "only_full")
 def test_server_and_switch_take_the_nic_by_xdp_sockets(tmp_path: Path) -> None:
     if (reason := programs.why_not("nm-dpdk-kv") or programs.why_not("dpdk-testpmd")) is not None:
         pytest.skip(reason)
@@ -193,7 +193,7 @@ def test_server_and_switch_take_the_nic_by_xdp_sockets(tmp_path: Path) -> None:
         assert "XDP sockets" in str(row["placement"]), row["placement"]
 
 
-@pytest.mark.usefixtures("links")
+@pytest.mark.usefixtures("links", "only_full")
 def test_a_nic_that_is_no_card_is_not_for_dpdks_drivers(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("--spec", "smoke", "--rungs", "host-sock:echo,host-dpdk:echo", "--take", "dpdk")
@@ -300,7 +300,7 @@ def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     ended(f"nm-{child.pid}-rig")
 
 
-@pytest.mark.usefixtures("links")
+@pytest.mark.usefixtures("links", "only_full")
 def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) -> None:
     spec, out = tmp_path / "long.toml", tmp_path / "out"
     spec.write_text(LONG.format(seconds=4))
