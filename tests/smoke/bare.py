@@ -133,6 +133,7 @@ class Machine:
         self.folder = folder
         self.person = person
         self.home = "/root" if person == "root" else f"/home/{person}"
+        self.home_here = folder / self.home.lstrip("/")  # as seen from this machine
         self._binds = _pip_folders()
 
     def start(self, command: str, said: IO[bytes], *, network: bool) -> subprocess.Popen[bytes]:
@@ -172,7 +173,7 @@ def machine(suite: Suite, person: str) -> Iterator[Machine]:
         _call(["tar", "--numeric-owner", "-C", str(folder), "-xzf", str(archive)])
         _settle(folder, suite)
         made = Machine(folder, person)
-        clone = folder / made.home.lstrip("/") / "nearmetal"
+        clone = made.home_here / "nearmetal"
         if person != "root":
             _call(["chroot", str(folder), "useradd", "-m", "-s", "/bin/sh", person])
             rule = folder / "etc/sudoers.d/person"
