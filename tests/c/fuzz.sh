@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Fuzz one target for a bounded time, from the inputs that SEEDS writes, or from nothing.
-# NEARMETAL_TEST_LONG=1: the full edition, 12 times as long.
+# NEARMETAL_TEST_LONG=1: the full edition, 20 times as long.
 #
 #     fuzz.sh PROGRAM SECONDS BYTES_MAX [SEEDS]
 set -eu
 program=$1 seconds=$2 bytes_max=$3 seeds=${4:-}
 if [ "${NEARMETAL_TEST_LONG:-0}" = 1 ]; then
-    seconds=$((seconds * 12))
+    seconds=$((seconds * 20))
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

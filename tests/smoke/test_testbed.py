@@ -278,7 +278,7 @@ def ended(family: str) -> None:
     tool.wait_until(lambda: not ours(family), f"end of {family}", LEASE_S + SLACK_S)
 
 
-@pytest.mark.usefixtures("links")
+@pytest.mark.usefixtures("links", "only_full")
 def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     spec, out = tmp_path / "long.toml", tmp_path / "out"
     one_round = LONG.format(seconds=300).replace("rounds = 2", "rounds = 1")
