@@ -100,6 +100,12 @@ power_off()
 """
 
 
+@pytest.fixture(autouse=True)
+def one_way(request: pytest.FixtureRequest, is_long: bool) -> None:
+    if "[iommu]" in request.node.name and not is_long:
+        pytest.skip("only with --full: the ordinary edition tries the other way")
+
+
 @pytest.mark.timeout(2 * LIMIT_S)
 @pytest.mark.rung("host-dpdk")
 @pytest.mark.parametrize(
@@ -117,12 +123,7 @@ def test_a_card_is_handed_over_and_comes_back(
     cmdline: str,
     devices: tuple[str, ...],
     nic: str,
-    is_long: bool,
 ) -> None:
-    if cmdline and not is_long:
-        pytest.skip(
-            "only with --full: the other way to hand it over is tried in the ordinary edition"
-        )
     for reason in (qemu.why_not(), kernels.why_not(), build.why_not("nm-dpdk-echo")):
         if reason is not None:
             pytest.skip(reason)
