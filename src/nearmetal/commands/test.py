@@ -42,7 +42,7 @@ def selftest(*, full: bool, only: str | None, minutes: float | None) -> int:
     if only is None:
         _build("sanitize", lambda: programs.build_c_tests("sanitize"))
         failed |= not _c_tests("sanitize", [], environment)
-        failed |= not _fuzzers(environment, full=full)
+        failed |= not _fuzzers(environment)
     failed |= _pytest(only, ends_at, environment) != 0
     return 1 if failed else 0
 
@@ -53,14 +53,11 @@ def _build(variant: programs.Variant, act: Callable[[], object]) -> None:
     print(f"build {variant}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _fuzzers(environment: dict[str, str], *, full: bool) -> bool:
-    """For seconds each; the full edition for longer, and all C tests under clang's sanitizers."""
+def _fuzzers(environment: dict[str, str]) -> bool:
+    """For seconds each; in the full edition for minutes."""
     if (reason := programs.fuzz_why_not()) is not None:
         print(f"fuzzers: skipped, {reason}", flush=True)
         return True
-    if full:
-        _build("fuzz", lambda: programs.build(variant="fuzz"))
-        return _c_tests("fuzz", [], environment)
     _build("fuzz", lambda: programs.build_c_tests("fuzz"))
     return _c_tests("fuzz", ["--suite", "fuzz"], environment)
 
