@@ -83,3 +83,14 @@ def test_where_nothing_runs(probe: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pretend(monkeypatch, {})
     with pytest.raises(CannotRunError, match="accelerator tcg: max dies"):
         accelerator.choose(probe, 0)
+
+
+def test_a_probe_that_tcg_did_not_answer_is_made_again(
+    probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs everywhere: the machine was busy, and is so for a while only."""
+    pretend(monkeypatch, {"host": 3e5})
+    assert accelerator.choose(probe, 0).name == "kvm"
+    assert accelerator.last_found() is None
+    pretend(monkeypatch, RATES)
+    assert accelerator.choose(probe, 0).name == "tcg"

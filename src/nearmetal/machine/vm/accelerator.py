@@ -29,7 +29,9 @@ Name = Literal["kvm", "tcg"]
 
 KVM = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_START_S = 5.0  # from exec to the probe's first line
+# From exec to the probe's first line. TCG runs everywhere, so a silence there is a busy machine's;
+# one under KVM may last for ever.
+_START_S: dict[Name, float] = {"tcg": 120.0, "kvm": 15.0}
 _LOOK_S, _LOOK_MAX_S = 0.25, 1.0  # how long its loop is watched
 _LINES_MIN = 2
 _MEMORY_BYTES = 16 << 20
@@ -59,7 +61,11 @@ class Found:
 
 def choose(probe: Path, cpu: int, forced: Name | None = None) -> Accelerator:
     """The faster one, or the one that is asked for; CannotRunError where that runs nothing."""
-    probed = _kept(probe) or _keep(_probe(probe, cpu))
+    probed = _kept(probe)
+    if probed is None:
+        probed = _probe(probe, cpu)
+        if "tcg" in probed.loops_per_s:  # else the next one looks again
+            _keep(probed)
     rates = probed.loops_per_s
     name: str = forced or max(rates, key=lambda each: rates[each], default="tcg")
     if name not in rates:
@@ -125,7 +131,7 @@ def _loops_per_s(probe: Path, accelerator: Accelerator, cpu: int) -> float:
         tempfile.TemporaryDirectory(prefix="nm-probe-") as folder,
         Vm(machine, Where(cpu=cpu), Path(folder) / "console", grace_s=0) as vm,
     ):
-        turns = [float(vm.expect("probe", _START_S)["loops"])]
+        turns = [float(vm.expect("probe", _START_S[accelerator.name])["loops"])]
         began = time.monotonic()
         elapsed_s = 0.0
         while len(turns) <= _LINES_MIN or elapsed_s < _LOOK_S:
@@ -148,13 +154,12 @@ def _kept(probe: Path) -> Probed | None:
     return probed if probed.key == _key(probe) else None
 
 
-def _keep(probed: Probed) -> Probed:
+def _keep(probed: Probed) -> None:
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
         new.write(probed.model_dump_json())
     Path(new.name).replace(file)  # whole, or not at all: two may probe at once
-    return probed
 
 
 def _boot() -> str:
