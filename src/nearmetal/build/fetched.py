@@ -108,7 +108,8 @@ def stamp(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def fetching() -> Iterator[Path]:
-    """A folder to fetch in, for one at a time; what a killed one left behind is removed."""
+    """A folder to fetch in, for one at a time; what a killed one left behind is removed. The caller
+    looks again whether anything is to be fetched: another may have done so while it waited."""
     cache = cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -156,6 +157,8 @@ def update(config: Path, lists: Path) -> str | None:
 
 def _fetch(program: str) -> None:
     with fetching() as folder:
+        if _is_there(program):
+            return
         private = cache_dir() / "apt"  # stays, so that lists are not read for each program
         config = write_config(private)
         made = folder / "made"

@@ -117,6 +117,8 @@ def _told() -> tuple[Path, str] | None:
 
 def _fetch() -> None:
     with fetched.fetching() as private:
+        if found():
+            return
         config = fetched.write_config(private)
         try:
             made, told = fetched.with_lists(

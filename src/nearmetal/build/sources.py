@@ -58,6 +58,8 @@ def _folder(package: str) -> Path:
 def _fetch(package: str) -> None:
     """The index is twenty times the archive: it is not kept."""
     with fetched.fetching() as private:
+        if found(package) is not None:
+            return
         config = fetched.write_config(private)
         _write_lists(private, config)
         lists = private / "state" / "lists"

@@ -7,7 +7,10 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -132,6 +135,42 @@ def test_what_a_killed_fetch_left_is_removed(cache: Path, archive: Archive) -> N
     (cache / "fetch-dead" / "whole").mkdir(parents=True)
     fetched.provide("memcached")
     assert sorted(path.name for path in cache.iterdir()) == ["apt", "files"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "provide"),
+    [
+        ((fetched, "_is_there"), lambda: fetched.provide("memcached")),
+        ((sources, "found"), lambda: sources.provide(sources.LWIP)),
+        ((guest_kernel, "_told"), guest_kernel.provide),
+    ],
+    ids=["program", "source", "kernel"],
+)
+def test_what_another_fetched_meanwhile_is_not_fetched_again(
+    looks: tuple[ModuleType, str],
+    provide: Callable[[], object],
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be in use already. Nothing is there until the lock is held."""
+    held = False
+
+    @contextmanager
+    def fetching() -> Iterator[Path]:
+        nonlocal held
+        held = True
+        yield cache
+
+    def fail(private: Path) -> Path:
+        raise AssertionError("it is fetched")
+
+    found = (cache / "image", "kernel=1")
+    monkeypatch.setattr(*looks, lambda *_: found if held else None)
+    monkeypatch.setattr(guest_kernel, "_kernel", lambda image, package: image)
+    monkeypatch.setattr(fetched, "fetching", fetching)
+    monkeypatch.setattr(fetched, "write_config", fail)
+    provide()
+    assert held
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
