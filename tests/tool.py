@@ -313,9 +313,9 @@ def untimed() -> Iterator[None]:
 
 
 def sanitized(*names: str) -> Build:
-    """Programs of the test build, which has the sanitizers in; without names: all of it."""
+    """Programs of the test build, which has the sanitizers in."""
     with untimed():
-        return programs.build(names or None, variant="sanitize")
+        return programs.build(names, variant="sanitize")
 
 
 def sanitized_path(name: str) -> str:

@@ -64,11 +64,11 @@ power_off()
 
 @pytest.mark.timeout(2 * LIMIT_S)
 @pytest.mark.rung("guest-sock-vhost-net")
+@pytest.mark.usefixtures("only_full")
 def test_a_guest_starts_and_the_thread_that_carries_its_frames_is_pinned(
-    tmp_path: Path, is_long: bool
+    tmp_path: Path,
 ) -> None:
-    if not is_long:
-        pytest.skip("only with --full: minutes, for a machine is emulated in an emulated one")
+    """Minutes: a machine is emulated in an emulated one."""
     needed = ("nm-guest-sock-kv", "nm-guest-init")
     for reason in (qemu.why_not(), kernels.why_not(), *map(programs.why_not, needed)):
         if reason is not None:
