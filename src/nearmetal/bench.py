@@ -185,7 +185,8 @@ def spec_path(text: str) -> Path:
 def _rough(rung: Rung) -> tuple[int, int]:
     """Seconds of its start, and requests a second while keys are stored."""
     if rung.place == "guest":
-        return 3, 500_000 if rung.datapath == "dpdk" and rung.wire == "vhost-user" else 15_000
+        return 3, 500_000 if rung.in_frames and rung.wire == "vhost-user" else 15_000
     if rung.wire == "vhost-user":
         return 1, 500_000 if rung.place == "uk" else 2_000_000
-    return 1, 15_000 if rung.datapath == "py" else 200_000
+    is_python = rung.uses is not None and rung.uses.is_python
+    return 1, 15_000 if is_python else 200_000

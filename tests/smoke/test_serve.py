@@ -17,11 +17,11 @@ from nearmetal.build import fetched, programs
 from nearmetal.build.programs import describe_program
 from nearmetal.errors import CannotRunError
 from nearmetal.kv.client import Client
-from nearmetal.spec.rungs import RUNGS
+from nearmetal.spec.rungs import RUNGS, find
 from tool import Served
 
 OURS = [rung.name for rung in RUNGS if rung.place == "host"]
-ON_SOCKETS = [name for name in OURS if not name.startswith("host-dpdk")]
+ON_SOCKETS = [name for name in OURS if not find(name).in_frames]
 
 pytestmark = pytest.mark.timeout(tool.RUN_S)
 

@@ -104,6 +104,7 @@ class Framed:
     """A DUT of ours, and the relay that it is asked through."""
 
     def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
+        self._rung = rung
         # A short path: an AF_UNIX address has 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
@@ -144,7 +145,7 @@ class Framed:
     def drops(self) -> Counter[str]:
         """Stop it; what came by what became of it, sentinels and ARP left out. None is missing."""
         final, came = self.final(), self.host.sent.copy()
-        if self.ready["datapath"] in ("sock", "mmsg"):
+        if not self._rung.in_frames:
             del came["arp"]  # its kernel has taken it
         drops = Counter({name: int(count) for name, count in final["drops"].items()})
         assert final["received"] == drops.total() == came.total()
@@ -202,7 +203,7 @@ def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
     name = build.program_of(rung, service)
     beside = build.programs_beside(rung) if rung.machine else []
     reason = next(filter(None, map(build.why_not, [name, *beside])), None)
-    if reason is None and rung.datapath == "lwip":
+    if reason is None and build.library_of(name) is not None:
         with suppress(AssertionError):
             programs(name)
             return

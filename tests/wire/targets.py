@@ -29,10 +29,23 @@ from nearmetal.kv.model import Model
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.spec import rungs
 
-VIRTUAL = ("uk-netdev", "uk-netdev-q35", "uk-lwip")
-FRAMED = ("host-dpdk", "ukp-netdev", "ukp-lwip", *VIRTUAL, "guest-dpdk")
-ON_FRAMES = (*FRAMED, "guest-sock", "guest-mmsg")  # the last two leave frames to their kernel
-OURS = ("model", "mem", "host-py", "host-sock", "host-mmsg", "host-mmsg-plain", *ON_FRAMES)
+# Rungs behind a switch or a tap device are the same programs once more.
+_ROWS = tuple(
+    rung
+    for rung in rungs.RUNGS
+    if rung.uses is not None and rung.absent is None and rung.wire in ("veth", "vhost-user")
+)
+ON_SOCKETS = tuple(rung.name for rung in _ROWS if rung.wire == "veth")
+ON_FRAMES = tuple(rung.name for rung in _ROWS if rung.wire == "vhost-user")
+FRAMED = tuple(rung.name for rung in _ROWS if rung.in_frames)  # others leave frames to a kernel
+LIARS = tuple(
+    rung.name
+    for rung in _ROWS
+    if rung.place != "guest"
+    and rung.name == f"{rung.place}-{rung.datapath}"
+    and not (rung.uses and rung.uses.is_python)
+)
+OURS = ("model", "mem", *ON_SOCKETS, *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 120.0

@@ -34,12 +34,14 @@ from framed import (
     virtio_user,
     wait_for,
 )
+from targets import LIARS
 
-from nearmetal.build.programs import TENDER, why_not
+from nearmetal.build.programs import TENDER, program_of, why_not
 from nearmetal.dut import ukp
 from nearmetal.machine.processes.process import Event, Where
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import rungs
+from nearmetal.spec.rungs import Rung
 from tool import Program, sanitized
 from tool import sanitized_path as program
 
@@ -53,39 +55,47 @@ SERVES = ["--listen", f"{SERVER}:{PORT}", "--memory", "64MiB", "--allow", "10.0.
 KINDS = ("none", "flip", "drop", "double", "delay", "ignore", "stale")  # enum lie, liar.h
 
 Lies = Counter[str]
-Measure = Callable[[Path, int], tuple[Event, Lies]]
+Measured = tuple[Event, Lies]
 
 
-def on_sockets(folder: Path, seed: int, form: tuple[str, ...] = ()) -> tuple[Event, Lies]:
-    """nm-mmsg-liar on loopback; joined replies must come apart right. form: of keys and values."""
+def measured(rung: Rung, folder: Path, seed: int) -> Measured:
+    """A rung whose service lies, under load."""
+    if rung.place == "ukp":
+        return in_an_image(rung, folder, seed)
+    if rung.place == "uk":
+        return in_a_machine(rung, folder, seed)
+    return on_virtio_user(rung, folder, seed) if rung.in_frames else on_sockets(rung, folder, seed)
+
+
+def on_sockets(rung: Rung, folder: Path, seed: int, form: tuple[str, ...] = ()) -> Measured:
+    """nm-<datapath>-liar on loopback; joined replies must come apart right. form: of keys and
+    values."""
     log = folder / "lies.jsonl"
-    command = [program("nm-mmsg-liar"), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
-    with liar([*command, "--segment"], log, seed) as server:
+    command = [program(liar_of(rung)), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
+    with liar([*command, *rung.options()], log, seed) as server:
         address = server.expect("ready", SERVER_S)["listen"]
         with Program([program("nm-load"), "--target", address, *options(seed), *form]) as load:
             result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
 
-def on_virtio_user(folder: Path, seed: int) -> tuple[Event, Lies]:
-    """nm-dpdk-liar on virtio-user, which connects to the generator."""
-    if (reason := why_not("nm-dpdk-kv")) is not None:
+def on_virtio_user(rung: Rung, folder: Path, seed: int) -> Measured:
+    """nm-<datapath>-liar on virtio-user, which connects to the generator."""
+    if (reason := why_not(program_of(rung, "kv"))) is not None:
         pytest.skip(reason)
-    rung, log = rungs.find("host-dpdk"), folder / "lies.jsonl"
-    command = [program("nm-dpdk-liar"), *SERVES, "--", *eal(), *virtio_user(rung, folder / "vhost")]
+    log = folder / "lies.jsonl"
+    command = [program(liar_of(rung)), *SERVES, "--", *eal(), *virtio_user(rung, folder / "vhost")]
     with on_vhost_user(folder, seed) as load, liar(command, log, seed) as server:
         result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
 
-def in_a_machine(name: str, folder: Path, seed: int) -> tuple[Event, Lies]:
+def in_a_machine(rung: Rung, folder: Path, seed: int) -> Measured:
     """nm-uk-<datapath>-liar, in its virtual machine: its memory is a piece of QEMU's."""
     if os.geteuid() != 0:
         pytest.skip("the memory of a virtual machine is root's to read")
-    rung = rungs.find(name)
     skip_where_missing(rung, "kv", lambda name: Path(program(name)))
-    image = f"nm-uk-{rung.datapath}-liar"
-    path = Path(program(image))
+    path = Path(program(liar_of(rung)))
     made = machine(rung, path, lambda name: Path(program(name)), folder / "vhost", SERVES[2:])
     made = replace(made, memory_bytes=2 * made.memory_bytes)  # what it holds back takes room
     connecting = [*generator(folder, seed), "--connect"]
@@ -104,31 +114,14 @@ def memfd_base(pid: int) -> int:
     return int(line.partition("-")[0], 16)
 
 
-def on_uk_netdev(folder: Path, seed: int) -> tuple[Event, Lies]:
-    return in_a_machine("uk-netdev", folder, seed)
-
-
-def on_uk_lwip(folder: Path, seed: int) -> tuple[Event, Lies]:
-    return in_a_machine("uk-lwip", folder, seed)
-
-
-def on_netdev(folder: Path, seed: int) -> tuple[Event, Lies]:
-    return in_an_image("ukp-netdev", folder, seed)
-
-
-def on_lwip(folder: Path, seed: int) -> tuple[Event, Lies]:
-    return in_an_image("ukp-lwip", folder, seed)
-
-
-def in_an_image(name: str, folder: Path, seed: int) -> tuple[Event, Lies]:
+def in_an_image(rung: Rung, folder: Path, seed: int) -> Measured:
     """nm-ukp-<datapath>-liar, with its tender."""
     if os.geteuid() != 0:
         pytest.skip("the memory of an image's process is root's to read")
-    rung = rungs.find(name)
-    image = f"nm-ukp-{rung.datapath}-liar"
+    image = liar_of(rung)
     built = sanitized(image, TENDER).programs
     if image not in built:
-        pytest.skip(why_not(f"nm-ukp-{rung.datapath}-kv") or f"{image} is not in this build")
+        pytest.skip(why_not(program_of(rung, "kv")) or f"{image} is not in this build")
     path = Path(built[image].path)
     own = ukp.arguments(rung, path, folder / "vhost", SERVER_MAC)
     command = [built[TENDER].path, *SERVES, *rung.options(), *own]
@@ -140,30 +133,29 @@ def in_an_image(name: str, folder: Path, seed: int) -> tuple[Event, Lies]:
     return result, lies
 
 
+def liar_of(rung: Rung) -> str:
+    """The program of a rung, with a service that lies."""
+    return program_of(rung, "liar")
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
-    "measured",
-    [
-        pytest.param(on_sockets, id="host-mmsg", marks=pytest.mark.rung("host-mmsg")),
-        pytest.param(on_virtio_user, id="host-dpdk", marks=pytest.mark.rung("host-dpdk")),
-        pytest.param(on_netdev, id="ukp-netdev", marks=pytest.mark.rung("ukp-netdev")),
-        pytest.param(on_lwip, id="ukp-lwip", marks=pytest.mark.rung("ukp-lwip")),
-        pytest.param(on_uk_netdev, id="uk-netdev", marks=pytest.mark.rung("uk-netdev")),
-        pytest.param(on_uk_lwip, id="uk-lwip", marks=pytest.mark.rung("uk-lwip")),
-    ],
+    "rung", [pytest.param(name, id=name, marks=pytest.mark.rung(name)) for name in LIARS]
 )
-def test_the_generator_finds_exactly_the_lies(measured: Measure, seed: int, tmp_path: Path) -> None:
-    exactly_the_lies(*measured(tmp_path, seed))
+def test_the_generator_finds_exactly_the_lies(rung: str, seed: int, tmp_path: Path) -> None:
+    exactly_the_lies(*measured(rungs.find(rung), tmp_path, seed))
 
 
 def test_short_keys_hide_no_lie(tmp_path: Path) -> None:
-    exactly_the_lies(*on_sockets(tmp_path, 3, ("--key-bytes", "8", "--value-bytes", "16")))
+    form = ("--key-bytes", "8", "--value-bytes", "16")
+    exactly_the_lies(*on_sockets(rungs.find("host-mmsg"), tmp_path, 3, form))
 
 
 def test_the_shortest_values_hide_no_lie(tmp_path: Path) -> None:
     """As the workload paper has them. A version with a flipped bit may look like an old one."""
     form = ("--key-bytes", "8", "--value-bytes", "8", "--get", "1", "--set", "0", "--miss", "0")
-    result, lies = on_sockets(tmp_path, 4, (*form, "--uniform", "--flows", "1"))
+    form = (*form, "--uniform", "--flows", "1")
+    result, lies = on_sockets(rungs.find("host-mmsg"), tmp_path, 4, form)
     assert min(lies[kind] for kind in ("flip", "drop", "double", "delay")) > 0
     assert lies["stale"] == lies["ignore"] == 0
     assert result["wrong"] == lies["flip"] and result["unexpected_miss"] == 0

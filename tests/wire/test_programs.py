@@ -9,13 +9,23 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from targets import ON_FRAMES, OPEN, OURS, Program, Sockets, Tools, fits, open_framed, open_target
+from targets import (
+    ON_FRAMES,
+    ON_SOCKETS,
+    OPEN,
+    OURS,
+    Program,
+    Sockets,
+    Tools,
+    fits,
+    open_framed,
+    open_target,
+)
 
 from nearmetal.kv.client import Client
 from nearmetal.kv.corpus import CASES, GUARDED, Guard, check_case, quick, quick_corpus
 from nearmetal.kv.corpus.case import FRAME
 
-PROGRAMS = ("host-py", "host-sock", "host-mmsg", "host-mmsg-plain")
 ANYONE = Guard(allow=("0.0.0.0/0", "::/0"), admin=("127.0.0.0/8",), trusted=("127.0.0.0/8",))
 
 
@@ -58,7 +68,7 @@ def test_a_stranger_draws_at_most_three_times(rung: str, tools: Tools) -> None:
                 assert sum(map(len, answer)) <= 3 * len(FRAME + question), question[:40]
 
 
-@_each(PROGRAMS)
+@_each(ON_SOCKETS)
 def test_ipv6(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, host="::1")) as target:
         assert isinstance(target, Program)
@@ -66,7 +76,7 @@ def test_ipv6(rung: str, tools: Tools) -> None:
         assert quick_corpus("kv", "::1", target.port) is None
 
 
-@_each(PROGRAMS)
+@_each(ON_SOCKETS)
 def test_replies_leave_from_the_address_that_was_asked(rung: str, tools: Tools) -> None:
     """A connected socket takes no datagram from elsewhere."""
     with started(rung, tools, "0.0.0.0") as target:
@@ -88,7 +98,7 @@ def started(rung: str, tools: Tools, host: str) -> Iterator[Program]:
         yield target
 
 
-@_each(PROGRAMS)
+@_each(ON_SOCKETS)
 def test_client(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools)) as target, closing(_client(target)) as client:
         client.set("greeting", b"hello" * 5000)
@@ -101,7 +111,7 @@ def _client(target: object) -> Client:
     return Client("127.0.0.1", target.port, timeout_s=30)
 
 
-@_each(PROGRAMS)
+@_each(ON_SOCKETS)
 def test_echo(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, OPEN, service="echo")) as target:
         assert isinstance(target, Program)

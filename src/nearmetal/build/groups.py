@@ -1,9 +1,13 @@
-"""The file `rows` beside this one, which the launcher reads too: what rows need of set-up."""
+"""What rows need of set-up: the file `rows` beside this one and the table of datapaths
+(spec/datapaths), which the launcher reads too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from nearmetal.spec.datapaths import datapaths
 
 
 def groups_of(row: str) -> set[str]:
@@ -13,10 +17,21 @@ def groups_of(row: str) -> set[str]:
 
 def rows_of(group: str) -> str:
     """The rows that need a group, in words."""
-    return ", ".join(pattern for pattern, each in _lines() if each == group)
+    return ", ".join(sorted(pattern for pattern, each in _lines() if each == group))
 
 
-def _lines() -> list[tuple[str, str]]:
+def package_groups() -> set[str]:
+    """The groups that datapaths need."""
+    return {each.group for each in datapaths() if each.group is not None}
+
+
+def _lines() -> Iterator[tuple[str, str]]:
+    """A pattern of rows, and a group that they need."""
     text = Path(__file__).with_name("rows").read_text(encoding="utf-8")
-    lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
-    return [(pattern, group) for pattern, *groups in lines for group in groups]
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            pattern, *groups = line.split()
+            yield from ((pattern, group) for group in groups)
+    for each in datapaths():
+        if each.group is not None:
+            yield from ((f"{place}-{each.name}*", each.group) for place in each.places)

@@ -23,6 +23,7 @@ from nearmetal.build import fetched, sources
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.processes import process
 from nearmetal.paths import source_root
+from nearmetal.spec.datapaths import datapaths
 
 Variant = Literal["normal", "sanitize", "fuzz"]
 
@@ -104,7 +105,8 @@ def _regenerated(folder: Path) -> bool:
 def _optional() -> list[str]:
     """What meson looks for and may do without: a change must configure anew."""
     tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
-    return tools + [name for name in ("libbpf", "libdpdk") if has_package(name)]
+    libraries = {"libbpf", *(each.library for each in datapaths() if each.library)}
+    return tools + [name for name in sorted(libraries) if has_package(name)]
 
 
 def has_package(name: str) -> bool:

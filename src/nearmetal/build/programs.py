@@ -25,12 +25,15 @@ from nearmetal.errors import CannotRunError
 from nearmetal.machine.vm import qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
+from nearmetal.spec import datapaths
 from nearmetal.spec.rungs import Rung
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
 INIT = "nm-guest-init"  # the first process of a Linux guest
 GUEST_KERNEL = "guest-kernel"
 PROBE = "nm-uk-probe"  # tells how fast an accelerator is (machine/vm/accelerator.py)
+_DPDK = "libdpdk"
+_WITH_DPDK = ("nm-load-ethdev",)  # programs that are no DUT
 _REFERENCES = {
     "memcached": "memcached",
     **dict.fromkeys(("limit-veth", "limit-nic"), "nm-null-xdp"),
@@ -85,7 +88,7 @@ def build(
         wanted = wanted if wanted is None else list(wanted)
         _fetch(
             progress,
-            lwip=everything or any(map(_has_lwip, wanted or ())),
+            lwip=everything or any(library_of(name) == sources.LWIP for name in wanted or ()),
             linux=GUEST_KERNEL in (wanted or ()),
         )
         progress("configuring")
@@ -119,7 +122,7 @@ def build_c_tests(variant: Variant) -> None:
 def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
     """What comes as files, and is compiled or large. What cannot be had is told by each program
     that lacks it."""
-    if fetched.dpdk_wanted() and not meson.has_package("libdpdk"):
+    if fetched.dpdk_wanted() and not meson.has_package(_DPDK):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
             fetched.provide("dpdk-testpmd")
@@ -133,14 +136,17 @@ def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
             guest_kernel.provide()
 
 
-def _has_lwip(program: str) -> bool:
-    """Whether a program is compiled from lwIP's source."""
-    return "-lwip-" in program
+def library_of(program: str) -> str | None:
+    """The library that a program of ours is linked with, beside its C library."""
+    if program in _WITH_DPDK:
+        return _DPDK
+    datapath = datapaths.of_program(program)
+    return datapath.library if datapath else None
 
 
 def program_of(rung: Rung, service: str) -> str:
     """The name in Build.programs of what answers for a rung."""
-    if rung.datapath == "py":
+    if rung.uses is not None and rung.uses.is_python:
         return "python"
     if rung.place == "image":
         return qemu.PROGRAM  # what it boots is the spec's
@@ -188,15 +194,23 @@ def why_not(program: str) -> str | None:
             return "no compiler for BPF (package gcc-bpf)"
         if not meson.has_package("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
-    if program.startswith(("nm-dpdk-", "nm-guest-dpdk-")) or program == "nm-load-ethdev":
+    return library_why_not(library_of(program))
+
+
+def library_why_not(library: str | None) -> str | None:
+    """Why nothing can be linked with a library here; None: it can."""
+    if library == _DPDK:
         return _without_dpdk()
-    if _has_lwip(program):
-        return sources.why_not(sources.LWIP)
-    return None
+    if library == sources.LWIP:
+        return sources.why_not(library)
+    if library is None or library == "python" or meson.has_package(library):
+        return None
+    packages = {each.group for each in datapaths.datapaths() if each.library == library}
+    return f"no {library} here (package {' '.join(sorted(filter(None, packages)))})"
 
 
 def _without_dpdk() -> str | None:
-    if meson.has_package("libdpdk") or fetched.dpdk_wanted():
+    if meson.has_package(_DPDK) or fetched.dpdk_wanted():
         return None
     return "no DPDK here (package libdpdk-dev, or files that ./nearmetal bench --yes fetches)"
 
@@ -267,11 +281,12 @@ def foreign(name: str) -> Program:
 
 
 def _not_built(name: str) -> str:
-    if "dpdk" in name or "ethdev" in name:
-        if not meson.has_package("libdpdk"):
+    library = library_of(name)
+    if library == _DPDK:
+        if not meson.has_package(_DPDK):
             return "DPDK is not installed, and its files could not be fetched"
         return "DPDK is here, but nothing links with it (the build's meson-log.txt says why)"
-    if _has_lwip(name) and sources.found(sources.LWIP) is None:
+    if library == sources.LWIP and sources.found(sources.LWIP) is None:
         return "lwIP's source is not here, and could not be fetched"
     return f"{name} is not in this build"
 

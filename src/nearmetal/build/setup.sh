@@ -76,9 +76,21 @@ missing_packages() {
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
                 ;;
+            # A datapath's library, as its package has it: spec/datapaths.
+            *-dev)
+                command -v pkg-config >/dev/null || echo pkgconf
+                pkg-config --exists "$(library_of "$group")" 2>/dev/null || echo "$group"
+                ;;
             full) command -v debootstrap >/dev/null || echo debootstrap ;;
         esac
     done
+}
+
+# The library, as pkg-config calls it, of the datapath that wants a group.
+library_of() {
+    while read -r name level turn nic places library wanted knobs; do
+        [ "$wanted" != "$1" ] || printf '%s' "$library"
+    done <"$here/src/nearmetal/spec/datapaths"
 }
 
 # DPDK comes as files (fetched.py): installed, its libraries would bring along and start a service.

@@ -39,7 +39,6 @@ _LOOK_S = 1.0  # how long a dead relay may go unnoticed
 _GAUGES = ("items", "live_bytes")
 _LISTEN = "127.0.0.1:11211"
 _PORT = "11211"
-_FRAME_DATAPATHS = ("dpdk",)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _check(rung: Rung, options: Options) -> None:
     if rung.absent is not None:
         raise BadInputError(f"{rung.name}: {rung.absent}")
     tapped = rung.place in ("guest", "uk", "ukp")
-    if options.nic is None or (rung.datapath in _FRAME_DATAPATHS and not tapped):
+    if options.nic is None or (rung.in_frames and not tapped):
         return
     has = "has a tap device of its own" if tapped else "uses the kernel's sockets"
     raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
@@ -148,7 +147,7 @@ def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     if rung.machine is not None:
         return _in_machine(rung, options, stack)
     program = _program(rung)
-    if rung.datapath not in _FRAME_DATAPATHS:
+    if not rung.in_frames:
         options = replace(options, listen=options.listen or _LISTEN)
         return _Start([*program, *_arguments(rung, options)], Where())
     return _on_port(rung, program, options, stack)

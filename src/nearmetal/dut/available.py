@@ -13,10 +13,11 @@ from pathlib import Path
 
 from nearmetal.build import guest_kernel
 from nearmetal.build import programs as build
-from nearmetal.build.groups import rows_of
+from nearmetal.build.groups import package_groups, rows_of
 from nearmetal.build.programs import Build, program_of, programs_beside
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.spec.datapaths import datapaths
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.rungs import TAPS, Rung
 from nearmetal.topology.wires import Topologies
@@ -85,8 +86,12 @@ def missing() -> Iterator[tuple[str, str]]:
         yield "root", "the traffic goes over lo, with the default placement; limit-veth is skipped"
     if len(os.sched_getaffinity(0)) < 2:
         yield "a second core", "server and generator share one: figures mean little"
-    if reason := build.why_not("nm-dpdk-kv"):
+    if reason := build.why_not("nm-load-ethdev"):
         yield reason, f"{rows_of('dpdk')}, and the generator's DPDK edition"
+    for group in sorted(package_groups() - {"dpdk"}):
+        libraries = {each.library for each in datapaths() if each.group == group}
+        for reason in filter(None, map(build.library_why_not, libraries)):
+            yield reason, rows_of(group)
     if lacking := qemu.why_not():
         rows = f"{rows_of('vm')}, and images of a spec's own"
         yield lacking, f"rows in virtual machines: {rows}"

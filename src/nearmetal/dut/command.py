@@ -37,6 +37,6 @@ def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> lis
         argv.append("--hugepages")
     # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits for a
     # socket is woken.
-    if topology.wire == "vhost-user" and rung.datapath not in ("sock", "mmsg"):
+    if topology.wire == "vhost-user" and rung.uses is not None and rung.uses.turn == "polls":
         argv.append("--poll")
     return argv

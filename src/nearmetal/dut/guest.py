@@ -1,8 +1,8 @@
 """The place `guest`: a server of ours on Linux, in a virtual machine.
 
 The image (dut/guest_image.py) is made from the distribution's kernel, the guest's first process and
-a static edition of the host's program; the rest is said on the kernel's command line. sock and mmsg
-have the guest's kernel between them and the NIC; dpdk has the NIC for itself.
+a static edition of the host's program; the rest is said on the kernel's command line. A datapath of
+datagrams has the guest's kernel between it and the NIC; DPDK has the NIC for itself.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def command(
         (),
         says_ready=True,
         # Of sockets the core's time tells: what is not the server's is the kernel's.
-        turns="counters" if rung.datapath == "dpdk" else "",
+        turns="counters" if rung.in_frames else "",
         machine=machine(inside, said(rung, inside, words, address, memory_bytes), nic, accelerator),
     )
 
 
 def said(rung: Rung, inside: Inside, words: list[str], address: str, store_bytes: int) -> Guest:
     """What the guest is told: `words` are the server's, as the host's has them."""
-    if rung.datapath != "dpdk":
+    if not rung.in_frames:
         return Guest(words, store_bytes, address=address)
     dpdk = ["--hugepages", "--", *_EAL, "-m", str(_DPDK_BYTES >> 20)]
     pages = -(-store_bytes // _HUGEPAGE_BYTES) + _DPDK_BYTES // _HUGEPAGE_BYTES

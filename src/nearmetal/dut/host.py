@@ -16,7 +16,7 @@ def command(
 ) -> Command:
     """The server."""
     argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
-    if rung.datapath != "dpdk":
+    if not rung.in_frames:
         return Command(tuple(argv), says_ready=True)
     device = topology.port if topology.wire == "nic" else eal.virtio_user(rung, topology)
     argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(topology, device)]
@@ -27,6 +27,6 @@ def command(
 
 
 def _program(rung: Rung, service: Service, build: Build) -> list[str]:
-    if rung.datapath == "py":
+    if rung.uses is not None and rung.uses.is_python:
         return [sys.executable, "-m", "nearmetal.kv.server", "--service", service]
     return build.programs[program_of(rung, service)].argv()

@@ -1,17 +1,23 @@
-"""The rungs: rows of data. A new technique is a datapath file and a row here."""
+"""The rungs: rows of data, made of the table of datapaths (`datapaths`) and of what a place adds.
+
+A new technique is a C file and a row of that table; here are only further variants of a row.
+"""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from nearmetal.errors import BadInputError
 from nearmetal.machine.vm.qemu import MachineType
 from nearmetal.samples import Frozen
+from nearmetal.spec.datapaths import Datapath, Place, datapaths
+from nearmetal.spec.datapaths import find as find_datapath
 
 Service = Literal["kv", "echo"]
 WireName = Literal["veth", "vhost-user", "tap", "vhost-net", "pvp", "nic"]
-Place = Literal["host", "guest", "uk", "ukp", "image", "reference"]
+RowPlace = Place | Literal["image", "reference"]
 
 # What a place is, where its name alone does not tell.
 PLACES: dict[str, str] = {
@@ -40,7 +46,7 @@ class Rung(Frozen):
     """A row of the table: place + datapath + knobs. Data, not code."""
 
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
-    place: Place
+    place: RowPlace
     datapath: str | None  # None for reference rows
     batch: int | None = None  # most requests or frames of one turn: --batch, testpmd's --burst
     segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
@@ -53,6 +59,16 @@ class Rung(Frozen):
     absent: str | None = None  # why there is no such program: the row is skipped
     wire: WireName = "veth"
     services: tuple[Service, ...] = ("kv", "echo")
+
+    @property
+    def uses(self) -> Datapath | None:
+        """The row of its datapath; None: a reference row, or a foreign image."""
+        return None if self.datapath is None else find_datapath(self.datapath)
+
+    @property
+    def in_frames(self) -> bool:
+        """Whether its program sees Ethernet frames, and not datagrams."""
+        return self.uses is not None and self.uses.in_frames
 
     @property
     def generator(self) -> str:
@@ -68,92 +84,102 @@ class Rung(Frozen):
 TAPS: tuple[WireName, ...] = ("tap", "vhost-net")  # wires of virtual machines through the kernel
 
 # DPDK 22.11's fastest mode of virtio-user: in-order split rings without mergeable buffers
-# (docs/rungs.md). host-dpdk and testpmd differ in nothing but the program.
+# (docs/rungs.md). The server and testpmd differ in nothing but the program.
 _VIRTIO = "in_order=1,mrg_rxbuf=0"
+
+
+def _host(datapath: Datapath) -> Iterator[Rung]:
+    rung = Rung(name=f"host-{datapath.name}", place="host", datapath=datapath.name)
+    rung = _with(rung, batch=datapath.batch, segment=datapath.segment)
+    if datapath.nic == "own":
+        virtio = _VIRTIO if datapath.library == "libdpdk" else None
+        rung = _with(rung, ring=1024, virtio=virtio, hugepages=True, wire="vhost-user")
+    yield rung
+    if datapath.segment:
+        yield _with(rung, name=f"{rung.name}-plain", segment=False)
+
+
+def _behind_switch(datapath: Datapath) -> Iterator[Rung]:
+    """The host's server behind a switch, as guests are: a third poller, so not in quick.toml."""
+    if datapath.library == "libdpdk":
+        rung = next(_host(datapath))
+        yield _with(rung, name=f"{rung.name}-pvp", ring=256, hugepages=False, wire="pvp")
+
+
+def _ukp(datapath: Datapath) -> Iterator[Rung]:
+    yield Rung(
+        name=f"ukp-{datapath.name}",
+        place="ukp",
+        datapath=datapath.name,
+        batch=datapath.batch,
+        ring=1024,
+        hugepages=True,
+        wire="vhost-user",
+    )
+
+
+def _guest(datapath: Datapath) -> Iterator[Rung]:
+    """A PC, for DPDK wants PCI. Replies are not joined: the NIC does not cut them up, and for the
+    guest's kernel that costs more than it saves."""
+    yield Rung(
+        name=f"guest-{datapath.name}",
+        place="guest",
+        datapath=datapath.name,
+        batch=datapath.batch,
+        ring=1024,
+        machine="q35",
+        wire="vhost-user",
+    )
+
+
+def _guest_on_taps(datapath: Datapath) -> Iterator[Rung]:
+    """The same on a tap device: QEMU carries the frames, or the host's kernel does. QEMU has no
+    longer rings for that."""
+    for rung in _guest(datapath):
+        for wire in TAPS:
+            yield _with(rung, name=f"{rung.name}-{wire}", ring=256, wire=wire)
+
+
+def _uk(datapath: Datapath) -> Iterator[Rung]:
+    """The images of ukp as real ones. A microvm starts in half the time of a PC, and has no PCI."""
+    rung = Rung(
+        name=f"uk-{datapath.name}",
+        place="uk",
+        datapath=datapath.name,
+        batch=datapath.batch,
+        ring=1024,
+        machine="microvm",
+        wire="vhost-user",
+    )
+    yield rung
+    if datapath.library is None:
+        yield _with(rung, name=f"{rung.name}-q35", machine="q35")
+
+
+def _with(rung: Rung, **changed: object) -> Rung:
+    return rung.model_copy(update=changed)
+
+
+def _each(place: Place, made: Callable[[Datapath], Iterator[Rung]], nic: str = "") -> list[Rung]:
+    """The rungs of every datapath that runs in a place, in the order of the table."""
+    return [
+        rung
+        for datapath in datapaths()
+        if place in datapath.places and nic in ("", datapath.nic)
+        for rung in made(datapath)
+    ]
+
 
 RUNGS: tuple[Rung, ...] = (
     Rung(name="memcached", place="reference", datapath=None, services=("kv",)),
-    Rung(name="host-py", place="host", datapath="py"),
-    Rung(name="host-sock", place="host", datapath="sock"),
-    Rung(name="host-mmsg", place="host", datapath="mmsg", batch=32, segment=True),
-    Rung(name="host-mmsg-plain", place="host", datapath="mmsg", batch=32),
+    *_each("host", _host, nic="kernel"),
     Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
     Rung(name="limit-nic", place="reference", datapath=None, wire="nic", services=("echo",)),
-    Rung(
-        name="host-dpdk",
-        place="host",
-        datapath="dpdk",
-        batch=32,
-        ring=1024,
-        virtio=_VIRTIO,
-        hugepages=True,
-        wire="vhost-user",
-    ),
-    # A burst of 64: the ring's index is published once for all of it.
-    Rung(
-        name="ukp-netdev",
-        place="ukp",
-        datapath="netdev",
-        batch=64,
-        ring=1024,
-        hugepages=True,
-        wire="vhost-user",
-    ),
-    Rung(
-        name="ukp-lwip",
-        place="ukp",
-        datapath="lwip",
-        batch=64,
-        ring=1024,
-        hugepages=True,
-        wire="vhost-user",
-    ),
-    # A PC, for DPDK wants PCI. mmsg without joining replies: the NIC does not cut them up, and for
-    # the guest's kernel that costs more than it saves.
-    *(
-        Rung(
-            name=f"guest-{datapath}",
-            place="guest",
-            datapath=datapath,
-            batch=batch,
-            ring=1024,
-            machine="q35",
-            wire="vhost-user",
-        )
-        for datapath, batch in (("sock", None), ("mmsg", 32), ("dpdk", 32))
-    ),
-    # The same on a tap device: QEMU carries the frames, or the host's kernel does. QEMU has no
-    # longer rings for that.
-    *(
-        Rung(
-            name=f"guest-{datapath}-{wire}",
-            place="guest",
-            datapath=datapath,
-            batch=batch,
-            ring=256,
-            machine="q35",
-            wire=wire,
-        )
-        for datapath, batch in (("sock", None), ("mmsg", 32), ("dpdk", 32))
-        for wire in TAPS
-    ),
-    # The same images as real ones. A microvm starts in half the time of a PC, and has no PCI.
-    *(
-        Rung(
-            name=name,
-            place="uk",
-            datapath=datapath,
-            batch=64,
-            ring=1024,
-            machine=machine,
-            wire="vhost-user",
-        )
-        for name, datapath, machine in (
-            ("uk-netdev", "netdev", "microvm"),
-            ("uk-netdev-q35", "netdev", "q35"),
-            ("uk-lwip", "lwip", "microvm"),
-        )
-    ),
+    *_each("host", _host, nic="own"),
+    *_each("ukp", _ukp),
+    *_each("guest", _guest),
+    *_each("guest", _guest_on_taps),
+    *_each("uk", _uk),
     # The paper's table has it.
     Rung(
         name="uk-dpdk",
@@ -177,16 +203,7 @@ RUNGS: tuple[Rung, ...] = (
         wire="vhost-user",
         services=("echo",),
     ),
-    # The same server behind a switch, as guests are: a third poller, so not in quick.toml.
-    Rung(
-        name="host-dpdk-pvp",
-        place="host",
-        datapath="dpdk",
-        batch=32,
-        ring=256,
-        virtio=_VIRTIO,
-        wire="pvp",
-    ),
+    *_each("host", _behind_switch),
     Rung(
         name="testpmd",
         place="reference",

@@ -36,8 +36,7 @@ from nearmetal.trial.busy import Span, switches
 from nearmetal.trial.start import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.trial.trial import leave
 
-_KERNEL = ("py", "sock", "mmsg")  # datapaths that leave the NIC to the kernel
-REFERENCES = ("memcached", "limit-nic")  # reference rows that there are; so do they
+REFERENCES = ("memcached", "limit-nic")  # reference rows that leave the NIC to the kernel
 
 
 class Order(Frozen):
@@ -104,7 +103,8 @@ class Serving:
 
 def is_frames(rung: Rung) -> bool:
     """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
-    return rung.wire == "pvp" or (rung.name not in REFERENCES and rung.datapath not in _KERNEL)
+    kernels = rung.name in REFERENCES or (rung.uses is not None and rung.uses.nic == "kernel")
+    return rung.wire == "pvp" or not kernels
 
 
 def unlinked(rung: Rung, take: Take, driver: str) -> str | None:

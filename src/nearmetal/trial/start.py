@@ -88,7 +88,7 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
     plan, top = planned(bench, rung, service), bench.topology
     if not bench.frames:
-        in_frames = top.wire == "pvp" or (top.wire in TAPS and rung.datapath == "dpdk")
+        in_frames = top.wire == "pvp" or (top.wire in TAPS and rung.in_frames)
         most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
             return corpus.quick_corpus(service, top.sut_addr, plan.port, most)

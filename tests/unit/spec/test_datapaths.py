@@ -1,0 +1,75 @@
+"""The table of datapaths: what a row says, and what follows from it without another edit."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from nearmetal.build import programs
+from nearmetal.paths import source_root
+from nearmetal.spec import datapaths
+from nearmetal.spec.rungs import RUNGS
+
+TABLE = datapaths.datapaths()
+ROW = "fast frames polls own host,ukp liburing liburing-dev batch=16"
+
+
+def test_a_row() -> None:
+    (row,) = datapaths.rows(f"# a table\n\n{ROW}\n")
+    assert (row.name, row.level, row.turn, row.nic) == ("fast", "frames", "polls", "own")
+    assert (row.places, row.library, row.group) == (("host", "ukp"), "liburing", "liburing-dev")
+    assert (row.batch, row.segment, row.in_frames, row.is_python) == (16, False, True, False)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW.replace("frames", "packets"),
+        ROW.replace("polls", "spins"),
+        ROW.replace("own", "mine"),
+        ROW.replace("ukp", "moon"),
+        ROW.replace("batch", "bunch"),
+    ],
+)
+def test_a_word_that_no_column_knows(row: str) -> None:
+    with pytest.raises(ValidationError):
+        datapaths.rows(row)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_each_row_has_its_file(row: datapaths.Datapath) -> None:
+    native = source_root() / "native"
+    files = [native / "datapath", native / "frames", source_root() / "src/nearmetal/kv"]
+    names = {path.name for folder in files for path in folder.iterdir()}
+    assert f"{row.name}.c" in names or (row.is_python and "server.py" in names)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_each_row_has_a_rung_in_each_of_its_places(row: datapaths.Datapath) -> None:
+    there = {(rung.place, rung.name) for rung in RUNGS if rung.datapath == row.name}
+    assert there >= {(place, f"{place}-{row.name}") for place in row.places}
+
+
+def test_the_names_of_programs_lead_back_to_their_rows() -> None:
+    for rung in RUNGS:
+        if rung.uses is not None and rung.absent is None and not rung.uses.is_python:
+            program = programs.program_of(rung, "kv")
+            assert datapaths.of_program(program) == rung.uses
+    assert datapaths.of_program("nm-tender") is None
+    assert datapaths.of_program("nm-load-vhost") is None
+
+
+def test_each_row_has_a_section() -> None:
+    text = (source_root() / "docs/rungs.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^## ([a-z0-9_]+)", text, re.MULTILINE))
+    assert {row.name for row in TABLE if not row.is_python} <= sections
+
+
+def test_each_rung_is_on_the_page() -> None:
+    text = (source_root() / "docs/rungs.md").read_text(encoding="utf-8")
+    patterns = [word.replace("*", "[a-z0-9]+") for word in re.findall(r"`([a-z0-9*-]+)`", text)]
+    for rung in RUNGS:
+        if rung.absent is None:
+            assert any(re.fullmatch(pattern, rung.name) for pattern in patterns), rung.name
