@@ -1,0 +1,86 @@
+"""A copy of the tree with something new in it, as a contributor would add it: the file itself, its
+row and its section of the documents. What else was changed, the copy can tell.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tool
+from nearmetal.paths import source_root
+
+_LEFT_OUT = shutil.ignore_patterns(".git", "runs", "__pycache__", ".*_cache", ".hypothesis")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The copy."""
+
+    root: Path
+
+    def add(self, name: str, text: str) -> None:
+        """A new file."""
+        assert not (self.root / name).exists(), name
+        (self.root / name).write_text(text, encoding="utf-8")
+
+    def append(self, name: str, text: str) -> None:
+        """Lines at the end of a file."""
+        with (self.root / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def changed(self) -> set[str]:
+        """The files that differ from the original's, or are not there."""
+        original = source_root()
+        return {name for name in _files(self.root) if _differs(self.root / name, original / name)}
+
+    def run(self, *words: str) -> tool.Finished:
+        """A module of Python, with the copy's package: `nearmetal list`, `pytest -k planted`."""
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.root,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=tool.RUN_S,
+            check=False,
+        )
+
+    def _environment(self) -> Mapping[str, str]:
+        """Ours, without what a run of tests says to its workers."""
+        kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        return {**kept, "PYTHONPATH": str(self.root / "src")}
+
+
+def tree(folder: Path) -> Tree:
+    """A copy of the tree as it is, in a folder that is not there yet."""
+    shutil.copytree(source_root(), folder, ignore=_LEFT_OUT)
+    return Tree(folder)
+
+
+def datapath(copy: Tree, like: str, name: str) -> None:
+    """One more datapath: a datapath's file under another name, its row, its section."""
+    source = (copy.root / f"native/datapath/{like}.c").read_text(encoding="utf-8")
+    own = f'datapath_name[] = "{like}"'
+    assert own in source
+    copy.add(f"native/datapath/{name}.c", source.replace(own, f'datapath_name[] = "{name}"'))
+    table = "src/nearmetal/spec/datapaths"
+    rows = (copy.root / table).read_text(encoding="utf-8").splitlines()
+    (row,) = (row for row in rows if row.split()[:1] == [like])
+    copy.append(table, f"{name} {' '.join(row.split()[1:])}\n")
+    places = row.split()[4].split(",")
+    rungs = ", ".join(f"`{place}-{name}`" for place in places)
+    copy.append("docs/rungs.md", f"\n## {name}\n\n{rungs}: as `{like}`.\n")
+
+
+def _files(root: Path) -> list[str]:
+    return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+
+
+def _differs(one: Path, other: Path) -> bool:
+    return not other.exists() or one.read_bytes() != other.read_bytes()
