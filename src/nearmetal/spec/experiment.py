@@ -1,13 +1,12 @@
 """Stage 1: a spec file says what to measure. Checked whole before anything starts.
 
-A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo" or
-{ rung = "host-py", services = ["kv"], rounds = 1 }. [sweep] measures every row at several points
-of one axis (sweep.py). [[image]] brings an image along, whose name is a rung of this spec
-(foreign_images.py); [guest] names the kernel of Linux guests; [machine] is what the run sets and
-puts back
-(machine/tune/wanted.py), and the accelerator. What is left out has the defaults below. The resolved
-form, with nothing left out, is `Spec`: it is what the later stages see and what is written to the
-run's folder.
+A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo", "guest-*" (all that are so
+called and not named beside) or { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep]
+measures every row at several points of one axis (sweep.py). [[image]] brings an image along, whose
+name is a rung of this spec (foreign_images.py); [guest] names the kernel of Linux guests; [machine]
+is what the run sets and puts back (machine/tune/wanted.py), and the accelerator. What is left out
+has the defaults below. The resolved form, with nothing left out, is `Spec`: it is what the later
+stages see and what is written to the run's folder.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -263,9 +263,11 @@ def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
 
 def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
     rows: list[SpecRung] = []
+    given = {_name(entry if isinstance(entry, str) else entry.rung) for entry in file.rungs}
     for entry in file.rungs:
         if isinstance(entry, str):
-            rows.append(_resolve(entry, file.rounds, images))
+            texts = _expanded(entry, given)
+            rows.extend(_resolve(text, file.rounds, images) for text in texts)
             continue
         row = _resolve(entry.rung, entry.rounds or file.rounds, images)
         for service in entry.services or ():
@@ -276,6 +278,26 @@ def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
         if names.count(name) > 1:
             raise BadInputError(f"{name} is named twice; give one row both services")
     return tuple(rows)
+
+
+def _name(text: str) -> str:
+    return text.partition(":")[0].strip()
+
+
+def _expanded(text: str, given: Collection[str]) -> list[str]:
+    """`guest-*` or `guest-*:kv`: each rung that is so called, but for the given ones."""
+    name, service = _name(text), text.strip().partition(":")[2]
+    if "*" not in name:
+        return [text]
+    found = [rung for rung in RUNGS if fnmatchcase(rung.name, name)]
+    if not found:
+        raise BadInputError(f"no rung is called {name} (`./nearmetal list` names all)")
+    if not service:
+        return [rung.name for rung in found if rung.name not in given]
+    rows = [rung.name for rung in found if service in rung.services and rung.name not in given]
+    if not rows:
+        raise BadInputError(f"no rung called {name} has a service {service!r}")
+    return [f"{row}:{service}" for row in rows]
 
 
 def _resolve(text: str, rounds: int, images: Mapping[str, Rung]) -> SpecRung:
@@ -301,7 +323,8 @@ def _select(
     """--rungs: a rung of the spec keeps its services and rounds; another gets the defaults."""
     chosen: dict[str, SpecRung] = {}
     try:
-        for text in filter(None, (part.strip() for part in only.split(","))):
+        parts = [part.strip() for part in only.split(",") if part.strip()]
+        for text in (each for part in parts for each in _expanded(part, ())):
             row = _resolve(text, rounds, images)
             known = next((old for old in rows if old.rung.name == row.rung.name), None)
             if known is not None:

@@ -27,6 +27,9 @@ MISTAKES = {
     'rungs = ["host-pi"]': "rungs: unknown rung 'host-pi'; did you mean host-py? (known: ",
     'rungs = ["memcached:echo"]': "rungs: memcached has no service 'echo' (it has: kv)",
     'rungs = ["host-py", "host-py"]': "rungs: host-py is named twice",
+    'rungs = ["moon-*"]': "rungs: no rung is called moon-*",
+    'rungs = ["memcache*:echo"]': "rungs: no rung called memcache* has a service 'echo'",
+    'rungs = ["host-*", "host-s*"]': "rungs: host-sock is named twice",
     'rungs = [{ rung = "host-py", round = 1 }]': "rungs.0.round: unknown key; did you mean rounds?",
     'rungs = [{ rung = "host-py", services = ["kw"] }]': "rungs.0.services.0: must be 'kv' or",
     ROWS + "[workload]\nkey_bytes = 251": "workload.key_bytes: must be <= 250 (got 251)",
@@ -50,6 +53,20 @@ MISTAKES = {
         "memory_bytes: too small: the key space needs "
     ),
 }
+
+
+def test_a_pattern_names_all_that_are_so_called(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('rungs = [{ rung = "host-mmsg", rounds = 9 }, "host-mm*", "guest-*-tap:kv"]\n')
+    rows = [(row.rung.name, row.services, row.rounds) for row in experiment.load(path).rungs]
+    assert rows[0] == ("host-mmsg", ("kv", "echo"), 9)
+    assert [name for name, _, _ in rows[1:]][:2] == ["host-mmsg-plain", "guest-sock-tap"]
+    assert all(services == ("kv",) for _, services, _ in rows[2:])
+    chosen = experiment.load(path, "host-mm*:echo").rungs
+    assert [(row.rung.name, row.services) for row in chosen] == [
+        ("host-mmsg", ("echo",)),
+        ("host-mmsg-plain", ("echo",)),
+    ]
 
 
 @pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text.replace("\n", " ")[:40])
