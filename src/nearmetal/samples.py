@@ -42,6 +42,28 @@ class Counts(Frozen):
     malformed: int | None = None  # frame generators: no sound UDP datagram from the target to us
 
 
+def fault_of(counts: Counts, evicted: int | None) -> str:
+    """Why a trial that was measured fails its row (the counts' own rules, a wrong answer, an item
+    evicted though the memory suffices); empty: nothing is wrong with it."""
+    if counts.sent != counts.answered + counts.wrong + counts.lost:
+        return (
+            f"counts do not add up: sent {counts.sent:,} is not answered {counts.answered:,} + "
+            f"wrong {counts.wrong:,} + lost {counts.lost:,}"
+        )
+    if counts.wrong < counts.stale + counts.unexpected_miss or counts.lost < counts.late:
+        return "counts do not add up: a part is larger than its whole"
+    if counts.wrong > 0:
+        return (
+            f"{counts.wrong:,} wrong answers of {counts.sent:,} ({counts.stale:,} stale, "
+            f"{counts.unexpected_miss:,} unexpected misses)"
+        )
+    if evicted:
+        return f"the server evicted {evicted:,} items: its memory was too small"
+    if counts.duration_ns <= 0 or counts.answered <= 0:
+        return f"no right answer to {counts.sent:,} requests"
+    return ""
+
+
 class Point(Frozen):
     """Where on a sweep's axis a trial lies; None: as the spec says."""
 

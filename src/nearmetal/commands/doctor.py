@@ -33,7 +33,7 @@ def rung_table() -> Table:
 
 
 def examine() -> Group:
-    """Machine facts, what is missing, and the rungs."""
+    """MachineFacts facts, what is missing, and the rungs."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in _facts(machine.facts()):
         facts.add_row(name, value)
@@ -55,7 +55,7 @@ def _accelerator() -> str:
     return f"{rates[0][0]} ({told})"
 
 
-def _facts(known: machine.Machine) -> Iterator[tuple[str, str]]:
+def _facts(known: machine.MachineFacts) -> Iterator[tuple[str, str]]:
     yield "CPU", known.cpu or "unknown"
     yield "cores", f"{known.cores} usable, {known.threads_per_core or '?'} threads each"
     yield "memory", f"{known.memory_bytes / _GIB:.1f} GiB"

@@ -15,7 +15,7 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
-class Machine(Frozen):
+class MachineFacts(Frozen):
     """What must match, or be said, when two results are compared."""
 
     version: int = 1
@@ -33,10 +33,10 @@ class Machine(Frozen):
     python: str
 
 
-def facts() -> Machine:
+def facts() -> MachineFacts:
     """Ask the kernel."""
     cpu = _cpuinfo()
-    return Machine(
+    return MachineFacts(
         cpu=cpu.get("model name"),
         cores=len(os.sched_getaffinity(0)),
         threads_per_core=_threads_per_core(),

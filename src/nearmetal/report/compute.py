@@ -28,7 +28,16 @@ from nearmetal.report.row import (
     Status,
     TgSplit,
 )
-from nearmetal.samples import CoreTime, Counts, Generator, Point, Poller, Resources, Sample
+from nearmetal.samples import (
+    CoreTime,
+    Counts,
+    Generator,
+    Point,
+    Poller,
+    Resources,
+    Sample,
+    fault_of,
+)
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, SpecRung, at, points
 from nearmetal.spec.rungs import Rung, Service
@@ -100,25 +109,11 @@ def fault(sample: Sample) -> str:
     counts = sample.counts
     if counts is None:
         return sample.reason or "the trial failed before measuring, without a reason"
-    if counts.sent != counts.answered + counts.wrong + counts.lost:
-        return (
-            f"counts do not add up: sent {counts.sent:,} is not answered {counts.answered:,} + "
-            f"wrong {counts.wrong:,} + lost {counts.lost:,}"
-        )
-    if counts.wrong < counts.stale + counts.unexpected_miss or counts.lost < counts.late:
-        return "counts do not add up: a part is larger than its whole"
-    if counts.wrong > 0:
-        return (
-            f"{counts.wrong:,} wrong answers of {counts.sent:,} ({counts.stale:,} stale, "
-            f"{counts.unexpected_miss:,} unexpected misses)"
-        )
-    if sample.evicted:
-        return f"the server evicted {sample.evicted:,} items: its memory was too small"
-    if sample.status == "failed":
-        return sample.reason or "the trial failed without a reason"
-    if counts.duration_ns <= 0 or counts.answered <= 0:
-        return f"no right answer to {counts.sent:,} requests"
-    return ""
+    if reason := fault_of(counts, sample.evicted):
+        return reason
+    return (
+        (sample.reason or "the trial failed without a reason") if sample.status == "failed" else ""
+    )
 
 
 def _row(setting: Setting, wanted: _Wanted, trials: Sequence[Sample]) -> Row:

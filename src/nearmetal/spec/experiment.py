@@ -104,7 +104,7 @@ class Workload(Frozen):
         return request, _HEADERS_BYTES + 8 + line + self.value_bytes + len("\r\nEND\r\n")
 
 
-class Machine(Wanted):
+class MachineTable(Wanted):
     """What is asked of the machine: what can be tuned, and of virtual ones the accelerator."""
 
     accelerator: Literal["kvm", "tcg"] | None = (
@@ -138,7 +138,7 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     sweep: Sweep | None = None
-    machine: Machine = Machine()  # set for the run, and put back
+    machine: MachineTable = MachineTable()  # set for the run, and put back
     rungs: tuple[SpecRung, ...]
 
 
@@ -162,7 +162,7 @@ class _File(Frozen):
     memory_bytes: int | None = Field(None, ge=1 << 20)
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
-    machine: Machine = Machine()
+    machine: MachineTable = MachineTable()
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()
     rungs: tuple[_Row | str, ...] = Field(min_length=1)
@@ -368,7 +368,7 @@ def _nearest(parts: list[Any]) -> str:
         "workload": Workload,
         "sweep": SweepFile,
         "window": Window,
-        "machine": Machine,
+        "machine": MachineTable,
         "offloads": Offloads,
         "guest": GuestFile,
         "image": ImageFile,

@@ -17,7 +17,7 @@ from typing import Any
 
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.machine.processes.process import Child, ChildError, SilentError, Where
-from nearmetal.testbed.provider import Facts, Machine, Parcel
+from nearmetal.testbed.provider import Facts, Host, Parcel
 from nearmetal.testbed.spec import BedSpec
 
 _WORKER = Path(__file__).with_name("engine") / "worker.py"
@@ -38,7 +38,7 @@ class EnosTestbed:
         self._worker: Child | None = None
         self._facts: dict[str, Facts] = {}
 
-    def acquire(self) -> tuple[Machine, ...]:
+    def acquire(self) -> tuple[Host, ...]:
         if shutil.which("ssh") is None:
             raise CannotRunError("testbed: there is no ssh here (package openssh-client)")
         self._worker = start_worker()
@@ -47,7 +47,7 @@ class EnosTestbed:
         found = self._ask("acquire", _RESERVE_S, provider=self._spec.provider.name, config=config)
         return tuple(_machine(each) for each in found)
 
-    def facts(self, machine: Machine) -> Facts:
+    def facts(self, machine: Host) -> Facts:
         if machine.name not in self._facts:
             lines = str(self._ask("facts", machine=machine.name)).splitlines()
             if len(lines) != 6:
@@ -63,7 +63,7 @@ class EnosTestbed:
             )
         return self._facts[machine.name]
 
-    def deploy(self, machine: Machine, parcel: Parcel) -> str:
+    def deploy(self, machine: Host, parcel: Parcel) -> str:
         folder = f"{self.facts(machine).cache}/deployed/{parcel.sha256[:16]}"
         self._ask(
             "deploy",
@@ -74,11 +74,11 @@ class EnosTestbed:
         )
         return folder
 
-    def run(self, machine: Machine, argv: Sequence[str]) -> Child:
+    def run(self, machine: Host, argv: Sequence[str]) -> Child:
         command = as_root(self.facts(machine), argv)
         return Child([*machine.ssh, command], Where(), talks=True)
 
-    def fetch(self, machine: Machine, path: str, to: Path) -> None:
+    def fetch(self, machine: Host, path: str, to: Path) -> None:
         self._ask("fetch", machine=machine.name, path=path, to=str(to))
 
     def release(self) -> None:
@@ -144,12 +144,12 @@ def ask(worker: Child, operation: str, timeout_s: float = _ANSWER_S, **arguments
     return answer["ok"]
 
 
-def _machine(found: dict[str, Any]) -> Machine:
+def _machine(found: dict[str, Any]) -> Host:
     ssh = ["ssh", *_SSH, *shlex.split(found["options"] or "")]
     ssh += ["-p", str(found["port"])] if found["port"] else []
     ssh += ["-i", found["key"], "-o", "IdentitiesOnly=yes"] if found["key"] else []
     ssh += ["-l", found["user"]] if found["user"] else []
-    return Machine(found["name"], found["address"], (*ssh, found["address"]))
+    return Host(found["name"], found["address"], (*ssh, found["address"]))
 
 
 def _path() -> str:

@@ -19,7 +19,7 @@ from nearmetal.build import programs as build
 from nearmetal.build.programs import Build
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.cores import cpus
-from nearmetal.machine.facts import Machine as MachineFacts
+from nearmetal.machine.facts import MachineFacts
 from nearmetal.machine.processes.process import Child
 from nearmetal.machine.tune.apply import Applied
 from nearmetal.machine.tune.wanted import Wanted
@@ -29,7 +29,7 @@ from nearmetal.spec.experiment import Spec, SpecRung
 from nearmetal.spec.rungs import find
 from nearmetal.testbed import deployment
 from nearmetal.testbed.local import LocalTestbed
-from nearmetal.testbed.provider import Machine, Testbed
+from nearmetal.testbed.provider import Host, Testbed
 from nearmetal.testbed.remote_agent import Station, beating
 from nearmetal.testbed.spec import BedSpec
 from nearmetal.testbed.trial import Place, Trials
@@ -181,10 +181,10 @@ def _end(stations: Sequence[Station]) -> None:
 
 
 def _deploy(
-    bed: Testbed, machines: Sequence[Machine], programs: Sequence[str], shown: Shown
+    bed: Testbed, machines: Sequence[Host], programs: Sequence[str], shown: Shown
 ) -> dict[str, str]:
     """Source to every machine, and programs to those that are like this one."""
-    here = LocalTestbed(()).facts(Machine("here", ""))
+    here = LocalTestbed(()).facts(Host("here", ""))
     there = {machine.name: bed.facts(machine) for machine in machines}
     for machine in machines:
         if not (there[machine.name].is_root or there[machine.name].may_sudo):
@@ -208,7 +208,7 @@ def _deploy(
     return folders
 
 
-def _build_there(bed: Testbed, machine: Machine, folder: str) -> None:
+def _build_there(bed: Testbed, machine: Host, folder: str) -> None:
     with bed.run(machine, [f"{folder}/nearmetal", "build", "--yes"]) as child:
         ended = child.wait(_BUILD_S)
         reason = _failed(child) if ended else f"its build took more than {_BUILD_S:.0f} s"

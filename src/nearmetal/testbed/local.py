@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nearmetal.machine.processes.process import Child, Where
 from nearmetal.paths import cache_dir, source_root
-from nearmetal.testbed.provider import Facts, Machine, Parcel
+from nearmetal.testbed.provider import Facts, Host, Parcel
 
 
 class LocalTestbed:
@@ -18,25 +18,25 @@ class LocalTestbed:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
 
-    def acquire(self) -> tuple[Machine, ...]:
-        return tuple(Machine(name, "127.0.0.1") for name in self._names)
+    def acquire(self) -> tuple[Host, ...]:
+        return tuple(Host(name, "127.0.0.1") for name in self._names)
 
-    def facts(self, machine: Machine) -> Facts:
+    def facts(self, machine: Host) -> Facts:
         del machine
         release = platform.freedesktop_os_release()
         flags = _cpu_flags(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
         name = f"{release.get('ID', '')} {release.get('VERSION_ID', '')}"
         return Facts(name, platform.machine(), flags, str(cache_dir()))
 
-    def deploy(self, machine: Machine, parcel: Parcel) -> str:
+    def deploy(self, machine: Host, parcel: Parcel) -> str:
         del machine, parcel
         return str(source_root())
 
-    def run(self, machine: Machine, argv: Sequence[str]) -> Child:
+    def run(self, machine: Host, argv: Sequence[str]) -> Child:
         del machine
         return Child(argv, Where(), talks=True)
 
-    def fetch(self, machine: Machine, path: str, to: Path) -> None:
+    def fetch(self, machine: Host, path: str, to: Path) -> None:
         del machine
         shutil.copyfile(path, to)
 

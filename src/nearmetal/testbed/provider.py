@@ -18,7 +18,7 @@ from nearmetal.machine.processes.process import Child
 
 
 @dataclass(frozen=True)
-class Machine:
+class Host:
     """One that was acquired, and how it is reached."""
 
     name: str  # sut, tg1, tg2, ...: its name in the spec
@@ -54,20 +54,20 @@ class Parcel:
 class Testbed(Protocol):
     """A back end."""
 
-    def acquire(self) -> tuple[Machine, ...]:
+    def acquire(self) -> tuple[Host, ...]:
         """Every machine of the spec, reachable, in the spec's order."""
 
-    def facts(self, machine: Machine) -> Facts:
+    def facts(self, machine: Host) -> Facts:
         """Ask a machine what it is."""
 
-    def deploy(self, machine: Machine, parcel: Parcel) -> str:
+    def deploy(self, machine: Host, parcel: Parcel) -> str:
         """Put a parcel there, unpacked. Returns its folder on that machine."""
 
-    def run(self, machine: Machine, argv: Sequence[str]) -> Child:
+    def run(self, machine: Host, argv: Sequence[str]) -> Child:
         """Start a program there as root, that prints JSON lines and is told lines; it ends with
         us."""
 
-    def fetch(self, machine: Machine, path: str, to: Path) -> None:
+    def fetch(self, machine: Host, path: str, to: Path) -> None:
         """Copy a file from there."""
 
     def release(self) -> None:

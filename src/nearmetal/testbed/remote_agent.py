@@ -19,7 +19,7 @@ from typing import Any
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError
 from nearmetal.testbed.lease import BEAT_S, LEASE_S
-from nearmetal.testbed.provider import Machine
+from nearmetal.testbed.provider import Host
 
 ANSWER_S = 60.0
 _PINGS = 8
@@ -28,7 +28,7 @@ _PINGS = 8
 class Station:
     """One machine of the testbed, with its agent running."""
 
-    def __init__(self, machine: Machine, agent: Child) -> None:
+    def __init__(self, machine: Host, agent: Child) -> None:
         self.machine = machine
         self.name = machine.name
         self.dut_ended: str | None = None  # of the server's machine: why

@@ -22,7 +22,7 @@ from nearmetal.machine.memory.rss import mapping_rss_bytes, rss_bytes
 from nearmetal.machine.processes.process import Child, ChildError, Event
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.samples import Counts, Guest, Point, Resources, Sample
+from nearmetal.samples import Counts, Guest, Point, Resources, Sample, fault_of
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.trial import busy
@@ -112,7 +112,7 @@ def sample_of(told: Told, measured: Measured, left: Left, evicted: int | None) -
         rung=rung.name,
         service=told.service,
         round=told.number,
-        status="failed" if (reason := _reason(counts, evicted)) else "ok",
+        status="failed" if (reason := fault_of(counts, evicted)) else "ok",
         reason=reason,
         started_utc=told.started_utc,
         counts=counts,
@@ -223,20 +223,6 @@ def _evicted(bench: Bench, server: Server) -> int | None:
     with client:
         evictions = client.stats().get("evictions")
     return None if evictions is None else int(evictions)
-
-
-def _reason(counts: Counts, evicted: int | None) -> str:
-    """Why the trial failed; "" when it did not."""
-    if counts.wrong:
-        return (
-            f"{counts.wrong} wrong answers, of them {counts.stale} stale and"
-            f" {counts.unexpected_miss} unexpected misses"
-        )
-    if evicted:
-        return f"{evicted} items were evicted though the memory suffices"
-    if counts.answered == 0:
-        return "no right answer in the measured time"
-    return ""
 
 
 def _cpu(measured: Measured, turns: Turns | None, counts: Counts) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearmetal.machine.cores import cpus
-from nearmetal.machine.cores.placement import Cores, Cpu, Machine, in_words, place
+from nearmetal.machine.cores.placement import Cores, Cpu, Cpus, in_words, place
 
 
 def machine(
     nodes: int, cores: int, threads: int = 1, isolated: frozenset[int] = frozenset()
-) -> Machine:
+) -> Cpus:
     """Second threads are numbered after all the first ones, as on most machines."""
     whole = nodes * cores
     made = [
@@ -24,7 +24,7 @@ def machine(
         )
         for cpu in range(whole * threads)
     ]
-    return Machine(tuple(made), isolated)
+    return Cpus(tuple(made), isolated)
 
 
 def four(cores: Cores) -> tuple[int, int, tuple[int, ...], int]:
@@ -113,7 +113,7 @@ def test_whatever_the_machine(
 ) -> None:
     whole = machine(nodes, cores, threads, isolated)
     some = data.draw(st.sets(st.sampled_from(whole.cpus), min_size=1))
-    there = Machine(tuple(sorted(some, key=lambda cpu: cpu.number)), isolated)
+    there = Cpus(tuple(sorted(some, key=lambda cpu: cpu.number)), isolated)
     chosen = place(there)
     numbers = {cpu.number for cpu in there.cpus}
     of = {cpu.number: cpu for cpu in there.cpus}
@@ -132,7 +132,7 @@ def test_whatever_the_machine(
         assert len({of[number].node for number in used}) == 1
 
 
-def one_each(there: Machine) -> list[Cpu]:
+def one_each(there: Cpus) -> list[Cpu]:
     """A thread of each physical core."""
     return list({cpu.siblings: cpu for cpu in there.cpus}.values())
 

@@ -18,7 +18,7 @@ from nearmetal.spec.experiment import load
 from nearmetal.testbed import deployment, flow, provider
 from nearmetal.testbed.enos import EnosTestbed
 from nearmetal.testbed.local import LocalTestbed
-from nearmetal.testbed.provider import Facts, Machine
+from nearmetal.testbed.provider import Facts, Host
 from nearmetal.testbed.remote_agent import Station
 from nearmetal.testbed.spec import parse
 from nearmetal.testbed.trial import merged
@@ -143,7 +143,7 @@ def test_differences_of_machines_are_told() -> None:
 def test_an_agent_that_cannot_start_is_told_with_its_last_words() -> None:
     words = ["sh", "-c", "echo nearmetal: another run has this machine >&2; exit 1"]
     with Child(words, Where(), talks=True) as agent:
-        station = Station(Machine("tg1", "192.0.2.1"), agent)
+        station = Station(Host("tg1", "192.0.2.1"), agent)
         with pytest.raises(CannotRunError, match=r"tg1 \(192.0.2.1\).*not start.*another run has"):
             station.ask("hello", 10)
 
@@ -164,7 +164,7 @@ def test_a_station_keeps_answers_and_lines_apart() -> None:
     import sys
 
     with Child([sys.executable, "-c", ECHO], Where(), talks=True) as agent:
-        station = Station(Machine("tg1", "192.0.2.1"), agent)
+        station = Station(Host("tg1", "192.0.2.1"), agent)
         first, second = station.post("one"), station.post("two")
         assert station.answer(second, 10) == "two"
         assert station.answer(first, 10) == "one"

@@ -17,7 +17,7 @@ from nearmetal.spec.rungs import Rung, Service, find
 from nearmetal.spec.sweep import Sweep
 from nearmetal.topology.wires import Topologies, Topology
 from nearmetal.trial import rounds as run
-from nearmetal.trial import start, trial
+from nearmetal.trial import start
 
 PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-xdp",
@@ -229,22 +229,6 @@ def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.Mon
         run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
     state = json.loads((tmp_path / "run.json").read_text())
     assert state["partial"] is True and state["reason"] == "interrupted"
-
-
-@pytest.mark.parametrize(
-    ("changed", "evicted", "says"),
-    [
-        ({}, 0, ""),
-        ({"lost": 7}, None, ""),  # losses are counted, they are no wrong answers
-        ({"wrong": 3, "stale": 1}, 0, "3 wrong answers, of them 1 stale and 0 unexpected misses"),
-        ({}, 5, "5 items were evicted"),
-        ({"answered": 0}, 0, "no right answer"),
-    ],
-)
-def test_what_fails_a_trial(changed: dict[str, int], evicted: int | None, says: str) -> None:
-    counts = dict.fromkeys(Counts.model_fields, 0) | {"answered": 1} | changed
-    reason = trial._reason(Counts(**counts), evicted)
-    assert reason.startswith(says) and bool(reason) == bool(says)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")

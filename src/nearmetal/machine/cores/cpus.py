@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nearmetal.machine.cores.placement import Cores, Cpu, Machine, place
+from nearmetal.machine.cores.placement import Cores, Cpu, Cpus, place
 from nearmetal.samples import CoreTime
 
 ROOT = Path("/")
@@ -22,14 +22,14 @@ def choose(allowed: frozenset[int], root: Path = ROOT) -> Cores:
     return place(machine(allowed, root))
 
 
-def machine(allowed: frozenset[int], root: Path = ROOT) -> Machine:
+def machine(allowed: frozenset[int], root: Path = ROOT) -> Cpus:
     """What placement chooses from, as the kernel tells it."""
     nodes = _nodes(root)
     cpus = [
         Cpu(cpu, nodes.get(cpu, _package(cpu, root)), _siblings(cpu, root))
         for cpu in sorted(allowed)
     ]
-    return Machine(tuple(cpus), _read_list(root / "sys/devices/system/cpu/isolated"))
+    return Cpus(tuple(cpus), _read_list(root / "sys/devices/system/cpu/isolated"))
 
 
 def allowed(root: Path = ROOT) -> frozenset[int]:

@@ -23,17 +23,17 @@ class Cpu:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Cpus:
     """What there is to choose from."""
 
     cpus: tuple[Cpu, ...]  # that we may run on, by number
     isolated: frozenset[int] = frozenset()  # where the kernel puts nobody by itself
 
-    def without_siblings(self) -> Machine:
+    def without_siblings(self) -> Cpus:
         """As with SMT off: the first thread of each physical core is left."""
         first = [cpu for cpu in self.cpus if cpu.number == min(cpu.siblings)]
         alone = tuple(replace(cpu, siblings=frozenset({cpu.number})) for cpu in first or self.cpus)
-        return Machine(alone, self.isolated)
+        return Cpus(alone, self.isolated)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Cores:
     shared: str  # which of the four share a core, in words; "" when none
 
 
-def place(machine: Machine) -> Cores:
+def place(machine: Cpus) -> Cores:
     """Isolated cores first, then physical cores of one node, core 0 (interrupts) last."""
     assert machine.cpus
     by_number = {cpu.number: cpu for cpu in machine.cpus}
@@ -84,7 +84,7 @@ def in_words(cores: Cores) -> str:
     )
 
 
-def _one_a_core(machine: Machine) -> list[int]:
+def _one_a_core(machine: Cpus) -> list[int]:
     """A thread of each physical core, best first: those of the node that has the most to give."""
     cores: dict[frozenset[int], list[Cpu]] = {}
     for cpu in machine.cpus:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearmetal.machine.cores import cpus
-from nearmetal.machine.cores.placement import Cores, Machine, in_words, place
+from nearmetal.machine.cores.placement import Cores, Cpus, in_words, place
 from nearmetal.machine.tune.setting import text_of
 
 _GIB_KIB = 1 << 20
@@ -30,7 +30,7 @@ class Parameter:
 class Facts:
     """What the parameters follow from."""
 
-    machine: Machine  # every core that is switched on
+    machine: Cpus  # every core that is switched on
     smt: str | None  # /sys/devices/system/cpu/smt/control
     vendor: str
     flags: frozenset[str]

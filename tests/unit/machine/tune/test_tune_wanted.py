@@ -8,7 +8,7 @@ import pytest
 
 from nearmetal.errors import BadInputError
 from nearmetal.machine.tune.wanted import STEADY, Offloads, Wanted, from_words
-from nearmetal.spec.experiment import Machine, load
+from nearmetal.spec.experiment import MachineTable, load
 
 ROWS = 'rungs = ["host-py"]\n'
 
@@ -24,11 +24,11 @@ def test_a_table_of_a_spec(tmp_path: Path) -> None:
         '[machine]\ngovernor = "performance"\nturbo = false\nirq = "away"\nhugepages_1gib = 2\n'
         'interface = "eth1"\nrps = "off"\n[machine.offloads]\ngro = false\n'
     )
-    assert load(spec(tmp_path, table)).machine == Machine(
+    assert load(spec(tmp_path, table)).machine == MachineTable(
         governor="performance", turbo=False, irq="away", hugepages_1gib=2, interface="eth1",
         rps="off", offloads=Offloads(gro=False),
     )  # fmt: skip
-    assert load(spec(tmp_path, "")).machine == Machine()
+    assert load(spec(tmp_path, "")).machine == MachineTable()
 
 
 @pytest.mark.parametrize(
