@@ -280,7 +280,9 @@ static inline void tick(struct datapath *dp)
 
 unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsigned nb)
 {
-    unsigned nb_rx = turns_rx_burst(&dp->turns, dp->burst.frames, dp->burst.rx, nb);
+    turns_begin(&dp->turns);
+    unsigned nb_rx = frames_rx_burst(dp->burst.frames, dp->burst.rx, nb);
+    turns_found(&dp->turns, dp->burst.frames, nb_rx);
     tick(dp);
     if (nb_rx == 0)
         return 0;

@@ -28,32 +28,28 @@ static inline void turns_open(struct turns *turns, bool poll, uint64_t tsc_hz)
     turns->turn_tsc = turns->frame_tsc = __builtin_ia32_rdtsc();
 }
 
-/* The turn that ends now. */
-static inline void turns_count(struct turns *turns, uint64_t now_tsc)
+/* One turn ends and the next begins, with a look for frames. */
+static inline void turns_begin(struct turns *turns)
 {
+    uint64_t now_tsc = __builtin_ia32_rdtsc();
     uint64_t cycles = now_tsc - turns->turn_tsc;
+
     turns->stats.busy_cycles += turns->is_busy ? cycles : 0;
     turns->stats.empty_cycles += turns->is_busy ? 0 : cycles;
     turns->turn_tsc = now_tsc;
 }
 
-/* One turn ends, the next begins: with a burst of frames, or, where there is none, perhaps asleep.
- */
-static inline unsigned turns_rx_burst(struct turns *turns, struct frames *frames, struct frame *out,
-                                      unsigned nb)
+/* What the look found; where it found nothing, perhaps asleep. */
+static inline void turns_found(struct turns *turns, struct frames *frames, unsigned nb_rx)
 {
-    uint64_t now_tsc = __builtin_ia32_rdtsc();
-    turns_count(turns, now_tsc);
-    unsigned nb_rx = frames_rx_burst(frames, out, nb);
     turns->is_busy = nb_rx > 0;
     if (nb_rx > 0) {
-        turns->frame_tsc = now_tsc;
-        return nb_rx;
+        turns->frame_tsc = turns->turn_tsc;
+        return;
     }
     turns->stats.nb_empty_rx++;
-    if (!turns->poll && now_tsc - turns->frame_tsc > turns->idle_cycles)
+    if (!turns->poll && turns->turn_tsc - turns->frame_tsc > turns->idle_cycles)
         frames_wait(frames, DATAPATH_WAIT_NS);
-    return 0;
 }
 
 #endif

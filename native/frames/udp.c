@@ -42,7 +42,9 @@ static void receive_unusual(struct datapath *dp, unsigned index, struct request 
 
 unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsigned nb)
 {
-    unsigned nb_rx = turns_rx_burst(&dp->turns, dp->burst.frames, dp->burst.rx, nb);
+    turns_begin(&dp->turns);
+    unsigned nb_rx = frames_rx_burst(dp->burst.frames, dp->burst.rx, nb);
+    turns_found(&dp->turns, dp->burst.frames, nb_rx);
     if (nb_rx == 0)
         return 0;
     burst_begin(&dp->burst, nb_rx);

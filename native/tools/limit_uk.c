@@ -50,7 +50,9 @@ static void count(struct limit *limit, enum drop_reason reason, unsigned nb)
 static void turn(struct limit *limit, unsigned batch)
 {
     struct frame list[SERVICE_BURST_MAX], *kept = list;
-    unsigned nb = turns_rx_burst(&limit->turns, limit->frames, list, batch);
+    turns_begin(&limit->turns);
+    unsigned nb = frames_rx_burst(limit->frames, list, batch);
+    turns_found(&limit->turns, limit->frames, nb);
 
     for (unsigned i = 0; i < nb; i++) {
         if (list[i].len - TURN_ROUND_BYTES > FRAME_BYTES_MAX - TURN_ROUND_BYTES) {

@@ -53,3 +53,21 @@ def test_each_option_of_a_program_is_explained(file: str) -> None:
     assert options, f"{file}: no option is found there any more"
     text = tree.read("docs/programs.md")
     assert {name for name in options if f"--{name}" not in text} == set()
+
+
+def test_the_functions_of_a_get_are_there() -> None:
+    """Each word in the table of ARCHITECTURE's "One GET" that names a function, in the file that
+    stands beside it."""
+    text = tree.read("ARCHITECTURE.md").partition("## One GET")[2].partition("\n## ")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    found = [
+        pair for row in rows for pair in re.findall(r"`(\w+)`(?: \||,) `(native/[\w/.]+)`", row)
+    ]
+    assert len(found) >= 7
+    for function, file in found:
+        assert re.search(rf"^[\w *]*\b{function}\(", tree.read(file), re.MULTILINE), (
+            function,
+            file,
+        )
+    hops = [file for function, file in found if function.endswith("_rx_burst")]
+    assert len(hops) <= 2  # from the loop to the ring
