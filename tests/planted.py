@@ -15,6 +15,9 @@ from pathlib import Path
 import tool
 from nearmetal.paths import source_root
 
+# Those of tests/wire that any datapath must pass.
+WIRE_TESTS = ("test_corpus", "test_differential", "test_liar", "test_programs")
+
 _LEFT_OUT = shutil.ignore_patterns(".git", "runs", "__pycache__", ".*_cache", ".hypothesis")
 
 
