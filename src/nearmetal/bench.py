@@ -26,7 +26,7 @@ from nearmetal.paths import source_root
 from nearmetal.report import Report
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology import wires as topology
+from nearmetal.topology import bring_up as topology
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 

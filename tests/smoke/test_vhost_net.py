@@ -19,7 +19,7 @@ from nearmetal.dut import guest
 from nearmetal.machine.vm import qemu
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import find
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 LIMIT_S = 900.0
 IMPORTS = (

@@ -14,8 +14,8 @@ import pytest
 from nearmetal.build import programs as build
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError
-from nearmetal.topology import wires
-from nearmetal.topology.wires import Topology
+from nearmetal.topology import bring_up as wires
+from nearmetal.topology.bring_up import Topology
 
 PORT = 21_300
 ANSWER_S = 120.0

@@ -20,7 +20,7 @@ from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.spec.datapaths import datapaths
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.rungs import TAPS, Rung
-from nearmetal.topology.wires import Topologies
+from nearmetal.topology.bring_up import Topologies
 
 NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
 

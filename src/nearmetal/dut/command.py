@@ -7,7 +7,7 @@ from typing import Literal
 
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nearmetal.spec.rungs import Rung
+from nearmetal.topology.bring_up import Topology
 from nearmetal.topology.testpmd import ALONE
-from nearmetal.topology.wires import Topology
 
 MEMORY_BYTES = 64 << 20  # of DPDK: its own, and the buffers of one port
 

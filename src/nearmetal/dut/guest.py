@@ -20,7 +20,7 @@ from nearmetal.dut.guest_cmdline import Guest, command_line
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import TAPS, Rung, Service
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 # Beside the store: Linux with its page tables and buffers, DPDK's memory among them.
 MEMORY_BYTES = 112 << 20

@@ -8,7 +8,7 @@ from nearmetal.build.programs import Build, program_of
 from nearmetal.dut import eal
 from nearmetal.dut.command import Command, options
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 
 def command(

@@ -13,7 +13,7 @@ from nearmetal.dut.command import Command
 from nearmetal.machine.vm.qemu import Machine, VhostUser
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import Image, Rung
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 
 def command(rung: Rung, topology: Topology, accelerator: Accelerator) -> Command:

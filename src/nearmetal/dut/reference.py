@@ -12,7 +12,7 @@ from nearmetal.errors import CannotRunError
 from nearmetal.machine.links import nic
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import testpmd
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 _MIB = 1 << 20
 

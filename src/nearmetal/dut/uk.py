@@ -15,7 +15,7 @@ from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 # Beside the store: image, stack, page tables, rings, and the frames of both.
 MEMORY_BYTES = 16 << 20

@@ -13,7 +13,7 @@ from pathlib import Path
 from nearmetal.build.programs import TENDER, Build, program_of
 from nearmetal.dut.command import Command, options
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 
 MEMORY_BYTES = 16 << 20  # rings, and the frames of both
 

@@ -33,7 +33,7 @@ from nearmetal.testbed.provider import Host, Testbed
 from nearmetal.testbed.remote_agent import Station, beating
 from nearmetal.testbed.spec import BedSpec
 from nearmetal.testbed.trial import Place, Trials
-from nearmetal.topology.wires import Topologies, Topology
+from nearmetal.topology.bring_up import Topologies, Topology
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 

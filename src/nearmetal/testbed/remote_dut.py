@@ -31,7 +31,7 @@ from nearmetal.samples import Frozen, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.testbed import data_nic
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 from nearmetal.trial.busy import Span, switches
 from nearmetal.trial.start import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.trial.trial import leave

@@ -28,7 +28,7 @@ from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.wires import Topologies
+from nearmetal.topology.bring_up import Topologies
 from nearmetal.trial import trial as here
 from nearmetal.trial.start import Bench
 from nearmetal.trial.trial import failed_sample

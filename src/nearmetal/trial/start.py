@@ -30,7 +30,7 @@ from nearmetal.samples import Accelerator, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
 from nearmetal.spec.rungs import TAPS, Rung, Service
 from nearmetal.topology import switch
-from nearmetal.topology.wires import Topology
+from nearmetal.topology.bring_up import Topology
 from nearmetal.trial.generator import arguments, pace
 
 START_S = 60.0

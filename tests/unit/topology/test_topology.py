@@ -11,8 +11,8 @@ from nearmetal.build.programs import Build, Program
 from nearmetal.dut import eal, host, reference, ukp
 from nearmetal.machine.memory import hugepages
 from nearmetal.spec.rungs import find
-from nearmetal.topology import wires as topology
-from nearmetal.topology.wires import Topologies, Topology
+from nearmetal.topology import bring_up as topology
+from nearmetal.topology.bring_up import Topologies, Topology
 
 MIB = 1 << 20
 

@@ -15,7 +15,7 @@ from nearmetal.samples import Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
 from nearmetal.spec.rungs import Rung, Service, find
 from nearmetal.spec.sweep import Sweep
-from nearmetal.topology.wires import Topologies, Topology
+from nearmetal.topology.bring_up import Topologies, Topology
 from nearmetal.trial import rounds as run
 from nearmetal.trial import start
 
