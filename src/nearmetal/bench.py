@@ -27,6 +27,7 @@ from nearmetal.report import Report
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import bring_up as topology
+from nearmetal.topology import known
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
@@ -184,9 +185,10 @@ def spec_path(text: str) -> Path:
 
 def _rough(rung: Rung) -> tuple[int, int]:
     """Seconds of its start, and requests a second while keys are stored."""
+    shares_memory = known.find(rung.wire).shares_memory
     if rung.place == "guest":
-        return 3, 500_000 if rung.in_frames and rung.wire == "vhost-user" else 15_000
-    if rung.wire == "vhost-user":
+        return 3, 500_000 if rung.in_frames and shares_memory else 15_000
+    if shares_memory:
         return 1, 500_000 if rung.place == "uk" else 2_000_000
     is_python = rung.uses is not None and rung.uses.is_python
     return 1, 15_000 if is_python else 200_000

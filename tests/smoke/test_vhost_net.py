@@ -19,7 +19,7 @@ from nearmetal.dut import guest
 from nearmetal.machine.vm import qemu
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import find
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.wires.vhost_net import VhostNet
 
 LIMIT_S = 900.0
 IMPORTS = (
@@ -94,8 +94,8 @@ def _qemu() -> list[Path]:
 
 def _guest(folder: Path) -> dict[str, Path]:
     """Its files, and what it is told; made here, where the cache is."""
-    wire = Topology(
-        wire="vhost-net", sut_netns=None, tg_netns=None, sut_addr=SERVER, tg_addr=GENERATOR,
+    wire = VhostNet(
+        sut_netns=None, tg_netns=None, sut_addr=SERVER, tg_addr=GENERATOR,
         subnet=SUBNET, sut_iface="", tg_iface="tap", sut_cpu=0, tg_cpu=1, control_cpus=(0,),
         sut_mac="02:00:00:00:00:01", placement="",
     )  # fmt: skip

@@ -16,9 +16,9 @@ PACKAGE = tree.ROOT / "src" / "nearmetal"
 LAYERS = (
     ("errors", "paths", "samples"),
     ("machine", "kv"),
+    ("topology",),
     ("spec",),
     ("build", "report"),
-    ("topology",),
     ("dut",),
     ("trial",),
     ("bench",),

@@ -15,7 +15,7 @@ from nearmetal.build import programs as build
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError
 from nearmetal.topology import bring_up as wires
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import Topology
 
 PORT = 21_300
 ANSWER_S = 120.0

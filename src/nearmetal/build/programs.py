@@ -27,6 +27,7 @@ from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
 from nearmetal.spec import datapaths
 from nearmetal.spec.rungs import Rung
+from nearmetal.topology import known
 
 TENDER = "nm-tender"  # starts and tends the images of the place ukp
 INIT = "nm-guest-init"  # the first process of a Linux guest
@@ -159,7 +160,7 @@ def program_of(rung: Rung, service: str) -> str:
 
 def programs_beside(rung: Rung) -> list[str]:
     """What else a row of it needs: its generator, and what starts, asks or joins it."""
-    names = [rung.generator]
+    names, wire = [rung.generator], known.find(rung.wire)
     if rung.absent is not None:
         return names
     if rung.place == "ukp":
@@ -168,9 +169,9 @@ def programs_beside(rung: Rung) -> list[str]:
         names += [qemu.PROGRAM, PROBE]
     if rung.place == "guest":
         names += [INIT] if rung.kernel else [INIT, GUEST_KERNEL]
-    if rung.wire == "vhost-user" and rung.place not in ("reference", "image"):
+    if wire.shares_memory and rung.place not in ("reference", "image"):
         names.append("nm-relay")  # carries the quick corpus
-    if rung.wire == "pvp":
+    if wire.switched:
         names.append("dpdk-testpmd")  # the switch
     return names
 

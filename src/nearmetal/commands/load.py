@@ -28,6 +28,7 @@ from nearmetal.spec.experiment import Workload
 from nearmetal.spec.experiment import load as load_spec
 from nearmetal.spec.sweep import is_open, points_of, words
 from nearmetal.spec.window import Window
+from nearmetal.topology.wires import veth, vhost_user
 from nearmetal.trial.generator import arguments, pace
 
 _WORKLOADS = {
@@ -287,9 +288,9 @@ def _program(name: str) -> list[str]:
 
 def _asked(options: Options, point: Point) -> list[str]:
     """Workload, window and rate as the generator has them."""
-    window = Window().of("veth" if options.vhost_user is None else "vhost-user")
+    wire = veth.WIRE if options.vhost_user is None else vhost_user.WIRE
     argv = ["--target", options.target, "--service", options.service]
-    asked = point.window or options.window or window
+    asked = point.window or options.window or Window().of(wire.name)
     argv += arguments(_workload(options.workload), asked, options.service)
     if point.rate_per_s is not None:
         argv += pace(point.rate_per_s, options.arrivals)

@@ -18,15 +18,15 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from nearmetal.build import fetched
 from nearmetal.errors import BadInputError
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, nic
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.topology.switch import NIC, VHOST, Sides, forwarding
-from nearmetal.topology.testpmd import PortCounts
-
-SERVER_MAC = "02:00:00:00:00:03"  # of the server behind the switch; locally administered
+from nearmetal.topology.testpmd import PortCounts, program
+from nearmetal.topology.wires.pvp import SERVER_MAC as SERVER_MAC
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
@@ -34,7 +34,7 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> int:
     """Forward until SIGTERM, SIGINT or testpmd's own end; then print its counts."""
     _check(nic_name, socket, peer, server_mac)
-    journal = open_journal()
+    testpmd, journal = program(*fetched.provide("dpdk-testpmd")), open_journal()
     with ExitStack() as stack:
         port = stack.enter_context(nic.port(nic_name, journal))
         if port.wire is not None:
@@ -46,7 +46,7 @@ def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_m
         path = socket or owner.state_directory() / f"nm-{os.getpid()}-switch.sock"
         cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
         sides = Sides(port, path, peer, server_mac, f"({cpus})")
-        running = stack.enter_context(forwarding(sides, journal))
+        running = stack.enter_context(forwarding(testpmd, sides, journal))
         _tell(sides)
         try:
             raise ChildError(running.wait())

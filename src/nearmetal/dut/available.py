@@ -19,7 +19,8 @@ from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.spec.datapaths import datapaths
 from nearmetal.spec.experiment import Spec
-from nearmetal.spec.rungs import TAPS, Rung
+from nearmetal.spec.rungs import Rung
+from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 
 NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
@@ -29,14 +30,8 @@ def why_not(rung: Rung) -> str | None:
     """Why a rung cannot run here; None: it can."""
     if rung.absent is not None:
         return rung.absent
-    if rung.name == "limit-veth" and os.geteuid() != 0:
-        return "needs root: network namespaces and BPF"
-    if rung.wire == "nic":
-        return NO_NIC
-    if (reason := tap_why_not(rung.wire)) is not None:
+    if (reason := wire_why_not(rung)) is not None:
         return reason
-    if rung.wire == "pvp" and os.geteuid() != 0:
-        return "needs root: network namespaces and raw frames"
     programs = [build.program_of(rung, service) for service in rung.services]
     for program in [*programs, *build.programs_beside(rung)]:
         reason = build.why_not(program)
@@ -56,28 +51,31 @@ def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
             for program in (program_of(row.rung, service), *programs_beside(row.rung)):
                 if program not in build.programs:
                     reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
-        if reason := tap_why_not(row.rung.wire):
+        if reason := _without_wire(row.rung, wires):
             reasons[row.rung.name] = reason
-        if row.rung.wire == "pvp" and wires.of("pvp").wire != "pvp":
-            reasons[row.rung.name] = "needs root: raw frames, and network namespaces"
-        if row.rung.name == "limit-veth" and wires.of("veth").wire == "lo":
-            reasons[row.rung.name] = "the wire of this run is lo, not veth (no root)"
-        if row.rung.wire == "nic" and not any(top.wire == "nic" for top in wires.wires):
-            reasons[row.rung.name] = NO_NIC
     return reasons
 
 
-def tap_why_not(wire: str, root: Path = Path("/")) -> str | None:
-    """Why a virtual machine cannot be put on a tap device here; None: it can."""
-    if wire not in TAPS:
+def _without_wire(rung: Rung, wires: Topologies) -> str | None:
+    """Why its wire does not stand in this run, where that matters."""
+    if wires.itself(rung.wire) is not None:
         return None
-    if os.geteuid() != 0:
-        return "needs root: network namespaces, and a tap device in one"
-    needed = ["dev/net/tun", *(["dev/vhost-net"] if wire == "vhost-net" else [])]
-    for name, module in zip(needed, ("tun", "vhost_net"), strict=False):
-        if not (root / name).exists():
-            return f"this machine has no /{name}; where its kernel can: modprobe {module}"
-    return None
+    instead = wires.instead_of(rung.wire)
+    if instead is not None and rung.name == known.find(rung.wire).null_responder:
+        return f"the wire of this run is {instead.wire}, not {rung.wire} (no root)"
+    return wire_why_not(rung) if instead is None else None
+
+
+def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:
+    """Why this machine cannot make its wire, nor another that carries the row; None: it can."""
+    wire = known.find(rung.wire)
+    if wire.between_machines:
+        return NO_NIC
+    reason = wire.why_not(machine)
+    if reason is None or known.stand_in(wire) is None:
+        return reason
+    # A wire's limit is nothing on another.
+    return f"{reason} and BPF" if rung.name == wire.null_responder else None
 
 
 def missing() -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology import known
+from nearmetal.topology.standing import Topology
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> lis
         argv.append("--hugepages")
     # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits for a
     # socket is woken.
-    if topology.wire == "vhost-user" and rung.uses is not None and rung.uses.turn == "polls":
+    polls = rung.uses is not None and rung.uses.turn == "polls"
+    if known.find(topology.wire).shares_memory and polls:
         argv.append("--poll")
     return argv

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import AtNic, Socketed, Topology
 from nearmetal.topology.testpmd import ALONE
 
 MEMORY_BYTES = 64 << 20  # of DPDK: its own, and the buffers of one port
@@ -15,11 +15,12 @@ def prefix(topology: Topology) -> list[str]:
     DPDK looks for a service manager's RUNTIME_DIRECTORY before /var/run.
     """
     words = [] if topology.hugepages_bytes else [f"RUNTIME_DIRECTORY={topology.directory}"]
-    words += [ALONE] if any("net_af_xdp" in word for word in topology.port) else []
+    port = topology.port if isinstance(topology, AtNic) else ()
+    words += [ALONE] if any("net_af_xdp" in word for word in port) else []
     return ["env", *words] if words else []
 
 
-def virtio_user(rung: Rung, topology: Topology) -> tuple[str, ...]:
+def virtio_user(rung: Rung, topology: Socketed) -> tuple[str, ...]:
     """The port of a rung on vhost-user."""
     port = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
     return ("--no-pci", f"--vdev={port},queue_size={rung.ring},{rung.virtio}")

@@ -19,8 +19,8 @@ from nearmetal.dut.command import Command, options
 from nearmetal.dut.guest_cmdline import Guest, command_line
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
-from nearmetal.spec.rungs import TAPS, Rung, Service
-from nearmetal.topology.bring_up import Topology
+from nearmetal.spec.rungs import Rung, Service
+from nearmetal.topology.standing import Topology, Virtual
 
 # Beside the store: Linux with its page tables and buffers, DPDK's memory among them.
 MEMORY_BYTES = 112 << 20
@@ -50,16 +50,12 @@ def command(
     accelerator: Accelerator,
 ) -> Command:
     """The row's server, in its machine."""
-    assert topology.sut_mac is not None and rung.ring is not None
+    assert isinstance(topology, Virtual) and rung.ring is not None
     paths = (Path(build.programs[name].path) for name in (INIT, program_of(rung, service)))
     inside = Inside(guest_kernel.of(rung.kernel), *paths)
     address = f"{topology.sut_addr}/{IPv4Network(topology.subnet).prefixlen}"
     words = options(rung, topology, memory_bytes, port)
-    nic: VhostUser | Tap
-    if topology.wire in TAPS:
-        nic = Tap(topology.tg_iface, topology.sut_mac, vhost=topology.wire == "vhost-net")
-    else:
-        nic = VhostUser(topology.socket, topology.sut_mac, rung.ring)
+    nic = topology.vm_nic(rung.ring)
     return Command(
         (),
         says_ready=True,

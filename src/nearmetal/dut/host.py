@@ -8,7 +8,7 @@ from nearmetal.build.programs import Build, program_of
 from nearmetal.dut import eal
 from nearmetal.dut.command import Command, options
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import AtNic, Socketed, Switched, Topology
 
 
 def command(
@@ -18,10 +18,14 @@ def command(
     argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
     if not rung.in_frames:
         return Command(tuple(argv), says_ready=True)
-    device = topology.port if topology.wire == "nic" else eal.virtio_user(rung, topology)
+    if isinstance(topology, Socketed):
+        device = eal.virtio_user(rung, topology)
+    else:
+        assert isinstance(topology, AtNic)
+        device = topology.port
     argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(topology, device)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
-    if topology.wire == "pvp":
+    if isinstance(topology, Switched):
         return Command(tuple(argv), says_ready=True)
     return Command(tuple(argv), says_ready=True, turns="counters")
 

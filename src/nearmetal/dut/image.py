@@ -10,17 +10,17 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nearmetal.dut.command import Command
-from nearmetal.machine.vm.qemu import Machine, VhostUser
+from nearmetal.machine.vm.qemu import Machine
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import Image, Rung
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import Topology, Virtual
 
 
 def command(rung: Rung, topology: Topology, accelerator: Accelerator) -> Command:
     """The spec's image, in its machine. The wire is memory, so any address will do."""
     image = rung.image
     assert image is not None and rung.machine is not None and rung.ring is not None
-    assert topology.sut_mac is not None
+    assert isinstance(topology, Virtual)
     machine = Machine(
         kernel=Path(image.kernel),
         command_line=image.cmdline,
@@ -28,7 +28,7 @@ def command(rung: Rung, topology: Topology, accelerator: Accelerator) -> Command
         accelerator=accelerator,
         type=rung.machine,
         initrd=Path(image.initrd) if image.initrd else None,
-        nics=(VhostUser(topology.socket, topology.sut_mac, rung.ring),),
+        nics=(topology.vm_nic(rung.ring),),
         options=image.options,
     )
     return Command(

@@ -11,8 +11,8 @@ from nearmetal.dut.command import Command
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.links import nic
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology import testpmd
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology import known, testpmd
+from nearmetal.topology.standing import Socketed, Topology
 
 _MIB = 1 << 20
 
@@ -28,7 +28,7 @@ def command(rung: Rung, build: Build, topology: Topology, memory_bytes: int, por
     if rung.name == "limit-nic":
         return _limit_nic(build, topology, port)
     assert rung.name == "limit-veth", rung.name
-    return _limit_veth(build, topology, port)
+    return _limit_veth(rung, build, topology, port)
 
 
 def _memcached(build: Build, topology: Topology, memory_bytes: int, port: int) -> Command:
@@ -45,9 +45,9 @@ def _memcached(build: Build, topology: Topology, memory_bytes: int, port: int) -
     )
 
 
-def _limit_veth(build: Build, topology: Topology, port: int) -> Command:
+def _limit_veth(rung: Rung, build: Build, topology: Topology, port: int) -> Command:
     """The wire's null responder: an XDP program in the receive thread of the server's end."""
-    if topology.wire != "veth":
+    if known.find(topology.wire).null_responder != rung.name:
         raise CannotRunError("limit-veth is the limit of veth, and this run's wire is lo (no root)")
     argv = [*_null_xdp(build, topology, port), "--peer", topology.tg_iface]
     return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=True)
@@ -71,6 +71,7 @@ def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:
 
     Its first lcore reads commands, the second forwards. It answers no ARP.
     """
+    assert isinstance(topology, Socketed)
     program = build.programs["dpdk-testpmd"]
     argv = eal.prefix(topology) + testpmd.program(Path(program.path), program.library_path)
     argv += ["--single-file-segments", *eal.arguments(topology, eal.virtio_user(rung, topology), 2)]
@@ -82,6 +83,7 @@ def _testpmd(rung: Rung, build: Build, topology: Topology) -> Command:
 
 def _ceiling(rung: Rung, build: Build, topology: Topology) -> Command:
     """The null responder of vhost-user."""
+    assert isinstance(topology, Socketed)
     argv = [*build.programs["nm-null-vhost"].argv(), "--socket", str(topology.socket)]
     argv += ["--ring", str(rung.ring)]
     return Command(tuple(argv), says_ready=True, turns="counters", answers_arp=False)

@@ -15,7 +15,7 @@ from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import Topology, Virtual
 
 # Beside the store: image, stack, page tables, rings, and the frames of both.
 MEMORY_BYTES = 16 << 20
@@ -32,9 +32,9 @@ def command(
     accelerator: Accelerator,
 ) -> Command:
     """The row's image, in its machine."""
-    assert topology.sut_mac is not None and rung.ring is not None
+    assert isinstance(topology, Virtual) and rung.ring is not None
     image = Path(build.programs[program_of(rung, service)].path)
-    nic = VhostUser(topology.socket, topology.sut_mac, rung.ring)
+    nic = topology.vm_nic(rung.ring)
     words = options(rung, topology, memory_bytes, port)
     return Command(
         (),

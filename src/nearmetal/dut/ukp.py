@@ -13,7 +13,7 @@ from pathlib import Path
 from nearmetal.build.programs import TENDER, Build, program_of
 from nearmetal.dut.command import Command, options
 from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import Socketed, Topology
 
 MEMORY_BYTES = 16 << 20  # rings, and the frames of both
 
@@ -22,7 +22,7 @@ def command(
     rung: Rung, service: Service, build: Build, topology: Topology, memory_bytes: int, port: int
 ) -> Command:
     """The tender, with the row's image."""
-    assert topology.sut_mac is not None
+    assert isinstance(topology, Socketed)
     image = Path(build.programs[program_of(rung, service)].path)
     own = arguments(rung, image, topology.socket, topology.sut_mac)
     argv = [*build.programs[TENDER].argv(), *options(rung, topology, memory_bytes, port), *own]

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from nearmetal.report.row import Asker, Row
 from nearmetal.samples import Poller
+from nearmetal.spec import rungs
 from nearmetal.spec.rungs import PLACES
+from nearmetal.topology.known import find, known
 
 WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
 CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by the generator
@@ -21,16 +23,7 @@ STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
 SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
 BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
-# Of each wire: its rate is the generator's ceiling. Behind a switch of the server's machine it is
-# asked over that machine's NIC.
-NULL_RESPONDER = {
-    "veth": "limit-veth",
-    "vhost-user": "ceiling",
-    "nic": "limit-nic",
-    "pvp": "limit-nic",
-}
-MEMCACHED_WIRE = "veth"
-MEMCACHED_WIRES = (MEMCACHED_WIRE, "lo", "nic")  # one of them in a run
+MEMCACHED_RUNG = "memcached"
 
 
 def of(row: Row) -> tuple[str, ...]:
@@ -70,13 +63,18 @@ def kind(label: str) -> str:
 
 def across_wires(row: Row) -> bool:
     """Whether its ratio to memcached is one of two wires."""
-    return row.vs_memcached.by_rate is not None and row.wire not in MEMCACHED_WIRES
+    return row.vs_memcached.by_rate is not None and not find(row.wire).sockets
+
+
+def is_null_responder(rung: str) -> bool:
+    """Whether its rate is the generator's most, on some wire."""
+    return any(wire.null_responder == rung for wire in known())
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
     """Whether the generator, not the row, set the rate. None: nothing is known to judge it by."""
     waits = _waits(row)
-    near = None if row.rung in NULL_RESPONDER.values() else _near_ceiling(row, ceiling_per_s)
+    near = None if is_null_responder(row.rung) else _near_ceiling(row, ceiling_per_s)
     if any(share > WAIT_SHARE_MAX for share in waits) or near:
         return True
     return False if waits or near is not None else None
@@ -98,16 +96,15 @@ def _near_ceiling(row: Row, ceiling_per_s: float | None) -> bool | None:
 def _ceiling(row: Row) -> str:
     if row.loop == "open":
         return ""
-    if row.rung in NULL_RESPONDER.values():
+    if is_null_responder(row.rung):
         return (
             "ceiling: the generator's most on this wire and window; no store, nothing to compare"
             + _wall(row)
         )
     if row.generator_ceiling_per_s is None:
-        there = row.wire in NULL_RESPONDER and (row.wire != "pvp" or row.generators)
         why = (
             "the null responder gave no figure in this run"
-            if there
+            if _has_null_responder(row)
             else f"{row.wire} has no null responder"
         )
         return f"ceiling unknown: {why}, so generator-bound is judged by idle time alone"
@@ -117,6 +114,15 @@ def _ceiling(row: Row) -> str:
             "itself, and the ceiling of this run is too low"
         )
     return ""
+
+
+def _has_null_responder(row: Row) -> bool:
+    """One that is asked between machines is there for rows of several machines only."""
+    name = find(row.wire).null_responder
+    if name is None:
+        return False
+    own = rungs.find(name).wire
+    return own == row.wire or not find(own).between_machines or bool(row.generators)
 
 
 def _wall(row: Row) -> str:
@@ -149,7 +155,7 @@ def _bound(row: Row) -> str:
     if wait > WAIT_SHARE_MAX:
         why.append(f"the SUT's core had nothing to do for {_percent(wait)} of the time")
     ceiling = row.generator_ceiling_per_s
-    if row.rung not in NULL_RESPONDER.values() and ceiling and _near_ceiling(row, ceiling):
+    if not is_null_responder(row.rung) and ceiling and _near_ceiling(row, ceiling):
         why.append(f"the generator's ceiling is {ceiling:,.0f}/s")
     return "generator-bound: the rate is a floor, " + " and ".join(why)
 
@@ -249,10 +255,12 @@ def _strays(row: Row) -> str:
 
 
 def _wire(row: Row) -> str:
-    if row.wire == "lo":
-        return "wire lo: one namespace, no pinned receive path; not comparable with veth"
+    wire = find(row.wire)
+    if wire.caveat:
+        return wire.caveat
     if across_wires(row):
-        how = " by another generator" if row.wire == "vhost-user" else ""
+        same = wire.generator == rungs.find(MEMCACHED_RUNG).generator
+        how = "" if same else " by another generator"
         return (
             f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire}"
             f"{how}; the ratio holds the difference of the wires too"

@@ -41,8 +41,7 @@ from nearmetal.samples import (
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, SpecRung, at, points
 from nearmetal.spec.rungs import Rung, Service
-
-MEMCACHED_RUNG = "memcached"
+from nearmetal.topology.known import find
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _identity(
         point=trials[-1].point if trials else wanted.point,
         window=spec.window.of(rung.wire),
         wire=standing.wire,
-        topology="pvp" if rung.wire == "pvp" else "p2p",
+        topology=find(rung.wire).shape,
         accelerator=accelerator.name if accelerator else None,
         accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
         guest=next((trial.guest for trial in trials if trial.guest), None),
@@ -342,12 +341,12 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
         if row.status == "ok" and row.loop == "closed"
     }
     # Of whatever wire: where that is another one than the row's, a label says so.
-    beside = {row.point: row for row in measured.values() if row.rung == MEMCACHED_RUNG}
+    beside = {row.point: row for row in measured.values() if row.rung == caveats.MEMCACHED_RUNG}
     ceilings = {(row.rung, row.point): row for row in measured.values() if row.service == "echo"}
     related = []
     for row in alone:
         if row.status == "ok" and row.loop == "closed":
-            null_responder = ceilings.get((caveats.NULL_RESPONDER.get(row.wire, ""), row.point))
+            null_responder = ceilings.get((find(row.wire).null_responder or "", row.point))
             ceiling = null_responder.replies_per_s.median if null_responder else None
             kv = row.service == "kv"
             memcached = beside.get(row.point) if kv else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nearmetal.report.caveats import MEMCACHED_WIRE, across_wires
+from nearmetal.report.caveats import MEMCACHED_RUNG, across_wires
 from nearmetal.report.comparisons import comparisons, sentence
-from nearmetal.report.compute import MEMCACHED_RUNG
 from nearmetal.report.row import Row
 from nearmetal.report.words import UNKNOWN, at, count, loss, microseconds, name
+from nearmetal.spec.rungs import find
 from nearmetal.spec.sweep import Axis
 
 
@@ -30,9 +30,8 @@ def _over_memcached(rows: Sequence[Row]) -> Iterator[str]:
     for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
         floors = [rung for rung in (row.rung, MEMCACHED_RUNG) if rung in bound]
         floor = f" (a floor: the rate of {' and '.join(floors)})" if floors else ""
-        wires = (
-            f", each on its own wire ({row.wire}, {MEMCACHED_WIRE})" if across_wires(row) else ""
-        )
+        theirs = find(MEMCACHED_RUNG).wire
+        wires = f", each on its own wire ({row.wire}, {theirs})" if across_wires(row) else ""
         yield (
             f"{row.rung} answers {_times(row.vs_memcached.per_sut_core_s)} as many requests "
             f"per second of its core as memcached, and {_times(row.vs_memcached.by_rate)} "

@@ -19,6 +19,7 @@ from nearmetal.paths import source_root
 from nearmetal.report.compute import Setting, Standing
 from nearmetal.report.row import Cores, Paper
 from nearmetal.spec.experiment import Spec
+from nearmetal.topology.known import known
 
 PAPER_CSV = source_root() / "data" / "reference" / "table4.csv"
 PAPER_SOURCE = "Unikraft, EuroSys 2021, Table 4 ({source}); another machine, mostly echo"
@@ -60,7 +61,7 @@ class Folder:
         standing = [_standing(wire) for wire in wires(self.topology)]
         return Setting(
             spec=self.spec,
-            wires={"veth" if each.wire == "lo" else each.wire: each for each in standing},
+            wires={_of_rows(each.wire): each for each in standing},
             skipped=self.state.skipped,
             partial=self.state.partial,
             reason=self.state.reason,
@@ -93,6 +94,12 @@ def wires(topology: Facts) -> list[Facts]:
     """Each wire of topology.json; version 1 was one wire itself."""
     found = topology.get("wires", [topology] if topology else [])
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _of_rows(standing: str) -> str:
+    """The wire of a run's rows: the one that stood, or that for which it stood in."""
+    others = (wire.stands_in_for for wire in known() if wire.name == standing)
+    return next((other.name for other in others if other), standing)
 
 
 def paper_rows(path: Path) -> dict[str, Paper]:

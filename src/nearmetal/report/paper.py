@@ -13,6 +13,7 @@ from nearmetal.report.row import Row
 from nearmetal.report.words import name
 from nearmetal.samples import Frozen
 from nearmetal.spec.rungs import Service
+from nearmetal.topology.known import find
 
 # Place and question in the paper's words; above and below in ours.
 RATIOS = (
@@ -171,8 +172,8 @@ def _rigs(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]
     elif any(each.accelerator for each in both):
         yield f"virtual machines under {both[0].accelerator}, as the paper's"
     yield from dict.fromkeys(filter(None, map(_wire, both)))
-    guests = {each.wire for each in both if each.rung in ("guest-sock", "guest-mmsg")}
-    if guests & {"vhost-user", "pvp"}:
+    guests = [find(each.wire) for each in both if each.rung in ("guest-sock", "guest-mmsg")]
+    if any(wire.by_vhost_user for wire in guests):
         yield (
             "the paper's guest sockets hung on vhost-net over macvtap, in the host's kernel, which"
             " takes no part here"
@@ -186,7 +187,8 @@ def _wire(row: Row) -> str:
     """What is between server and client, where the paper had two machines and a 10 GbE link."""
     if row.generators:  # of a testbed
         return _REHEARSED if _VETH in (row.placement or "") else ""
-    if row.wire in ("veth", "lo"):
+    wire = find(row.wire)
+    if wire.sockets and not wire.between_machines:
         return (
             f"no NIC and no second machine: on {row.wire} one kernel works for server and client"
             " alike"

@@ -19,6 +19,7 @@ from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, few_ticks, 
 from nearmetal.report.model import Report
 from nearmetal.report.row import Row
 from nearmetal.report.words import count, microseconds, name
+from nearmetal.topology.known import find
 
 SERVICE_COLOURS = {"kv": "#0072b2", "echo": "#7fb8dc"}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
@@ -37,7 +38,7 @@ def drawings(report: Report) -> list[Drawing]:
     axis = report.spec.sweep.axis if report.spec.sweep else None
     if axis in ("keys", "window"):  # the points of an axis are a curve, not a list
         return sweeps.drawings(report)
-    kernel = [row for row in measured if row.wire != "vhost-user"]
+    kernel = [row for row in measured if not find(row.wire).shares_memory]
     wanted: list[tuple[str, str, Draw, list[Row]]] = [
         (
             "throughput",

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from nearmetal.samples import Frozen, Generator, Guest, Point, Poller, Resources
 from nearmetal.spec.rungs import Service
+from nearmetal.topology.wire import Shape
 
 Status = Literal["ok", "skipped", "failed"]
 IntervalKind = Literal["minmax", "bca95"]
@@ -131,7 +132,7 @@ class Row(Frozen):
     loop: Literal["closed", "open"]
     window: int  # requests in flight; in an open loop the most
     wire: str
-    topology: Literal["p2p", "pvp"]
+    topology: Shape
     accelerator: str | None
     cores: Cores
     generator: str

@@ -63,7 +63,7 @@ def measured(rows: Sequence[Row], *, open_loop: bool) -> dict[str, list[Row]]:
     """The measured points of each row that has any, by its name."""
     curves: dict[str, list[Row]] = {}
     for row in rows:
-        if row.rung in caveats.NULL_RESPONDER.values():
+        if caveats.is_null_responder(row.rung):
             continue  # a ceiling stands in the table; here it would flatten what lies below
         if row.status == "ok" and (row.loop == "open") == open_loop:
             curves.setdefault(f"{row.rung} {row.service}", []).append(row)

@@ -346,7 +346,7 @@ def _first(error: ValidationError) -> str:
     """Pydantic's first complaint as `key: what (got value)`."""
     problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
     problem = problems[0]
-    parts = [part for part in problem["loc"] if part != "_Row"]
+    parts = [part for part in problem["loc"] if part not in ("_Row", "[key]")]
     key = ".".join(str(part) for part in parts) or "workload"
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
@@ -367,7 +367,6 @@ def _nearest(parts: list[Any]) -> str:
     tables: dict[str, type[BaseModel]] = {
         "workload": Workload,
         "sweep": SweepFile,
-        "window": Window,
         "machine": MachineTable,
         "offloads": Offloads,
         "guest": GuestFile,

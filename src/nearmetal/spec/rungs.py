@@ -14,9 +14,10 @@ from nearmetal.machine.vm.qemu import MachineType
 from nearmetal.samples import Frozen
 from nearmetal.spec.datapaths import Datapath, Place, datapaths
 from nearmetal.spec.datapaths import find as find_datapath
+from nearmetal.topology import known
+from nearmetal.topology.known import WireName
 
 Service = Literal["kv", "echo"]
-WireName = Literal["veth", "vhost-user", "tap", "vhost-net", "pvp", "nic"]
 RowPlace = Place | Literal["image", "reference"]
 
 # What a place is, where its name alone does not tell.
@@ -73,15 +74,13 @@ class Rung(Frozen):
     @property
     def generator(self) -> str:
         """The program that asks it."""
-        return "nm-load-vhost" if self.wire == "vhost-user" else "nm-load"
+        return known.find(self.wire).generator
 
     def options(self) -> list[str]:
         """Its knobs as its program has them (docs/programs.md)."""
         batch = [] if self.batch is None else ["--batch", str(self.batch)]
         return [*batch, "--segment"] if self.segment else batch
 
-
-TAPS: tuple[WireName, ...] = ("tap", "vhost-net")  # wires of virtual machines through the kernel
 
 # DPDK 22.11's fastest mode of virtio-user: in-order split rings without mergeable buffers
 # (docs/rungs.md). The server and testpmd differ in nothing but the program.
@@ -136,7 +135,7 @@ def _guest_on_taps(datapath: Datapath) -> Iterator[Rung]:
     """The same on a tap device: QEMU carries the frames, or the host's kernel does. QEMU has no
     longer rings for that."""
     for rung in _guest(datapath):
-        for wire in TAPS:
+        for wire in ("tap", "vhost-net"):
             yield _with(rung, name=f"{rung.name}-{wire}", ring=256, wire=wire)
 
 

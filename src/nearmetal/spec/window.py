@@ -1,46 +1,65 @@
 """The window: how many requests are in flight, the same for every row of a wire.
 
-A spec file says `window = 128`, for all wires, or `window = { veth = 128, vhost-user = 256 }`.
+A spec file says `window = 128`, for all wires, or `window = { veth = 128, vhost-user = 256 }`. A
+wire without a window of its own has another's (topology/wire.py).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, RootModel, field_validator
 
-from nearmetal.samples import Frozen
+from nearmetal.topology.known import find, known
 
 WINDOW_MAX = 65_536
 
 
-class Window(Frozen):
-    """One for each wire; the defaults are those of the workload `standard` (design 4b)."""
+def _defaults() -> dict[str, int]:
+    """Of the workload `standard`, by the wires that have a window of their own."""
+    return {wire.name: wire.window for wire in known() if isinstance(wire.window, int)}
 
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
-    veth: int = Field(128, ge=1, le=WINDOW_MAX)
-    vhost_user: int = Field(256, ge=1, le=WINDOW_MAX, alias="vhost-user")
+def _named(name: str) -> str:
+    names = list(_defaults())
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(names)})"
+    raise ValueError(f"unknown key{hint}")
 
-    @model_validator(mode="before")
+
+_Name = Annotated[str, AfterValidator(_named)]
+_Requests = Annotated[int, Field(ge=1, le=WINDOW_MAX)]
+
+
+class Window(RootModel[dict[_Name, _Requests]]):
+    """One for each wire; what is not said is the wire's own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[_Name, _Requests] = Field(default_factory=_defaults)
+
+    @field_validator("root", mode="before")
     @classmethod
     def _for_all(cls, data: Any) -> Any:
         """One number is the window of every wire."""
-        if isinstance(data, bool) or not isinstance(data, int | dict | Window):
+        if isinstance(data, bool) or not isinstance(data, int | dict):
+            example = ", ".join(f"{name} = {size}" for name, size in _defaults().items())
             raise ValueError(
-                "must be a valid integer, or one for each wire, as"
-                f" {{ veth = 128, vhost-user = 256 }} (got {data!r})"
+                f"must be a valid integer, or one for each wire, as {{ {example} }} (got {data!r})"
             )
-        if not isinstance(data, int):
-            return data
+        if isinstance(data, dict):
+            return _defaults() | data
         if not 1 <= data <= WINDOW_MAX:
             bound = ">= 1" if data < 1 else f"<= {WINDOW_MAX}"
             raise ValueError(f"must be {bound} (got {data})")
-        return {"veth": data, "vhost-user": data}
+        return dict.fromkeys(_defaults(), data)
 
     def of(self, wire: str) -> int:
-        """The wire's; lo stands in for veth."""
-        return self.vhost_user if wire == "vhost-user" else self.veth
+        """The wire's; of one without its own that of the wire whose window it has."""
+        return self.root[find(wire).window_wire.name]
 
 
 def everywhere(requests: int) -> Window:

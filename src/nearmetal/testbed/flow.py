@@ -33,12 +33,16 @@ from nearmetal.testbed.provider import Host, Testbed
 from nearmetal.testbed.remote_agent import Station, beating
 from nearmetal.testbed.spec import BedSpec
 from nearmetal.testbed.trial import Place, Trials
-from nearmetal.topology.bring_up import Topologies, Topology
+from nearmetal.topology import known
+from nearmetal.topology.bring_up import Topologies
+from nearmetal.topology.wires.nic import WIRE as DIRECT
+from nearmetal.topology.wires.nic import Nic
+from nearmetal.topology.wires.pvp import SERVER_MAC, Pvp
+from nearmetal.topology.wires.pvp import WIRE as BEHIND_SWITCH
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
 _BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
-_SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
 _BUILD_S = 1200.0
 _END_S = 10.0
 _HELLO_S = 180.0  # the first time it sets itself up
@@ -130,8 +134,9 @@ def rewired(spec: Spec) -> Spec:
 
     def between(row: SpecRung) -> SpecRung:
         rung = find("limit-nic") if row.rung.name == "limit-veth" else row.rung
-        wire = "pvp" if rung.place in _BEHIND_SWITCH or rung.wire == "pvp" else "nic"
-        return row.model_copy(update={"rung": rung.model_copy(update={"wire": wire})})
+        behind = rung.place in _BEHIND_SWITCH or known.find(rung.wire).switched
+        wire = BEHIND_SWITCH if behind else DIRECT
+        return row.model_copy(update={"rung": rung.model_copy(update={"wire": wire.name})})
 
     rows = {row.rung.name: row for row in map(between, spec.rungs)}  # a spec may name both
     return spec.model_copy(update={"rungs": tuple(rows.values())})
@@ -266,14 +271,13 @@ def _port(place: Place) -> dict[str, Any]:
 
 def _wires(
     places: dict[str, Place], ports: dict[str, dict[str, Any]], hello: dict[str, dict[str, Any]]
-) -> tuple[Topology, Topology]:
+) -> tuple[Nic, Pvp]:
     """From the server's kernel or datapath at its NIC, and from behind a switch there."""
     sut, first = places["sut"], places["tg1"]
     others = [place for name, place in places.items() if name != "sut"]
     told = ", ".join(f"{place.station.name} on core {place.cpu}" for place in others)
     notes = [f"{name}: {said['note']}" for name, said in hello.items() if said["note"]]
-    direct = Topology(
-        wire="nic",
+    direct = Nic(
         sut_netns=None,
         tg_netns=None,
         sut_addr=sut.seat.addr,
@@ -291,16 +295,14 @@ def _wires(
         notes=tuple(notes),
     )
     polled = tuple(hello["sut"]["switch_cpus"])
-    behind = direct.model_copy(
-        update={
-            "wire": "pvp",
-            "sut_mac": _SERVER_MAC,
-            "switch_netns": "/proc/self/ns/net",
-            "switch_cpus": polled,
-            "vmm_cpu": hello["sut"]["vmm_cpu"],
-            "placement": f"{direct.placement}; a switch polls on {', '.join(map(str, polled))}",
-        }
-    )
+    changed = {
+        "sut_mac": SERVER_MAC,
+        "switch_netns": "/proc/self/ns/net",
+        "switch_cpus": polled,
+        "vmm_cpu": hello["sut"]["vmm_cpu"],
+        "placement": f"{direct.placement}; a switch polls on {', '.join(map(str, polled))}",
+    }
+    behind = Pvp.model_validate(direct.model_dump(exclude={"wire"}) | changed)
     return direct, behind
 
 

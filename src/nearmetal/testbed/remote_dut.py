@@ -31,7 +31,9 @@ from nearmetal.samples import Frozen, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.testbed import data_nic
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology import known
+from nearmetal.topology.bring_up import AnyTopology
+from nearmetal.topology.standing import Switched, Topology
 from nearmetal.trial.busy import Span, switches
 from nearmetal.trial.start import Bench, Plan, Server, planned, server_of, start, switching
 from nearmetal.trial.trial import leave
@@ -46,7 +48,7 @@ class Order(Frozen):
     point: Point
     rung: Rung
     service: Service
-    topology: Topology  # as the controller knows it
+    topology: AnyTopology  # as the controller knows it
     nic: str
     address: str  # with its prefix
     take: Take
@@ -104,12 +106,14 @@ class Serving:
 def is_frames(rung: Rung) -> bool:
     """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
     kernels = rung.name in REFERENCES or (rung.uses is not None and rung.uses.nic == "kernel")
-    return rung.wire == "pvp" or not kernels
+    return known.find(rung.wire).switched or not kernels
 
 
 def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
     """Why a server cannot have a card that its kernel's driver keeps; testpmd has all drivers."""
-    if take != "dpdk" or driver not in pci.SHARING or rung.place != "host" or rung.wire == "pvp":
+    if take != "dpdk" or driver not in pci.SHARING or rung.place != "host":
+        return None
+    if known.find(rung.wire).switched:
         return None
     return (
         f"nm-dpdk is linked without DPDK's driver beside {driver}; another `take` of the machine"
@@ -123,7 +127,7 @@ def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving
     try:
         top, frames = order.topology, is_frames(rung)
         # Of the one who takes frames there: the server, or the switch before it.
-        receive_cpu = top.switch_cpus[0] if top.wire == "pvp" else top.sut_cpu
+        receive_cpu = top.switch_cpus[0] if isinstance(top, Switched) else top.sut_cpu
         wanted = data_nic.Wanted(order.nic, order.address, frames, False, receive_cpu, order.take)
         port = stack.enter_context(data_nic.prepared(journal, wanted))
         if (reason := unlinked(rung, order.take, port.driver)) is not None:

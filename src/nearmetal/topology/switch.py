@@ -7,15 +7,14 @@ to a socket, or is connected to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearmetal.build import fetched
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import nic
-from nearmetal.topology.testpmd import Testpmd, program
+from nearmetal.topology.testpmd import Testpmd
 
 NIC, VHOST = 0, 1  # ports, in the order in which testpmd is given them
 _BUFFERS = 16_384  # both ports' rings, and what is under way
@@ -34,9 +33,8 @@ class Sides:
 
 
 @contextmanager
-def forwarding(sides: Sides, journal: Journal) -> Iterator[Testpmd]:
-    """A switch at work; its socket is there."""
-    testpmd = program(*fetched.provide("dpdk-testpmd"))
+def forwarding(testpmd: Sequence[str], sides: Sides, journal: Journal) -> Iterator[Testpmd]:
+    """A switch at work, by DPDK's testpmd (testpmd.program); its socket is there."""
     with ExitStack() as stack:
         memory, _ = stack.enter_context(nic.memory(journal))
         stack.enter_context(journal.holds("path", str(sides.socket)))

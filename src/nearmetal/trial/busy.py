@@ -17,7 +17,7 @@ from nearmetal.machine.cores import cpus
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import Child, ChildError, Event
 from nearmetal.samples import CoreTime, Poller
-from nearmetal.topology.bring_up import Topology
+from nearmetal.topology.standing import Topology
 from nearmetal.trial.start import Server
 
 _TESTPMD = re.compile(r"cycles=(\d+) / total .*packets=(\d+)")

@@ -156,8 +156,7 @@ def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> 
     if probe is None or qemu.PROGRAM not in build.programs or not rows:
         return None
     try:
-        cpu = wires.of(rows[0].wire).sut_cpu
-        return accelerator.choose(Path(probe.path), cpu, spec.machine.accelerator)
+        return accelerator.choose(Path(probe.path), wires.sut_cpu, spec.machine.accelerator)
     except CannotRunError as error:
         state.skipped.update({rung.name: str(error) for rung in rows})
         return None

@@ -16,21 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from nearmetal.build import fetched
 from nearmetal.build.programs import Build
 from nearmetal.dut import guest, host, image, reference, uk, ukp
 from nearmetal.dut.command import Command
 from nearmetal.dut.contract import Dut
 from nearmetal.kv import corpus
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import frame_host, nic, steering
+from nearmetal.machine.links import frame_host, nic
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Accelerator, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
-from nearmetal.spec.rungs import TAPS, Rung, Service
-from nearmetal.topology import switch
-from nearmetal.topology.bring_up import Topology
+from nearmetal.spec.rungs import Rung, Service
+from nearmetal.topology import known, switch, testpmd
+from nearmetal.topology.standing import Socketed, Switched, Topology, Virtual
+from nearmetal.topology.wire import Wire
 from nearmetal.trial.generator import arguments, pace
 
 START_S = 60.0
@@ -52,7 +54,12 @@ class Bench:
     @property
     def frames(self) -> bool:
         """Whether the generator speaks in frames."""
-        return self.topology.wire == "vhost-user"
+        return self.wire.shares_memory
+
+    @property
+    def wire(self) -> Wire:
+        """Of what stands, and not of the row: one may stand in for another."""
+        return known.find(self.topology.wire)
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,13 @@ def facing(
 
 def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
-    plan, top = planned(bench, rung, service), bench.topology
+    plan, top, wire = planned(bench, rung, service), bench.topology, bench.wire
     if not bench.frames:
-        in_frames = top.wire == "pvp" or (top.wire in TAPS and rung.in_frames)
+        in_frames = wire.switched or (wire.tapped and rung.in_frames)
         most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
             return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
+    assert isinstance(top, Socketed)
     unix = top.socket.with_name("relay")
     argv = bench.build.programs["nm-relay"].argv()
     carried: list[str | Path] = ["--unix", _fresh(unix)]
@@ -164,7 +172,7 @@ def planned(bench: Bench, rung: Rung, service: Service) -> Plan:
     """What is to be started, and how it is asked."""
     top = bench.topology
     # On a wire of our own every port is free.
-    port = _free_port(top.sut_addr) if top.wire == "lo" else bench.spec.workload.port
+    port = _free_port(top.sut_addr) if bench.wire.shares_ports else bench.spec.workload.port
     memory = memory_bytes(bench.spec, rung.name)
     if rung.machine is not None:
         return _planned_machine(bench, rung, service, memory)
@@ -194,7 +202,11 @@ def start(plan: Plan) -> Dut:
     command, top = plan.command, plan.bench.topology
     if command.machine is None:
         return Child(command.argv, top.sut, talks=command.turns == "testpmd")
-    folder = plan.bench.consoles or top.socket.parent
+    assert isinstance(top, Virtual)
+    folder = plan.bench.consoles
+    if folder is None:
+        assert top.directory is not None
+        folder = Path(top.directory)
     log = folder / f"{plan.rung.name}-{plan.service}.log"
     where = Where(top.sut.netns, top.vmm_cpu)
     return Vm(command.machine, where, log, speaks=command.says_ready)
@@ -204,6 +216,7 @@ def start(plan: Plan) -> Dut:
 def _sharing_memory(plan: Plan, number: int) -> Iterator[tuple[Server, Child]]:
     """The generator listens before the server starts: its start is all that is waited for."""
     command, top = plan.command, plan.bench.topology
+    assert isinstance(top, Socketed)
     _fresh(top.socket)
     with _generator(plan, number) as generator:
         generator.expect("ready", START_S)
@@ -244,26 +257,26 @@ def _answering(plan: Plan) -> Iterator[Server]:
         answered = next_event(asker, dut, START_S)
         asker.stop()
         if isinstance(dut, Vm):
+            assert isinstance(top, Virtual)
             dut.pin((top.sut_cpu,))
-            if top.wire == "vhost-net" and top.vmm_cpu is not None:
-                steering.pin_carriers(dut.pid, top.vmm_cpu)
+            top.vm_answered(dut.pid)
         yield server_of(plan, dut, answered)
 
 
 @contextmanager
 def switching(plan: Plan) -> Iterator[None]:
-    """pvp: the switch, for as long as it is needed; it polls."""
+    """The switch, where the wire has one, for as long as it is needed; it polls."""
     top = plan.bench.topology
-    if top.wire != "pvp":
+    if not isinstance(top, Switched):
         yield
         return
-    assert top.switch_netns is not None and top.sut_mac is not None
     taken = top.port or nic.link(top.sut_iface)
     port = nic.Port(taken, Where(Path(top.switch_netns)), None)
     cpus = f"({','.join(map(str, top.switch_cpus))})"
     calls = plan.command.machine is not None
     sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus, calls)
-    with switch.forwarding(sides, open_journal()):
+    forwarder = testpmd.program(*fetched.provide("dpdk-testpmd"))
+    with switch.forwarding(forwarder, sides, open_journal()):
         yield
 
 
@@ -288,10 +301,11 @@ def _generator(plan: Plan, number: int) -> Child:
     if point.rate_per_s is not None:
         argv += pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
     if plan.bench.frames:
+        assert isinstance(top, Socketed)
         source = plan.command.source or top.tg_addr
         argv += ["--socket", str(top.socket), "--source", source, "--await"]
         argv += ["--connect"] if plan.command.machine else []
-        argv += [] if plan.command.answers_arp else ["--target-mac", str(top.sut_mac)]
+        argv += [] if plan.command.answers_arp else ["--target-mac", top.sut_mac]
     return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
 
 

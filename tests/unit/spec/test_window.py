@@ -13,6 +13,10 @@ from nearmetal.spec.window import Window, everywhere
 ROWS = 'rungs = ["host-sock"]\n'
 
 
+def window(veth: int, vhost_user: int) -> Window:
+    return Window.model_validate({"veth": veth, "vhost-user": vhost_user})
+
+
 def loaded(tmp_path: Path, text: str) -> Window:
     path = tmp_path / "mine.toml"
     path.write_text(text + ROWS)
@@ -22,11 +26,11 @@ def loaded(tmp_path: Path, text: str) -> Window:
 
 
 def test_what_a_file_may_say(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "") == Window(veth=128, vhost_user=256)  # design: standard
-    assert loaded(tmp_path, "window = 7\n") == Window(veth=7, vhost_user=7)
+    assert loaded(tmp_path, "") == window(128, 256)  # design: standard
+    assert loaded(tmp_path, "window = 7\n") == window(7, 7)
     both = "window = { veth = 64, vhost-user = 512 }\n"
-    assert loaded(tmp_path, both) == Window(veth=64, vhost_user=512)
-    assert loaded(tmp_path, "window = { vhost-user = 512 }\n").veth == 128
+    assert loaded(tmp_path, both) == window(64, 512)
+    assert loaded(tmp_path, "window = { vhost-user = 512 }\n") == window(128, 512)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,8 @@ def test_mistakes(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_each_wire_has_its_own_and_lo_has_veths() -> None:
-    window = Window(veth=1, vhost_user=2)
-    assert [window.of(wire) for wire in ("veth", "lo", "vhost-user")] == [1, 1, 2]
-    assert everywhere(3) == Window(veth=3, vhost_user=3)
+    made = window(1, 2)
+    assert [made.of(wire) for wire in ("veth", "lo", "vhost-user")] == [1, 1, 2]
+    assert [made.of(wire) for wire in ("tap", "vhost-net", "pvp", "nic")] == [1, 1, 1, 1]
+    assert everywhere(3) == window(3, 3)
+    assert made.model_dump_json() == '{"veth":1,"vhost-user":2}'

@@ -87,7 +87,7 @@ def test_what_is_no_card_is_not_taken_by_dpdks_drivers(
     ],
 )
 def test_cards_that_our_server_has_no_driver_for(
-    wire: rungs.WireName, take: nic.Take, driver: str, is_linked: bool
+    wire: str, take: nic.Take, driver: str, is_linked: bool
 ) -> None:
     rung = rungs.find("host-dpdk").model_copy(update={"wire": wire})
     reason = remote_dut.unlinked(rung, take, driver)

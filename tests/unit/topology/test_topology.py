@@ -12,7 +12,9 @@ from nearmetal.dut import eal, host, reference, ukp
 from nearmetal.machine.memory import hugepages
 from nearmetal.spec.rungs import find
 from nearmetal.topology import bring_up as topology
-from nearmetal.topology.bring_up import Topologies, Topology
+from nearmetal.topology.bring_up import Topologies
+from nearmetal.topology.standing import Socketed
+from nearmetal.topology.wires.vhost_user import VhostUser
 
 MIB = 1 << 20
 
@@ -27,19 +29,20 @@ def pool_of(free_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hugepages, "reserved", reserved)
 
 
-def vhost(**other: object) -> Topology:
+def vhost(**other: object) -> VhostUser:
     values = {
-        "wire": "vhost-user", "sut_netns": None, "tg_netns": None, "sut_addr": "198.18.0.1",
+        "sut_netns": None, "tg_netns": None, "sut_addr": "198.18.0.1",
         "tg_addr": "198.18.0.2", "subnet": "198.18.0.0/24", "sut_iface": "", "tg_iface": "",
         "sut_cpu": 3, "tg_cpu": 4, "control_cpus": (5,), "sut_mac": "02:00:00:00:00:01",
         "directory": "/run/x", "hugepages_bytes": 128 * MIB, "placement": "",
     }  # fmt: skip
-    return Topology.model_validate(values | other)
+    return VhostUser.model_validate(values | other)
 
 
 def test_a_folder_for_sockets_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     pool_of(100 * MIB, monkeypatch)
     with topology.up("vhost-user", 80 * MIB) as top:
+        assert isinstance(top, Socketed)
         folder = top.socket.parent
         assert folder.is_dir()
         (folder / "vhost").touch()

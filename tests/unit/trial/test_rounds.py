@@ -15,7 +15,8 @@ from nearmetal.samples import Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
 from nearmetal.spec.rungs import Rung, Service, find
 from nearmetal.spec.sweep import Sweep
-from nearmetal.topology.bring_up import Topologies, Topology
+from nearmetal.topology.bring_up import Topologies
+from nearmetal.topology.wires.loopback import Loopback
 from nearmetal.trial import rounds as run
 from nearmetal.trial import start
 
@@ -51,8 +52,8 @@ def built(*without: str) -> Build:
 
 
 def loopback() -> Topologies:
-    lo = Topology(
-        wire="lo", sut_netns=None, tg_netns=None, sut_addr="127.0.0.1", tg_addr="127.0.0.1",
+    lo = Loopback(
+        sut_netns=None, tg_netns=None, sut_addr="127.0.0.1", tg_addr="127.0.0.1",
         subnet="127.0.0.0/8", sut_iface="lo", tg_iface="lo", sut_cpu=0, tg_cpu=0,
         control_cpus=(0,), placement="",
     )  # fmt: skip
@@ -233,12 +234,17 @@ def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
 def test_what_a_tap_device_wants_of_the_machine(tmp_path: Path) -> None:
-    assert available.tap_why_not("vhost-user", tmp_path) is None
-    assert "/dev/net/tun" in str(available.tap_why_not("tap", tmp_path))
+    asked = {
+        wire: find("guest-sock").model_copy(update={"wire": wire})
+        for wire in ("vhost-user", "tap", "vhost-net")
+    }
+    why = {wire: available.wire_why_not(rung, tmp_path) for wire, rung in asked.items()}
+    assert why["vhost-user"] is None
+    assert "/dev/net/tun" in str(why["tap"])
     (tmp_path / "dev/net").mkdir(parents=True)
     (tmp_path / "dev/net/tun").touch()
-    assert available.tap_why_not("tap", tmp_path) is None
-    assert "no /dev/vhost-net" in str(available.tap_why_not("vhost-net", tmp_path))
-    assert "modprobe vhost_net" in str(available.tap_why_not("vhost-net", tmp_path))
+    assert available.wire_why_not(asked["tap"], tmp_path) is None
+    lacks = str(available.wire_why_not(asked["vhost-net"], tmp_path))
+    assert "no /dev/vhost-net" in lacks and "modprobe vhost_net" in lacks
     (tmp_path / "dev/vhost-net").touch()
-    assert available.tap_why_not("vhost-net", tmp_path) is None
+    assert available.wire_why_not(asked["vhost-net"], tmp_path) is None

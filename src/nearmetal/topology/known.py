@@ -1,0 +1,56 @@
+"""Which wires there are: every module of wires/, found by listing the folder.
+
+A new wire is a new file there, and no line anywhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from nearmetal.errors import BadInputError
+from nearmetal.topology import wires
+from nearmetal.topology.wire import Wire
+
+
+@functools.cache
+def known() -> tuple[Wire, ...]:
+    """All of them, by name."""
+    names = (module.name for module in pkgutil.iter_modules(wires.__path__))
+    modules = (importlib.import_module(f"{wires.__name__}.{name}") for name in names)
+    found: list[Wire] = [module.WIRE for module in modules]
+    return tuple(sorted(found, key=lambda wire: wire.name))
+
+
+def find(name: str) -> Wire:
+    """The wire of that name."""
+    for wire in known():
+        if wire.name == name:
+            return wire
+    raise BadInputError(_unknown(name))
+
+
+def stand_in(wire: Wire) -> Wire | None:
+    """What carries its rows where it cannot be made; None: they are skipped."""
+    return next((each for each in known() if each.stands_in_for == wire), None)
+
+
+def _unknown(name: str) -> str:
+    names = [wire.name for wire in known()]
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown wire {name!r}{hint} (known: {', '.join(names)})"
+
+
+def _checked(name: str) -> str:
+    if name not in (wire.name for wire in known()):
+        raise ValueError(_unknown(name))
+    return name
+
+
+WireName = Annotated[str, AfterValidator(_checked)]

@@ -1,0 +1,55 @@
+"""lo: the machine's own loopback, for whoever is not root. The result says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.topology.standing import Topology
+from nearmetal.topology.wire import Wire
+from nearmetal.topology.wires import veth
+
+
+class Loopback(Topology):
+    """Nothing is made: it is there already."""
+
+    wire: Literal["lo"] = "lo"
+
+
+@contextmanager
+def up(cores: Cores, hugepages_bytes: int) -> Iterator[Loopback]:
+    """Only the cores are chosen."""
+    del hugepages_bytes  # of servers on vhost-user
+    notes = ["without root the wire is lo: receive processing is done by the sender's core"]
+    yield Loopback(
+        sut_netns=None,
+        tg_netns=None,
+        sut_addr="127.0.0.1",
+        tg_addr="127.0.0.1",
+        subnet="127.0.0.0/8",
+        sut_iface="lo",
+        tg_iface="lo",
+        sut_cpu=cores.sut,
+        tg_cpu=cores.tg,
+        control_cpus=tuple(sorted(cores.control)),
+        placement=(
+            f"server on core {cores.sut}, generator on core {cores.tg},"
+            " each doing the other's receive processing"
+        ),
+        notes=tuple([*notes, cores.note] if cores.note else notes),
+    )
+
+
+WIRE = Wire(
+    name="lo",
+    topology=Loopback,
+    generator="nm-load",
+    window=veth.WIRE,
+    up=up,
+    stands_in_for=veth.WIRE,
+    caveat="wire lo: one namespace, no pinned receive path; not comparable with veth",
+    sockets=True,
+    shares_ports=True,
+)

@@ -1,0 +1,43 @@
+"""tap: a virtual machine's NIC is a tap device, and QEMU carries the frames. Needs root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.vm.qemu import Tap
+from nearmetal.topology import tapped
+from nearmetal.topology.standing import Virtual
+from nearmetal.topology.wire import Device, Wire
+from nearmetal.topology.wires import veth
+
+
+class OnTap(Virtual):
+    """The device, standing."""
+
+    wire: Literal["tap"] = "tap"
+
+    def vm_nic(self, ring: int) -> Tap:
+        """QEMU has rings of 256 for it, and no longer ones."""
+        return Tap(self.tg_iface, self.sut_mac)
+
+
+@contextmanager
+def up(cores: Cores, hugepages_bytes: int) -> Iterator[OnTap]:
+    """The device, in a namespace of its own."""
+    del hugepages_bytes  # of servers on vhost-user
+    with tapped.device(cores, "tap", "QEMU's main loop") as fields:
+        yield OnTap.model_validate(fields)
+
+
+WIRE = Wire(
+    name="tap",
+    topology=OnTap,
+    generator="nm-load",
+    window=veth.WIRE,
+    up=up,
+    root=tapped.ROOT,
+    devices=(Device("dev/net/tun", "tun"),),
+)

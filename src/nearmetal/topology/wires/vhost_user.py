@@ -1,0 +1,74 @@
+"""vhost-user: rings in memory that generator and server both map. A folder for sockets and, for who
+wants them, pages of the kernel's pool. No kernel between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Literal
+
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import netns
+from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import owner
+from nearmetal.topology.standing import Socketed
+from nearmetal.topology.wire import Wire
+
+_SUT_MAC = "02:00:00:00:00:01"  # locally administered, as those of the veth pair
+
+
+class VhostUser(Socketed):
+    """The folder, and how much there is in huge pages."""
+
+    wire: Literal["vhost-user"] = "vhost-user"
+
+
+@contextmanager
+def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
+    """A folder, and pages; too few of them are none."""
+    journal, subnet = open_journal(), netns.free_subnet()
+    directory = owner.state_directory() / f"nm-{os.getpid()}-vhost"
+    notes = [cores.note] if cores.note else []
+    with ExitStack() as stack:
+        stack.enter_context(journal.holds("path", str(directory)))
+        directory.mkdir(mode=0o700, parents=True)
+        free_bytes = stack.enter_context(hugepages.reserved(journal, hugepages_bytes))
+        if free_bytes < hugepages_bytes:
+            notes.append(
+                f"too few free 2 MiB pages ({free_bytes >> 20} of {hugepages_bytes >> 20} MiB):"
+                " programs that want them use small pages"
+            )
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield VhostUser(
+            sut_netns=None,
+            tg_netns=None,
+            sut_addr=str(subnet[1]),
+            tg_addr=str(subnet[2]),
+            subnet=str(subnet),
+            sut_iface="",
+            tg_iface="",
+            sut_cpu=cores.sut,
+            tg_cpu=cores.tg,
+            control_cpus=tuple(sorted(cores.control)),
+            vmm_cpu=cores.vmm,
+            sut_mac=_SUT_MAC,
+            directory=str(directory),
+            hugepages_bytes=free_bytes if free_bytes >= hugepages_bytes else 0,
+            placement=(
+                f"server on core {cores.sut}, generator on core {cores.tg}, both polling memory"
+                " that they share; the kernel takes no part"
+            ),
+            notes=tuple(notes),
+        )
+
+
+WIRE = Wire(
+    name="vhost-user",
+    topology=VhostUser,
+    generator="nm-load-vhost",
+    window=256,
+    up=up,
+    null_responder="ceiling",
+)
