@@ -1,7 +1,8 @@
-"""A fact stands in one place: who names a datapath, beside its own file and its row.
+"""A fact stands in one place: who names a datapath or a wire, beside its own file and its row.
 
-Others ask the table for what they want to know (in frames? polls? which library?). Looked at are
-the strings of src/nearmetal, and the quoted words of meson's and the shell's files.
+Others ask the table for what they want to know (in frames? polls? a switch between?). Looked at are
+the strings of src/nearmetal, and the quoted words of meson's and the shell's files. Wires are known
+to Python only, so for them it is the strings of src/nearmetal and of what tests share.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 import pytest
 import tree
 
 from nearmetal.spec.datapaths import datapaths
+from nearmetal.topology import wires
+from nearmetal.topology.known import known
 
 DATAPATHS = {each.name for each in datapaths()}
+WIRES = {wire.name for wire in known()}
+WIRE_FILES = "src/nearmetal/topology/wires"
 # kind -> file -> why it may
 EXCEPTIONS = {
     "datapath": {
@@ -35,9 +41,24 @@ EXCEPTIONS = {
         "tests/c/uk/meson.build": "units of one datapath, and images that break its rules",
         "tests/c/lwip/meson.build": "units of one datapath",
         "tests/c/meson.build": "the folder of one datapath's units",
-    }
+    },
+    "wire": {
+        "src/nearmetal/spec/rungs.py": "rows name their wire",
+        "src/nearmetal/spec/foreign_images.py": "the wire of a spec's own row",
+        "src/nearmetal/spec/datapaths.py": "nic: a column of the table, who has the NIC",
+        "src/nearmetal/topology/wire.py": "pvp: a topology, after which a wire is named",
+        "src/nearmetal/machine/links/netns.py": "kinds and names of the kernel's links",
+        "src/nearmetal/machine/links/nic.py": "lo: an interface",
+        "src/nearmetal/machine/vm/qemu.py": "nic: a name for QEMU",
+        "src/nearmetal/dut/reference.py": "veth: a driver of the kernel",
+        "src/nearmetal/testbed/data_nic.py": "veth: a driver of the kernel; lo: an interface",
+        "src/nearmetal/testbed/rehearsal.py": "kinds and names of the kernel's links",
+        "src/nearmetal/testbed/spec.py": "nic: a key of the machines' file",
+        "src/nearmetal/commands/switch.py": "nic: a key of the last line",
+        "tests/unit/report/made.py": "the topology.json of a made-up run",
+    },
 }
-KINDS = {"datapath": DATAPATHS}
+KINDS = {"datapath": DATAPATHS, "wire": WIRES}
 _QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 
 
@@ -62,18 +83,36 @@ def _strings(file: str, text: str) -> Iterator[tuple[int, str]]:
                 yield number, said
 
 
-def looked_at() -> list[str]:
+def looked_at(kind: str) -> list[str]:
     python = [name for name in tree.files(".py") if name.startswith("src/nearmetal/")]
+    if kind == "wire":
+        return [*python, *filter(_is_shared, tree.files(".py"))]
     return [*python, *tree.files("meson.build", ".sh"), "nearmetal"]
+
+
+def _is_shared(name: str) -> bool:
+    """Whether several tests have it in common."""
+    path = PurePosixPath(name)
+    return path.parts[0] == "tests" and not path.name.startswith("test_")
+
+
+def own(kind: str, file: str) -> set[str]:
+    """The names whose file it is: a wire's file may have its own, and no other wire's."""
+    return {name for name in KINDS[kind] if kind == "wire" and file == file_of(name)}
+
+
+def file_of(wire: str) -> str:
+    (found,) = (each for each in known() if each.name == wire)
+    return f"{WIRE_FILES}/{found.topology.__module__.rpartition('.')[2]}.py"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_its_own_file_and_row_name_it(kind: str) -> None:
     found = [
         where
-        for file in looked_at()
+        for file in looked_at(kind)
         if file not in EXCEPTIONS[kind]
-        for where in named(file, tree.read(file), KINDS[kind])
+        for where in named(file, tree.read(file), KINDS[kind] - own(kind, file))
     ]
     assert found == []
 
@@ -82,6 +121,30 @@ def test_only_its_own_file_and_row_name_it(kind: str) -> None:
 def test_each_exception_is_needed(kind: str) -> None:
     idle = [file for file in EXCEPTIONS[kind] if not any(named(file, tree.read(file), KINDS[kind]))]
     assert idle == []
+
+
+def test_every_wire_has_a_file_and_every_file_is_a_wire() -> None:
+    files = {f"{WIRE_FILES}/{path.name}" for path in Path(wires.__path__[0]).glob("*.py")}
+    assert {file_of(name) for name in WIRES} == files - {f"{WIRE_FILES}/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'if top.wire == "veth":\n    pass\n',
+        'WireName = Literal["here", "veth"]\n',
+        'NULL_RESPONDER = {"veth": "limit-veth"}\n',
+        'def f(wire: str = "veth") -> None: ...\n',
+        'match wire:\n    case "veth":\n        pass\n',
+    ],
+)
+def test_a_wires_name_is_found(text: str) -> None:
+    file = "src/nearmetal/report/compute.py"
+    assert len(list(named(file, text, WIRES - own("wire", file)))) == 1
+    other = file_of("lo")
+    assert len(list(named(other, text, WIRES - own("wire", other)))) == 1
+    itself = file_of("veth")
+    assert list(named(itself, text, WIRES - own("wire", itself))) == []
 
 
 @pytest.mark.parametrize(

@@ -28,15 +28,17 @@ from nearmetal.kv.corpus.case import ALL_RIGHTS
 from nearmetal.kv.model import Model
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.spec import rungs
+from nearmetal.topology import known
 
 # Rungs behind a switch or a tap device are the same programs once more.
 _ROWS = tuple(
     rung
     for rung in rungs.RUNGS
-    if rung.uses is not None and rung.absent is None and rung.wire in ("veth", "vhost-user")
+    if rung.uses is not None and rung.absent is None
+    if known.find(rung.wire).sockets or known.find(rung.wire).shares_memory
 )
-ON_SOCKETS = tuple(rung.name for rung in _ROWS if rung.wire == "veth")
-ON_FRAMES = tuple(rung.name for rung in _ROWS if rung.wire == "vhost-user")
+ON_SOCKETS = tuple(rung.name for rung in _ROWS if known.find(rung.wire).sockets)
+ON_FRAMES = tuple(rung.name for rung in _ROWS if known.find(rung.wire).shares_memory)
 FRAMED = tuple(rung.name for rung in _ROWS if rung.in_frames)  # others leave frames to a kernel
 LIARS = tuple(
     rung.name

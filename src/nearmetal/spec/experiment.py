@@ -131,7 +131,7 @@ class Spec(Frozen):
 
     name: str
     workload: Workload
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
     rounds: int = Field(3, ge=1)
     warmup_s: float = Field(1.0, ge=0)
     measured_s: float = Field(3.0, gt=0)
@@ -155,7 +155,7 @@ class _File(Frozen):
 
     name: str | None = None
     workload: Workload = Workload()
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
     rounds: int = Field(3, ge=1)
     warmup_s: float = Field(1.0, ge=0)
     measured_s: float = Field(3.0, gt=0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import made
 
-from nearmetal.report.compute import Setting, rows
+import planted_wire
+from nearmetal.report import folder
+from nearmetal.report.compute import Setting, Standing, rows
 from nearmetal.samples import Poller, Sample
 
 
@@ -51,3 +55,48 @@ def test_the_ceiling_names_the_wall() -> None:
         (label,) = (each for each in row.labels if each.startswith("ceiling: "))
         assert wall in label
         assert f"busy for 99 % of their cycles, the responder's for {busy} %" in label
+
+
+def test_a_row_on_a_wire_of_one_more_file(tmp_path: Path) -> None:
+    """Its ceiling, window and label come from that file."""
+    trials = [
+        *made.rounds("memcached", "kv", [100_000] * 3),
+        *made.rounds("host-mmsg", "kv", [200_000] * 3),
+        *made.rounds("limit-veth", "echo", [900_000] * 3),
+    ]
+    with planted_wire.planted(tmp_path, "veth"):
+        spec = made.spec("memcached", "host-mmsg", "limit-veth")
+        put = [
+            row.model_copy(update={"rung": planted_wire.row(row.rung.name)}) for row in spec.rungs
+        ]
+        spec = spec.model_copy(update={"rungs": (spec.rungs[0], put[1], spec.rungs[2])})
+        found = {f"{r.rung} {r.service}": r for r in rows(Setting(spec=spec), trials)}
+    ours = found["host-mmsg kv"]
+    assert (ours.wire, ours.topology, ours.window) == (planted_wire.NAME, "p2p", 128)
+    assert (ours.generator, ours.generator_ceiling_per_s) == ("nm-load", 900_000)
+    assert ours.vs_memcached.by_rate == 2 and not any("across" in label for label in ours.labels)
+
+
+def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
+    """lo stood in for veth, and each wire had the fields of all."""
+    wires = [made.TOPOLOGY | {"wire": name, "switch_cpus": []} for name in ("lo", "vhost-user")]
+    run = made.folder(
+        tmp_path / "run", made.spec("host-sock"), [], {}, topology={"version": 2, "wires": wires}
+    )
+    setting = folder.read(run).setting()
+    assert {name: each.wire for name, each in setting.wires.items()} == {
+        "veth": "lo",
+        "vhost-user": "vhost-user",
+    }
+    (row, *_) = rows(setting, made.rounds("host-sock", "kv", [100_000] * 3))
+    assert row.wire == "lo" and any(label.startswith("wire lo: ") for label in row.labels)
+
+
+def test_a_null_responder_between_machines_is_missed_there_only() -> None:
+    """Behind a switch it is the data NIC's; on one machine there is none."""
+    spec = made.spec("host-dpdk-pvp")
+    wires = {"pvp": Standing("pvp")}
+    (row, _) = rows(
+        Setting(spec=spec, wires=wires), made.rounds("host-dpdk-pvp", "kv", [1_000_000] * 3)
+    )
+    assert any(label.startswith("ceiling unknown: pvp has no null") for label in row.labels)
