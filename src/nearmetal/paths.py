@@ -21,7 +21,8 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "nearmetal"
 
 
-def build_dir(variant: str) -> Path:
-    """One build folder for each clone and variant, so that two clones do not mix."""
-    key = hashlib.sha256(str(source_root()).encode()).hexdigest()[:12]
+def build_dir(variant: str, tree: Path | None = None) -> Path:
+    """One build folder for each clone and variant, so that two clones do not mix; tree: another
+    one than ours."""
+    key = hashlib.sha256(str(tree or source_root()).encode()).hexdigest()[:12]
     return cache_dir() / "build" / f"{key}-{variant}"

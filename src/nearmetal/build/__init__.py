@@ -5,6 +5,7 @@ libraries.py    the libraries inside an image, and their hashes
 fetched.py      programs that come as files (memcached), without being installed
 sources.py      the source of a library that comes as files (lwIP)
 guest_kernel.py guest_modules.py   the kernel of Linux guests, and which of its modules they need
+against.py      another revision's programs, beside ours
 meson.py        how meson and ninja are found, run, and heard
 setup.sh        system packages and the venv, in sh, because Python may not be there yet
 rows groups.py  the groups of system packages that a row needs, for sh and for Python

@@ -74,11 +74,14 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def configure(folder: Path, variant: Variant) -> None:
-    """Set the folder up, or bring it up to date with the tree's meson.build files."""
+def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
+    """Set the folder up, or bring it up to date with the tree's meson.build files; tree: another
+    one than ours."""
+    tree = tree or source_root()
     meson = command()
     environment, fixed = _VARIANTS[variant]
-    options = [*fixed, f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
+    lwip = [f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
+    options = [*fixed, *(lwip if _has_option(tree, "lwip_dir") else [])]
     stamp = folder / "nearmetal-setup"
     key = "\n".join([sys.executable, *options, *sorted(_optional())])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _regenerated(folder):
@@ -86,9 +89,15 @@ def configure(folder: Path, variant: Variant) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder / "meson-logs" / "meson-log.txt"
-    setup = [*meson, "setup", *options, str(folder), str(source_root())]
+    setup = [*meson, "setup", *options, str(folder), str(tree)]
     run(setup, environment, "configure", log)
     stamp.write_text(key, encoding="utf-8")
+
+
+def _has_option(tree: Path, name: str) -> bool:
+    """Whether a tree, which may be an older one, knows an option."""
+    path = tree / "meson_options.txt"
+    return path.is_file() and f"option('{name}'" in path.read_text(encoding="utf-8")
 
 
 def _regenerated(folder: Path) -> bool:

@@ -73,6 +73,8 @@ class Build(Frozen):
     folder: str
     programs: dict[str, Program]
     missing: dict[str, str]  # program -> why it is not there
+    name: str | None = None  # of another tree's: what it is called
+    against: Build | None = None  # another tree's, measured beside this one (against.py)
 
 
 def build(
@@ -80,9 +82,11 @@ def build(
     *,
     variant: Variant = "normal",
     progress: Callable[[str], None] = lambda _: None,
+    tree: Path | None = None,
 ) -> Build:
-    """Build what is wanted (None: everything) and say what is there."""
-    folder = build_dir(variant)
+    """Build what is wanted (None: everything) and say what is there; tree: of another one than
+    ours."""
+    folder = build_dir(variant, tree)
     meson.command()  # before anything is fetched
     with meson.alone(folder):
         everything = wanted is None
@@ -93,7 +97,7 @@ def build(
             linux=GUEST_KERNEL in (wanted or ()),
         )
         progress("configuring")
-        meson.configure(folder, variant)
+        meson.configure(folder, variant, tree)
         targets = meson.targets(folder)
         wanted = [*targets, "memcached", "python"] if wanted is None else wanted
         progress("compiling")
@@ -101,7 +105,7 @@ def build(
         if everything or names:
             meson.ninja(folder, ["all"] if everything else names)
         progress("describing")
-        return _describe(folder, targets, wanted)
+        return _describe(folder, targets, wanted, tree or source_root())
 
 
 def build_c_tests(variant: Variant) -> None:
@@ -240,7 +244,7 @@ def fuzz_why_not() -> str | None:
     return f"clang has no runtime of libFuzzer (package libclang-rt-VERSION-dev): {words}"
 
 
-def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> Build:
+def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str], tree: Path) -> Build:
     programs: dict[str, Program] = {}
     missing: dict[str, str] = {}
     for name in wanted:
@@ -256,9 +260,9 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str]) -> 
     return Build(
         compiler=compiler["full_version"],
         flags=f"-O{options['optimization']} lto={options['b_lto']} pie={options['b_pie']}",
-        isa=_isa(),
-        commit=_git("rev-parse", "HEAD"),
-        dirty=bool(_git("status", "--porcelain")),
+        isa=_isa(tree),
+        commit=git(tree, "rev-parse", "HEAD"),
+        dirty=bool(git(tree, "status", "--porcelain")),
         folder=str(folder),
         programs=programs,
         missing=missing,
@@ -319,18 +323,19 @@ def _libraries(path: Path, library_path: str | None) -> set[Path]:
     return {Path(name).resolve() for name in found}
 
 
-def _isa() -> str:
+def _isa(tree: Path) -> str:
     """The ISA level, from the one place that states it."""
-    text = (source_root() / "meson.build").read_text(encoding="utf-8")
+    text = (tree / "meson.build").read_text(encoding="utf-8")
     found = re.search(r"^isa = '([^']+)'", text, re.MULTILINE)
     assert found is not None, "meson.build names the ISA level"
     return found.group(1)
 
 
-def _git(*arguments: str) -> str | None:
+def git(tree: Path, *arguments: str) -> str | None:
+    """What git says of a tree; None: it is not there, or refuses."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(source_root()), *arguments],
+            ["git", "-C", str(tree), *arguments],
             capture_output=True,
             text=True,
             check=False,
