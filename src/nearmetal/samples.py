@@ -178,6 +178,7 @@ class Sample(Frozen):
     receive: str = ""  # of a testbed: where the server's receive processing is done, in words
     accelerator: Accelerator | None = None  # of a virtual machine
     guest: Guest | None = None  # of Linux in one
+    against: str | None = None  # of the other tree's programs: what that is called
 
 
 def append(path: Path, sample: Sample) -> None:

@@ -67,7 +67,7 @@ class Shown:
     def trial_finished(self, sample: Sample) -> None:
         """Its sample is written."""
         row = " ".join(filter(None, (sample.rung, sample.service, words(sample.point))))
-        name = f"{row}, round {sample.round + 1}"
+        name = f"{row}{f' of {sample.against}' if sample.against else ''}, round {sample.round + 1}"
         if sample.status == "failed" or sample.counts is None:
             self.say(f"{name}: failed: {sample.reason}")
             return

@@ -3,15 +3,16 @@
 Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
 of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
 those at a share of a row's peak come after the rounds that measure it. A row that fails is not
-measured further; the others go on. Whatever ends the run, the samples that were taken stay, and
-run.json says how it went.
+measured further; the others go on. Where another tree's programs are measured too (against.py),
+each visit is two, one right after the other. Whatever ends the run, the samples that were taken
+stay, and run.json says how it went.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from nearmetal import samples
+from nearmetal.build import against
 from nearmetal.build.programs import PROBE, Build
 from nearmetal.dut.available import skipped
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
@@ -76,6 +78,15 @@ class Trial:
     service: Service
     round: int
     point: Point
+    against: bool = False  # with the other tree's programs
+
+    @property
+    def row(self) -> _Row:
+        """Whose visit it is, at whatever point."""
+        return self.rung.name, self.service, self.against
+
+
+_Row = tuple[str, Service, bool]
 
 
 @dataclass
@@ -84,9 +95,10 @@ class _State:
 
     started_utc: str
     skipped: dict[str, str] = field(default_factory=dict)
-    failed: set[tuple[str, Service, Point]] = field(default_factory=set)
-    unfit: dict[tuple[str, Service], str] = field(default_factory=dict)  # of the quick corpus
-    peaks_per_s: dict[tuple[str, Service], list[float]] = field(default_factory=dict)  # closed loop
+    unpaired: dict[str, str] = field(default_factory=dict)  # "rung service" -> why
+    failed: set[tuple[_Row, Point]] = field(default_factory=set)
+    unfit: dict[_Row, str] = field(default_factory=dict)  # of the quick corpus
+    peaks_per_s: dict[_Row, list[float]] = field(default_factory=dict)  # closed loop
     partial: bool = False
     reason: str = ""
 
@@ -109,15 +121,17 @@ def run(
     consoles = folder / "consoles"  # serial lines of virtual machines
     if chosen is not None:
         consoles.mkdir(exist_ok=True)
-    todo = [each for each in trials(spec) if each.rung.name not in state.skipped]
+    paired = _paired(spec, build, state)
+    todo = [each for each in trials(spec, paired) if each.rung.name not in state.skipped]
     try:
         with cpus.ourselves_on(wires.control_cpus):
             for number, each in enumerate(todo, 1):
-                if (each.rung.name, each.service, each.point) in state.failed:
+                if (each.row, each.point) in state.failed:
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
                 wire = wires.of(each.rung.wire)
                 bench = Bench(spec, build, wire, each.point, chosen, consoles)
+                bench = _of_the_other(bench) if each.against else bench
                 _visit(bench, each, folder, progress, state, how)
     except KeyboardInterrupt:
         state.partial, state.reason = True, "interrupted"
@@ -129,8 +143,9 @@ def run(
         _write(folder, state)
 
 
-def trials(spec: Spec) -> Iterator[Trial]:
-    """Every trial of the spec, in the order in which they are run."""
+def trials(spec: Spec, paired: Collection[against.Row] = ()) -> Iterator[Trial]:
+    """Every trial of the spec, in the order in which they are run; paired: rows that are measured
+    with the other tree's programs, too."""
     for stage in sweep.stages(points(spec)):
         for number in range(max(row.rounds for row in spec.rungs)):
             visits = [
@@ -141,7 +156,34 @@ def trials(spec: Spec) -> Iterator[Trial]:
                 if number < row.rounds
             ]
             random.Random(f"{spec.seed}:{number}").shuffle(visits)
-            yield from visits
+            for each in visits:
+                is_paired = (each.rung.name, each.service) in paired
+                yield from _both(spec.seed, each) if is_paired else (each,)
+
+
+def _both(seed: int, ours: Trial) -> list[Trial]:
+    """Ours and the other's, next to each other; who comes first changes from round to round, so
+    that neither always has the machine as the other left it."""
+    both = [ours, replace(ours, against=True)]
+    first = random.Random(f"{seed}:{ours.rung.name}:{ours.service}").randrange(2)
+    return both if (first + ours.round) % 2 == 0 else both[::-1]
+
+
+def _paired(spec: Spec, build: Build, state: _State) -> set[against.Row]:
+    """Rows that the other tree has, too; of the others, run.json will say why."""
+    found = against.pairs(spec, build)
+    reasons = {" ".join(row): why for row, why in found.items() if why is not None}
+    state.unpaired.update(reasons)
+    return {row for row, why in found.items() if why is None}
+
+
+def _of_the_other(bench: Bench) -> Bench:
+    """The same with the other tree's programs under test, and consoles apart from ours."""
+    build, consoles = against.swapped(bench.build), bench.consoles
+    if consoles is not None and bench.accelerator is not None:
+        consoles = consoles / "against"
+        consoles.mkdir(exist_ok=True)
+    return replace(bench, build=build, consoles=consoles)
 
 
 def _unsuited(spec: Spec, how: How) -> dict[str, str]:
@@ -181,18 +223,19 @@ def _visit(
     except (NearmetalError, OSError, LookupError, ValueError) as error:
         reason = str(error) or type(error).__name__
         sample = failed_sample(rung, service, each.round, reason, each.point)
+    sample = sample.model_copy(update={"against": bench.build.name})
     if sample.status == "failed":
-        state.failed.add((rung.name, service, each.point))
+        state.failed.add((each.row, each.point))
     elif sample.counts is not None and not sweep.is_open(each.point):
         rate = sample.counts.answered * 1e9 / sample.counts.duration_ns
-        state.peaks_per_s.setdefault((rung.name, service), []).append(rate)
+        state.peaks_per_s.setdefault(each.row, []).append(rate)
     samples.append(folder / "samples.jsonl", sample)
     progress.trial_finished(sample)
 
 
 def _check_once(bench: Bench, each: Trial, state: _State, how: How) -> None:
     """The quick corpus before a row's first sample; what it found stands for every point."""
-    row = each.rung.name, each.service
+    row = each.row
     if row not in state.unfit:
         state.unfit[row] = "the quick corpus could not be asked"
         try:
@@ -209,8 +252,8 @@ def _paced(each: Trial, state: _State) -> Point:
     """The point with its rate, where that is a share of what the closed loop came to."""
     if each.point.peak_share is None:
         return each.point
-    rates = state.peaks_per_s.get((each.rung.name, each.service))
-    if not rates or (each.rung.name, each.service, Point()) in state.failed:
+    rates = state.peaks_per_s.get(each.row)
+    if not rates or (each.row, Point()) in state.failed:
         raise CannotRunError("its closed loop failed, so that its peak is not known")
     rate = round(each.point.peak_share * median(rates))
     return each.point.model_copy(update={"rate_per_s": float(max(1, rate))})
@@ -219,6 +262,7 @@ def _paced(each: Trial, state: _State) -> Point:
 def _write(folder: Path, state: _State) -> None:
     facts = {
         "skipped": state.skipped,
+        "unpaired": state.unpaired,
         "partial": state.partial,
         "reason": state.reason,
         "started_utc": state.started_utc,
