@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from nearmetal.report.model import Report
@@ -19,9 +20,12 @@ def write_json(report: Report, path: Path) -> None:
 def write_csv(report: Report, path: Path) -> None:
     """One line a row; nested keys joined by a dot, null as an empty field, lists as JSON.
 
-    paper_ratios: those of which the row is the upper one.
+    paper_ratios: those of which the row is the upper one; against.*: the row over another tree's.
     """
-    lines = [flat(row) | {"paper_ratios": _ratios(report, row)} for row in report.rows]
+    lines = [
+        flat(row) | {"paper_ratios": _ratios(report, row)} | _pairs(report, row)
+        for row in report.rows
+    ]
     names = list(dict.fromkeys(column for line in lines for column in line))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["run", *names], lineterminator="\n")
@@ -35,13 +39,29 @@ def _ratios(report: Report, row: Row) -> str:
     return json.dumps([each.model_dump(mode="json", include=keys) for each in mine])
 
 
+def _pairs(report: Report, row: Row) -> dict[str, object]:
+    """Columns that only a run with another tree's programs has."""
+    found = report.against.rows if report.against else ()
+    known = {"status", "reason", "pairs", "by_rate", "by_busy_cycles"}
+    mine = (each for each in found if each.row == name(row))
+    return {
+        f"against.{column}": value
+        for each in mine
+        for column, value in _cells(each.model_dump(mode="json", include=known)).items()
+    }
+
+
 def flat(row: Row) -> dict[str, object]:
     """A row without nesting: {"replies_per_s.median": ..., ...}."""
-    cells: dict[str, object] = {}
     dumped = row.model_dump(mode="json")
     del dumped["latency_ns"]["hdr"]  # a spreadsheet has no use for it
     # `paper` is the one object that may be null as a whole; its columns stay all the same.
     dumped["paper"] = dumped["paper"] or {"replies_per_s": None, "source": None}
+    return _cells(dumped)
+
+
+def _cells(dumped: Mapping[str, object]) -> dict[str, object]:
+    cells: dict[str, object] = {}
     for column, value in dumped.items():
         if isinstance(value, dict):
             cells.update({f"{column}.{member}": inner for member, inner in value.items()})

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nearmetal import samples
 from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
+from nearmetal.report.against import Other
 from nearmetal.report.compute import Setting, Standing
 from nearmetal.report.row import Cores, Paper
+from nearmetal.samples import Sample
 from nearmetal.spec.experiment import Spec
 from nearmetal.topology.known import known
 
@@ -35,6 +37,7 @@ class RunState(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     skipped: Mapping[str, str] = {}
+    unpaired: Mapping[str, str] = {}  # "rung service" -> why, where another tree is measured too
     partial: bool = False
     reason: str = ""
     started_utc: str | None = None
@@ -54,7 +57,7 @@ class Folder:
     topology: Facts
     build: Facts
     machine: Facts
-    samples: tuple[samples.Sample, ...]
+    samples: tuple[Sample, ...]
 
     def setting(self) -> Setting:
         """What the statistics need beside the samples."""
@@ -66,6 +69,24 @@ class Folder:
             partial=self.state.partial,
             reason=self.state.reason,
             paper=paper_rows(PAPER_CSV),
+        )
+
+    def ours(self) -> tuple[Sample, ...]:
+        """All but the trials of another tree's programs."""
+        return tuple(each for each in self.samples if each.against is None)
+
+    def other(self) -> Other | None:
+        """The other tree, where its programs were measured beside ours."""
+        build = self.build.get("against")
+        if not isinstance(build, dict):
+            return None
+        return Other(
+            name=str(build.get("name")),
+            commit=build.get("commit"),
+            dirty=bool(build.get("dirty")),
+            unpaired=self.state.unpaired,
+            samples=self.samples,
+            reason=self.state.reason,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nearmetal.report.against import Against, against
 from nearmetal.report.comparisons import Comparison, comparisons
 from nearmetal.report.compute import rows
 from nearmetal.report.folder import Facts, Folder
@@ -30,11 +31,20 @@ class Report(Frozen):
     build: Facts
     comparisons: tuple[Comparison, ...]
     paper_ratios: tuple[PaperRatio, ...] = ()
+    against: Against | None = None  # another tree's programs, where they were measured too
+
+    @property
+    def failed(self) -> bool:
+        """Whether a row failed, or a row of the other tree's."""
+        pairs = self.against.rows if self.against else ()
+        states = [row.status for row in self.rows] + [row.status for row in pairs]
+        return "failed" in states
 
 
 def make(folder: Folder) -> Report:
     """Samples to rows, beside the facts of their run."""
-    found = rows(folder.setting(), folder.samples)
+    found = rows(folder.setting(), folder.ours())
+    other = folder.other()
     return Report(
         run=folder.name,
         spec=folder.spec,
@@ -48,4 +58,5 @@ def make(folder: Folder) -> Report:
         build=folder.build,
         comparisons=tuple(comparisons(found)),
         paper_ratios=tuple(ratios(found, folder.machine)),
+        against=None if other is None else against(other, found),
     )

@@ -22,6 +22,7 @@ from nearmetal.spec.experiment import Spec
 
 # Facts whose unit deserves another form than the bare number.
 SIZES = "_bytes"
+APART = ("programs", "name", "against")  # of build.json
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -47,6 +48,7 @@ def _environment() -> Environment:
         us=words.microseconds,
         ms=words.milliseconds,
         per_million=words.per_million,
+        paired=words.paired,
         ratio=words.ratio,
         share=words.share,
         size=words.size,
@@ -86,7 +88,8 @@ def _context(report: Report) -> dict[str, object]:
         "shared": caveats.shared(report.rows),
         "setting": setting(report),
         "machine": facts(report.machine),
-        "build": facts({name: fact for name, fact in report.build.items() if name != "programs"}),
+        "build": facts({name: report.build[name] for name in report.build if name not in APART}),
+        "against": report.against,
         "unknown": words.UNKNOWN,
     }
 

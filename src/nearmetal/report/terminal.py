@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nearmetal.report import caveats
+from nearmetal.report.against import Against, PairRatio
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
-from nearmetal.report.words import at, count, cycles, load, loss, microseconds, ratio
+from nearmetal.report.words import at, count, cycles, load, loss, microseconds, paired, ratio
 
 _PAPER = "Of an echo: beside kv only for its order of magnitude."
 COLUMNS = 110  # where nothing is cut or wrapped
@@ -92,6 +93,49 @@ def ratios(report: Report) -> Table | None:
         )
         result.add_row(*(Text(cell) for cell in cells))
     return result
+
+
+def pairs(report: Report) -> Table | None:
+    """Ours over another tree's programs, where those were measured too."""
+    found = report.against
+    if found is None:
+        return None
+    result = Table(
+        title=f"against {found.name}",
+        title_justify="left",
+        title_style="bold",
+        caption=Text("\n".join(_about_pairs(found))),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    result.add_column("row", no_wrap=True)
+    for column in ("pairs", "rate", "low - high", "cycles", "low - high"):
+        result.add_column(column, justify="right", no_wrap=True)
+    result.add_column("notes", min_width=10)
+    for row in found.rows:
+        notes = row.status if row.status != "ok" else "floor" if row.floor else ""
+        sides = (*_sides(row.by_rate), *_sides(row.by_busy_cycles))
+        cells = (row.row, str(row.pairs), *sides, notes)
+        result.add_row(*(Text(cell) for cell in cells), style=STYLES[row.status])
+    return result
+
+
+def _sides(found: PairRatio) -> tuple[str, str]:
+    if found.median is None:
+        return "", ""
+    return paired(found.median), f"{paired(found.low)} - {paired(found.high)}"
+
+
+def _about_pairs(found: Against) -> Iterator[str]:
+    for row in found.rows:
+        if row.status != "ok":
+            yield f"{row.row} {row.status}: {row.reason}"
+    yield (
+        f"Ours over {found.name}, pair by pair, the median; cycles: busy ones per reply, below 1 is"
+        " cheaper. low - high: all pairs; from 7 on the 95 % interval of the median. floor: the"
+        " cycles tell."
+    )
 
 
 def _beside_paper(report: Report) -> bool:

@@ -68,6 +68,11 @@ def ratio(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f} x"
 
 
+def paired(value: float | None) -> str:
+    """A ratio that is near 1: 0.9876 -> "0.988"."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
 def loss(value: float | None) -> str:
     """Of a whole: 0.000123 -> "0.012 %", never in powers of ten; none is "0"."""
     if value is None:
