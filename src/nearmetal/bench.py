@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from nearmetal import machine, report
+from nearmetal.build import against
 from nearmetal.build import programs as build
 from nearmetal.dut import eal, ukp
 from nearmetal.errors import BadInputError, NearmetalError
@@ -34,8 +35,11 @@ from nearmetal.trial.progress import Shown
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 
-def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
-    """Run a spec whole. Gives the report and the exit code: 0 done, 1 failed or wrong answers."""
+def bench(
+    chosen: Spec, folder: Path, shown: Shown, other: against.Tree | None = None
+) -> tuple[Report, int]:
+    """Run a spec whole; other: with that tree's programs beside ours, pair by pair. Gives the
+    report and the exit code: 0 done, 1 failed or wrong answers."""
     leave(folder / "spec.json", chosen)
     leave(folder / "machine.json", facts.facts())
     with machine.machine_lock():
@@ -43,12 +47,13 @@ def bench(chosen: Spec, folder: Path, shown: Shown) -> tuple[Report, int]:
             shown.say(f"left behind by a run that was killed, undone: {line}")
         began = time.monotonic()
         built = build.build(programs(chosen), progress=shown.stage)
+        if other is not None:
+            built = against.beside(built, other, chosen, shown.stage)
         leave(folder / "build.json", built)
         shown.say(f"built in {time.monotonic() - began:.0f} s")
         _measure(chosen, built, folder, shown)
     result = reported(folder, shown)
-    failed = any(row.status == "failed" for row in result.rows)
-    return result, 1 if failed else 0
+    return result, 1 if result.failed else 0
 
 
 def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> None:
@@ -121,20 +126,22 @@ def _frames_bytes(rung: Rung) -> int:
     return ukp.MEMORY_BYTES if rung.place == "ukp" else eal.MEMORY_BYTES
 
 
-def estimate(chosen: Spec) -> tuple[float, int]:
-    """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial."""
+def estimate(chosen: Spec, *, paired: bool = False) -> tuple[float, int]:
+    """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial;
+    paired: with another tree's programs beside ours."""
     seconds = 0.0
     trials = 0
     for row in (row for row in chosen.rungs if row.rung.absent is None):
         start_s, rate = _rough(row.rung)
         for service in row.services:
-            seconds += 2  # the quick corpus
+            sides = 2 if paired and against.under_test(row.rung, service) else 1
+            seconds += sides * 2  # the quick corpus
             for point in points(chosen):
                 keys = at(chosen, point).workload.keys
                 preload_s = 2 * keys / rate if service == "kv" else 0
                 trial_s = start_s + preload_s + chosen.warmup_s + chosen.measured_s
-                seconds += row.rounds * trial_s
-                trials += row.rounds
+                seconds += sides * row.rounds * trial_s
+                trials += sides * row.rounds
     return seconds, trials * _DISK_BYTES
 
 

@@ -29,7 +29,7 @@ EXCEPTIONS = {
         "src/nearmetal/spec/rungs.py": "uk-dpdk: a row without a program",
         "src/nearmetal/build/sources.py": "the name of lwIP's source",
         "src/nearmetal/dut/available.py": "a package group, DPDK's",
-        "src/nearmetal/commands/cli.py": "--take dpdk: who takes a NIC",
+        "src/nearmetal/commands/bench_options.py": "--take dpdk: who takes a NIC",
         "src/nearmetal/machine/links/nic.py": "take = dpdk: who takes a NIC",
         "src/nearmetal/testbed/data_nic.py": "take = dpdk: who takes a NIC",
         "src/nearmetal/testbed/remote_dut.py": "take = dpdk: who takes a NIC",

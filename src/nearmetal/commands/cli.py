@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from nearmetal.commands import load_options
+from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken, Yes
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -30,35 +31,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]
-Rungs = Annotated[
-    str | None,
-    typer.Option("--rungs", help="Only these rows: host-sock,host-mmsg:echo (see `list`)."),
-]
-Taken = Annotated[
-    Literal["af_packet", "af_xdp", "dpdk"] | None,
-    typer.Option(
-        "--take",
-        help="Of rehearse: how frame rungs and the switch take the NIC.",
-        show_default="af_packet",
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
-    ),
-]
-
 
 def _show(result: Report, folder: Path) -> None:
     """The table, and where the page is."""
-    from nearmetal.report import COLUMNS, ratios, table
+    from nearmetal.report import COLUMNS, pairs, ratios, table
 
     # A file or pipe has no width of its own; the usual 80 would cut the table.
     console = Console(width=None if Console().is_terminal else COLUMNS)
     console.print(table(result))
-    if (beside := ratios(result)) is not None:
+    for beside in filter(None, (ratios(result), pairs(result))):
         console.print(beside)
     print(folder / "report.html")
 
@@ -67,13 +48,14 @@ def _show(result: Report, folder: Path) -> None:
     epilog="[bold]Examples[/]\n\n"
     "nearmetal bench\n\n"
     "nearmetal bench --rungs memcached,host-mmsg --out /tmp/mine --yes\n\n"
-    "nearmetal bench --spec specs/smoke.toml"
+    "nearmetal bench --spec specs/smoke.toml\n\n"
+    "nearmetal bench --spec against --against HEAD~1"
 )
 def bench(
-    spec: Annotated[
-        str, typer.Option("--spec", help="A spec file, or a name in specs/.")
-    ] = "quick",
+    spec: Spec = "quick",
     rungs: Rungs = None,
+    rounds: Rounds = None,
+    against: Against = None,
     out: Out = None,
     yes: Yes = False,
 ) -> None:
@@ -84,14 +66,16 @@ def bench(
     a veth pair between two network namespaces of our own; without root over lo, said in the table.
     """
     from nearmetal import bench as flow
-    from nearmetal.spec.experiment import load
+    from nearmetal.build.against import found
+    from nearmetal.spec.experiment import load, with_rounds
     from nearmetal.trial.progress import Shown
 
     path = flow.spec_path(spec)
-    chosen = load(path, rungs)
+    chosen = with_rounds(load(path, rungs), rounds)
     flow.check_one_machine(path, chosen)
+    other = None if against is None else found(against)
     folder = flow.new_folder(out, chosen.name)
-    seconds, disk_bytes = flow.estimate(chosen)
+    seconds, disk_bytes = flow.estimate(chosen, paired=other is not None)
     flow.check_disk(folder, disk_bytes)
     print(
         f"{path}: {len(chosen.rungs)} rungs, about {max(1, round(seconds / 60))} min"
@@ -102,7 +86,7 @@ def bench(
         folder.rmdir()
         raise typer.Exit(0)
     with Shown() as shown:
-        result, code = flow.bench(chosen, folder, shown)
+        result, code = flow.bench(chosen, folder, shown, other)
     _show(result, folder)
     raise typer.Exit(code)
 

@@ -43,6 +43,7 @@ __all__ = [
     "memory_bytes",
     "needed_bytes",
     "points",
+    "with_rounds",
 ]
 
 # In an open loop only a full ring holds a request back. Rings have 1,024 entries; a server that
@@ -191,6 +192,17 @@ def load(path: Path, only: str | None = None) -> Spec:
     for point in points(spec):
         _check_memory(path, at(spec, point))
     return spec
+
+
+def with_rounds(spec: Spec, rounds: int | None) -> Spec:
+    """--rounds: so many of every row but those of which the spec wants another number."""
+    if rounds is None:
+        return spec
+    rows = (
+        row.model_copy(update={"rounds": rounds}) if row.rounds == spec.rounds else row
+        for row in spec.rungs
+    )
+    return spec.model_copy(update={"rounds": rounds, "rungs": tuple(rows)})
 
 
 def points(spec: Spec) -> tuple[Point, ...]:
