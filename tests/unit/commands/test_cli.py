@@ -33,6 +33,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["bench", "--spec", "/none.toml"], "/none.toml: cannot read the spec"),
         (["bench", "--rungs", "host-sokc"], "unknown rung 'host-sokc'; did you mean host-sock?"),
         (["bench", "--spec", "rehearsal"], "sweep.generators: here is one machine, and it has one"),
+        (["bench", "--against", "nope"], "--against nope: no "),
         (["testbed", "rehearse", "--generators", "1"], "rehearsal: sweep.generators wants 2, and"),
         (["testbed", "rehearse", "--generators", "9"], "--generators 9: 1 to 4"),
         (["testbed", "run", "x.toml", "--take", "af_xdp"], "--take af_xdp: of rehearse; run"),

@@ -244,3 +244,12 @@ def test_ports_and_short_keys_are_checked(text: str, tmp_path: Path) -> None:
         experiment.load(path)
     assert BAD_PORTS_AND_KEYS[text] in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_rounds_of_the_command_line_leave_a_row_its_own() -> None:
+    quick = experiment.load(source_root() / "specs" / "quick.toml")
+    changed = experiment.with_rounds(quick, 20)
+    rounds = {row.rung.name: row.rounds for row in changed.rungs}
+    assert rounds.pop("host-py") == 1  # as the spec has it
+    assert set(rounds.values()) == {20} == {changed.rounds}
+    assert experiment.with_rounds(quick, None) == quick

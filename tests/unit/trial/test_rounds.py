@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from nearmetal.build.programs import Build, Program
+from nearmetal.build.programs import Build, Program, program_of
 from nearmetal.dut import available
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.samples import Counts, Point, Sample, read
+from nearmetal.samples import Accelerator, Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
 from nearmetal.spec.rungs import Rung, Service, find
 from nearmetal.spec.sweep import Sweep
@@ -86,6 +87,40 @@ def test_each_round_visits_every_row_once_in_an_order_of_its_own() -> None:
     assert [len(each) for each in rows] == [7, 5, 5, 5, 5, 5]
     assert len({tuple((t.rung.name, t.service) for t in each) for each in rounds[1:]}) > 1
     assert order == list(run.trials(made))
+
+
+PAIRED = {("host-sock", "kv"), ("host-sock", "echo"), ("host-mmsg", "kv")}
+
+
+def visits(seed: int, rounds: int = 6) -> list[tuple[str, Service, int, bool]]:
+    made = spec(memcached=rounds, host_sock=rounds, host_mmsg=rounds)
+    order = run.trials(made.model_copy(update={"seed": seed}), PAIRED)
+    return [(t.rung.name, t.service, t.round, t.against) for t in order]
+
+
+def test_a_pair_is_two_visits_next_to_each_other() -> None:
+    order = visits(1)
+    assert len(order) == 6 * (3 * 2 + 2)
+    alone = [each for each in order if each[:2] not in PAIRED]
+    assert len(alone) == 6 * 2 and not any(is_other for *_, is_other in alone)
+    rest = [each for each in order if each[:2] in PAIRED]
+    for first, second in zip(rest[::2], rest[1::2], strict=True):
+        assert first[:3] == second[:3] and first[3] != second[3]
+        assert order.index(second) == order.index(first) + 1
+
+
+def test_who_of_a_pair_is_first_changes_from_round_to_round() -> None:
+    for row in PAIRED:
+        firsts = [is_other for *name, _, is_other in visits(1) if tuple(name) == row][::2]
+        assert firsts in ([True, False] * 3, [False, True] * 3)
+    assert visits(1) == visits(1)
+    started = {tuple(o for *_, n, o in visits(seed) if n == 0) for seed in range(9)}
+    assert len(started) > 1  # which is first in the first round is the seed's
+
+
+def test_another_tree_leaves_the_order_of_rows_as_it_was() -> None:
+    made = spec(memcached=3, host_sock=3, host_mmsg=3)
+    assert [t for t in run.trials(made, PAIRED) if not t.against] == list(run.trials(made))
 
 
 def test_points_are_visited_in_every_round_like_rows() -> None:
@@ -230,6 +265,68 @@ def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.Mon
         run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
     state = json.loads((tmp_path / "run.json").read_text())
     assert state["partial"] is True and state["reason"] == "interrupted"
+
+
+def two_sided() -> Build:
+    """Beside another tree's, which has no nm-mmsg-echo."""
+    other = built("nm-mmsg-echo")
+    names = ("nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv")
+    theirs = {name: other.programs[name].model_copy(update={"path": "/other"}) for name in names}
+    known = {"name": "0123abcd", "programs": theirs}
+    return built().model_copy(update={"against": other.model_copy(update=known)})
+
+
+def test_both_sides_are_checked_and_measured_each_with_its_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Service, str]] = []
+
+    def check(bench: start.Bench, rung: Rung, service: Service) -> None:
+        program = bench.build.programs[program_of(rung, service)]
+        asked.append((rung.name, service, program.path))
+        assert bench.build.programs["nm-load"].path == "/nowhere/nm-load"
+        if (service, program.path) == ("echo", "/other"):
+            raise NearmetalError("quick corpus: too_long")
+
+    def trial_of(
+        bench: start.Bench, rung: Rung, service: Service, number: int, second: object
+    ) -> Sample:
+        assert (rung.name, service, bench.build.programs[program_of(rung, service)].path) in asked
+        return Sample(rung=rung.name, service=service, round=number, status="ok", started_utc="")
+
+    monkeypatch.setattr(run.here, "check", check)
+    monkeypatch.setattr(run.here, "trial", trial_of)
+    told = Told()
+    run.run(spec(memcached=2, host_sock=2, host_mmsg=2), two_sided(), loopback(), tmp_path, told)
+    counted = Counter((s.rung, s.service, s.against, s.status) for s in told.samples)
+    assert counted == {
+        ("memcached", "kv", None, "ok"): 2,
+        ("host-sock", "kv", None, "ok"): 2,
+        ("host-sock", "kv", "0123abcd", "ok"): 2,
+        ("host-sock", "echo", None, "ok"): 2,  # whatever becomes of the other's
+        ("host-sock", "echo", "0123abcd", "failed"): 1,
+        ("host-mmsg", "kv", None, "ok"): 2,
+        ("host-mmsg", "kv", "0123abcd", "ok"): 2,
+        ("host-mmsg", "echo", None, "ok"): 2,
+    }
+    assert len(asked) == len(set(asked)) == 8  # once for each side of a row
+    assert list(read(tmp_path / "samples.jsonl")) == told.samples
+    unpaired = json.loads((tmp_path / "run.json").read_text())["unpaired"]
+    assert unpaired["host-mmsg echo"] == "0123abcd: no nm-mmsg-echo here"
+    assert set(unpaired) == {"host-mmsg echo", "memcached kv"}
+
+
+def test_serial_lines_of_both_sides_do_not_mix(tmp_path: Path) -> None:
+    top, tcg = loopback().wires[0], Accelerator(name="tcg", cpu="max")
+    ours = start.Bench(spec(host_sock=1), two_sided(), top, Point(), tcg, tmp_path)
+    assert run._of_the_other(ours).consoles == tmp_path / "against"
+    assert (tmp_path / "against").is_dir()
+
+
+def test_samples_of_older_runs_are_ours(tmp_path: Path) -> None:
+    known = {"rung": "host-sock", "service": "kv", "round": 0, "status": "ok", "started_utc": ""}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(known) + "\n")
+    assert [each.against for each in read(tmp_path / "samples.jsonl")] == [None]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
