@@ -18,9 +18,10 @@ from pydantic import BaseModel
 from nearmetal import machine, report
 from nearmetal.build import against
 from nearmetal.build import programs as build
-from nearmetal.dut import eal, ukp
+from nearmetal.dut import ukp
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine import facts
+from nearmetal.machine.links import eal
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root
@@ -40,8 +41,8 @@ def bench(
 ) -> tuple[Report, int]:
     """Run a spec whole; other: with that tree's programs beside ours, pair by pair. Gives the
     report and the exit code: 0 done, 1 failed or wrong answers."""
-    leave(folder / "spec.json", chosen)
-    leave(folder / "machine.json", facts.facts())
+    write(folder / "spec.json", chosen)
+    write(folder / "machine.json", facts.facts())
     with machine.machine_lock():
         for line in machine.clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
@@ -49,7 +50,7 @@ def bench(
         built = build.build(programs(chosen), progress=shown.stage)
         if other is not None:
             built = against.beside(built, other, chosen, shown.stage)
-        leave(folder / "build.json", built)
+        write(folder / "build.json", built)
         shown.say(f"built in {time.monotonic() - began:.0f} s")
         _measure(chosen, built, folder, shown)
     result = reported(folder, shown)
@@ -62,12 +63,12 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
         for each in applied:
             shown.say(str(each))
         if applied:
-            leave(folder / "machine.json", facts.facts())  # as it is measured
+            write(folder / "machine.json", facts.facts())  # as it is measured
         shown.stage("bringing up the wire")
         rungs = [row.rung for row in chosen.rungs]
         with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
             wires = wires.model_copy(update={"machine": applied})
-            leave(folder / "topology.json", wires)
+            write(folder / "topology.json", wires)
             rounds.run(chosen, built, wires, folder, shown)
 
 
@@ -94,7 +95,7 @@ def measuring(folder: Path, shown: Shown) -> Iterator[None]:
         shown.say(f"measured in {time.monotonic() - began:.0f} s")
 
 
-def leave(path: Path, value: BaseModel) -> None:
+def write(path: Path, value: BaseModel) -> None:
     """A stage's file in the run's folder."""
     path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

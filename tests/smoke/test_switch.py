@@ -16,7 +16,7 @@ import pytest
 import tool
 from nearmetal.dut import available
 from nearmetal.kv.client import Client, NoAnswerError
-from nearmetal.machine.links import nic
+from nearmetal.machine.links import eal
 from nearmetal.spec import rungs
 from nearmetal.spec.rungs import Rung
 
@@ -57,8 +57,8 @@ def test_a_server_behind_the_switch_is_asked(
             assert found is not None, said
             device = f"net_virtio_user0,path={socket},mac={found[3]},{rung.virtio}"
             server = [str(programs("nm-dpdk-kv")), *found[1].split(), "--memory", "16MiB", "--"]
-            server += ["--no-huge", "--no-shconf", "-m", "64", "--no-telemetry", "--no-pci"]
-            server += ["--lcores", nic.lcores(), f"--vdev={device}"]
+            server += ["--no-huge", "--no-shconf", "-m", "64", "--no-pci"]
+            server += [*eal.threads(os.sched_getaffinity(0)), f"--vdev={device}"]
             environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
             with subprocess.Popen(server, env=environment, stdout=subprocess.PIPE) as kv:
                 try:

@@ -8,23 +8,23 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tool
+from duts import SERVER, command
 from nearmetal.build import programs as build
-from nearmetal.dut import uk
 from nearmetal.kv.client import Client
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import Child, ChildError, Event, Where
 from nearmetal.machine.vm import accelerator, qemu
-from nearmetal.machine.vm.qemu import VhostUser
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import rungs
 from nearmetal.spec.rungs import RUNGS, Rung
 
-SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
+SOURCE = "10.0.0.1"
 SAY_S = 120.0
 SPEC = """
 window = 16
@@ -90,13 +90,10 @@ def usable(name: str, programs: Programs) -> Rung:
 @contextmanager
 def machine(rung: Rung, programs: Programs, folder: Path, *more: str) -> Iterator[Vm]:
     """A machine whose QEMU listens in `folder`."""
-    image = programs(build.program_of(rung, "kv"))
-    words = ["--listen", f"{SERVER}:11211", "--memory", "8MiB", "--allow", "10.0.0.0/8"]
-    nic = VhostUser(folder / "vhost", MAC, rung.ring or 256)
-    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
-    made = uk.machine(rung, image, [*words, *rung.options()], 8 << 20, nic, chosen)
-    made = qemu.Machine(**{**made.__dict__, "options": more})
-    with Vm(made, Where(), folder / "console") as vm:
+    words = ["--allow", "10.0.0.0/8"]
+    made = command(rung, "kv", programs, folder / "vhost", words, 8 << 20).machine
+    assert made is not None
+    with Vm(replace(made, options=more), Where(), folder / "console") as vm:
         yield vm
 
 

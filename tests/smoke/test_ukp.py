@@ -14,15 +14,15 @@ import psutil
 import pytest
 
 import tool
+from duts import SERVER, command
 from nearmetal.build import programs as build
-from nearmetal.dut import ukp
 from nearmetal.kv.client import Client
 from nearmetal.machine.processes.process import Child, ChildError, Event, Where
 from nearmetal.spec import rungs
 from nearmetal.spec.rungs import RUNGS, Rung
 from tool import Served
 
-SERVER, SOURCE, MAC = "10.0.0.100", "10.0.0.1", "02:00:00:00:00:64"
+SOURCE = "10.0.0.1"
 SAY_S = 120.0  # longest wait for a line
 LOAD = ["--keys", "2000", "--window", "64", "--warmup", "0", "--time", "0", "--stay"]
 SPEC = """
@@ -82,11 +82,9 @@ class Both:
     @contextmanager
     def tender(self) -> Iterator[tuple[Child, int]]:
         """And the process that answers."""
-        image = self.programs(build.program_of(self.rung, "kv"))
-        argv = [str(self.programs(build.TENDER)), "--listen", f"{SERVER}:11211"]
-        argv += ["--memory", "8MiB", "--allow", "10.0.0.0/8", *self.rung.options()]
-        argv += ukp.arguments(self.rung, image, self.folder / "vhost", MAC)
-        with Child(argv, Where()) as child:
+        words = ["--allow", "10.0.0.0/8"]
+        made = command(self.rung, "kv", self.programs, self.folder / "vhost", words, 8 << 20)
+        with Child(made.argv, Where()) as child:
             ready = until(child, "ready")
             assert ready["tender_pid"] == child.pid != ready["pid"]
             yield child, ready["pid"]

@@ -7,11 +7,10 @@ the server's admission lists are moved alike.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,26 +18,19 @@ from typing import Any, Protocol
 import pytest
 
 import tool
-from nearmetal.build import guest_kernel
+from duts import MEMORY_BYTES, PORT, SERVER, SERVER_MAC, Programs, command
 from nearmetal.build import programs as build
-from nearmetal.dut import guest, uk, ukp
 from nearmetal.kv.corpus import Guard
-from nearmetal.machine.links import nic
 from nearmetal.machine.links.frame_host import Host
 from nearmetal.machine.processes.process import Where
-from nearmetal.machine.vm import accelerator
-from nearmetal.machine.vm.qemu import Machine, VhostUser
+from nearmetal.machine.vm.qemu import Machine
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec.rungs import Rung
-from tool import Program
 
-SERVER, PORT = "10.0.0.100", 11211
-SERVER_MAC = "02:00:00:00:00:64"
+__all__ = ["MEMORY_BYTES", "PORT", "SERVER", "SERVER_MAC", "command"]
+
 END_S = 120.0
-ENTRIES = 1024  # of each ring: no reply may find it full while a generator is held up
-MEMORY_BYTES = 64 << 20
 
-Programs = Callable[[str], Path]
 Event = Mapping[str, Any]
 
 
@@ -60,7 +52,7 @@ class ProcessDut:
     """A process: asked by a signal, ended by another."""
 
     def __init__(self, command: list[str]) -> None:
-        self.process = Program(command)
+        self.process = tool.Program(command)
         try:
             self.ready = self.process.expect("ready", END_S)
         except BaseException:
@@ -109,7 +101,7 @@ class Framed:
         self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
         self.vhost, unix = self.folder / "vhost", self.folder / "frames"
         relay = [str(programs("nm-relay")), "--socket", str(self.vhost), "--unix", str(unix)]
-        self.relay = Program([*relay, *(["--connect"] if rung.machine else [])])
+        self.relay = tool.Program([*relay, *(["--connect"] if rung.machine else [])])
         try:
             self.relay.expect("ready", END_S)
             self.dut = open_dut(rung, service, programs, self.vhost, _rights(guard))
@@ -165,37 +157,19 @@ def open_dut(
     rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
 ) -> Dut:
     """A rung's server on that socket, ready."""
-    if rung.machine is None:
-        return ProcessDut(server(rung, service, programs, vhost, options))
-    image = programs(build.program_of(rung, service))
-    return MachineDut(machine(rung, image, programs, vhost, options), vhost.with_name("console"))
+    made = command(rung, service, programs, vhost, options)
+    if made.machine is None:
+        return ProcessDut(list(made.argv))
+    return MachineDut(made.machine, vhost.with_name("console"))
 
 
 def machine(
-    rung: Rung, image: Path, programs: Programs, vhost: Path, options: Sequence[str]
-) -> Machine:
-    """The virtual machine of an image on that socket."""
-    words = ["--listen", f"{SERVER}:{PORT}", *rung.options(), *options]
-    words += [] if "--memory" in options else ["--memory", str(MEMORY_BYTES)]
-    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
-    nic = VhostUser(vhost, SERVER_MAC, ENTRIES)
-    if rung.place == "guest":
-        inside = guest.Inside(guest_kernel.provide(), programs(build.INIT), image)
-        told = guest.said(rung, inside, words, f"{SERVER}/8", MEMORY_BYTES)
-        return guest.machine(inside, told, nic, chosen)
-    return uk.machine(rung, image, words, MEMORY_BYTES, nic, chosen)
-
-
-def server(
     rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
-) -> list[str]:
-    """The command line of a rung's server on that socket."""
-    program = str(programs(build.program_of(rung, service)))
-    words = ["--listen", f"{SERVER}:{PORT}", *rung.options(), *options]
-    if rung.place == "ukp":
-        own = ukp.arguments(rung, Path(program), vhost, SERVER_MAC)
-        return [str(programs(build.TENDER)), *words, *own]
-    return [program, *words, "--", *eal(), *virtio_user(rung, vhost)]
+) -> Machine:
+    """The virtual machine of a rung on that socket."""
+    made = command(rung, service, programs, vhost, options).machine
+    assert made is not None
+    return made
 
 
 def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
@@ -212,25 +186,12 @@ def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
         pytest.skip(f"{rung.name}: {reason}")
 
 
-def eal() -> list[str]:
-    """DPDK's memory and core, small, and without huge pages: others may take those that are free
-    now before it does."""
-    memory = ["--no-huge", "--no-shconf", f"--file-prefix=nm-{os.getpid()}"]
-    return [*memory, "-m", str(MEMORY_BYTES >> 20), "--no-telemetry", "--lcores", nic.lcores()]
-
-
-def virtio_user(rung: Rung, vhost: Path) -> list[str]:
-    """The rung's device, on a socket."""
-    device = f"net_virtio_user0,path={vhost},mac={SERVER_MAC},queue_size={ENTRIES},{rung.virtio}"
-    return ["--no-pci", f"--vdev={device}"]
-
-
 def moved(network: str) -> str:
     """A network of loopback, where the host of frames asks from."""
     return network.replace("127.", "10.", 1) if network.startswith("127.") else network
 
 
-def wait_for(socket: Path, generator: Program) -> None:
+def wait_for(socket: Path, generator: tool.Program) -> None:
     """It listens before it says anything: the server must be there first."""
     tool.wait_until(lambda: socket.exists() or not generator.running(), f"{socket}", END_S)
     assert generator.running(), generator.failed()

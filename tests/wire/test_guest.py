@@ -52,8 +52,7 @@ def _told(made: Machine, old: str, new: str) -> Machine:
 def sock(programs: Programs) -> Machine:
     """A guest without a NIC: nobody is there to be its back end."""
     skip_where_missing(SOCK, "kv", programs)
-    image = programs("nm-guest-sock-kv")
-    made = machine(SOCK, image, programs, Path("nowhere"), ["--allow", "10.0.0.0/8"])
+    made = machine(SOCK, "kv", programs, Path("vhost"), ["--allow", "10.0.0.0/8"])
     return replace(made, nics=())
 
 

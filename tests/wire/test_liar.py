@@ -27,17 +27,14 @@ import pytest
 from framed import (
     PORT,
     SERVER,
-    SERVER_MAC,
-    eal,
+    command,
     machine,
     skip_where_missing,
-    virtio_user,
     wait_for,
 )
 from targets import LIARS
 
 from nearmetal.build.programs import TENDER, program_of, why_not
-from nearmetal.dut import ukp
 from nearmetal.machine.processes.process import Event, Where
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import rungs
@@ -50,7 +47,7 @@ REQUESTS = 400_000
 KEYS = 50_000
 SERVER_S = 120.0
 SAY_S = 120.0  # from line to line: a preload, or a second
-SERVES = ["--listen", f"{SERVER}:{PORT}", "--memory", "64MiB", "--allow", "10.0.0.0/8"]
+RIGHTS = ["--allow", "10.0.0.0/8"]
 
 KINDS = ("none", "flip", "drop", "double", "delay", "ignore", "stale")  # enum lie, liar.h
 
@@ -71,8 +68,8 @@ def on_sockets(rung: Rung, folder: Path, seed: int, form: tuple[str, ...] = ()) 
     """nm-<datapath>-liar on loopback; joined replies must come apart right. form: of keys and
     values."""
     log = folder / "lies.jsonl"
-    command = [program(liar_of(rung)), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
-    with liar([*command, *rung.options()], log, seed) as server:
+    words = [program(liar_of(rung)), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
+    with liar([*words, *rung.options()], log, seed) as server:
         address = server.expect("ready", SERVER_S)["listen"]
         with Program([program("nm-load"), "--target", address, *options(seed), *form]) as load:
             result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
@@ -84,8 +81,8 @@ def on_virtio_user(rung: Rung, folder: Path, seed: int) -> Measured:
     if (reason := why_not(program_of(rung, "kv"))) is not None:
         pytest.skip(reason)
     log = folder / "lies.jsonl"
-    command = [program(liar_of(rung)), *SERVES, "--", *eal(), *virtio_user(rung, folder / "vhost")]
-    with on_vhost_user(folder, seed) as load, liar(command, log, seed) as server:
+    made = command(rung, "liar", found, folder / "vhost", RIGHTS)
+    with on_vhost_user(folder, seed) as load, liar(list(made.argv), log, seed) as server:
         result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
@@ -94,9 +91,9 @@ def in_a_machine(rung: Rung, folder: Path, seed: int) -> Measured:
     """nm-uk-<datapath>-liar, in its virtual machine: its memory is a piece of QEMU's."""
     if os.geteuid() != 0:
         pytest.skip("the memory of a virtual machine is root's to read")
-    skip_where_missing(rung, "kv", lambda name: Path(program(name)))
-    path = Path(program(liar_of(rung)))
-    made = machine(rung, path, lambda name: Path(program(name)), folder / "vhost", SERVES[2:])
+    skip_where_missing(rung, "kv", found)
+    path = found(liar_of(rung))
+    made = machine(rung, "liar", found, folder / "vhost", RIGHTS)
     made = replace(made, memory_bytes=2 * made.memory_bytes)  # what it holds back takes room
     connecting = [*generator(folder, seed), "--connect"]
     with Program(connecting) as load, Vm(made, Where(), folder / "console") as vm:
@@ -122,15 +119,19 @@ def in_an_image(rung: Rung, folder: Path, seed: int) -> Measured:
     built = sanitized(image, TENDER).programs
     if image not in built:
         pytest.skip(why_not(program_of(rung, "kv")) or f"{image} is not in this build")
-    path = Path(built[image].path)
-    own = ukp.arguments(rung, path, folder / "vhost", SERVER_MAC)
-    command = [built[TENDER].path, *SERVES, *rung.options(), *own]
-    with on_vhost_user(folder, seed) as load, Program(command) as tender:
+    path = found(image)
+    made = command(rung, "liar", found, folder / "vhost", RIGHTS)
+    with on_vhost_user(folder, seed) as load, Program(list(made.argv)) as tender:
         memory = Memory(path, tender.expect("ready", SERVER_S)["pid"])
         result = measure(lambda: memory.lie(seed), load)
         lies = memory.lies()
         print(tender.final(SERVER_S))  # shown where the counts are not the lies
     return result, lies
+
+
+def found(name: str) -> Path:
+    """A program of the build with sanitizers."""
+    return Path(program(name))
 
 
 def liar_of(rung: Rung) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from framed import PORT, SERVER, server, skip_where_missing, wait_for
+from framed import PORT, SERVER, command, skip_where_missing, wait_for
 
 import tool
 from nearmetal.spec import rungs
@@ -19,7 +19,7 @@ from tool import Program
 
 LONG_S, SHORT_S = 600, 1
 LOAD = ["--keys", "1000000", "--warmup", "0", "--window", "256"]
-MEMORY = ["--memory", "256MiB", "--poll"]
+MEMORY_BYTES = 256 << 20
 MORE_S = 120.0  # preload, read back and drain on a busy machine
 GROWTH_BYTES = 1 << 20
 
@@ -36,8 +36,9 @@ def test_at_full_rate(programs: Programs, tmp_path: Path, is_long: bool) -> None
     asking += ["--target", f"{SERVER}:{PORT}", "--service", "kv", "--await", *LOAD]
     with Program([*asking, "--time", str(seconds)]) as generator:
         wait_for(vhost, generator)
-        argv = server(rung, "kv", programs, vhost, [*MEMORY, "--allow", "10.0.0.0/24"])
-        with Program(argv) as tender:
+        words = ["--poll", "--allow", "10.0.0.0/24"]
+        made = command(rung, "kv", programs, vhost, words, MEMORY_BYTES)
+        with Program(list(made.argv)) as tender:
             pid = tender.expect("ready", MORE_S)["pid"]
             tool.until(generator, "measuring", MORE_S)
             resident, before = resident_bytes(pid), tender.counters(MORE_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 import time
@@ -262,14 +263,17 @@ def _edition(options: Options) -> Iterator[_Line]:
     """The edition of the generator for the wire, and where it runs."""
     if options.nic is not None:
         from nearmetal.machine.journal import open_journal
-        from nearmetal.machine.links import nic  # what it needs is heavy, and of nobody else here
+        from nearmetal.machine.links import (  # what it needs is heavy, and of nobody else here
+            eal,
+            nic,
+        )
 
         program = _program("nm-load-ethdev")
         journal = open_journal()
-        with nic.port(options.nic, journal) as port, nic.memory(journal) as (memory, _):
+        with nic.port(options.nic, journal) as port, nic.memory(journal) as huge:
             frames = ["--source", str(options.source), "--await"]
-            eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
-            yield _Line([*program, *frames], port.where, eal)
+            argv = [*eal.memory(hugepages=huge > 0), *eal.threads(os.sched_getaffinity(0))]
+            yield _Line([*program, *frames], port.where, [*argv, *port.eal])
     elif options.vhost_user is not None:
         program = _program("nm-load-vhost")
         frames = ["--socket", str(options.vhost_user), "--source", str(options.source), "--await"]

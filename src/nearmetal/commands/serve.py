@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nearmetal.build import guest_kernel, programs
-from nearmetal.dut import guest, uk, ukp
+from nearmetal.build import programs
+from nearmetal.dut import ukp
+from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.contract import Dut
+from nearmetal.dut.places import command
 from nearmetal.errors import BadInputError, CannotRunError, NearmetalError
 from nearmetal.kv.server_options import memory_bytes
 from nearmetal.machine.cores import cpus
@@ -28,11 +31,11 @@ from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import nic
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
-from nearmetal.machine.vm import accelerator, qemu
-from nearmetal.machine.vm.qemu import Machine, VhostUser
+from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
+from nearmetal.topology.standing import AtNic, Topology
 
 _START_S = 10.0
 _LOOK_S = 1.0  # how long a dead relay may go unnoticed
@@ -59,18 +62,17 @@ class Options:
 class _Start:
     """What is started, and where."""
 
-    argv: list[str]
+    command: Command
     where: Where
     relay: Child | None = None  # without it nobody is answered
-    machine: Machine | None = None  # started instead, in the folder of its console
-    folder: Path | None = None
+    folder: Path | None = None  # of the console, where it is a machine
 
     def dut(self) -> Dut:
         """Start it."""
-        if self.machine is None:
-            return Child(self.argv, self.where)
+        if self.command.machine is None:
+            return Child(self.command.argv, self.where)
         assert self.folder is not None
-        return Vm(self.machine, self.where, self.folder / "console")
+        return Vm(self.command.machine, self.where, self.folder / "console")
 
 
 @dataclass(eq=False)
@@ -109,7 +111,7 @@ def serve(name: str, options: Options) -> int:
         child = stack.enter_context(start.dut())
         try:
             ready = child.expect("ready", _START_S)
-            pid = child.pid if start.machine else ready["pid"]
+            pid = child.pid if start.command.machine else ready["pid"]
             print(f"nearmetal: {name} on {ready['listen']}, pid {pid}", file=sys.stderr)
             _follow(child, start.relay, counters)
         except KeyboardInterrupt:
@@ -141,71 +143,83 @@ def _follow(child: Dut, relay: Child | None, counters: Counters) -> None:
 
 
 def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
-    """The command line; what it needs on the machine is made, and is the stack's to take down."""
+    """What is started; what it needs on the machine is made, and is the stack's to take down."""
+    launched = _launch(rung, options)
     if rung.place == "ukp":
-        return _on_tap(rung, options, stack)
+        return _on_tap(launched, options, stack)
     if rung.machine is not None:
-        return _in_machine(rung, options, stack)
-    program = _program(rung)
+        return _in_machine(launched, options, stack)
     if not rung.in_frames:
-        options = replace(options, listen=options.listen or _LISTEN)
-        return _Start([*program, *_arguments(rung, options)], Where())
-    return _on_port(rung, program, options, stack)
+        return _Start(command(launched), Where())
+    return _on_port(launched, options, stack)
 
 
-def _on_tap(rung: Rung, options: Options, stack: ExitStack) -> _Start:
-    """The tender, and a relay between its server and a tap device."""
-    image, tender, relay = _programs(
-        rung, [programs.program_of(rung, "kv"), programs.TENDER, "nm-relay"]
+def _launch(rung: Rung, options: Options) -> Launch:
+    """As the command line has it; its programs are built where they are not."""
+    launched = Launch(
+        rung,
+        "kv",
+        {},
+        None,
+        options.listen or _LISTEN,
+        memory_bytes(options.memory),
+        allow=_cidrs("--allow", options.allow),
+        admin=_cidrs("--admin", options.admin),
+        trusted=_cidrs("--trusted", options.trusted),
+        poll=options.poll,
+        every_s=1 if options.metrics else 0,
     )
-    store_bytes = memory_bytes(options.memory)
+    names = [programs.program_of(rung, "kv")]
+    if rung.place == "ukp" or rung.machine is not None:
+        names += [*programs.programs_beside(rung), "nm-relay"]
+        names.remove(rung.generator)
+    built = programs.build(names)
+    for name in names:
+        if name not in built.programs:
+            raise CannotRunError(f"{rung.name}: {built.missing[name]}")
+    return replace(launched, programs=built.programs)
+
+
+def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
+    """The tender, and a relay between its server and a tap device."""
+    relay = launched.programs["nm-relay"]
     journal = open_journal()
     joined = stack.enter_context(served_tap.joined(journal, relay.argv()))
-    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
-    wanted = ukp.MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
+    wanted = ukp.MEMORY_BYTES + hugepages.pages(launched.memory_bytes) * hugepages.PAGE_BYTES
     free_bytes = stack.enter_context(hugepages.reserved(journal, wanted))
-    argv = [*tender.argv(), *_arguments(rung, options)]
-    argv += ["--hugepages"] if free_bytes >= wanted else []
-    own = ukp.arguments(rung, Path(image.path), joined.socket, joined.mac)
-    return _Start([*argv, *own], Where(), joined.relay)
+    huge = {"hugepages_bytes": free_bytes if free_bytes >= wanted else 0}
+    topology = joined.topology.model_copy(update=huge)
+    launched = _beside(launched, options, topology, "it has a tap device of its own")
+    return _Start(command(launched), Where(), joined.relay)
 
 
-def _in_machine(rung: Rung, options: Options, stack: ExitStack) -> _Start:
+def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """A virtual machine, and a relay between its NIC and a tap device."""
-    names = [programs.program_of(rung, "kv"), programs.PROBE, "nm-relay", qemu.PROGRAM]
-    names += [programs.INIT, programs.GUEST_KERNEL] if rung.place == "guest" else []
-    image, probe, relay, *beside = _programs(rung, names)
+    probe, relay = (launched.programs[name] for name in (programs.PROBE, "nm-relay"))
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
-    options = _beside(options, joined.addr, joined.subnet, "it has a tap device of its own")
-    assert rung.ring is not None
-    nic = VhostUser(joined.socket, joined.mac, rung.ring)
-    words, store_bytes = _arguments(rung, options), memory_bytes(options.memory)
-    if rung.place == "guest":
-        inside = guest.Inside(guest_kernel.provide(), Path(beside[1].path), Path(image.path))
-        address = f"{joined.addr}/{ipaddress.IPv4Network(joined.subnet).prefixlen}"
-        told = guest.said(rung, inside, words, address, store_bytes)
-        machine = guest.machine(inside, told, nic, chosen)
-    else:
-        machine = uk.machine(rung, Path(image.path), words, store_bytes, nic, chosen)
-    return _Start([], Where(), joined.relay, machine, joined.socket.parent)
+    launched = _beside(launched, options, joined.topology, "it has a tap device of its own")
+    made = command(replace(launched, accelerator=chosen))
+    return _Start(made, Where(), joined.relay, joined.topology.socket.parent)
 
 
-def _on_port(rung: Rung, program: list[str], options: Options, stack: ExitStack) -> _Start:
+def _on_port(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """A DPDK program, and its port."""
     journal = open_journal()
     if options.nic is not None:
         nic.check_listen(options.nic, _address(options))
     port = stack.enter_context(nic.port(options.nic, journal))
-    if port.wire is not None:
+    huge = stack.enter_context(nic.memory(journal, launched.memory_bytes))
+    own = {"port": port.eal, "hugepages_bytes": huge}
+    launched = replace(launched, cpus=tuple(os.sched_getaffinity(0)))
+    if port.wire is None:
+        launched = replace(launched, topology=AtNic.served(launched.address, "", **own))
+    else:
+        topology = AtNic.served(port.wire.sut.addr, port.wire.subnet, **own)
         why = "without --nic it has a veth pair of its own"
-        options = _beside(options, port.wire.sut.addr, port.wire.subnet, why)
-    store_bytes = memory_bytes(options.memory)
-    memory, huge = stack.enter_context(nic.memory(journal, store_bytes))
-    argv = [*program, *_arguments(rung, options), *(["--hugepages"] if huge else [])]
-    eal = [*memory, "--no-telemetry", "--lcores", nic.lcores(), *port.eal]
+        launched = _beside(launched, options, topology, why)
     stack.enter_context(journal.holds("process", "what was started on the port"))
-    return _Start([*argv, "--", *eal], port.where)
+    return _Start(command(launched), port.where)
 
 
 def _address(options: Options) -> str:
@@ -219,18 +233,19 @@ def _address(options: Options) -> str:
     return found[1]
 
 
-def _beside(options: Options, address: str, subnet: str, why: str) -> Options:
+def _beside(launched: Launch, options: Options, topology: Topology, why: str) -> Launch:
     """The server's address is that of what was made for it, and its subnet is who may ask."""
     host, _, port = (options.listen or f":{_PORT}").rpartition(":")
-    if host not in ("", address):
+    if host not in ("", topology.sut_addr):
         raise BadInputError(
             f"--listen {options.listen}: {why}, whose address is printed; give --listen :PORT"
         )
     return replace(
-        options,
-        listen=f"{address}:{port}",
-        allow=options.allow or [subnet],
-        admin=options.admin or [subnet],
+        launched,
+        topology=topology,
+        listen=f"{topology.sut_addr}:{port}",
+        allow=launched.allow or (topology.subnet,),
+        admin=launched.admin or (topology.subnet,),
     )
 
 
@@ -241,35 +256,8 @@ def _final(name: str, events: list[Event]) -> Event:
     raise NearmetalError(f"{name} was ended but printed no final counts")
 
 
-def _program(rung: Rung) -> list[str]:
-    """How the command line begins; built where it is not."""
-    name = programs.program_of(rung, "kv")
-    if name == "python":
-        return [sys.executable, "-m", "nearmetal.kv.server"]
-    (program,) = _programs(rung, [name])
-    return program.argv()
-
-
-def _programs(rung: Rung, names: list[str]) -> list[programs.Program]:
-    built = programs.build(names)
-    for name in names:
-        if name not in built.programs:
-            raise CannotRunError(f"{rung.name}: {built.missing[name]}")
-    return [built.programs[name] for name in names]
-
-
-def _arguments(rung: Rung, options: Options) -> list[str]:
-    assert options.listen is not None
-    argv = ["--listen", options.listen, "--memory", options.memory]
-    for option, values in (
-        ("--allow", options.allow),
-        ("--admin", options.admin),
-        ("--trusted", options.trusted),
-    ):
-        for value in values:
-            argv += [option, _cidr(option, value)]
-    argv += [*rung.options(), *(["--poll"] if options.poll else [])]
-    return [*argv, "--every", "1"] if options.metrics else argv
+def _cidrs(option: str, values: list[str]) -> tuple[str, ...]:
+    return tuple(_cidr(option, value) for value in values)
 
 
 def _cidr(option: str, value: str) -> str:

@@ -44,8 +44,7 @@ def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_m
             netns.neighbour(port.wire.tg, port.wire.sut.addr, port.wire.sut.mac)
         assert peer is not None
         path = socket or owner.state_directory() / f"nm-{os.getpid()}-switch.sock"
-        cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-        sides = Sides(port, path, peer, server_mac, f"({cpus})")
+        sides = Sides(port, path, peer, server_mac, tuple(os.sched_getaffinity(0)))
         running = stack.enter_context(forwarding(testpmd, sides, journal))
         _tell(sides)
         try:

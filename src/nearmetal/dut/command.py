@@ -1,14 +1,72 @@
-"""What it takes to start the DUT of a row, whatever its place."""
+"""What it takes to start a DUT, whatever its place: what is asked for (Launch), and what is started
+then (Command). Each place has a module that makes the one of the other (places.py).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from nearmetal.build.programs import Program, program_of
 from nearmetal.machine.vm.qemu import Machine
-from nearmetal.spec.rungs import Rung
-from nearmetal.topology import known
+from nearmetal.samples import Accelerator
+from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.standing import Topology
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A DUT that is to be started: its row, what it is told, and where it stands."""
+
+    rung: Rung
+    service: Service
+    programs: Mapping[str, Program]  # its own, and what starts it
+    topology: Topology | None  # None: sockets of the kernel that we are in
+    listen: str  # ADDR:PORT
+    memory_bytes: int
+    allow: tuple[str, ...] = ()
+    admin: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    poll: bool = False  # never sleep
+    every_s: int = 0  # a line of counters so often; 0: none but the last
+    more: tuple[str, ...] = ()  # further options, as they are
+    accelerator: Accelerator | None = None  # of a virtual machine
+    cpus: tuple[int, ...] = ()  # where threads of DPDK may run; none: on the SUT's core
+
+    @property
+    def program(self) -> Program:
+        """What answers: a server, or an image."""
+        return self.programs[program_of(self.rung, self.service)]
+
+    @property
+    def image(self) -> Path:
+        """The file of it."""
+        return Path(self.program.path)
+
+    @property
+    def address(self) -> str:
+        """Of `listen`."""
+        return self.listen.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """Of `listen`."""
+        return int(self.listen.rpartition(":")[2])
+
+    def words(self) -> list[str]:
+        """The options of any DUT of ours (docs/programs.md)."""
+        argv = ["--listen", self.listen, "--memory", str(self.memory_bytes)]
+        for option in ("allow", "admin", "trusted"):
+            for network in getattr(self, option):
+                argv += [f"--{option}", network]
+        argv += self.rung.options()
+        if self.rung.hugepages and self.topology is not None and self.topology.hugepages_bytes:
+            argv.append("--hugepages")
+        argv += ["--poll"] if self.poll else []
+        argv += ["--every", str(self.every_s)] if self.every_s else []
+        return [*argv, *self.more]
 
 
 @dataclass(frozen=True)
@@ -26,19 +84,3 @@ class Command:
     # Where they are not the wire's: who answers, and who asks.
     address: str | None = None
     source: str | None = None
-
-
-def options(rung: Rung, topology: Topology, memory_bytes: int, port: int) -> list[str]:
-    """Of a DUT of ours: it answers the generator's subnet and nobody else."""
-    argv = ["--listen", f"{topology.sut_addr}:{port}", "--memory", str(memory_bytes)]
-    for right in ("--allow", "--admin", "--trusted"):
-        argv += [right, topology.subnet]
-    argv += rung.options()
-    if rung.hugepages and topology.hugepages_bytes:
-        argv.append("--hugepages")
-    # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits for a
-    # socket is woken.
-    polls = rung.uses is not None and rung.uses.turn == "polls"
-    if known.find(topology.wire).shares_memory and polls:
-        argv.append("--poll")
-    return argv

@@ -1,12 +1,12 @@
-"""EAL arguments: DPDK's memory, its cores, and its port."""
+"""The arguments of a DUT that is a program with DPDK (machine/links/eal.py), by its wire."""
 
 from __future__ import annotations
 
+from nearmetal.dut.command import Launch
+from nearmetal.machine.links import eal
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology.standing import AtNic, Socketed, Topology
 from nearmetal.topology.testpmd import ALONE
-
-MEMORY_BYTES = 64 << 20  # of DPDK: its own, and the buffers of one port
 
 
 def prefix(topology: Topology) -> list[str]:
@@ -14,21 +14,27 @@ def prefix(topology: Topology) -> list[str]:
 
     DPDK looks for a service manager's RUNTIME_DIRECTORY before /var/run.
     """
-    words = [] if topology.hugepages_bytes else [f"RUNTIME_DIRECTORY={topology.directory}"]
+    words = []
+    if not topology.hugepages_bytes and topology.directory is not None:
+        words.append(f"RUNTIME_DIRECTORY={topology.directory}")
     port = topology.port if isinstance(topology, AtNic) else ()
     words += [ALONE] if any("net_af_xdp" in word for word in port) else []
     return ["env", *words] if words else []
 
 
-def virtio_user(rung: Rung, topology: Socketed) -> tuple[str, ...]:
-    """The port of a rung on vhost-user."""
-    port = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
-    return ("--no-pci", f"--vdev={port},queue_size={rung.ring},{rung.virtio}")
+def port(rung: Rung, topology: Topology) -> tuple[str, ...]:
+    """The one device that it knows: of virtio-user on a vhost-user socket, else the NIC."""
+    if isinstance(topology, Socketed):
+        device = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
+        return ("--no-pci", f"--vdev={device},queue_size={rung.ring},{rung.virtio}")
+    assert isinstance(topology, AtNic)
+    return topology.port
 
 
-def arguments(topology: Topology, port: tuple[str, ...], lcores: int = 1) -> list[str]:
-    """All lcores on the SUT's core. They know no other device."""
-    where = ",".join(f"{lcore}@{topology.sut_cpu}" for lcore in range(lcores))
-    argv = ["--no-telemetry", "--lcores", where, "-m", str(MEMORY_BYTES >> 20)]
-    argv += ["--in-memory"] if topology.hugepages_bytes else ["--no-huge", "--no-shconf"]
-    return [*argv, *port]
+def arguments(launch: Launch, lcores: int = 1) -> list[str]:
+    """All of them."""
+    topology = launch.topology
+    assert topology is not None
+    cpus = launch.cpus or (topology.sut_cpu,)
+    memory = eal.memory(hugepages=topology.hugepages_bytes > 0)
+    return [*eal.threads(*[cpus] * lcores), *memory, *port(launch.rung, topology)]

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from nearmetal.build import guest_kernel
 from nearmetal.build.guest_kernel import Kernel
-from nearmetal.build.programs import INIT, Build, program_of
+from nearmetal.build.programs import INIT
 from nearmetal.dut import guest_image
-from nearmetal.dut.command import Command, options
+from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.guest_cmdline import Guest, command_line
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
-from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.standing import Topology, Virtual
+from nearmetal.spec.rungs import Rung
+from nearmetal.topology.standing import Virtual
 
 # Beside the store: Linux with its page tables and buffers, DPDK's memory among them.
 MEMORY_BYTES = 112 << 20
@@ -40,28 +40,22 @@ class Inside:
     server: Path
 
 
-def command(
-    rung: Rung,
-    service: Service,
-    build: Build,
-    topology: Topology,
-    memory_bytes: int,
-    port: int,
-    accelerator: Accelerator,
-) -> Command:
+def command(launch: Launch) -> Command:
     """The row's server, in its machine."""
+    rung, topology = launch.rung, launch.topology
     assert isinstance(topology, Virtual) and rung.ring is not None
-    paths = (Path(build.programs[name].path) for name in (INIT, program_of(rung, service)))
-    inside = Inside(guest_kernel.of(rung.kernel), *paths)
-    address = f"{topology.sut_addr}/{IPv4Network(topology.subnet).prefixlen}"
-    words = options(rung, topology, memory_bytes, port)
+    assert launch.accelerator is not None
+    kernel = guest_kernel.of(rung.kernel)
+    inside = Inside(kernel, Path(launch.programs[INIT].path), launch.image)
+    address = f"{launch.address}/{IPv4Network(topology.subnet).prefixlen}"
+    told = said(rung, inside, launch.words(), address, launch.memory_bytes)
     nic = topology.vm_nic(rung.ring)
     return Command(
         (),
         says_ready=True,
         # Of sockets the core's time tells: what is not the server's is the kernel's.
         turns="counters" if rung.in_frames else "",
-        machine=machine(inside, said(rung, inside, words, address, memory_bytes), nic, accelerator),
+        machine=machine(inside, told, nic, launch.accelerator),
     )
 
 

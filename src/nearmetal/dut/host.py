@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from nearmetal.build.programs import Build, program_of
 from nearmetal.dut import eal
-from nearmetal.dut.command import Command, options
-from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.standing import AtNic, Socketed, Switched, Topology
+from nearmetal.dut.command import Command, Launch
+from nearmetal.topology.standing import Switched
 
 
-def command(
-    rung: Rung, service: Service, build: Build, topology: Topology, memory_bytes: int, port: int
-) -> Command:
+def command(launch: Launch) -> Command:
     """The server."""
-    argv = [*_program(rung, service, build), *options(rung, topology, memory_bytes, port)]
-    if not rung.in_frames:
+    argv = [*_program(launch), *launch.words()]
+    if not launch.rung.in_frames:
         return Command(tuple(argv), says_ready=True)
-    if isinstance(topology, Socketed):
-        device = eal.virtio_user(rung, topology)
-    else:
-        assert isinstance(topology, AtNic)
-        device = topology.port
-    argv = [*eal.prefix(topology), *argv, "--", *eal.arguments(topology, device)]
+    assert launch.topology is not None
+    argv = [*eal.prefix(launch.topology), *argv, "--", *eal.arguments(launch)]
     # Behind a switch it may not get its core for a second: two questions then draw one answer.
-    if isinstance(topology, Switched):
+    if isinstance(launch.topology, Switched):
         return Command(tuple(argv), says_ready=True)
     return Command(tuple(argv), says_ready=True, turns="counters")
 
 
-def _program(rung: Rung, service: Service, build: Build) -> list[str]:
-    if rung.uses is not None and rung.uses.is_python:
-        return [sys.executable, "-m", "nearmetal.kv.server", "--service", service]
-    return build.programs[program_of(rung, service)].argv()
+def _program(launch: Launch) -> list[str]:
+    if launch.rung.uses is not None and launch.rung.uses.is_python:
+        return [sys.executable, "-m", "nearmetal.kv.server", "--service", launch.service]
+    return launch.program.argv()

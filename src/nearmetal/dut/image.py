@@ -9,18 +9,18 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nearmetal.dut.command import Command
+from nearmetal.dut.command import Command, Launch
 from nearmetal.machine.vm.qemu import Machine
-from nearmetal.samples import Accelerator
-from nearmetal.spec.rungs import Image, Rung
-from nearmetal.topology.standing import Topology, Virtual
+from nearmetal.spec.rungs import Image
+from nearmetal.topology.standing import Virtual
 
 
-def command(rung: Rung, topology: Topology, accelerator: Accelerator) -> Command:
+def command(launch: Launch) -> Command:
     """The spec's image, in its machine. The wire is memory, so any address will do."""
+    rung, topology, accelerator = launch.rung, launch.topology, launch.accelerator
     image = rung.image
     assert image is not None and rung.machine is not None and rung.ring is not None
-    assert isinstance(topology, Virtual)
+    assert isinstance(topology, Virtual) and accelerator is not None
     machine = Machine(
         kernel=Path(image.kernel),
         command_line=image.cmdline,

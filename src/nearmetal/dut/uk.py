@@ -7,60 +7,38 @@ takes no part in any frame.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from nearmetal.build.programs import Build, program_of
-from nearmetal.dut.command import Command, options
+from nearmetal.dut.command import Command, Launch
 from nearmetal.machine.vm import qemu
-from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
-from nearmetal.samples import Accelerator
-from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.standing import Topology, Virtual
+from nearmetal.machine.vm.qemu import Machine
+from nearmetal.topology.standing import Virtual
 
 # Beside the store: image, stack, page tables, rings, and the frames of both.
 MEMORY_BYTES = 16 << 20
 _PAGE_BYTES = 2 << 20
 
 
-def command(
-    rung: Rung,
-    service: Service,
-    build: Build,
-    topology: Topology,
-    memory_bytes: int,
-    port: int,
-    accelerator: Accelerator,
-) -> Command:
+def command(launch: Launch) -> Command:
     """The row's image, in its machine."""
-    assert isinstance(topology, Virtual) and rung.ring is not None
-    image = Path(build.programs[program_of(rung, service)].path)
-    nic = topology.vm_nic(rung.ring)
-    words = options(rung, topology, memory_bytes, port)
     return Command(
         (),
         says_ready=True,
         turns="counters",
-        answers_arp=rung.place == "uk",
-        machine=machine(rung, image, words, memory_bytes, nic, accelerator),
+        answers_arp=launch.rung.place == "uk",
+        machine=_machine(launch),
     )
 
 
-def machine(
-    rung: Rung,
-    image: Path,
-    words: list[str],
-    store_bytes: int,
-    nic: VhostUser | Tap,
-    accelerator: Accelerator,
-) -> Machine:
-    """What the image of a rung boots in."""
-    assert rung.machine is not None
-    beside = -(-store_bytes // _PAGE_BYTES) * _PAGE_BYTES
+def _machine(launch: Launch) -> Machine:
+    """What the image boots in."""
+    rung, topology, accelerator = launch.rung, launch.topology, launch.accelerator
+    assert rung.machine is not None and rung.ring is not None
+    assert isinstance(topology, Virtual) and accelerator is not None
+    beside = -(-launch.memory_bytes // _PAGE_BYTES) * _PAGE_BYTES
     return Machine(
-        kernel=image,
-        command_line=qemu.append(words),
+        kernel=launch.image,
+        command_line=qemu.append(launch.words()),
         memory_bytes=MEMORY_BYTES + beside,
         accelerator=accelerator,
         type=rung.machine,
-        nics=(nic,),
+        nics=(topology.vm_nic(rung.ring),),
     )

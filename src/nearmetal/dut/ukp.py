@@ -7,29 +7,18 @@ turns and counts the image's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from nearmetal.build.programs import TENDER, Build, program_of
-from nearmetal.dut.command import Command, options
-from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology.standing import Socketed, Topology
+from nearmetal.build.programs import TENDER
+from nearmetal.dut.command import Command, Launch
+from nearmetal.topology.standing import Socketed
 
 MEMORY_BYTES = 16 << 20  # rings, and the frames of both
 
 
-def command(
-    rung: Rung, service: Service, build: Build, topology: Topology, memory_bytes: int, port: int
-) -> Command:
+def command(launch: Launch) -> Command:
     """The tender, with the row's image."""
+    topology = launch.topology
     assert isinstance(topology, Socketed)
-    image = Path(build.programs[program_of(rung, service)].path)
-    own = arguments(rung, image, topology.socket, topology.sut_mac)
-    argv = [*build.programs[TENDER].argv(), *options(rung, topology, memory_bytes, port), *own]
+    own = ["--image", str(launch.image), "--socket", str(topology.socket)]
+    own += ["--mac", topology.sut_mac, "--ring", str(launch.rung.ring)]
+    argv = [*launch.programs[TENDER].argv(), *launch.words(), "--", *own]
     return Command(tuple(argv), says_ready=True, turns="counters")
-
-
-def arguments(rung: Rung, image: Path, socket: Path, mac: str) -> Sequence[str]:
-    """What stands behind the options that every DUT has."""
-    argv = ["--", "--image", str(image), "--socket", str(socket), "--mac", mac]
-    return [*argv, "--ring", str(rung.ring)]

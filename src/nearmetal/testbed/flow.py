@@ -78,7 +78,7 @@ def measure(
 ) -> tuple[Report, int]:
     """Run a spec whole. Gives the report and the exit code, as bench.bench."""
     chosen = rewired(chosen)
-    bench.leave(folder / "spec.json", chosen)
+    bench.write(folder / "spec.json", chosen)
     with ExitStack() as stack:
         crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
         places = _places(machines_spec, crew)
@@ -99,11 +99,11 @@ def measure(
         for name, said in crew.hello.items():
             for line in said["missing" if name == "sut" else "missing_to_ask"]:
                 shown.say(f"{name} lacks {line}")
-        bench.leave(folder / "testbed.json", told)
-        bench.leave(folder / "machine.json", facts["sut"])
-        bench.leave(folder / "build.json", crew.builds["sut"])
+        bench.write(folder / "testbed.json", told)
+        bench.write(folder / "machine.json", facts["sut"])
+        bench.write(folder / "build.json", crew.builds["sut"])
         wires = Topologies(wires=_wires(places, ports, crew.hello), machine=applied["sut"])
-        bench.leave(folder / "topology.json", wires)
+        bench.write(folder / "topology.json", wires)
         _measure(chosen, crew.builds["sut"], wires, folder, shown, places)
     result = bench.reported(folder, shown)
     failed = any(row.status == "failed" for row in result.rows)

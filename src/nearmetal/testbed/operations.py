@@ -130,7 +130,7 @@ def _look(agent: Agent) -> dict[str, Any]:
 
 
 def _leave(agent: Agent, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
-    return _running(agent).leave(elapsed_ns, tsc_hz)
+    return _running(agent).end(elapsed_ns, tsc_hz)
 
 
 def _halt(agent: Agent) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from nearmetal.build.programs import PROBE, Build
-from nearmetal.dut import eal
 from nearmetal.dut.contract import Dut
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.devices import pci
 from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import eal
 from nearmetal.machine.links.nic import Take
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes import owner
@@ -34,9 +34,10 @@ from nearmetal.testbed import data_nic
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import AnyTopology
 from nearmetal.topology.standing import Switched, Topology
+from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Span, switches
-from nearmetal.trial.start import Bench, Plan, Server, planned, server_of, start, switching
-from nearmetal.trial.trial import leave
+from nearmetal.trial.start import Plan, Server, planned, server_of, start, switching
+from nearmetal.trial.trial import end
 
 REFERENCES = ("memcached", "limit-nic")  # reference rows that leave the NIC to the kernel
 
@@ -70,7 +71,7 @@ class Serving:
         """It has given its first answer, at that time of this machine's clock. Returns `receive`:
         a null responder tells only now where it is."""
         if isinstance(self.dut, Vm):
-            self.dut.pin((self.plan.bench.topology.sut_cpu,))  # its start is over
+            self.dut.pin((self.plan.bed.topology.sut_cpu,))  # its start is over
         self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
         if self.server.xdp is None:
             return self.receive
@@ -81,7 +82,7 @@ class Serving:
         """This machine's half of pollers.look."""
         assert self.server is not None
         seen = {
-            "core": cpus.time_of(self.plan.bench.topology.sut_cpu).model_dump(),
+            "core": cpus.time_of(self.plan.bed.topology.sut_cpu).model_dump(),
             "switches": switches(self.server.pid),
             "at_ns": time.monotonic_ns(),
         }
@@ -89,12 +90,12 @@ class Serving:
             self.told = (*self.told, self.dut.counters())
         return seen
 
-    def leave(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
+    def end(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
         """End it."""
         assert self.server is not None
         between = Span(elapsed_ns, tsc_hz, self.told)
         plan, self.ended = self.plan, True  # from here on its end is ours
-        left = leave(plan.bench, plan.rung, plan.service, self.server, between)
+        left = end(plan.trial, plan.bed, self.server, between)
         return {
             "final": left.final,
             "turns": asdict(left.turns) if left.turns else None,
@@ -137,8 +138,8 @@ def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving
         if rung.machine is not None:
             probe = Path(build.programs[PROBE].path)
             chosen = accelerator.choose(probe, topology.sut_cpu, order.spec.machine.accelerator)
-        bench = Bench(order.spec, build, topology, order.point, chosen)
-        plan = planned(bench, rung, order.service)
+        visit = Trial(rung, order.service, 0, order.point)
+        plan = planned(visit, Bed(order.spec, build, topology, chosen))
         stack.enter_context(switching(plan))
         dut = stack.enter_context(start(plan))
         return Serving(stack, plan, dut, "; ".join(filter(None, port.notes)))

@@ -16,17 +16,17 @@ from typing import Any
 
 from nearmetal.machine.processes.process import Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
-from nearmetal.spec.rungs import Rung, Service
+from nearmetal.spec.rungs import Rung
 from nearmetal.testbed.remote_agent import Remote, Station
 from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
+from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Turns
 from nearmetal.trial.generator import arguments, pace
-from nearmetal.trial.start import START_S, Bench, expect, next_event
+from nearmetal.trial.start import START_S, expect, next_event
 from nearmetal.trial.trial import (
     Left,
     Measured,
-    Told,
     WrongError,
     now_utc,
     phase_s,
@@ -69,7 +69,7 @@ class _Dut:
 
 @dataclass(frozen=True)
 class Trials:
-    """How rows are checked and measured here: run.How."""
+    """How rows are checked and measured here: rounds.Measurer."""
 
     sut: Place
     tgs: tuple[Place, ...]  # all; a trial's point may want fewer
@@ -79,64 +79,50 @@ class Trials:
             return "a reference of the wire vhost-user, on one machine; the wire here is a NIC"
         return None
 
-    def check(self, bench: Bench, rung: Rung, service: Service) -> None:
+    def check(self, trial: Trial, bed: Bed) -> None:
         """The quick corpus, asked by the first generator's machine."""
-        if rung.place in ("reference", "image"):
+        if trial.rung.place in ("reference", "image"):
             return
-        most = _FRAME_REQUEST_BYTES_MAX if is_frames(rung) else None
-        with self._serving(bench, rung, service) as dut:
+        most = _FRAME_REQUEST_BYTES_MAX if is_frames(trial.rung) else None
+        with self._serving(trial, bed) as dut:
             tg = self.tgs[0].station
-            wrong = tg.ask("corpus", service=service, addr=dut.address, port=dut.port, most=most)
+            wrong = tg.ask(
+                "corpus", service=trial.service, addr=dut.address, port=dut.port, most=most
+            )
         if wrong is not None:
             raise WrongError(f"quick corpus: {wrong}")
 
-    def trial(
-        self,
-        bench: Bench,
-        rung: Rung,
-        service: Service,
-        number: int,
-        second: Callable[[Event], None],
-    ) -> Sample:
+    def measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
         """Measure once."""
-        return replace(self, tgs=self.tgs[: bench.point.generators])._trial(
-            bench, rung, service, number, second
-        )
+        asking = replace(self, tgs=self.tgs[: trial.point.generators])
+        return asking._measure(trial, bed, second)
 
-    def _trial(
-        self,
-        bench: Bench,
-        rung: Rung,
-        service: Service,
-        number: int,
-        second: Callable[[Event], None],
-    ) -> Sample:
+    def _measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
         """With all of our generators."""
         started_utc = now_utc()
-        with self._serving(bench, rung, service) as dut:
+        with self._serving(trial, bed) as dut:
             clocks = [tg.station.clock() for tg in self.tgs]
-            with self._generators(bench, service, number, dut) as generators:
-                late = self._hold(bench, service, dut, generators, clocks)
-                results, before, after = self._follow(bench, dut, generators, second)
+            with self._generators(trial, bed, dut) as generators:
+                late = self._hold(trial, bed, dut, generators, clocks)
+                results, before, after = self._follow(trial, bed, dut, generators, second)
             evicted = self._evicted(dut)
             left = self._leave(after.at_ns - before.at_ns, results[0]["tsc_hz"])
-        measured = Measured(merged(results), before, after)
-        told = Told(bench, rung, service, number, started_utc)
+        measured = Measured(started_utc, merged(results), before, after)
         errors = [error for _, error in clocks]
         told_by = tuple(map(_told_by, self.tgs, results, late, errors))
         more = {"generators": told_by, "receive": dut.receive}
-        return sample_of(told, measured, left, evicted).model_copy(update=more)
+        return sample_of(trial, bed, measured, left, evicted).model_copy(update=more)
 
     @contextmanager
-    def _serving(self, bench: Bench, rung: Rung, service: Service) -> Iterator[_Dut]:
+    def _serving(self, trial: Trial, bed: Bed) -> Iterator[_Dut]:
         """A fresh server that has answered."""
         sut, tg = self.sut.station, self.tgs[0]
         order = Order(
-            spec=bench.spec,
-            point=bench.point,
-            rung=rung,
-            service=service,
-            topology=bench.topology,
+            spec=bed.spec,
+            point=trial.point,
+            rung=trial.rung,
+            service=trial.service,
+            topology=bed.topology,
             nic=self.sut.seat.nic,
             address=self.sut.seat.address,
             take=self.sut.seat.take or "af_packet",
@@ -147,8 +133,8 @@ class Trials:
             dut = _Dut(sut, watched=(sut, *(each.station for each in self.tgs)), **found)
             for each in self.tgs:
                 each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
-            asking = [*tg.load_argv, "--target", f"{dut.address}:{dut.port}", "--service", service]
-            with tg.station.start([*asking, "--first-answer"], tg.cpu) as asker:
+            asking = [*tg.load_argv, *_target(trial, dut), "--first-answer"]
+            with tg.station.start(asking, tg.cpu) as asker:
                 answered = expect("first_answer", next_event(asker, dut, START_S))
             there, here = tg.station.clock()[0], sut.clock()[0]
             receive = sut.ask("ready", answered_ns=answered["monotonic_ns"] - there + here)
@@ -157,18 +143,15 @@ class Trials:
             sut.ask("halt", _LEAVE_S)
 
     @contextmanager
-    def _generators(
-        self, bench: Bench, service: Service, number: int, dut: _Dut
-    ) -> Iterator[list[Remote]]:
+    def _generators(self, trial: Trial, bed: Bed, dut: _Dut) -> Iterator[list[Remote]]:
         """All of them, having said `ready`."""
-        spec = bench.spec
-        asked = ["--target", f"{dut.address}:{dut.port}", "--service", service]
-        asked += arguments(spec.workload, spec.window.of(bench.topology.wire), service)
+        spec, window = bed.spec, bed.spec.window.of(bed.topology.wire)
+        asked = [*_target(trial, dut), *arguments(spec.workload, window, trial.service)]
         asked += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
-        if bench.point.rate_per_s is not None:
+        if trial.point.rate_per_s is not None:
             arrivals = spec.sweep.arrivals if spec.sweep else "constant"
-            asked += pace(bench.point.rate_per_s, arrivals)
-        asked += ["--seed", str(spec.seed + number)]
+            asked += pace(trial.point.rate_per_s, arrivals)
+        asked += ["--seed", str(spec.seed + trial.round)]
         with ExitStack() as stack:
             generators = []
             for at, tg in enumerate(self.tgs, 1):
@@ -180,36 +163,36 @@ class Trials:
 
     def _hold(
         self,
-        bench: Bench,
-        service: Service,
+        trial: Trial,
+        bed: Bed,
         dut: _Dut,
         generators: Sequence[Remote],
         clocks: Sequence[tuple[int, int]],
     ) -> list[int]:
         """From their first line to their start. By how many nanoseconds each was late for it."""
         for generator in generators:
-            if service == "kv":
-                expect("preloaded", next_event(generator, dut, phase_s(bench.spec)))
-                read_back(expect("verified", next_event(generator, dut, phase_s(bench.spec))))
+            if trial.service == "kv":
+                expect("preloaded", next_event(generator, dut, phase_s(bed.spec)))
+                read_back(expect("verified", next_event(generator, dut, phase_s(bed.spec))))
             expect("holding", next_event(generator, dut, START_S))
         return self._go(generators, clocks)
 
     def _follow(
         self,
-        bench: Bench,
+        trial: Trial,
+        bed: Bed,
         dut: _Dut,
         generators: Sequence[Remote],
         second: Callable[[Event], None],
     ) -> tuple[list[Event], Look, Look]:
         """From their start to their results."""
-        limit_s = 30 + bench.spec.warmup_s + bench.spec.measured_s
+        limit_s = 30 + bed.spec.warmup_s + bed.spec.measured_s
         for generator in generators:
             expect("measuring", next_event(generator, dut, limit_s))
         before = self._look(generators)
-        if bench.point.rate_per_s is not None:
-            time.sleep(
-                bench.spec.measured_s
-            )  # reading lines costs a core, which may be the only one
+        if trial.point.rate_per_s is not None:
+            # Reading lines costs a core, which may be the only one.
+            time.sleep(bed.spec.measured_s)
         for seconds in _in_step(generators, lambda each: next_event(each, dut, limit_s)):
             second(merged(seconds))
         after = self._look(generators)
@@ -256,6 +239,11 @@ class Trials:
             Resources.model_validate(found["resources"]),
             Guest.model_validate(guest) if guest else None,
         )
+
+
+def _target(trial: Trial, dut: _Dut) -> list[str]:
+    """Whom a generator asks."""
+    return ["--target", f"{dut.address}:{dut.port}", "--service", trial.service]
 
 
 def merged(told: Sequence[Event]) -> dict[str, Any]:

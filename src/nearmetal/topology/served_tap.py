@@ -16,13 +16,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import frame_host, netns
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import Child, Where
+from nearmetal.topology.standing import Socketed
 
 SERVER_MAC = "02:00:00:00:00:01"  # locally administered
 
@@ -31,10 +31,7 @@ SERVER_MAC = "02:00:00:00:00:01"  # locally administered
 class Joined:
     """A place for a server: it stands when this is made."""
 
-    socket: Path  # where the server connects, or listens
-    addr: str  # what it is to answer for
-    subnet: str  # who can ask it
-    mac: str
+    topology: Socketed  # the server's end of it
     relay: Child  # without it nothing gets through
 
 
@@ -59,4 +56,7 @@ def joined(
         child = stack.enter_context(
             frame_host.started(relay_argv, socket, carrier, Where(), connect=connect)
         )
-        yield Joined(socket, device.peer_addr, device.subnet, SERVER_MAC, child)
+        topology = Socketed.served(
+            device.peer_addr, device.subnet, sut_mac=SERVER_MAC, directory=str(directory)
+        )
+        yield Joined(topology, child)

@@ -7,7 +7,7 @@ common is here. Addresses and interfaces are of both ends: SUT and TG.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -44,6 +44,14 @@ class Topology(Frozen):
             return data
         empty: tuple[object, ...] = (None, 0, (), [])
         return {k: v for k, v in data.items() if k in cls.model_fields or v not in empty}
+
+    @classmethod
+    def served(cls, addr: str, subnet: str, **own: object) -> Self:
+        """A server's end alone, asked by whoever is there; own: fields of the class."""
+        ends = {"sut_netns": None, "tg_netns": None, "sut_iface": "", "tg_iface": ""}
+        cores = {"sut_cpu": 0, "tg_cpu": 0, "control_cpus": (), "placement": ""}
+        known = {"wire": "served", "sut_addr": addr, "tg_addr": "", "subnet": subnet}
+        return cls.model_validate({**ends, **cores, **known, **own})
 
     @property
     def sut(self) -> Where:

@@ -7,13 +7,14 @@ to a socket, or is connected to.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import nic
+from nearmetal.machine.links import eal, nic
 from nearmetal.topology.testpmd import Testpmd
 
 NIC, VHOST = 0, 1  # ports, in the order in which testpmd is given them
@@ -28,7 +29,7 @@ class Sides:
     socket: Path  # where the server connects
     peer_mac: str | None  # the generator's; None: frames go on as they are, to and from several
     server_mac: str
-    cpus: str  # where it polls, as EAL's core list
+    cpus: tuple[int, ...]  # where it polls
     calls: bool = False  # the server's side listens, as QEMU does, and the switch connects
 
 
@@ -36,19 +37,19 @@ class Sides:
 def forwarding(testpmd: Sequence[str], sides: Sides, journal: Journal) -> Iterator[Testpmd]:
     """A switch at work, by DPDK's testpmd (testpmd.program); its socket is there."""
     with ExitStack() as stack:
-        memory, _ = stack.enter_context(nic.memory(journal))
+        hugepages = stack.enter_context(nic.memory(journal)) > 0
         stack.enter_context(journal.holds("path", str(sides.socket)))
-        argv = [*testpmd, *_arguments(sides, memory)]
+        argv = [*testpmd, *_arguments(sides, hugepages)]
         stack.enter_context(journal.holds("process", "the switch"))
         yield stack.enter_context(Testpmd(argv, sides.port.where))
 
 
-def _arguments(sides: Sides, memory: tuple[str, ...]) -> list[str]:
+def _arguments(sides: Sides, hugepages: bool) -> list[str]:
     """EAL's, then testpmd's own."""
-    main = nic.lcores()
     vhost = f"net_vhost0,iface={sides.socket},queues=1" + (",client=1" if sides.calls else "")
     argv = [
-        *(*memory, "--no-telemetry", "--log-level=error", "--lcores", f"{main},1@{sides.cpus}"),
+        *(*eal.memory(hugepages=hugepages), "--log-level=error"),
+        *eal.threads(os.sched_getaffinity(0), sides.cpus),
         *(*sides.port.eal, "--vdev", vhost),
         *("--", "--nb-cores=1", f"--total-num-mbufs={_BUFFERS}"),
     ]

@@ -31,28 +31,20 @@ from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.bring_up import Topologies
-from nearmetal.trial import trial as here
-from nearmetal.trial.start import Bench
-from nearmetal.trial.trial import failed_sample
+from nearmetal.trial.bed import Bed, Row, Trial
+from nearmetal.trial.trial import OneMachine, failed_sample
 
 
-class How(Protocol):
+class Measurer(Protocol):
     """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
 
     def why_not(self, rung: Rung) -> str | None:
         """Why a row cannot be measured so; None: it can."""
 
-    def check(self, bench: Bench, rung: Rung, service: Service) -> None:
+    def check(self, trial: Trial, bed: Bed) -> None:
         """The quick corpus; raises where it fails."""
 
-    def trial(
-        self,
-        bench: Bench,
-        rung: Rung,
-        service: Service,
-        number: int,
-        second: Callable[[Any], None],
-    ) -> Sample:
+    def measure(self, trial: Trial, bed: Bed, second: Callable[[Any], None]) -> Sample:
         """One trial."""
         ...
 
@@ -70,25 +62,6 @@ class Progress(Protocol):
         """Its sample is written."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One visit of one row."""
-
-    rung: Rung
-    service: Service
-    round: int
-    point: Point
-    against: bool = False  # with the other tree's programs
-
-    @property
-    def row(self) -> _Row:
-        """Whose visit it is, at whatever point."""
-        return self.rung.name, self.service, self.against
-
-
-_Row = tuple[str, Service, bool]
-
-
 @dataclass
 class _State:
     """run.json, while it grows."""
@@ -96,9 +69,9 @@ class _State:
     started_utc: str
     skipped: dict[str, str] = field(default_factory=dict)
     unpaired: dict[str, str] = field(default_factory=dict)  # "rung service" -> why
-    failed: set[tuple[_Row, Point]] = field(default_factory=set)
-    unfit: dict[_Row, str] = field(default_factory=dict)  # of the quick corpus
-    peaks_per_s: dict[_Row, list[float]] = field(default_factory=dict)  # closed loop
+    failed: set[tuple[Row, Point]] = field(default_factory=set)
+    unfit: dict[Row, str] = field(default_factory=dict)  # of the quick corpus
+    peaks_per_s: dict[Row, list[float]] = field(default_factory=dict)  # closed loop
     partial: bool = False
     reason: str = ""
 
@@ -109,14 +82,16 @@ def run(
     wires: Topologies,
     folder: Path,
     progress: Progress,
-    how: How = here,
+    measurer: Measurer | None = None,
 ) -> None:
-    """Measure. KeyboardInterrupt passes through once everything is stopped and written down."""
+    """Measure; None: on this machine. KeyboardInterrupt passes through once everything is stopped
+    and written down."""
+    measurer = measurer or OneMachine()
     generators = {row.rung.generator for row in spec.rungs}
     if not generators & build.programs.keys():
         reasons = "; ".join(build.missing[name] for name in sorted(generators))
         raise CannotRunError(f"nothing can be measured: {reasons}")
-    state = _State(_now(), skipped(spec, build, wires) | _unsuited(spec, how))
+    state = _State(_now(), skipped(spec, build, wires) | _unsuited(spec, measurer))
     chosen = _accelerator(spec, build, wires, state)
     consoles = folder / "consoles"  # serial lines of virtual machines
     if chosen is not None:
@@ -129,10 +104,9 @@ def run(
                 if (each.row, each.point) in state.failed:
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
-                wire = wires.of(each.rung.wire)
-                bench = Bench(spec, build, wire, each.point, chosen, consoles)
-                bench = _of_the_other(bench) if each.against else bench
-                _visit(bench, each, folder, progress, state, how)
+                bed = Bed(spec, build, wires.of(each.rung.wire), chosen, consoles)
+                bed = _of_the_other(bed) if each.against else bed
+                progress.trial_finished(_visit(each, bed, progress, state, measurer, folder))
     except KeyboardInterrupt:
         state.partial, state.reason = True, "interrupted"
         raise
@@ -177,17 +151,17 @@ def _paired(spec: Spec, build: Build, state: _State) -> set[against.Row]:
     return {row for row, why in found.items() if why is None}
 
 
-def _of_the_other(bench: Bench) -> Bench:
+def _of_the_other(bed: Bed) -> Bed:
     """The same with the other tree's programs under test, and consoles apart from ours."""
-    build, consoles = against.swapped(bench.build), bench.consoles
-    if consoles is not None and bench.accelerator is not None:
+    build, consoles = against.swapped(bed.build), bed.consoles
+    if consoles is not None and bed.accelerator is not None:
         consoles = consoles / "against"
         consoles.mkdir(exist_ok=True)
-    return replace(bench, build=build, consoles=consoles)
+    return replace(bed, build=build, consoles=consoles)
 
 
-def _unsuited(spec: Spec, how: How) -> dict[str, str]:
-    reasons = {row.rung.name: how.why_not(row.rung) for row in spec.rungs}
+def _unsuited(spec: Spec, measurer: Measurer) -> dict[str, str]:
+    reasons = {row.rung.name: measurer.why_not(row.rung) for row in spec.rungs}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
@@ -205,41 +179,39 @@ def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> 
 
 
 def _visit(
-    bench: Bench, each: Trial, folder: Path, progress: Progress, state: _State, how: How
-) -> None:
+    each: Trial, bed: Bed, progress: Progress, state: _State, measurer: Measurer, folder: Path
+) -> Sample:
+    """Its sample, written down."""
     rung, service = each.rung, each.service
     try:
         point = _paced(each, state)
-        _check_once(bench, each, state, how)
-        sample = how.trial(
-            replace(bench, spec=at(bench.spec, point), point=point),
-            rung,
-            service,
-            each.round,
+        _check_once(each, bed, state, measurer)
+        sample = measurer.measure(
+            replace(each, point=point),
+            replace(bed, spec=at(bed.spec, point)),
             lambda event: progress.trial_second(rung.name, service, event),
         )
     except LostError:
         raise
     except (NearmetalError, OSError, LookupError, ValueError) as error:
-        reason = str(error) or type(error).__name__
-        sample = failed_sample(rung, service, each.round, reason, each.point)
-    sample = sample.model_copy(update={"against": bench.build.name})
+        sample = failed_sample(each, str(error) or type(error).__name__)
+    sample = sample.model_copy(update={"against": bed.build.name})
     if sample.status == "failed":
         state.failed.add((each.row, each.point))
     elif sample.counts is not None and not sweep.is_open(each.point):
         rate = sample.counts.answered * 1e9 / sample.counts.duration_ns
         state.peaks_per_s.setdefault(each.row, []).append(rate)
     samples.append(folder / "samples.jsonl", sample)
-    progress.trial_finished(sample)
+    return sample
 
 
-def _check_once(bench: Bench, each: Trial, state: _State, how: How) -> None:
+def _check_once(each: Trial, bed: Bed, state: _State, measurer: Measurer) -> None:
     """The quick corpus before a row's first sample; what it found stands for every point."""
     row = each.row
     if row not in state.unfit:
         state.unfit[row] = "the quick corpus could not be asked"
         try:
-            how.check(bench, each.rung, each.service)
+            measurer.check(each, bed)
         except NearmetalError as error:
             state.unfit[row] = str(error)
             raise

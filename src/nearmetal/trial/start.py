@@ -17,49 +17,24 @@ from pathlib import Path
 from typing import Protocol
 
 from nearmetal.build import fetched
-from nearmetal.build.programs import Build
-from nearmetal.dut import guest, host, image, reference, uk, ukp
-from nearmetal.dut.command import Command
+from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.contract import Dut
+from nearmetal.dut.places import command
 from nearmetal.kv import corpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import frame_host, nic
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.samples import Accelerator, Point
-from nearmetal.spec.experiment import Spec, memory_bytes
-from nearmetal.spec.rungs import Rung, Service
-from nearmetal.topology import known, switch, testpmd
-from nearmetal.topology.standing import Socketed, Switched, Topology, Virtual
-from nearmetal.topology.wire import Wire
+from nearmetal.spec.experiment import memory_bytes
+from nearmetal.topology import switch, testpmd
+from nearmetal.topology.standing import Socketed, Switched, Virtual
+from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.generator import arguments, pace
 
 START_S = 60.0
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 _FRAME_REQUEST_BYTES_MAX = 1_472  # of 1,500 bytes of IP
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What a trial is made with."""
-
-    spec: Spec  # at the trial's point
-    build: Build
-    topology: Topology
-    point: Point
-    accelerator: Accelerator | None = None  # where virtual machines are started
-    consoles: Path | None = None  # where their serial lines are kept; None: beside the sockets
-
-    @property
-    def frames(self) -> bool:
-        """Whether the generator speaks in frames."""
-        return self.wire.shares_memory
-
-    @property
-    def wire(self) -> Wire:
-        """Of what stands, and not of the row: one may stand in for another."""
-        return known.find(self.topology.wire)
 
 
 @dataclass(frozen=True)
@@ -77,31 +52,29 @@ class Server:
 
 
 @contextmanager
-def facing(
-    bench: Bench, rung: Rung, service: Service, number: int
-) -> Iterator[tuple[Server, Child]]:
+def facing(trial: Trial, bed: Bed) -> Iterator[tuple[Server, Child]]:
     """A fresh server that has answered, and a generator that has said `ready`."""
-    plan = planned(bench, rung, service)
-    if bench.frames:
-        with _sharing_memory(plan, number) as both:
+    plan = planned(trial, bed)
+    if bed.shares_memory:
+        with _sharing_memory(plan) as both:
             yield both
         return
-    with switching(plan), _answering(plan) as server, _generator(plan, number) as generator:
+    with switching(plan), _answering(plan) as server, _generator(plan) as generator:
         expect("ready", next_event(generator, server.child, START_S))
         yield server, generator
 
 
-def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
+def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
-    plan, top, wire = planned(bench, rung, service), bench.topology, bench.wire
-    if not bench.frames:
-        in_frames = wire.switched or (wire.tapped and rung.in_frames)
+    plan, top, wire = planned(trial, bed), bed.topology, bed.wire
+    if not bed.shares_memory:
+        in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
         most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
-            return corpus.quick_corpus(service, top.sut_addr, plan.port, most)
+            return corpus.quick_corpus(trial.service, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)
     unix = top.socket.with_name("relay")
-    argv = bench.build.programs["nm-relay"].argv()
+    argv = bed.build.programs["nm-relay"].argv()
     carried: list[str | Path] = ["--unix", _fresh(unix)]
     calls = plan.command.machine is not None
     with (
@@ -109,10 +82,10 @@ def ask_corpus(bench: Bench, rung: Rung, service: Service) -> str | None:
         start(plan) as dut,
     ):
         expect("up", next_event(carrier, dut, START_S))
-        if plan.rung.place == "guest":
+        if trial.rung.place == "guest":
             dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
         with frame_host.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
-            return corpus.quick(service, asker, _FRAME_REQUEST_BYTES_MAX)
+            return corpus.quick(trial.service, asker, _FRAME_REQUEST_BYTES_MAX)
 
 
 class Speaker(Protocol):
@@ -156,72 +129,73 @@ def expect(name: str, event: Event) -> Event:
 class Plan:
     """What stands on the wire."""
 
-    bench: Bench
-    rung: Rung
-    service: Service
+    trial: Trial
+    bed: Bed
     command: Command
     port: int
 
     @property
     def address(self) -> str:
         """Who answers."""
-        return self.command.address or self.bench.topology.sut_addr
+        return self.command.address or self.bed.topology.sut_addr
 
 
-def planned(bench: Bench, rung: Rung, service: Service) -> Plan:
+def planned(trial: Trial, bed: Bed) -> Plan:
     """What is to be started, and how it is asked."""
-    top = bench.topology
+    rung = trial.rung
+    launched = launch(trial, bed)
+    port = launched.port if rung.image is None else rung.image.port
+    return Plan(trial, bed, command(launched), port)
+
+
+def launch(trial: Trial, bed: Bed) -> Launch:
+    """The DUT: it answers the generator's subnet and nobody else."""
+    rung, top = trial.rung, bed.topology
     # On a wire of our own every port is free.
-    port = _free_port(top.sut_addr) if bench.wire.shares_ports else bench.spec.workload.port
-    memory = memory_bytes(bench.spec, rung.name)
-    if rung.machine is not None:
-        return _planned_machine(bench, rung, service, memory)
-    if rung.place == "host":
-        command = host.command(rung, service, bench.build, top, memory, port)
-    elif rung.place == "ukp":
-        command = ukp.command(rung, service, bench.build, top, memory, port)
-    else:
-        command = reference.command(rung, bench.build, top, memory, port)
-    return Plan(bench, rung, service, command, port)
-
-
-def _planned_machine(bench: Bench, rung: Rung, service: Service, memory: int) -> Plan:
-    """A virtual machine, which needs to know what runs its instructions."""
-    top, accelerator = bench.topology, bench.accelerator
-    assert accelerator is not None
-    if rung.image is not None:
-        command = image.command(rung, top, accelerator)
-        return Plan(bench, rung, service, command, rung.image.port)
-    place, port = guest if rung.place == "guest" else uk, bench.spec.workload.port
-    command = place.command(rung, service, bench.build, top, memory, port, accelerator)
-    return Plan(bench, rung, service, command, port)
+    port = _free_port(top.sut_addr) if bed.wire.shares_ports else bed.spec.workload.port
+    subnet = (top.subnet,)
+    return Launch(
+        rung,
+        trial.service,
+        bed.build.programs,
+        top,
+        f"{top.sut_addr}:{port}",
+        memory_bytes(bed.spec, rung.name),
+        allow=subnet,
+        admin=subnet,
+        trusted=subnet,
+        # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits
+        # for a socket is woken.
+        poll=bed.shares_memory and rung.uses is not None and rung.uses.turn == "polls",
+        accelerator=bed.accelerator,
+    )
 
 
 def start(plan: Plan) -> Dut:
     """The DUT, on the SUT's core."""
-    command, top = plan.command, plan.bench.topology
-    if command.machine is None:
-        return Child(command.argv, top.sut, talks=command.turns == "testpmd")
+    made, top = plan.command, plan.bed.topology
+    if made.machine is None:
+        return Child(made.argv, top.sut, talks=made.turns == "testpmd")
     assert isinstance(top, Virtual)
-    folder = plan.bench.consoles
+    folder = plan.bed.consoles
     if folder is None:
         assert top.directory is not None
         folder = Path(top.directory)
-    log = folder / f"{plan.rung.name}-{plan.service}.log"
+    log = folder / f"{plan.trial.rung.name}-{plan.trial.service}.log"
     where = Where(top.sut.netns, top.vmm_cpu)
-    return Vm(command.machine, where, log, speaks=command.says_ready)
+    return Vm(made.machine, where, log, speaks=made.says_ready)
 
 
 @contextmanager
-def _sharing_memory(plan: Plan, number: int) -> Iterator[tuple[Server, Child]]:
+def _sharing_memory(plan: Plan) -> Iterator[tuple[Server, Child]]:
     """The generator listens before the server starts: its start is all that is waited for."""
-    command, top = plan.command, plan.bench.topology
+    made, top = plan.command, plan.bed.topology
     assert isinstance(top, Socketed)
     _fresh(top.socket)
-    with _generator(plan, number) as generator:
+    with _generator(plan) as generator:
         generator.expect("ready", START_S)
         with start(plan) as dut:
-            if isinstance(dut, Vm) and command.says_ready:
+            if isinstance(dut, Vm) and made.says_ready:
                 _boot(dut, generator)
             answered = expect("first_answer", next_event(generator, dut, START_S))
             if isinstance(dut, Vm):
@@ -248,11 +222,11 @@ def _boot(vm: Vm, generator: Child) -> None:
 @contextmanager
 def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
-    command, top = plan.command, plan.bench.topology
+    made, top = plan.command, plan.bed.topology
     asking = [*load_argv(plan), "--first-answer"]
     # The asker is up before the server, so that the server's start is all that is waited for.
     with Child(asking, top.tg) as asker, start(plan) as dut:
-        if isinstance(dut, Vm) and command.says_ready:
+        if isinstance(dut, Vm) and made.says_ready:
             _boot(dut, asker)
         answered = next_event(asker, dut, START_S)
         asker.stop()
@@ -266,15 +240,14 @@ def _answering(plan: Plan) -> Iterator[Server]:
 @contextmanager
 def switching(plan: Plan) -> Iterator[None]:
     """The switch, where the wire has one, for as long as it is needed; it polls."""
-    top = plan.bench.topology
+    top = plan.bed.topology
     if not isinstance(top, Switched):
         yield
         return
     taken = top.port or nic.link(top.sut_iface)
     port = nic.Port(taken, Where(Path(top.switch_netns)), None)
-    cpus = f"({','.join(map(str, top.switch_cpus))})"
     calls = plan.command.machine is not None
-    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, cpus, calls)
+    sides = switch.Sides(port, _fresh(top.socket), top.tg_mac, top.sut_mac, top.switch_cpus, calls)
     forwarder = testpmd.program(*fetched.provide("dpdk-testpmd"))
     with switch.forwarding(forwarder, sides, open_journal()):
         yield
@@ -293,27 +266,27 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
     return Server(plan.command, dut, pid, plan.port, start_ms, budget, store, xdp)
 
 
-def _generator(plan: Plan, number: int) -> Child:
-    spec, point, top = plan.bench.spec, plan.bench.point, plan.bench.topology
-    window = spec.window.of(plan.rung.wire)
-    argv = [*load_argv(plan), *arguments(spec.workload, window, plan.service)]
+def _generator(plan: Plan) -> Child:
+    trial, spec, top = plan.trial, plan.bed.spec, plan.bed.topology
+    window = spec.window.of(trial.rung.wire)
+    argv = [*load_argv(plan), *arguments(spec.workload, window, trial.service)]
     argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
-    if point.rate_per_s is not None:
-        argv += pace(point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
-    if plan.bench.frames:
+    if trial.point.rate_per_s is not None:
+        argv += pace(trial.point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
+    if plan.bed.shares_memory:
         assert isinstance(top, Socketed)
         source = plan.command.source or top.tg_addr
         argv += ["--socket", str(top.socket), "--source", source, "--await"]
         argv += ["--connect"] if plan.command.machine else []
         argv += [] if plan.command.answers_arp else ["--target-mac", top.sut_mac]
-    return Child([*argv, "--seed", str(spec.seed + number)], top.tg)
+    return Child([*argv, "--seed", str(spec.seed + trial.round)], top.tg)
 
 
 def load_argv(plan: Plan) -> list[str]:
     """How it begins: whom to ask."""
-    target = f"{plan.address}:{plan.port}"
-    argv = plan.bench.build.programs[plan.rung.generator].argv()
-    return [*argv, "--target", target, "--service", plan.service]
+    trial = plan.trial
+    argv = plan.bed.build.programs[trial.rung.generator].argv()
+    return [*argv, "--target", f"{plan.address}:{plan.port}", "--service", trial.service]
 
 
 def _fresh(path: Path) -> Path:

@@ -22,12 +22,13 @@ from nearmetal.machine.memory.rss import mapping_rss_bytes, rss_bytes
 from nearmetal.machine.processes.process import Child, ChildError, Event
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.samples import Counts, Guest, Point, Resources, Sample, fault_of
+from nearmetal.samples import Counts, Guest, Resources, Sample, fault_of
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.trial import busy
+from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Span, Turns
-from nearmetal.trial.start import Bench, Server, ask_corpus, expect, facing, next_event
+from nearmetal.trial.start import Server, ask_corpus, expect, facing, next_event
 
 _LEAVE_S = 15.0  # testpmd closes its ports before it says its last words
 _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
@@ -37,6 +38,7 @@ _KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
 class Measured:
     """What was said and seen of the measured time."""
 
+    started_utc: str
     result: Event  # the generator's
     before: Look
     after: Look
@@ -56,46 +58,33 @@ class WrongError(NearmetalError):
     """The server runs, but does not answer as it must."""
 
 
-def why_not(rung: Rung) -> str | None:
-    """Every row can be measured on one machine; run.skipped knows what it lacks."""
-    del rung
-    return None
+class OneMachine:
+    """How rows are checked and measured where generator and server share a machine."""
 
+    def why_not(self, rung: Rung) -> str | None:
+        """Every row can be measured; dut/available.py knows what a machine lacks."""
+        del rung
+        return None
 
-def check(bench: Bench, rung: Rung, service: Service) -> None:
-    """The quick corpus, on a server of its own; WrongError names the case that failed.
+    def check(self, trial: Trial, bed: Bed) -> None:
+        """The quick corpus, on a server of its own; WrongError names the case that failed.
 
-    Programs that are not ours are exempt: they may word an answer differently.
-    """
-    if rung.place in ("reference", "image"):
-        return
-    wrong = ask_corpus(bench, rung, service)
-    if wrong is not None:
-        raise WrongError(f"quick corpus: {wrong}")
+        Programs that are not ours are exempt: they may word an answer differently.
+        """
+        if trial.rung.place in ("reference", "image"):
+            return
+        wrong = ask_corpus(trial, bed)
+        if wrong is not None:
+            raise WrongError(f"quick corpus: {wrong}")
 
-
-def trial(
-    bench: Bench, rung: Rung, service: Service, number: int, second: Callable[[Event], None]
-) -> Sample:
-    """Measure once. What it raises fails the row, and nothing else."""
-    started_utc = now_utc()
-    with facing(bench, rung, service, number) as (server, generator):
-        measured = _listen(bench, server, generator, service, second)
-        evicted = _evicted(bench, server) if server.command.asks_stats else None
-        between = busy.span(measured.before, measured.after, measured.result["tsc_hz"])
-        left = leave(bench, rung, service, server, between)
-    return sample_of(Told(bench, rung, service, number, started_utc), measured, left, evicted)
-
-
-@dataclass(frozen=True)
-class Told:
-    """Which trial it was."""
-
-    bench: Bench
-    rung: Rung
-    service: Service
-    number: int  # of the round
-    started_utc: str
+    def measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
+        """Measure once. What it raises fails the row, and nothing else."""
+        with facing(trial, bed) as (server, generator):
+            measured = _listen(trial, bed, server, generator, second)
+            evicted = _evicted(bed, server) if server.command.asks_stats else None
+            between = busy.span(measured.before, measured.after, measured.result["tsc_hz"])
+            left = end(trial, bed, server, between)
+        return sample_of(trial, bed, measured, left, evicted)
 
 
 def now_utc() -> str:
@@ -103,39 +92,41 @@ def now_utc() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def sample_of(told: Told, measured: Measured, left: Left, evicted: int | None) -> Sample:
+def sample_of(
+    trial: Trial, bed: Bed, measured: Measured, left: Left, evicted: int | None
+) -> Sample:
     """From what was counted and seen."""
-    bench, rung, counts = told.bench, told.rung, counts_of(measured.result)
+    counts = counts_of(measured.result)
     if left.final is not None:
         evicted = left.final.get("evicted")
     return Sample(
-        rung=rung.name,
-        service=told.service,
-        round=told.number,
+        rung=trial.rung.name,
+        service=trial.service,
+        round=trial.round,
         status="failed" if (reason := fault_of(counts, evicted)) else "ok",
         reason=reason,
-        started_utc=told.started_utc,
+        started_utc=measured.started_utc,
         counts=counts,
         latency=measured.result["latency"],
         evicted=evicted,
         **_cpu(measured, left.turns, counts),
-        point=bench.point,
-        accelerator=bench.accelerator if rung.machine else None,
+        point=trial.point,
+        accelerator=bed.accelerator if trial.rung.machine else None,
         guest=left.guest,
         resources=left.resources,
     )
 
 
-def failed_sample(rung: Rung, service: Service, number: int, reason: str, point: Point) -> Sample:
+def failed_sample(trial: Trial, reason: str) -> Sample:
     """A trial that gave no counts keeps its line, with the reason."""
     return Sample(
-        rung=rung.name,
-        service=service,
-        round=number,
+        rung=trial.rung.name,
+        service=trial.service,
+        round=trial.round,
         status="failed",
         reason=reason,
         started_utc=now_utc(),
-        point=point,
+        point=trial.point,
     )
 
 
@@ -146,29 +137,26 @@ def counts_of(result: Event) -> Counts:
 
 
 def _listen(
-    bench: Bench,
-    server: Server,
-    generator: Child,
-    service: Service,
-    second: Callable[[Event], None],
+    trial: Trial, bed: Bed, server: Server, generator: Child, second: Callable[[Event], None]
 ) -> Measured:
     """Follow the generator's lines to its result."""
-    spec, top = bench.spec, bench.topology
-    dut = server.child
-    if service == "kv":
+    spec, top = bed.spec, bed.topology
+    dut, started_utc = server.child, now_utc()
+    if trial.service == "kv":
         expect("preloaded", next_event(generator, dut, phase_s(spec)))
         read_back(expect("verified", next_event(generator, dut, phase_s(spec))))
     limit_s = 30 + spec.warmup_s + spec.measured_s
     expect("measuring", next_event(generator, dut, limit_s))
     before = busy.look(top, server, generator)
-    if bench.point.rate_per_s is not None:
+    if trial.point.rate_per_s is not None:
         # Where there is no core to spare, reading a line takes the generator's: its schedule slips.
         time.sleep(spec.measured_s)
     while (event := next_event(generator, dut, limit_s))["event"] == "second":
         second(event)
     after = busy.look(top, server, generator)
     expect("draining", event)
-    return Measured(expect("result", next_event(generator, dut, limit_s)), before, after)
+    result = expect("result", next_event(generator, dut, limit_s))
+    return Measured(started_utc, result, before, after)
 
 
 def phase_s(spec: Spec) -> float:
@@ -183,14 +171,14 @@ def read_back(event: Event) -> None:
             raise WrongError(f"read back after the preload: {event[what]} keys {what}")
 
 
-def leave(bench: Bench, rung: Rung, service: Service, server: Server, between: Span) -> Left:
+def end(trial: Trial, bed: Bed, server: Server, between: Span) -> Left:
     """End the DUT; between: the two looks at it."""
-    memory, guest = _memory(server, service), None
-    if rung.place == "guest":
+    memory, guest = _memory(server, trial.service), None
+    if trial.rung.place == "guest":
         guest = _guest(server.child)
     final, turns = _end(server, between)
     resources = Resources(
-        **_images(bench, rung, service, server),
+        **_images(trial, bed, server),
         **memory,
         start_ms=server.start_ms,
         vmm_start_ms=_vmm_start_ms(server.child),
@@ -204,7 +192,7 @@ def _end(server: Server, between: Span) -> tuple[Event | None, Turns | None]:
     dut, command = server.child, server.command
     if command.turns == "testpmd":
         assert isinstance(dut, Child)
-        words = dut.leave("quit", _LEAVE_S)
+        words = dut.end_by("quit", _LEAVE_S)
         return None, busy.of_testpmd(words, between)
     events = dut.stop()
     turns = busy.of_counters(*between.counters) if command.turns == "counters" else None
@@ -216,10 +204,10 @@ def _end(server: Server, between: Span) -> tuple[Event | None, Turns | None]:
     return final, turns
 
 
-def _evicted(bench: Bench, server: Server) -> int | None:
+def _evicted(bed: Bed, server: Server) -> int | None:
     """Ask a foreign server for its evictions."""
-    with inside(bench.topology.tg.netns):  # where the socket is made it stays
-        client = Client(bench.topology.sut_addr, server.port)
+    with inside(bed.topology.tg.netns):  # where the socket is made it stays
+        client = Client(bed.topology.sut_addr, server.port)
     with client:
         evictions = client.stats().get("evictions")
     return None if evictions is None else int(evictions)
@@ -242,14 +230,14 @@ def _cpu(measured: Measured, turns: Turns | None, counts: Counts) -> dict[str, A
     }
 
 
-def _images(bench: Bench, rung: Rung, service: Service, server: Server) -> dict[str, int]:
+def _images(trial: Trial, bed: Bed, server: Server) -> dict[str, int]:
     """Sizes of what was started."""
-    programs, machine = bench.build.programs, server.command.machine
+    programs, machine = bed.build.programs, server.command.machine
     if machine is not None:
         vmm = programs[qemu.PROGRAM].image_bytes
         return {"image_bytes": machine.image_bytes, "vmm_image_bytes": vmm}
-    found = {"image_bytes": programs[program_of(rung, service)].image_bytes}
-    if rung.place == "ukp":
+    found = {"image_bytes": programs[program_of(trial.rung, trial.service)].image_bytes}
+    if trial.rung.place == "ukp":
         found["tender_image_bytes"] = programs[TENDER].image_bytes
     return found
 

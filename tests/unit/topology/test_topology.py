@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from nearmetal.build.programs import Build, Program
-from nearmetal.dut import eal, host, reference, ukp
+from nearmetal.dut import eal
+from nearmetal.dut.command import Launch
+from nearmetal.dut.places import command
 from nearmetal.machine.memory import hugepages
 from nearmetal.spec.rungs import find
 from nearmetal.topology import bring_up as topology
@@ -72,15 +74,14 @@ def test_lo_stands_in_for_veth() -> None:
         assert Topologies(wires=(lo,)).of("veth") is lo
 
 
-def test_with_and_without_hugepages() -> None:
-    rung = find("host-dpdk")
-    large = eal.arguments(vhost(), eal.virtio_user(rung, vhost()))
-    small = eal.arguments(vhost(hugepages_bytes=0), eal.virtio_user(rung, vhost()))
+def test_with_and_without_hugepages(made_build: Build) -> None:
+    large = eal.arguments(launch("host-dpdk", made_build))
+    small = eal.arguments(launch("host-dpdk", made_build, vhost(hugepages_bytes=0)))
     assert "--in-memory" in large and "--no-huge" not in large
     assert "--no-huge" in small and "--in-memory" not in small
     assert eal.prefix(vhost()) == []
     assert eal.prefix(vhost(hugepages_bytes=0)) == ["env", "RUNTIME_DIRECTORY=/run/x"]
-    assert large[large.index("--lcores") + 1] == "0@3"
+    assert large[large.index("--lcores") + 1] == "0@(3)"
     assert "--no-pci" in large
 
 
@@ -88,26 +89,25 @@ def test_host_dpdk_and_testpmd_differ_in_nothing_but_the_program() -> None:
     ours, theirs = find("host-dpdk"), find("testpmd")
     names = ("batch", "ring", "virtio", "hugepages", "wire")
     assert [getattr(ours, name) for name in names] == [getattr(theirs, name) for name in names]
-    assert eal.virtio_user(ours, vhost()) == eal.virtio_user(theirs, vhost())
+    assert eal.port(ours, vhost()) == eal.port(theirs, vhost())
 
 
 def test_command_lines(made_build: Build) -> None:
-    top = vhost()
-    ours = host.command(find("host-dpdk"), "kv", made_build, top, 8 * MIB, 11211)
+    ours = command(launch("host-dpdk", made_build))
     words = list(ours.argv)
     assert words[:3] == ["/x/nm-dpdk-kv", "--listen", "198.18.0.1:11211"]
     assert words.index("--hugepages") < words.index("--") < words.index("--lcores")
     assert (ours.turns, ours.says_ready, ours.answers_arp) == ("counters", True, True)
-    pmd = reference.command(find("testpmd"), made_build, top, 0, 11211)
+    pmd = command(launch("testpmd", made_build))
     assert {"--forward-mode=5tswap", "--burst=32", "--rxd=1024", "--txd=1024"} <= set(pmd.argv)
+    assert pmd.argv[pmd.argv.index("--lcores") + 1] == "0@(3),1@(3)"
     assert (pmd.turns, pmd.answers_arp) == ("testpmd", False)
-    null = reference.command(find("ceiling"), made_build, top, 0, 11211)
+    null = command(launch("ceiling", made_build))
     assert null.argv == ("/x/nm-null-vhost", "--socket", "/run/x/vhost", "--ring", "1024")
 
 
 def test_a_unikernel_as_a_process_is_started_by_its_tender(made_build: Build) -> None:
-    rung = find("ukp-netdev")
-    made = ukp.command(rung, "kv", made_build, vhost(), 8 * MIB, 11211)
+    made = command(launch("ukp-netdev", made_build))
     words = list(made.argv)
     assert words[:3] == ["/x/nm-tender", "--listen", "198.18.0.1:11211"]
     assert words[words.index("--batch") + 1] == "64"
@@ -118,8 +118,16 @@ def test_a_unikernel_as_a_process_is_started_by_its_tender(made_build: Build) ->
     ]  # fmt: skip
     assert {"--hugepages", "--poll"} <= set(words[: words.index("--")])
     assert (made.turns, made.says_ready, made.answers_arp) == ("counters", True, True)
-    small = ukp.command(rung, "kv", made_build, vhost(hugepages_bytes=0), 8 * MIB, 11211)
+    small = command(launch("ukp-netdev", made_build, vhost(hugepages_bytes=0)))
     assert "--hugepages" not in small.argv
+
+
+def launch(name: str, build: Build, top: VhostUser | None = None) -> Launch:
+    subnet = ("198.18.0.0/24",)
+    return Launch(
+        find(name), "kv", build.programs, top or vhost(), "198.18.0.1:11211", 8 * MIB,
+        allow=subnet, admin=subnet, trusted=subnet, poll=True,
+    )  # fmt: skip
 
 
 @pytest.fixture

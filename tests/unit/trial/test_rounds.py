@@ -14,12 +14,13 @@ from nearmetal.dut import available
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.samples import Accelerator, Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
-from nearmetal.spec.rungs import Rung, Service, find
+from nearmetal.spec.rungs import Service, find
 from nearmetal.spec.sweep import Sweep
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.topology.wires.loopback import Loopback
 from nearmetal.trial import rounds as run
-from nearmetal.trial import start
+from nearmetal.trial.bed import Bed, Trial
+from nearmetal.trial.trial import OneMachine
 
 PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-xdp",
@@ -145,19 +146,17 @@ def test_shares_of_the_peak_come_after_the_rounds_that_measure_it() -> None:
 def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int) -> list[Sample]:
     """A run of a share of the peak, whose closed loop answers 90, 100, 110 a second."""
 
-    def trial_of(
-        bench: start.Bench, rung: Rung, service: Service, number: int, second: object
-    ) -> Sample:
-        failed = number == wrong_round and bench.point == Point()
+    def measure(_: OneMachine, trial: Trial, bed: Bed, second: object) -> Sample:
+        failed = trial.round == wrong_round and trial.point == Point()
         counts = dict.fromkeys(Counts.model_fields, 0)
-        counts |= {"duration_ns": 1_000_000_000, "answered": 90 + 10 * number}
+        counts |= {"duration_ns": 1_000_000_000, "answered": 90 + 10 * trial.round}
         return Sample(
-            rung=rung.name, service=service, round=number, status="failed" if failed else "ok",
-            started_utc="", counts=Counts(**counts), point=bench.point,
+            rung=trial.rung.name, service=trial.service, round=trial.round, started_utc="",
+            status="failed" if failed else "ok", counts=Counts(**counts), point=trial.point,
         )  # fmt: skip
 
-    monkeypatch.setattr(run.here, "check", lambda *_: None)
-    monkeypatch.setattr(run.here, "trial", trial_of)
+    monkeypatch.setattr(OneMachine, "check", lambda *_: None)
+    monkeypatch.setattr(OneMachine, "measure", measure)
     sweep = Sweep(axis="rate", points=(Point(), Point(peak_share=0.8)))
     made = spec(memcached=3).model_copy(update={"sweep": sweep})
     told = Told()
@@ -186,11 +185,11 @@ def test_the_quick_corpus_is_asked_once_and_stands_for_every_point(
 ) -> None:
     asked = []
 
-    def check(bench: start.Bench, rung: object, service: Service) -> None:
-        asked.append(service)
+    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
+        asked.append(trial.service)
         raise NearmetalError("quick corpus: get_missing")
 
-    monkeypatch.setattr(run.here, "check", check)
+    monkeypatch.setattr(OneMachine, "check", check)
     sweep = Sweep(axis="keys", points=(Point(keys=1), Point(keys=2)))
     made = spec(memcached=2).model_copy(update={"sweep": sweep})
     told = Told()
@@ -242,10 +241,10 @@ def test_nothing_without_the_generator(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(bench: start.Bench, rung: object, service: Service) -> None:
-        raise NearmetalError(f"{service} does not start")
+    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
+        raise NearmetalError(f"{trial.service} does not start")
 
-    monkeypatch.setattr(run.here, "check", check)
+    monkeypatch.setattr(OneMachine, "check", check)
     told = Told()
     run.run(spec(host_sock=3), built(), loopback(), tmp_path, told)
     assert sorted((s.service, s.status, s.reason) for s in told.samples) == [
@@ -257,10 +256,10 @@ def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(bench: start.Bench, rung: object, service: Service) -> None:
+    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.here, "check", check)
+    monkeypatch.setattr(OneMachine, "check", check)
     with pytest.raises(KeyboardInterrupt):
         run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
     state = json.loads((tmp_path / "run.json").read_text())
@@ -281,21 +280,21 @@ def test_both_sides_are_checked_and_measured_each_with_its_programs(
 ) -> None:
     asked: list[tuple[str, Service, str]] = []
 
-    def check(bench: start.Bench, rung: Rung, service: Service) -> None:
-        program = bench.build.programs[program_of(rung, service)]
-        asked.append((rung.name, service, program.path))
-        assert bench.build.programs["nm-load"].path == "/nowhere/nm-load"
-        if (service, program.path) == ("echo", "/other"):
+    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
+        program = bed.build.programs[program_of(trial.rung, trial.service)]
+        asked.append((trial.rung.name, trial.service, program.path))
+        assert bed.build.programs["nm-load"].path == "/nowhere/nm-load"
+        if (trial.service, program.path) == ("echo", "/other"):
             raise NearmetalError("quick corpus: too_long")
 
-    def trial_of(
-        bench: start.Bench, rung: Rung, service: Service, number: int, second: object
-    ) -> Sample:
-        assert (rung.name, service, bench.build.programs[program_of(rung, service)].path) in asked
-        return Sample(rung=rung.name, service=service, round=number, status="ok", started_utc="")
+    def measure(_: OneMachine, trial: Trial, bed: Bed, second: object) -> Sample:
+        name, service = trial.rung.name, trial.service
+        program = bed.build.programs[program_of(trial.rung, service)]
+        assert (name, service, program.path) in asked
+        return Sample(rung=name, service=service, round=trial.round, status="ok", started_utc="")
 
-    monkeypatch.setattr(run.here, "check", check)
-    monkeypatch.setattr(run.here, "trial", trial_of)
+    monkeypatch.setattr(OneMachine, "check", check)
+    monkeypatch.setattr(OneMachine, "measure", measure)
     told = Told()
     run.run(spec(memcached=2, host_sock=2, host_mmsg=2), two_sided(), loopback(), tmp_path, told)
     counted = Counter((s.rung, s.service, s.against, s.status) for s in told.samples)
@@ -318,7 +317,7 @@ def test_both_sides_are_checked_and_measured_each_with_its_programs(
 
 def test_serial_lines_of_both_sides_do_not_mix(tmp_path: Path) -> None:
     top, tcg = loopback().wires[0], Accelerator(name="tcg", cpu="max")
-    ours = start.Bench(spec(host_sock=1), two_sided(), top, Point(), tcg, tmp_path)
+    ours = Bed(spec(host_sock=1), two_sided(), top, tcg, tmp_path)
     assert run._of_the_other(ours).consoles == tmp_path / "against"
     assert (tmp_path / "against").is_dir()
 

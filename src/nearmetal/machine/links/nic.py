@@ -20,15 +20,13 @@ from pyroute2 import IPRoute
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.machine.devices import pci
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links import eal, netns, offloads
 from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.process import Where
 
 # How DPDK takes a NIC: shared with the kernel, by its XDP sockets, or as a PCI device of its own.
 Take = Literal["af_packet", "af_xdp", "dpdk"]
-
-_MEMORY_BYTES = 64 << 20  # of DPDK: buffers of a port with rings of up to 4,096, and its own
 
 
 @dataclass(frozen=True)
@@ -66,25 +64,12 @@ def port(nic: str | None, journal: Journal) -> Iterator[Port]:
 
 
 @contextmanager
-def memory(journal: Journal, store_bytes: int = 0) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """DPDK's memory, as EAL arguments, and whether there are hugepages for a store, too.
-
-    Where the kernel has none for both, small pages do.
-    """
-    size = ("-m", str(_MEMORY_BYTES >> 20))
-    wanted = _MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
+def memory(journal: Journal, store_bytes: int = 0) -> Iterator[int]:
+    """Bytes of huge pages that are set aside for DPDK and a store; 0: there are too few for both,
+    and small pages do."""
+    wanted = eal.MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
     with hugepages.reserved(journal, wanted) as free_bytes:
-        if free_bytes >= wanted:
-            yield ("--in-memory", *size), True
-        else:
-            own = f"--file-prefix=nearmetal-{os.getpid()}"
-            yield ("--no-huge", "--no-shconf", own, *size), False
-
-
-def lcores(count: int = 1) -> str:
-    """EAL's main thread, and more, on whatever cores we may have."""
-    cores = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-    return ",".join(f"{lcore}@({cores})" for lcore in range(count))
+        yield free_bytes if free_bytes >= wanted else 0
 
 
 def _device(nic: str) -> tuple[str, ...]:

@@ -183,7 +183,7 @@ class Child:
             self._popen.stdin.write(data)
             self._popen.stdin.flush()
 
-    def leave(self, words: str, grace_s: float = 3.0) -> str:
+    def end_by(self, words: str, grace_s: float = 3.0) -> str:
         """As stop, but it is told to end in words. Returns the lines that were not read yet."""
         return b"\n".join(self.finish(lambda: self.say(words), grace_s)).decode(errors="replace")
 

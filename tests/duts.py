@@ -1,0 +1,53 @@
+"""Servers of ours as tests start them: on a vhost-user socket, composed as a run composes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nearmetal.build import programs as build
+from nearmetal.build.programs import Program
+from nearmetal.dut import places
+from nearmetal.dut.command import Command, Launch
+from nearmetal.machine.vm import accelerator
+from nearmetal.spec.rungs import Rung
+from nearmetal.topology.standing import Socketed
+
+SERVER, PORT = "10.0.0.100", 11211
+SERVER_MAC = "02:00:00:00:00:64"
+MEMORY_BYTES = 64 << 20
+
+Programs = Callable[[str], Path]
+
+
+def command(
+    rung: Rung,
+    service: str,
+    programs: Programs,
+    vhost: Path,
+    options: Sequence[str],
+    memory_bytes: int = MEMORY_BYTES,
+) -> Command:
+    """A rung's server on that socket. It has no huge pages: others may take those that are free
+    now before it does."""
+    assert vhost.name == "vhost"
+    names = [build.program_of(rung, service)]
+    names += [build.TENDER] if rung.place == "ukp" else []
+    names += [build.INIT] if rung.place == "guest" else []
+    at = {"sut_mac": SERVER_MAC, "directory": str(vhost.parent)}
+    launched = Launch(
+        rung,
+        service,
+        {name: Program(path=str(programs(name)), image_bytes=0, sha256="") for name in names},
+        Socketed.served(SERVER, "10.0.0.0/8", **at),
+        f"{SERVER}:{PORT}",
+        memory_bytes,
+        more=tuple(options),
+        cpus=tuple(os.sched_getaffinity(0)),
+    )
+    if rung.machine is not None:
+        chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+        launched = replace(launched, accelerator=chosen)
+    return places.command(launched)
