@@ -26,7 +26,6 @@ from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.topology.switch import NIC, VHOST, Sides, forwarding
 from nearmetal.topology.testpmd import PortCounts, program
-from nearmetal.topology.wires.pvp import SERVER_MAC as SERVER_MAC
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
