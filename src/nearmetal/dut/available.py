@@ -1,14 +1,14 @@
 """Which rows this machine cannot give, and why; what is not here, and what that costs.
 
-Looks only; changes nothing. `why_not` asks the machine, before anything is built; `skipped`
-asks what was built and made for a run.
+Looks only; changes nothing. One judge for both: `why_not` asks the machine, before anything is
+built; `skipped` asks what was built and made for a run.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nearmetal.build import guest_kernel
@@ -19,7 +19,7 @@ from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.spec.datapaths import datapaths
 from nearmetal.spec.experiment import Spec
-from nearmetal.spec.rungs import Rung
+from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 
@@ -28,32 +28,35 @@ NO_NIC = "the limit of a NIC between machines, which one machine has not: `testb
 
 def why_not(rung: Rung) -> str | None:
     """Why a rung cannot run here; None: it can."""
-    if rung.absent is not None:
-        return rung.absent
-    if (reason := wire_why_not(rung)) is not None:
-        return reason
-    programs = [build.program_of(rung, service) for service in rung.services]
-    for program in [*programs, *build.programs_beside(rung)]:
-        reason = build.why_not(program)
-        if reason is not None:
-            return reason
-    return None
+    return _judged(rung, rung.services, wire_why_not(rung), build.why_not)
 
 
 def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
     """Rungs that cannot run here, and why."""
-    reasons = {}
-    for row in spec.rungs:
-        if row.rung.absent is not None:
-            reasons[row.rung.name] = row.rung.absent
-            continue
-        for service in row.services:
-            for program in (program_of(row.rung, service), *programs_beside(row.rung)):
-                if program not in build.programs:
-                    reasons[row.rung.name] = build.missing.get(program, f"{program} was not built")
-        if reason := _without_wire(row.rung, wires):
-            reasons[row.rung.name] = reason
-    return reasons
+
+    def lacking(program: str) -> str | None:
+        if program in build.programs:
+            return None
+        return build.missing.get(program, f"{program} was not built")
+
+    reasons = {
+        row.rung.name: _judged(row.rung, row.services, _without_wire(row.rung, wires), lacking)
+        for row in spec.rungs
+    }
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _judged(
+    rung: Rung,
+    services: Iterable[Service],
+    wire: str | None,
+    lacking: Callable[[str], str | None],
+) -> str | None:
+    """wire: why that cannot be had; lacking: why a program cannot."""
+    if rung.absent is not None or wire is not None:
+        return rung.absent or wire
+    programs = [program_of(rung, service) for service in services]
+    return next(filter(None, map(lacking, [*programs, *programs_beside(rung)])), None)
 
 
 def _without_wire(rung: Rung, wires: Topologies) -> str | None:

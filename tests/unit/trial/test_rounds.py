@@ -213,7 +213,7 @@ def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
         made, built("nm-dpdk-kv", "nm-dpdk-echo", "dpdk-testpmd"), loopback()
     )
     assert reasons == {
-        "host-dpdk": "no nm-dpdk-echo here",
+        "host-dpdk": "no nm-dpdk-kv here",
         "testpmd": "no dpdk-testpmd here",
     }
 
