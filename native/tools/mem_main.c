@@ -114,7 +114,9 @@ static const char *open_all(struct bench *bench)
                                     .admin = list,
                                     .trusted = list};
     bench->stream.format = &bench->format;
-    bench->stream.is_echo = strcmp(service_name, "echo") == 0;
+#ifdef LOAD_ECHO
+    bench->stream.is_echo = true;
+#endif
     bench->stream.bytes = take_memory(nb_stream * (bench->format.set_bytes + 2) + 64);
     if (config.memory == NULL || bench->stream.bytes == NULL)
         return "the machine has not that much memory; give fewer --keys or --requests";

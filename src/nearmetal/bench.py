@@ -26,6 +26,7 @@ from nearmetal.machine.memory import hugepages
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root
 from nearmetal.report import Report
+from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import bring_up as topology
@@ -139,7 +140,7 @@ def estimate(chosen: Spec, *, paired: bool = False) -> tuple[float, int]:
             seconds += sides * 2  # the quick corpus
             for point in points(chosen):
                 keys = at(chosen, point).workload.keys
-                preload_s = 2 * keys / rate if service == "kv" else 0
+                preload_s = 2 * keys / rate if services.find(service).stores else 0
                 trial_s = start_s + preload_s + chosen.warmup_s + chosen.measured_s
                 seconds += sides * row.rounds * trial_s
                 trials += sides * row.rounds

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SAMPLE_VERSION = 1
+
+# Not checked against the table: a run folder may come from a tree with other services.
+ServiceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$", max_length=12)]
 
 
 class Frozen(BaseModel):
@@ -156,7 +159,7 @@ class Sample(Frozen):
 
     version: int = SAMPLE_VERSION
     rung: str
-    service: Literal["kv", "echo"]
+    service: ServiceName
     round: int  # from 0
     status: Literal["ok", "failed"]
     reason: str = ""

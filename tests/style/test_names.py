@@ -1,8 +1,9 @@
-"""A fact stands in one place: who names a datapath or a wire, beside its own file and its row.
+"""A fact stands in one place: who names a datapath, a wire or a service, beside its file and its row.
 
 Others ask the table for what they want to know (in frames? polls? a switch between?). Looked at are
 the strings of src/nearmetal, and the quoted words of meson's and the shell's files. Wires are known
-to Python only, so for them it is the strings of src/nearmetal and of what tests share.
+to Python only, so for them it is the strings of src/nearmetal and of what tests share; services to C,
+too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import tree
 
+from nearmetal.spec import services
 from nearmetal.spec.datapaths import datapaths
 from nearmetal.topology import wires
 from nearmetal.topology.known import known
@@ -57,15 +59,27 @@ EXCEPTIONS = {
         "src/nearmetal/commands/switch.py": "nic: a key of the last line",
         "tests/unit/report/made.py": "the topology.json of a made-up run",
     },
+    "service": {
+        "src/nearmetal/spec/rungs.py": "a program of others' answers the load of one service",
+        "src/nearmetal/spec/services.py": "reads the table; the loads have the words of rows",
+        "src/nearmetal/kv/server_options.py": "both services in Python: their own file",
+        "native/service/kv.c": "its own file",
+        "native/service/echo.c": "its own file",
+        "native/tg/cli/load_options.c": "the generator's loads",
+        "native/tools/meson.build": "where the store's cycles go: a program of kv alone",
+    },
 }
-KINDS = {"datapath": DATAPATHS, "wire": WIRES}
+KINDS = {"datapath": DATAPATHS, "wire": WIRES, "service": set(services.NAMES)}
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 _QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 
 
 def named(file: str, text: str, names: Iterable[str]) -> Iterator[str]:
     """Where a file has one of the names as a string, or as the middle of a program's name."""
     pattern = "|".join(sorted(names))
-    word = re.compile(rf"(?:{pattern})|nm-(?:[a-z]+-)?(?:{pattern})-.*")
+    word = re.compile(
+        rf"(?:{pattern})|nm-(?:[a-z]+-)?(?:{pattern})-.*|nm-(?:[a-z]+-)+(?:{pattern})"
+    )
     for line, said in _strings(file, text):
         if word.fullmatch(said):
             yield f"{file}:{line}: {said!r}"
@@ -77,6 +91,8 @@ def _strings(file: str, text: str) -> Iterator[tuple[int, str]]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.lineno, node.value
         return
+    if file.endswith((".c", ".h")):
+        text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
     for number, line in enumerate(text.splitlines(), 1):
         for one, other in _QUOTED.findall(line.partition("#")[0]):
             for said in (one or other).split():
@@ -87,6 +103,9 @@ def looked_at(kind: str) -> list[str]:
     python = [name for name in tree.files(".py") if name.startswith("src/nearmetal/")]
     if kind == "wire":
         return [*python, *filter(_is_shared, tree.files(".py"))]
+    if kind == "service":
+        native = tree.files(".c", ".h", "meson.build")
+        return [*python, *(name for name in native if name.startswith("native/"))]
     return [*python, *tree.files("meson.build", ".sh"), "nearmetal"]
 
 
@@ -159,6 +178,19 @@ def test_a_wires_name_is_found(text: str) -> None:
 )
 def test_a_name_is_found(file: str, text: str) -> None:
     assert len(list(named(file, text, DATAPATHS))) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.py", 'if service == "kv":\n    pass\n'),
+        ("a.py", 'name = "nm-sock-kv"\n'),
+        ("a.c", '/* "kv" */\nint x = is("kv") || is("kvargs");\n'),
+        ("meson.build", "# 'kv'\nprogram = services['kv']\n"),
+    ],
+)
+def test_a_services_name_is_found(file: str, text: str) -> None:
+    assert len(list(named(file, text, {"kv"}))) == 1
 
 
 def test_words_are_no_names() -> None:

@@ -20,6 +20,7 @@ from nearmetal.machine.links import netns, offloads
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.processes.process import Child, Where
+from nearmetal.spec import services
 
 pytestmark = [
     pytest.mark.rung("host-dpdk"),
@@ -57,7 +58,7 @@ def test_the_kernel_asks(service: str, program: Callable[[str], str], wire: Wire
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with udp:
             udp.connect((address, PORT))
-            assert quick(service, Udp(udp), UDP_BYTES_MAX) is None
+            assert quick(services.find(service).corpus, Udp(udp), UDP_BYTES_MAX) is None
         counters = child.stop()[-1]
     drops = counters["drops"]
     assert counters["received"] == sum(drops.values())

@@ -109,4 +109,4 @@ def test_without_uio_the_nic_is_given_by_vfio(
     with closing(Framed(DPDK, "kv", programs, OPEN)) as framed:
         assert isinstance(framed.dut, MachineDut)
         assert "nm.driver=vfio-pci" in framed.dut.vm.machine.command_line
-        assert quick("kv", framed.host, UDP_BYTES_MAX) is None
+        assert quick("memcached", framed.host, UDP_BYTES_MAX) is None

@@ -73,7 +73,7 @@ def test_ipv6(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, host="::1")) as target:
         assert isinstance(target, Program)
         assert target.ready["listen"].startswith("[::1]:")
-        assert quick_corpus("kv", "::1", target.port) is None
+        assert quick_corpus("memcached", "::1", target.port) is None
 
 
 @_each(ON_SOCKETS)
@@ -115,20 +115,20 @@ def _client(target: object) -> Client:
 def test_echo(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, OPEN, service="echo")) as target:
         assert isinstance(target, Program)
-        assert quick_corpus("echo", "127.0.0.1", target.port) is None
+        assert quick_corpus("bytes", "127.0.0.1", target.port) is None
 
 
 @_each(ON_FRAMES)
 def test_echo_of_frames(rung: str, tools: Tools) -> None:
     with closing(open_framed(rung, tools, OPEN, "echo")) as target:
-        assert quick("echo", target.host) is None
+        assert quick("bytes", target.host) is None
 
 
 @_each(("host-mmsg",))
 def test_quick_corpus_names_the_case(rung: str, tools: Tools) -> None:
     with closing(open_target(rung, tools, OPEN, service="echo")) as target:
         assert isinstance(target, Program)
-        wrong = quick_corpus("kv", "127.0.0.1", target.port)
+        wrong = quick_corpus("memcached", "127.0.0.1", target.port)
     assert wrong is not None
     assert f"corpus case {CASES[0].name}" in wrong
 

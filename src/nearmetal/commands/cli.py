@@ -221,7 +221,7 @@ def switch(
 )
 def load(
     target: load_options.Target,
-    service: load_options.Service = "kv",
+    service: load_options.Service = None,
     workload: load_options.WorkloadName = "standard",
     window: load_options.Window = None,
     rate: load_options.Rate = None,

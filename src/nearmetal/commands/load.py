@@ -25,8 +25,10 @@ from nearmetal.build import programs
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.machine.processes.process import Child, Event, SilentError, Where
 from nearmetal.samples import Point
+from nearmetal.spec import services
 from nearmetal.spec.experiment import Workload
 from nearmetal.spec.experiment import load as load_spec
+from nearmetal.spec.services import ServiceRow
 from nearmetal.spec.sweep import is_open, points_of, words
 from nearmetal.spec.window import Window
 from nearmetal.topology.wires import veth, vhost_user
@@ -61,7 +63,7 @@ class Options:
     """As the command line has them."""
 
     target: str
-    service: str
+    service: str | None  # None: the first of the table
     workload: str
     window: int | None
     duration: str | None
@@ -73,6 +75,11 @@ class Options:
     vhost_user: Path | None = None
     nic: str | None = None
     source: str | None = None
+
+    @property
+    def row(self) -> ServiceRow:
+        """Of the table of services."""
+        return services.find(self.service or services.FIRST)
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def _sweep(
     """A line a point. The keys are stored once: later points take the versions they find."""
     for number, point in enumerate(points):
         asked = [*_asked(options, point), "--time", f"{duration_s:g}"]
-        asked += ["--no-preload"] if number and options.service == "kv" else []
+        asked += ["--no-preload"] if number and options.row.stores else []
         with line.child(asked) as child:
             for event in _events(child, None):
                 if event["event"] != "result":
@@ -228,8 +235,8 @@ def _check(options: Options) -> None:
     address, _, port = options.target.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise BadInputError(f"{options.target}: the target is ADDR:PORT, as 127.0.0.1:11211")
-    if options.service not in ("kv", "echo"):
-        raise BadInputError(f"--service {options.service}: kv or echo")
+    if options.service not in (None, *services.NAMES):
+        raise BadInputError(f"--service {options.service}: {' or '.join(services.NAMES)}")
     if options.arrivals not in ("constant", "poisson"):
         raise BadInputError(f"--arrivals {options.arrivals}: constant or poisson")
     if options.rate is not None and options.sweep is not None:
@@ -293,9 +300,9 @@ def _program(name: str) -> list[str]:
 def _asked(options: Options, point: Point) -> list[str]:
     """Workload, window and rate as the generator has them."""
     wire = veth.WIRE if options.vhost_user is None else vhost_user.WIRE
-    argv = ["--target", options.target, "--service", options.service]
+    argv = ["--target", options.target, "--service", options.row.load]
     asked = point.window or options.window or Window().of(wire.name)
-    argv += arguments(_workload(options.workload), asked, options.service)
+    argv += arguments(_workload(options.workload), asked, options.row.name)
     if point.rate_per_s is not None:
         argv += pace(point.rate_per_s, options.arrivals)
     return argv

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 Target = Annotated[str, typer.Argument(help="ADDR:PORT of a memcached-compatible UDP server.")]
-Service = Annotated[str, typer.Option(help="kv or echo.")]
+Service = Annotated[
+    str | None,
+    typer.Option(help="What it serves: one of spec/services.", show_default="the first, a store"),
+]
 WorkloadName = Annotated[str, typer.Option(help="standard, smoke, paper, or a spec file.")]
 Window = Annotated[
     int | None,

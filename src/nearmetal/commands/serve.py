@@ -33,6 +33,7 @@ from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec import services
 from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
@@ -158,7 +159,7 @@ def _launch(rung: Rung, options: Options) -> Launch:
     """As the command line has it; its programs are built where they are not."""
     launched = Launch(
         rung,
-        "kv",
+        services.FIRST,
         {},
         None,
         options.listen or _LISTEN,
@@ -169,7 +170,7 @@ def _launch(rung: Rung, options: Options) -> Launch:
         poll=options.poll,
         every_s=1 if options.metrics else 0,
     )
-    names = [programs.program_of(rung, "kv")]
+    names = [programs.program_of(rung, services.FIRST)]
     if rung.place == "ukp" or rung.machine is not None:
         names += [*programs.programs_beside(rung), "nm-relay"]
         names.remove(rung.generator)

@@ -6,6 +6,7 @@ import sys
 
 from nearmetal.dut import eal
 from nearmetal.dut.command import Command, Launch
+from nearmetal.spec import services
 from nearmetal.topology.standing import Switched
 
 
@@ -24,5 +25,6 @@ def command(launch: Launch) -> Command:
 
 def _program(launch: Launch) -> list[str]:
     if launch.rung.uses is not None and launch.rung.uses.is_python:
-        return [sys.executable, "-m", "nearmetal.kv.server", "--service", launch.service]
+        module = services.find(launch.service).python
+        return [sys.executable, "-m", str(module), "--service", launch.service]
     return launch.program.argv()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from nearmetal.errors import NearmetalError
 from nearmetal.kv.admission import Rights, admission
 from nearmetal.kv.model import Model, Reply
-from nearmetal.kv.server_options import Options, parse
+from nearmetal.kv.server_options import ECHO, Options, parse
 
 # Those of drop.h that a datagram datapath can meet, in its order.
 DROP_NAMES = (
@@ -110,7 +110,7 @@ class Loop:
         self._model = Model(options.memory_bytes, self._started_s, os.getpid())
         self._rights = admission(options.allow, options.admin, options.trusted)
         self._handle: Callable[[bytes, int, Rights], Reply] = self._model.handle
-        if options.service == "echo":
+        if options.service == ECHO:
             self._handle = _echo
         self._receive_flags = socket.MSG_DONTWAIT if options.poll else 0
         # The address that was asked comes, and goes back, as a control message.

@@ -11,6 +11,8 @@ from typing import NoReturn
 from nearmetal.errors import BadInputError
 from nearmetal.kv.admission import LOOPBACK, network
 
+# The rows of the table of services whose module this is.
+SERVICES = KV, ECHO = "kv", "echo"
 MEMORY_BYTES_MIN = 1 << 20
 _UNITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
 
@@ -44,7 +46,7 @@ def parse(arguments: list[str]) -> Options:
     """Options, or BadInputError with one line for the user."""
     parser = _Parser(prog="nm-py", allow_abbrev=False)
     parser.add_argument("--listen", default="127.0.0.1:11211")
-    parser.add_argument("--service", choices=("kv", "echo"), default="kv")
+    parser.add_argument("--service", choices=SERVICES, default=KV)
     parser.add_argument("--memory", default="64MiB")
     for name in ("--allow", "--admin", "--trusted"):
         parser.add_argument(name, action="append", default=[])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from nearmetal.report.row import Asker, Row
 from nearmetal.samples import Poller
-from nearmetal.spec import rungs
+from nearmetal.spec import rungs, services
 from nearmetal.spec.rungs import PLACES
 from nearmetal.topology.known import find, known
 
@@ -273,7 +273,7 @@ def _paper(row: Row) -> str:
     if row.workload != "paper":
         return ""
     frames = f"requests of {row.frame_bytes.request} bytes, replies of {row.frame_bytes.reply}"
-    if row.service == "echo":
+    if not services.find(row.service).stores:
         return f"frames: {frames} (without FCS), an 8-byte stamp in each"
     beside = "; the paper's figure is of a server that answered like an echo" if row.paper else ""
     return f"frames: {frames} (without FCS), GETs of a real store{beside}"

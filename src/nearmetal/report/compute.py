@@ -38,7 +38,7 @@ from nearmetal.samples import (
     Sample,
     fault_of,
 )
-from nearmetal.spec import sweep
+from nearmetal.spec import services, sweep
 from nearmetal.spec.experiment import Spec, SpecRung, at, points
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.known import find
@@ -342,15 +342,18 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
     }
     # Of whatever wire: where that is another one than the row's, a label says so.
     beside = {row.point: row for row in measured.values() if row.rung == caveats.MEMCACHED_RUNG}
-    ceilings = {(row.rung, row.point): row for row in measured.values() if row.service == "echo"}
+    nulls = [row for row in measured.values() if caveats.is_null_responder(row.rung)]
+    ceilings = {(row.rung, row.point): row for row in nulls}
     related = []
     for row in alone:
         if row.status == "ok" and row.loop == "closed":
             null_responder = ceilings.get((find(row.wire).null_responder or "", row.point))
             ceiling = null_responder.replies_per_s.median if null_responder else None
-            kv = row.service == "kv"
-            memcached = beside.get(row.point) if kv else None
-            echo = measured.get((row.rung, "echo", row.wire, row.point)) if kv else None
+            memcached = beside.get(row.point)
+            if memcached is not None and memcached.service != row.service:
+                memcached = None
+            twin = services.find(row.service).twin
+            echo = measured.get((row.rung, twin, row.wire, row.point)) if twin else None
             update = {
                 "generator_ceiling_per_s": ceiling,
                 "generator_bound": caveats.generator_bound(row, ceiling),

@@ -25,7 +25,8 @@ def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
 
 
 def _over_memcached(rows: Sequence[Row]) -> Iterator[str]:
-    bound = {row.rung for row in rows if row.generator_bound and row.service == "kv"}
+    compared = [row for row in rows if row.vs_memcached.by_rate is not None]
+    bound = {row.rung for row in compared if row.generator_bound}
     ranked = [row for row in rows if row.place != "reference" and row.vs_memcached.per_sut_core_s]
     for row in sorted(ranked, key=lambda row: -(row.vs_memcached.per_sut_core_s or 0)):
         floors = [rung for rung in (row.rung, MEMCACHED_RUNG) if rung in bound]

@@ -73,7 +73,7 @@ def _context(report: Report) -> dict[str, object]:
         "virtual": any(row.resources.vmm_image_bytes for row in report.rows),
         "beside": {  # columns that no row has a figure for are left out
             "memcached": any(row.vs_memcached.by_rate for row in report.rows),
-            "echo": any(row.vs_echo.by_rate for row in report.rows),
+            "twin": any(row.vs_echo.by_rate for row in report.rows),
             "paper": sweep is None and any(row.paper for row in report.rows),
         },
         "load": words.load(report.spec),

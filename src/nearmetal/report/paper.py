@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nearmetal.report.row import Row
 from nearmetal.report.words import name
 from nearmetal.samples import Frozen
+from nearmetal.spec import services
 from nearmetal.spec.rungs import Service
 from nearmetal.topology.known import find
 
@@ -67,9 +68,8 @@ class PaperRatio(Frozen):
 def ratios(rows: Sequence[Row], machine: Mapping[str, object]) -> Iterator[PaperRatio]:
     """Every ratio whose two rows the spec names."""
     closed = {(row.rung, row.service): row for row in rows if row.loop == "closed"}
-    services: tuple[Service, ...] = ("echo", "kv")
     for place, question, above, below in RATIOS:
-        for service in services:
+        for service in reversed(services.NAMES):
             row, over = closed.get((above, service)), closed.get((below, service))
             if row is not None and over is not None:
                 yield _ratio((place, question), row, over, machine)
@@ -140,10 +140,10 @@ def _gap(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]:
     """Each fact of this run that the paper's machines did not share, or the other way round."""
     row = both[0]
     yield from _rigs(both, machine)
-    if row.service == "kv":
+    if services.find(row.service).stores:
         yield (
-            f"kv looks a key up and answers in {row.frame_bytes.reply}-byte frames; the paper's"
-            " servers answered like an echo"
+            f"{row.service} looks a key up and answers in {row.frame_bytes.reply}-byte frames; the"
+            " paper's servers answered like an echo"
         )
     held = [name(each) for each in both if each.generator_bound]
     if held:

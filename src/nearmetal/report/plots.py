@@ -19,9 +19,10 @@ from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, few_ticks, 
 from nearmetal.report.model import Report
 from nearmetal.report.row import Row
 from nearmetal.report.words import count, microseconds, name
+from nearmetal.spec.services import SERVICES
 from nearmetal.topology.known import find
 
-SERVICE_COLOURS = {"kv": "#0072b2", "echo": "#7fb8dc"}
+SERVICE_COLOURS = {row.name: f"#{row.colour}" for row in SERVICES}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0

@@ -25,7 +25,7 @@ from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.tune.wanted import Offloads, Wanted
 from nearmetal.machine.vm import bzimage
 from nearmetal.samples import Frozen, Point
-from nearmetal.spec import foreign_images
+from nearmetal.spec import foreign_images, services
 from nearmetal.spec.foreign_images import ImageFile
 from nearmetal.spec.rungs import RUNGS, Rung, Service, find
 from nearmetal.spec.sweep import Sweep, SweepFile
@@ -99,7 +99,7 @@ class Workload(Frozen):
     def frame_bytes(self, service: Service) -> tuple[int, int]:
         """Of the frames of a GET and of the answer to it, headers included, FCS not."""
         request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
-        if service == "echo":
+        if not services.find(service).stores:
             return request, request
         line = len(f"VALUE  0 {self.value_bytes}\r\n") + self.key_bytes
         return request, _HEADERS_BYTES + 8 + line + self.value_bytes + len("\r\nEND\r\n")

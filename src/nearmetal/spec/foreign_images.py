@@ -24,6 +24,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.kv.server_options import memory_bytes
 from nearmetal.machine.vm.qemu import MachineType
 from nearmetal.samples import Frozen
+from nearmetal.spec import services
 from nearmetal.spec.rungs import RUNGS, Image, Rung, Service
 
 _RING = 1024  # as the rungs of our own have
@@ -41,7 +42,7 @@ class ImageFile(Frozen):
     memory: str = "128MiB"
     address: IPv4Address
     port: int = Field(11211, ge=1, le=65_535)
-    service: Service = "kv"
+    service: Service = services.FIRST
     options: tuple[str, ...] = ()
 
     @field_validator("name")

@@ -12,12 +12,13 @@ from typing import Literal
 from nearmetal.errors import BadInputError
 from nearmetal.machine.vm.qemu import MachineType
 from nearmetal.samples import Frozen
+from nearmetal.spec import services
 from nearmetal.spec.datapaths import Datapath, Place, datapaths
 from nearmetal.spec.datapaths import find as find_datapath
+from nearmetal.spec.services import Service as Service
 from nearmetal.topology import known
 from nearmetal.topology.known import WireName
 
-Service = Literal["kv", "echo"]
 RowPlace = Place | Literal["image", "reference"]
 
 # What a place is, where its name alone does not tell.
@@ -59,7 +60,7 @@ class Rung(Frozen):
     kernel: str | None = None  # of the place guest: a given one; None: the distribution's
     absent: str | None = None  # why there is no such program: the row is skipped
     wire: WireName = "veth"
-    services: tuple[Service, ...] = ("kv", "echo")
+    services: tuple[Service, ...] = services.NAMES
 
     @property
     def uses(self) -> Datapath | None:
@@ -90,6 +91,8 @@ _VIRTIO = "in_order=1,mrg_rxbuf=0"
 def _host(datapath: Datapath) -> Iterator[Rung]:
     rung = Rung(name=f"host-{datapath.name}", place="host", datapath=datapath.name)
     rung = _with(rung, batch=datapath.batch, segment=datapath.segment)
+    if datapath.is_python:
+        rung = _with(rung, services=services.IN_PYTHON)
     if datapath.nic == "own":
         virtio = _VIRTIO if datapath.library == "libdpdk" else None
         rung = _with(rung, ring=1024, virtio=virtio, hugepages=True, wire="vhost-user")

@@ -13,8 +13,8 @@ from typing import Any
 from nearmetal.build.programs import Build
 from nearmetal.dut import available
 from nearmetal.errors import NearmetalError
-from nearmetal.kv import corpus
 from nearmetal.kv.client import Client
+from nearmetal.kv.corpus import quick_corpus
 from nearmetal.machine import facts
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import Cores
@@ -174,8 +174,8 @@ def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
     }
 
 
-def _corpus(agent: Agent, service: Any, addr: str, port: int, most: int | None) -> str | None:
-    return corpus.quick_corpus(service, addr, port, most)
+def _corpus(agent: Agent, corpus: str, addr: str, port: int, most: int | None) -> str | None:
+    return quick_corpus(corpus, addr, port, most)
 
 
 def _evictions(agent: Agent, addr: str, port: int) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from nearmetal.machine.processes.process import Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
+from nearmetal.spec import services
 from nearmetal.spec.rungs import Rung
 from nearmetal.testbed.remote_agent import Remote, Station
 from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
@@ -86,9 +87,8 @@ class Trials:
         most = _FRAME_REQUEST_BYTES_MAX if is_frames(trial.rung) else None
         with self._serving(trial, bed) as dut:
             tg = self.tgs[0].station
-            wrong = tg.ask(
-                "corpus", service=trial.service, addr=dut.address, port=dut.port, most=most
-            )
+            corpus = services.find(trial.service).corpus
+            wrong = tg.ask("corpus", corpus=corpus, addr=dut.address, port=dut.port, most=most)
         if wrong is not None:
             raise WrongError(f"quick corpus: {wrong}")
 
@@ -171,7 +171,7 @@ class Trials:
     ) -> list[int]:
         """From their first line to their start. By how many nanoseconds each was late for it."""
         for generator in generators:
-            if trial.service == "kv":
+            if services.find(trial.service).stores:
                 expect("preloaded", next_event(generator, dut, phase_s(bed.spec)))
                 read_back(expect("verified", next_event(generator, dut, phase_s(bed.spec))))
             expect("holding", next_event(generator, dut, START_S))
@@ -243,7 +243,7 @@ class Trials:
 
 def _target(trial: Trial, dut: _Dut) -> list[str]:
     """Whom a generator asks."""
-    return ["--target", f"{dut.address}:{dut.port}", "--service", trial.service]
+    return ["--target", f"{dut.address}:{dut.port}", "--service", services.find(trial.service).load]
 
 
 def merged(told: Sequence[Event]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nearmetal.spec import services
 from nearmetal.spec.experiment import Workload
 
 
@@ -11,7 +12,7 @@ def arguments(workload: Workload, window: int, service: str) -> list[str]:
     argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
     argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
     argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
-    argv += ["--stamp"] if workload.stamp and service == "echo" else []
+    argv += ["--stamp"] if workload.stamp and not services.find(service).stores else []
     if workload.source_port is not None:
         argv += ["--source-port", str(workload.source_port)]
     return [*argv, "--flows", str(workload.flows), "--window", str(window)]

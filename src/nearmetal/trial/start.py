@@ -26,6 +26,7 @@ from nearmetal.machine.links import frame_host, nic
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec import services
 from nearmetal.spec.experiment import memory_bytes
 from nearmetal.topology import switch, testpmd
 from nearmetal.topology.standing import Socketed, Switched, Virtual
@@ -67,11 +68,12 @@ def facing(trial: Trial, bed: Bed) -> Iterator[tuple[Server, Child]]:
 def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     """The quick corpus, on a server of its own: what failed first, None where all passed."""
     plan, top, wire = planned(trial, bed), bed.topology, bed.wire
+    wanted = services.find(trial.service).corpus
     if not bed.shares_memory:
         in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
         most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
-            return corpus.quick_corpus(trial.service, top.sut_addr, plan.port, most)
+            return corpus.quick_corpus(wanted, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)
     unix = top.socket.with_name("relay")
     argv = bed.build.programs["nm-relay"].argv()
@@ -85,7 +87,7 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
         if trial.rung.place == "guest":
             dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
         with frame_host.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
-            return corpus.quick(trial.service, asker, _FRAME_REQUEST_BYTES_MAX)
+            return corpus.quick(wanted, asker, _FRAME_REQUEST_BYTES_MAX)
 
 
 class Speaker(Protocol):
@@ -286,7 +288,8 @@ def load_argv(plan: Plan) -> list[str]:
     """How it begins: whom to ask."""
     trial = plan.trial
     argv = plan.bed.build.programs[trial.rung.generator].argv()
-    return [*argv, "--target", f"{plan.address}:{plan.port}", "--service", trial.service]
+    load = services.find(trial.service).load
+    return [*argv, "--target", f"{plan.address}:{plan.port}", "--service", load]
 
 
 def _fresh(path: Path) -> Path:

@@ -23,6 +23,7 @@ from nearmetal.machine.processes.process import Child, ChildError, Event
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Counts, Guest, Resources, Sample, fault_of
+from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.trial import busy
@@ -142,7 +143,7 @@ def _listen(
     """Follow the generator's lines to its result."""
     spec, top = bed.spec, bed.topology
     dut, started_utc = server.child, now_utc()
-    if trial.service == "kv":
+    if services.find(trial.service).stores:
         expect("preloaded", next_event(generator, dut, phase_s(spec)))
         read_back(expect("verified", next_event(generator, dut, phase_s(spec))))
     limit_s = 30 + spec.warmup_s + spec.measured_s
@@ -250,10 +251,10 @@ def _memory(server: Server, service: Service) -> dict[str, int | None]:
     if server.pid != server.child.pid:
         found["tender_rss_bytes"] = rss_bytes(server.child.pid)
     budget = server.store_budget_bytes
-    found["store_budget_bytes"] = budget if service == "kv" else None
-    if budget is not None:  # echo has the memory, too, and does without
+    found["store_budget_bytes"] = budget if services.find(service).stores else None
+    if budget is not None:  # each has the memory; without a store it does without
         found["store_rss_bytes"] = mapping_rss_bytes(server.pid, budget)
-    elif service == "echo":
+    elif not services.find(service).stores:
         found["store_rss_bytes"] = 0
     return found
 
@@ -267,7 +268,7 @@ def _machine_memory(server: Server, vm: Vm, service: Service) -> dict[str, int |
     return {
         "rss_bytes": vm.guest_rss_bytes(),
         "vmm_rss_bytes": vm.own_rss_bytes(),
-        "store_budget_bytes": budget if service == "kv" else None,
+        "store_budget_bytes": budget if services.find(service).stores else None,
         "store_rss_bytes": store,
     }
 

@@ -8,6 +8,8 @@ check.py             asks them of anything that answers
 from nearmetal.kv.corpus.case import GUARDED, Case, Guard, Step, masked
 from nearmetal.kv.corpus.cases import CASES
 from nearmetal.kv.corpus.check import (
+    CORPORA,
+    MEMCACHED,
     CorpusError,
     Target,
     Udp,
@@ -19,7 +21,9 @@ from nearmetal.kv.corpus.check import (
 
 __all__ = [
     "CASES",
+    "CORPORA",
     "GUARDED",
+    "MEMCACHED",
     "Case",
     "CorpusError",
     "Guard",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nearmetal.kv.corpus import quick_corpus
+from nearmetal.kv.corpus import CORPORA, MEMCACHED, quick_corpus
 
 
 def main(arguments: list[str]) -> int:
@@ -15,12 +15,12 @@ def main(arguments: list[str]) -> int:
         description="Ask the quick corpus of a running server.",
     )
     parser.add_argument("target", metavar="ADDR:PORT")
-    parser.add_argument("--service", choices=("kv", "echo"), default="kv")
+    parser.add_argument("--corpus", choices=CORPORA, default=MEMCACHED)
     given = parser.parse_args(arguments)
     host, _, port = given.target.rpartition(":")
     if not host or not port.isdigit():
         parser.error(f"{given.target}: not an address; give ADDR:PORT or [V6]:PORT")
-    wrong = quick_corpus(given.service, host.strip("[]"), int(port))
+    wrong = quick_corpus(given.corpus, host.strip("[]"), int(port))
     print("passed" if wrong is None else wrong, file=sys.stderr if wrong else sys.stdout)
     return 0 if wrong is None else 1
 

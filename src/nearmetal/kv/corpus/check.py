@@ -1,6 +1,6 @@
 """Ask the corpus of a server, and say which case it fails first.
 
-    python -m nearmetal.kv.corpus 127.0.0.1:11211 [--service echo]
+    python -m nearmetal.kv.corpus 127.0.0.1:11211 [--corpus bytes]
 
 Over a socket (`Udp`), or of anything else that answers datagrams (`Target`). Silence is proved
 without waiting: a later question is answered first.
@@ -23,6 +23,7 @@ from nearmetal.kv.corpus.cases import CASES
 from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES
 
 ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
+CORPORA = MEMCACHED, BYTES = "memcached", "bytes"  # its protocol; the request's bytes come back
 QUICK_S = 60.0  # a bound; an emulated machine that shares a core may need several seconds
 RECEIVE_BUFFER_BYTES = 4 << 20  # a reply of 64 datagrams must not be lost at our end
 
@@ -53,23 +54,23 @@ class Service(Target, Protocol):
 
 
 def quick_corpus(
-    service: str, host: str, port: int, request_bytes_max: int | None = None
+    corpus: str, host: str, port: int, request_bytes_max: int | None = None
 ) -> str | None:
     """`quick` over a socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         udp.connect((host, port))
-        return quick(service, Udp(udp), request_bytes_max)
+        return quick(corpus, Udp(udp), request_bytes_max)
 
 
-def quick(service: str, target: Service, request_bytes_max: int | None = None) -> str | None:
+def quick(corpus: str, target: Service, request_bytes_max: int | None = None) -> str | None:
     """Ask every case that needs no special source; what failed first, None where all passed.
 
-    request_bytes_max: longer requests cannot reach this target, their cases are left out. Leaves
-    the store empty. More than QUICK_S for all of it is a failure too.
+    corpus: one of CORPORA. request_bytes_max: longer requests cannot reach this target, their cases
+    are left out. Leaves the store empty. More than QUICK_S for all of it is a failure too.
     """
     try:
-        if service == "echo":
+        if corpus == BYTES:
             _check_echo(target)
         else:
             _check_quick(target, request_bytes_max)

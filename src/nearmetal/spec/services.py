@@ -1,0 +1,73 @@
+"""The table of services (the file `services` beside this one) as frozen values.
+
+What differs between services is asked of a row, never of a name: `find(service).stores`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from nearmetal.errors import BadInputError
+from nearmetal.samples import Frozen, ServiceName
+
+TABLE = Path(__file__).with_name("services")
+
+
+class ServiceRow(Frozen):
+    """A service: its files, and what the measuring must know of it."""
+
+    name: ServiceName
+    sources: tuple[str, ...]  # beside <name>.c
+    load: Literal["kv", "echo"]  # the generator's word
+    corpus: Literal["memcached", "bytes"]
+    twin: str | None  # the service with nothing behind it, to set this one beside
+    python: str | None  # the module that serves it in CPython
+    colour: str = Field(pattern=r"^[0-9a-f]{6}$")
+
+    @property
+    def stores(self) -> bool:
+        """Whether it keeps keys, which are stored and read back before it is measured."""
+        return self.load == "kv"
+
+
+def read(path: Path) -> tuple[ServiceRow, ...]:
+    """Every row of a table, in its order."""
+    lines = (line.partition("#")[0].split() for line in path.read_text("utf-8").splitlines())
+    return tuple(_row(columns) for columns in lines if columns)
+
+
+def _row(columns: list[str]) -> ServiceRow:
+    fields: dict[str, object] = {
+        name: None if text == "-" else text
+        for name, text in zip(ServiceRow.model_fields, columns, strict=True)
+    }
+    for name in _LISTS:
+        fields[name] = tuple(str(fields[name]).split(",")) if fields[name] else ()
+    return ServiceRow.model_validate(fields)
+
+
+_LISTS = ("sources",)
+SERVICES = read(TABLE)
+NAMES = tuple(row.name for row in SERVICES)
+IN_PYTHON = tuple(row.name for row in SERVICES if row.python)
+FIRST = NAMES[0]  # what is meant where none is named
+
+
+def find(name: str) -> ServiceRow:
+    """The service of that name."""
+    for row in SERVICES:
+        if row.name == name:
+            return row
+    raise BadInputError(f"unknown service {name!r} (known: {', '.join(NAMES)})")
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"must be {' or '.join(map(repr, NAMES))} (got {name!r})")
+    return name
+
+
+Service = Annotated[str, AfterValidator(_known)]
