@@ -2,20 +2,23 @@
 /*
  * Why a request drew no reply.
  *
- * service/ and (on frame datapaths) frames/ return one of these per request; only serve.c counts
- * them. Requests are conserved: received = answered (DROP_NONE) + the sum of every other counter.
+ * A service and (on frame datapaths) frames/ return one of these per request; only serve.c counts
+ * them. Those of its own protocol a service counts from DROP_SERVICE on; their names stand in its
+ * row of the table of services. Requests are conserved: received = answered (DROP_NONE) + the sum
+ * of every other counter.
  */
 #ifndef NEARMETAL_DROP_H
 #define NEARMETAL_DROP_H
+
+/* Most reasons of a service's own. */
+#define SERVICE_DROPS_MAX 8
 
 /* X(constant, name in the counters) */
 #define DROP_REASONS(X)                                                                            \
     X(DROP_NONE, "answered")   /* it was answered                                            */    \
     X(DROP_QUIET, "quiet")     /* done, and silence was asked for: noreply, quit             */    \
-    X(DROP_SHORT, "short")     /* 8 bytes or fewer: nothing behind the frame header          */    \
+    X(DROP_SHORT, "short")     /* too short to be a request                                  */    \
     X(DROP_SOURCE, "source")   /* source outside --allow                                     */    \
-    X(DROP_TOTAL, "total")     /* says it is part of a request of several datagrams          */    \
-    X(DROP_BINARY, "binary")   /* memcached's binary protocol (0x80): not spoken yet         */    \
     X(DROP_AMPLIFY, "amplify") /* even the shortest error would exceed 3 x the request       */    \
     X(DROP_TRUNCATED, "truncated") /* longer than the datapath's buffer: the tail is lost      */  \
     X(DROP_TX, "tx") /* answered, but the datapath could not send                  */              \
@@ -36,7 +39,8 @@ enum drop_reason {
 #define X(constant, name) constant,
     DROP_REASONS(X)
 #undef X
-        NB_DROP_REASONS
+        DROP_SERVICE, /* and those behind it: a service's own */
+    NB_DROP_REASONS = DROP_SERVICE + SERVICE_DROPS_MAX
 };
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * The contract of a service: a burst of requests in, a burst of replies out.
  *
- * Implemented by service/kv.c and service/echo.c, chosen at link time. A service touches no
- * socket, no frame and no clock; it allocates nothing after service_open and uses no libc beyond
- * what a freestanding build has (memcpy, memmove, memset, memcmp).
+ * Implemented by service/<name>.c of each row of the table of services
+ * (src/nearmetal/spec/services), chosen at link time. A service touches no socket, no frame and no
+ * clock; it allocates nothing after service_open and uses no libc beyond what a freestanding build
+ * has (memcpy, memmove, memset, memcmp).
  *
  * Errors: service_open returns NULL, or one sentence for the user. Nothing else can fail: every
  * request ends with `drop` set, DROP_NONE meaning that at least one reply was written.
@@ -31,6 +32,9 @@
 #define SERVICE_REPLY_DATAGRAMS_MAX 64u
 /* Smallest memory a service may be given, in bytes. */
 #define SERVICE_MEMORY_BYTES_MIN (1u << 20)
+/* Most counters of a service, and the bytes of a name with its end. */
+#define SERVICE_COUNTERS_MAX 16
+#define SERVICE_NAME_BYTES 16
 
 struct source {
     uint8_t addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
@@ -75,10 +79,18 @@ struct service_config {
     struct cidr_list trusted; /* sources whose replies may exceed 3 x their request */
 };
 
-struct service; /* lives at the start of config.memory; echo needs only that */
+struct service; /* lives at the start of config.memory */
 
-/* "kv", "echo": the word printed in counters and results. */
-extern const char service_name[];
+/* What is printed of a service, made of its row by the build (service/row.c.in): fixed texts, so
+ * that a tender and a control page need not know whose they are. Behind the last name there are
+ * empty ones. */
+struct service_words {
+    char name[SERVICE_NAME_BYTES];
+    char counters[SERVICE_COUNTERS_MAX][SERVICE_NAME_BYTES];
+    char drops[SERVICE_DROPS_MAX][SERVICE_NAME_BYTES]; /* of DROP_SERVICE and those behind it */
+};
+
+extern const struct service_words service_words;
 
 /* Bytes, from the beginning of a usual request's room on, that the service reads or writes: what a
  * datapath may fetch for it beforehand. 0: it looks at none. */
@@ -104,13 +116,9 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
                               unsigned nb_requests, struct reply *replies, unsigned nb_replies,
                               bool *more);
 
-/* Counters for the final line and the metrics; all zero for echo. */
+/* For the final line and the metrics, in the order of service_words. */
 struct service_counters {
-    uint64_t nb_items;   /* items held now */
-    uint64_t live_bytes; /* keys and values held now */
-    uint64_t nb_evicted; /* items dropped to make room, since start */
-    uint64_t nb_expired; /* items found expired, since start */
-    uint64_t nb_get, nb_get_hits, nb_set;
+    uint64_t values[SERVICE_COUNTERS_MAX];
 };
 
 void service_counters(const struct service *service, struct service_counters *counters);

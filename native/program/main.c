@@ -85,7 +85,7 @@ static void say_counters(const char *event, const struct serve *serve)
 
     datapath_stats(serve->datapath, &report.datapath);
     service_counters(serve->service, &report.service);
-    print_report(event, &report);
+    print_report(event, &report, &service_words);
 }
 
 static void serve_until_stopped(struct serve *serve, unsigned every_s)
@@ -102,7 +102,7 @@ static void serve_until_stopped(struct serve *serve, unsigned every_s)
 
 static int fail(int exit_code, const char *error)
 {
-    fprintf(stderr, "nm-%s-%s: %s\n", datapath_name, service_name, error);
+    fprintf(stderr, "nm-%s-%s: %s\n", datapath_name, service_words.name, error);
     return exit_code;
 }
 
@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     serve.batch = options.datapath.batch;
     struct source listen = datapath_listen(serve.datapath);
     print_ready(&(struct ready){.datapath = datapath_name,
-                                .service = service_name,
+                                .service = service_words.name,
                                 .listen = &listen,
                                 .pid = getpid(),
                                 .store_budget_bytes = options.memory_bytes});

@@ -12,10 +12,10 @@ void print_ready(const struct ready *ready)
     fflush(stdout);
 }
 
-void print_report(const char *event, const struct report *report)
+void print_report(const char *event, const struct report *report, const struct service_words *words)
 {
     char line[REPORT_LINE_BYTES];
 
-    fwrite(line, 1, report_line(line, event, report), stdout);
+    fwrite(line, 1, report_line(line, event, report, words), stdout);
     fflush(stdout);
 }

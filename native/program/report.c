@@ -50,43 +50,41 @@ size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready)
     return (size_t)(text.at - line);
 }
 
-static void put_drops(struct text *text, const uint64_t by_reason[NB_DROP_REASONS])
+static void put_drops(struct text *text, const uint64_t by_reason[NB_DROP_REASONS],
+                      const struct service_words *words)
 {
-    static const char *const names[NB_DROP_REASONS] = {
+    static const char *const names[DROP_SERVICE] = {
 #define X(constant, name) [constant] = name,
         DROP_REASONS(X)
 #undef X
     };
 
     text_put(text, ",\"drops\":{");
-    for (unsigned i = 0; i < NB_DROP_REASONS; i++)
+    for (unsigned i = 0; i < DROP_SERVICE; i++)
         text_count(text, names[i], by_reason[i]);
+    for (unsigned i = 0; i < SERVICE_DROPS_MAX && words->drops[i][0] != '\0'; i++)
+        text_count(text, words->drops[i], by_reason[DROP_SERVICE + i]);
     text_put(text, "}");
 }
 
-size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report)
+size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report,
+                   const struct service_words *words)
 {
     const struct datapath_stats *stats = &report->datapath;
-    const struct service_counters *kv = &report->service;
     struct text text = text_in(line, REPORT_LINE_BYTES);
 
     put_event(&text, event);
     text_count(&text, "received", report->serve.nb_received);
     text_count(&text, "replies", report->serve.nb_replies);
-    put_drops(&text, report->serve.nb_by_reason);
+    put_drops(&text, report->serve.nb_by_reason, words);
     text_count(&text, "syscalls", stats->nb_syscalls);
     text_count(&text, "rx_errors", stats->nb_rx_errors);
     text_count(&text, "tx_errors", stats->nb_tx_errors);
     text_count(&text, "empty_rx", stats->nb_empty_rx);
     text_count(&text, "busy_cycles", stats->busy_cycles);
     text_count(&text, "empty_cycles", stats->empty_cycles);
-    text_count(&text, "items", kv->nb_items);
-    text_count(&text, "live_bytes", kv->live_bytes);
-    text_count(&text, "evicted", kv->nb_evicted);
-    text_count(&text, "expired", kv->nb_expired);
-    text_count(&text, "get", kv->nb_get);
-    text_count(&text, "get_hits", kv->nb_get_hits);
-    text_count(&text, "set", kv->nb_set);
+    for (unsigned i = 0; i < SERVICE_COUNTERS_MAX && words->counters[i][0] != '\0'; i++)
+        text_count(&text, words->counters[i], report->service.values[i]);
     text_put(&text, "}\n");
     return (size_t)(text.at - line);
 }

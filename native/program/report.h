@@ -33,14 +33,16 @@ struct ready {
     const struct ready_machine *machine; /* NULL: it has none to itself */
 };
 
-/* The longest: some forty counts of up to twenty digits, with their names. */
-#define REPORT_LINE_BYTES 2048u
+/* The longest: some sixty counts of up to twenty digits, with their names. */
+#define REPORT_LINE_BYTES 3072u
 
 /* Both write a line with its end to `line`, and return its length. event: "counters" or "final". */
 size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready);
-size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report);
+size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report,
+                   const struct service_words *words);
 
 void print_ready(const struct ready *ready);
-void print_report(const char *event, const struct report *report);
+void print_report(const char *event, const struct report *report,
+                  const struct service_words *words);
 
 #endif

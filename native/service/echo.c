@@ -8,7 +8,6 @@
 #include "admission.h"
 #include "service.h"
 
-const char service_name[] = "echo";
 const uint32_t service_fetch_bytes = 0; /* the bytes stay where they are */
 
 struct service {
@@ -69,5 +68,5 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     (void)service;
-    *counters = (struct service_counters){0};
+    *counters = (struct service_counters){{0}};
 }

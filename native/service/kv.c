@@ -15,9 +15,9 @@
 #include "admission.h"
 #include "ascii.h"
 #include "fast.h"
+#include "kv_row.h"
 #include "service.h"
 
-const char service_name[] = "kv";
 const uint32_t service_fetch_bytes = 80; /* a small item's reply; its request is shorter */
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
@@ -302,11 +302,11 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     const struct store *store = &service->store;
-    *counters = (struct service_counters){.nb_items = store->nb_items,
-                                          .live_bytes = store->live_bytes,
-                                          .nb_evicted = store->nb_evicted,
-                                          .nb_expired = store->nb_expired,
-                                          .nb_get = service->stats.nb_get,
-                                          .nb_get_hits = service->stats.nb_get_hits,
-                                          .nb_set = service->stats.nb_set};
+    *counters = (struct service_counters){{[COUNTER_ITEMS] = store->nb_items,
+                                           [COUNTER_LIVE_BYTES] = store->live_bytes,
+                                           [COUNTER_EVICTED] = store->nb_evicted,
+                                           [COUNTER_EXPIRED] = store->nb_expired,
+                                           [COUNTER_GET] = service->stats.nb_get,
+                                           [COUNTER_GET_HITS] = service->stats.nb_get_hits,
+                                           [COUNTER_SET] = service->stats.nb_set}};
 }

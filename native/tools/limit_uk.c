@@ -8,7 +8,7 @@
 #include "frames.h"
 #include "turns.h"
 
-const char service_name[] = "null";
+const struct service_words service_words = {.name = "null"};
 
 struct limit {
     struct frames *frames;

@@ -179,17 +179,28 @@ static bool run_rounds(struct bench *bench)
     return true;
 }
 
+/* By its name; 0 where the service has none of that name. */
+static uint64_t counter(const struct service_counters *counters, const char *name)
+{
+    for (unsigned i = 0; i < SERVICE_COUNTERS_MAX; i++) {
+        if (strcmp(service_words.counters[i], name) == 0)
+            return counters->values[i];
+    }
+    return 0;
+}
+
 static void print_items(const struct bench *bench)
 {
     struct service_counters counters;
     service_counters(bench->service, &counters);
-    double nb = (double)(counters.nb_items > 0 ? counters.nb_items : 1);
+    uint64_t nb_items = counter(&counters, "items");
+    uint64_t live_bytes = counter(&counters, "live_bytes");
+    double nb = (double)(nb_items > 0 ? nb_items : 1);
     printf("{\"event\":\"final\",\"service\":\"%s\",\"keys\":%" PRIu32 ",\"items\":%" PRIu64
            ",\"evicted\":%" PRIu64 ",\"memory_bytes\":%" PRIu64 ",\"live_bytes\":%" PRIu64
            ",\"bytes_per_item_beyond\":%.2f}\n",
-           service_name, bench->nb_keys, counters.nb_items, counters.nb_evicted,
-           bench->memory_bytes, counters.live_bytes,
-           (double)(bench->memory_bytes - counters.live_bytes) / nb);
+           service_words.name, bench->nb_keys, nb_items, counter(&counters, "evicted"),
+           bench->memory_bytes, live_bytes, (double)(bench->memory_bytes - live_bytes) / nb);
 }
 
 int main(int argc, char **argv)
@@ -203,12 +214,12 @@ int main(int argc, char **argv)
                           .nb_rounds = 3};
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "nm-mem-%s: bad option; see the head of native/tools/mem_main.c\n",
-                service_name);
+                service_words.name);
         return 2;
     }
     const char *error = open_all(&bench);
     if (error != NULL) {
-        fprintf(stderr, "nm-mem-%s: %s\n", service_name, error);
+        fprintf(stderr, "nm-mem-%s: %s\n", service_words.name, error);
         return 2;
     }
     bool ok = preload(&bench) && (bench.fill || run_rounds(&bench));

@@ -1,9 +1,9 @@
-"""A fact stands in one place: who names a datapath, a wire or a service, beside its file and its row.
+"""A fact stands in one place: who names a datapath, a wire, a service, beside its file and row.
 
 Others ask the table for what they want to know (in frames? polls? a switch between?). Looked at are
 the strings of src/nearmetal, and the quoted words of meson's and the shell's files. Wires are known
-to Python only, so for them it is the strings of src/nearmetal and of what tests share; services to C,
-too.
+to Python only, so for them it is the strings of src/nearmetal and of what tests share.
+Services are known to C too.
 """
 
 from __future__ import annotations
@@ -63,8 +63,6 @@ EXCEPTIONS = {
         "src/nearmetal/spec/rungs.py": "a program of others' answers the load of one service",
         "src/nearmetal/spec/services.py": "reads the table; the loads have the words of rows",
         "src/nearmetal/kv/server_options.py": "both services in Python: their own file",
-        "native/service/kv.c": "its own file",
-        "native/service/echo.c": "its own file",
         "native/tg/cli/load_options.c": "the generator's loads",
         "native/tools/meson.build": "where the store's cycles go: a program of kv alone",
     },

@@ -26,14 +26,20 @@ def _declarations() -> str:
     """service.h and drop.h, as far as cffi's parser goes; the one place that knows the structs."""
     include = ROOT / "native" / "include"
     reasons = re.findall(r"X\((DROP_\w+), \"(\w+)\"\)", (include / "drop.h").read_text())
-    text = f"enum drop_reason {{ {', '.join(name for name, _ in reasons)}, NB_DROP_REASONS }};"
+    text = f"enum drop_reason {{ {', '.join(name for name, _ in reasons)}, DROP_SERVICE }};"
     header = (include / "service.h").read_text()
     body = header[header.index("struct source {") : header.rindex("#endif")]
-    return text + re.sub(r"/\*.*?\*/", "", body, flags=re.S).replace("bool", "_Bool")
+    for number in ("SERVICE_COUNTERS_MAX", "SERVICE_DROPS_MAX", "SERVICE_NAME_BYTES"):
+        found = re.search(rf"#define {number} (\d+)", header + (include / "drop.h").read_text())
+        assert found is not None
+        body = body.replace(number, found[1])
+    return text + re.sub(r"/\*.*?\*/", "", body, flags=re.S).replace(
+        "extern const", "extern"
+    ).replace("bool", "_Bool")
 
 
-def drop_names() -> list[str]:
-    """The counters' names in the order of the enum."""
+def common_drops() -> list[str]:
+    """The names of every service's reasons, in the order of the enum."""
     text = (ROOT / "native" / "include" / "drop.h").read_text()
     return re.findall(r"X\(DROP_\w+, \"(\w+)\"\)", text)
 
@@ -47,7 +53,9 @@ class Library:
         self._ffi = cffi.FFI()
         self._ffi.cdef(_declarations())
         self._c: Any = self._ffi.dlopen(str(path))
-        self._names = drop_names()
+        words = self._c.service_words
+        self._names = common_drops() + self._texts(words.drops)
+        self._counters = self._texts(words.counters)
         self._counts: Counter[str] = Counter()
         self.now_s = now_s
         # cffi's memory is zeroed; 64 bytes more, so that it can be aligned.
@@ -101,12 +109,13 @@ class Library:
             count = 0
 
     def counters(self) -> dict[str, int]:
-        """struct service_counters."""
+        """By their names."""
         counters = self._ffi.new("struct service_counters *")
         self._c.service_counters(self._service, counters)
-        return {
-            field: getattr(counters, field) for field, _ in self._ffi.typeof(counters[0]).fields
-        }
+        return dict(zip(self._counters, counters.values, strict=False))
+
+    def _texts(self, names: Any) -> list[str]:
+        return [text for name in names if (text := self._ffi.string(name).decode())]
 
     def drops(self) -> Counter[str]:
         return self._counts

@@ -98,7 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
         """One question to both; then the evictions that it cost."""
         ours, right = self.ours.ask(body), self.right.ask(body)
         assert ours == right, f"{body[:80]!r}: {ours[:200]!r}, not {right[:200]!r}"
-        evicted = self.library.counters()["nb_evicted"]
+        evicted = self.library.counters()["evicted"]
         if evicted > self.evicted:
             self.follow_evictions(evicted - self.evicted)
             self.evicted = evicted
@@ -116,7 +116,7 @@ class StoreMachine(RuleBasedStateMachine):
     def within_memory(self) -> None:
         counters = self.library.counters()
         assert counters["live_bytes"] <= MEMORY_BYTES
-        assert counters["nb_items"] <= len(self.reference.model.items)
+        assert counters["items"] <= len(self.reference.model.items)
 
 
 @pytest.mark.rung("mem")

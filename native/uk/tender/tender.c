@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "tender.h"
 
 #define NS_PER_MS 1000000ull
@@ -28,6 +29,7 @@
 #define SEEN_MS 5000u       /* what the data process may take to see a change, or to report */
 #define SEEN_PAUSE_NS 50000 /* between two looks */
 #define END_MS 10000        /* what it may take to end */
+#define NO_NAMES "the data process gives itself or its counters names that are none"
 
 struct tender {
     struct tender_options options;
@@ -38,6 +40,9 @@ struct tender {
     bool up, was_up;    /* was_up: ever */
     bool ready;         /* has been said */
     uint64_t report_ns; /* --every: when the next is due */
+    /* As the data process has them, since it was ready: looked at, and copied. */
+    char datapath[CONTROL_NAME_BYTES];
+    struct service_words words;
 };
 
 static int fail(int code, const char *error)
@@ -125,6 +130,16 @@ static void link_try(struct tender *tender)
 
 /* ---- what the data process says ---- */
 
+/* False: they are no names. Copied first: what is looked at cannot be changed any more. */
+static bool take_names(struct tender *tender)
+{
+    const struct control_said *said = &tender->data.control->said;
+
+    memcpy(tender->datapath, said->datapath, sizeof(tender->datapath));
+    tender->words = said->words;
+    return names_are_sound(tender->datapath, &tender->words);
+}
+
 static bool report(struct tender *tender, const char *event)
 {
     struct control *control = tender->data.control;
@@ -135,27 +150,27 @@ static bool report(struct tender *tender, const char *event)
     if (!await(tender, &control->said.nb_reports, nb + 1))
         return false;
     struct report copy = control->said.report;
-    print_report(event, &copy);
+    print_report(event, &copy, &tender->words);
     return true;
 }
 
-static void look_whether_ready(struct tender *tender)
+/* A sentence when it is, but has names that cannot be printed. */
+static const char *look_whether_ready(struct tender *tender)
 {
     struct control_said *said = &tender->data.control->said;
-    char datapath[CONTROL_NAME_BYTES], service[CONTROL_NAME_BYTES];
 
     if (tender->ready || atomic_load_explicit(&said->state, memory_order_acquire) != CONTROL_READY)
-        return;
+        return NULL;
+    if (!take_names(tender))
+        return NO_NAMES;
     tender->ready = true;
-    memcpy(datapath, said->datapath, sizeof(datapath));
-    memcpy(service, said->service, sizeof(service));
-    datapath[sizeof(datapath) - 1] = service[sizeof(service) - 1] = '\0';
-    print_ready(&(struct ready){.datapath = datapath,
-                                .service = service,
+    print_ready(&(struct ready){.datapath = tender->datapath,
+                                .service = tender->words.name,
                                 .listen = &tender->options.dut.datapath.listen,
                                 .pid = tender->data.pid,
                                 .tender_pid = getpid(),
                                 .store_budget_bytes = tender->options.dut.memory_bytes});
+    return NULL;
 }
 
 /* ---- the program ---- */
@@ -217,7 +232,9 @@ static const char *run(struct tender *tender)
         else if (vhost_front_lost(&tender->front) && !link_take_down(tender) &&
                  !has_ended(tender, 0))
             return "the data process does not let go of its rings";
-        look_whether_ready(tender);
+        const char *error = look_whether_ready(tender);
+        if (error != NULL)
+            return error;
         if (has_ended(tender, 0))
             return data_end(&tender->data);
         if (take_signals(tender, &ask))
@@ -242,9 +259,10 @@ static const char *stop(struct tender *tender)
     error = data_end(&tender->data);
     if (error != NULL)
         return error;
-    look_whether_ready(tender);
+    if (!tender->ready && !take_names(tender))
+        return NO_NAMES;
     struct report copy = control->said.report;
-    print_report("final", &copy);
+    print_report("final", &copy, &tender->words);
     return NULL;
 }
 

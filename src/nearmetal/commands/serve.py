@@ -40,7 +40,7 @@ from nearmetal.topology.standing import AtNic, Topology
 
 _START_S = 10.0
 _LOOK_S = 1.0  # how long a dead relay may go unnoticed
-_GAUGES = ("items", "live_bytes")
+_GAUGES = {name for row in services.SERVICES for name in row.gauges}
 _LISTEN = "127.0.0.1:11211"
 _PORT = "11211"
 

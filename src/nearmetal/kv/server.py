@@ -27,10 +27,9 @@ from nearmetal.kv.admission import Rights, admission
 from nearmetal.kv.model import Model, Reply
 from nearmetal.kv.server_options import ECHO, Options, parse
 
-# Those of drop.h that a datagram datapath can meet, in its order.
-DROP_NAMES = (
-    "answered quiet short source total binary amplify truncated tx".split()  # noqa: SIM905
-)
+# Those of drop.h that a datagram datapath can meet, in its order; and those of kv's row.
+DROP_NAMES = ("answered", "quiet", "short", "source", "amplify", "truncated", "tx")
+KV_DROP_NAMES = ("total", "binary")
 WAIT_S = 0.1  # longest sleep of a receive: a signal is noticed within it
 RECEIVE_BUFFER_BYTES = 8 << 20  # room for a burst of every flow while the server is off the core
 DATAGRAM_BYTES_MAX = 65_536
@@ -110,8 +109,10 @@ class Loop:
         self._model = Model(options.memory_bytes, self._started_s, os.getpid())
         self._rights = admission(options.allow, options.admin, options.trusted)
         self._handle: Callable[[bytes, int, Rights], Reply] = self._model.handle
+        self._drop_names: tuple[str, ...] = (*DROP_NAMES, *KV_DROP_NAMES)
         if options.service == ECHO:
             self._handle = _echo
+            self._drop_names = DROP_NAMES
         self._receive_flags = socket.MSG_DONTWAIT if options.poll else 0
         # The address that was asked comes, and goes back, as a control message.
         self._control = _CONTROL_BYTES if options.wildcard else 0
@@ -165,30 +166,40 @@ class Loop:
         counters.drops[drop] += 1
         return True
 
+    def _service_counters(self) -> dict[str, int]:
+        return {} if self._options.service == ECHO else kv_counters(self._model)
+
     def _now_s(self) -> int:
         """Whole seconds, counted from the start, so that a clock step expires nothing."""
         return self._started_s + int(time.monotonic() - self._started)
 
     def _print_counters(self, event: str) -> None:
-        counters, model = self.counters, self._model
+        counters = self.counters
         line = {
             "event": event,
             "received": counters.drops.total(),
             "replies": counters.replies,
-            "drops": {name: counters.drops[name] for name in DROP_NAMES},
+            "drops": {name: counters.drops[name] for name in self._drop_names},
             "syscalls": counters.syscalls,
             "rx_errors": counters.rx_errors,
             "tx_errors": counters.tx_errors,
             "empty_rx": counters.empty_rx,
-            "items": len(model.items),
-            "live_bytes": model.live_bytes,
-            "evicted": model.counts["evictions"],
-            "expired": model.expired_count,
-            "get": model.counts["cmd_get"],
-            "get_hits": model.counts["get_hits"],
-            "set": model.counts["cmd_set"],
+            **self._service_counters(),
         }
         print(json.dumps(line, separators=(",", ":")), flush=True)
+
+
+def kv_counters(model: Model) -> dict[str, int]:
+    """As its row of the table of services has them."""
+    return {
+        "items": len(model.items),
+        "live_bytes": model.live_bytes,
+        "evicted": model.counts["evictions"],
+        "expired": model.expired_count,
+        "get": model.counts["cmd_get"],
+        "get_hits": model.counts["get_hits"],
+        "set": model.counts["cmd_set"],
+    }
 
 
 def _echo(request: bytes, now_s: int, rights: Rights) -> Reply:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen, ServiceName
 
+CounterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
+COUNTERS_MAX = 16  # native/include/service.h
 TABLE = Path(__file__).with_name("services")
 
 
@@ -22,10 +24,24 @@ class ServiceRow(Frozen):
     name: ServiceName
     sources: tuple[str, ...]  # beside <name>.c
     load: Literal["kv", "echo"]  # the generator's word
+    gauges: tuple[CounterName, ...]  # counters of what is now
+    counts: tuple[CounterName, ...]  # counters since the start
+    drops: tuple[CounterName, ...] = Field(max_length=8)  # its own reasons to drop a request
     corpus: Literal["memcached", "bytes"]
     twin: str | None  # the service with nothing behind it, to set this one beside
     python: str | None  # the module that serves it in CPython
     colour: str = Field(pattern=r"^[0-9a-f]{6}$")
+
+    @model_validator(mode="after")
+    def _few(self) -> ServiceRow:
+        if len(self.counters) > COUNTERS_MAX:
+            raise ValueError(f"{self.name}: more counters than {COUNTERS_MAX}")
+        return self
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """All, in the order of its lines (native/include/service.h)."""
+        return self.gauges + self.counts
 
     @property
     def stores(self) -> bool:
@@ -49,7 +65,7 @@ def _row(columns: list[str]) -> ServiceRow:
     return ServiceRow.model_validate(fields)
 
 
-_LISTS = ("sources",)
+_LISTS = ("sources", "gauges", "counts", "drops")
 SERVICES = read(TABLE)
 NAMES = tuple(row.name for row in SERVICES)
 IN_PYTHON = tuple(row.name for row in SERVICES if row.python)

@@ -247,9 +247,9 @@ int main(int argc, char **argv)
         CHECK(wire.nb_sent == nb && wire.nb_bad == 0);
         printf("{\"service\":\"%s\",\"requests\":%" PRIu64
                ",\"wire_cycles\":%.1f,\"cycles_per_request\":%.1f}\n",
-               service_name, nb, alone, whole);
+               service_words.name, nb, alone, whole);
     }
-    CHECK(strcmp(service_name, "echo") == 0 || wire.nb_long > NB_ROUNDS * nb / 2);
+    CHECK(strcmp(service_words.name, "echo") == 0 || wire.nb_long > NB_ROUNDS * nb / 2);
     datapath_close(dp);
     return 0;
 }

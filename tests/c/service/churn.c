@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bed.h"
+#include "kv_row.h"
 #include "../check.h"
 #include "workload.h"
 
@@ -106,7 +107,7 @@ static bool is_hit(struct bed *bed, uint32_t key)
     service_counters(bed->service, &before);
     ask(bed, data, (uint32_t)len, "");
     service_counters(bed->service, &after);
-    return after.nb_get_hits > before.nb_get_hits;
+    return after.values[COUNTER_GET_HITS] > before.values[COUNTER_GET_HITS];
 }
 
 static void set(struct bed *bed, uint32_t key)
@@ -151,13 +152,13 @@ int main(int argc, char **argv)
             nb_sets++;
         }
         service_counters(bed.service, &counters);
-        bool lru_hit = !overwrite && lru_access(key, counters.live_bytes);
+        bool lru_hit = !overwrite && lru_access(key, counters.values[COUNTER_LIVE_BYTES]);
         if (!counts)
             continue;
         nb_counted++;
         nb_hits += hit;
         nb_lru_hits += lru_hit;
-        double share = (double)counters.live_bytes / MEMORY_BYTES;
+        double share = (double)counters.values[COUNTER_LIVE_BYTES] / MEMORY_BYTES;
         lowest_share = share < lowest_share ? share : lowest_share;
     }
     double ratio = (double)nb_hits / (double)nb_counted;
@@ -165,8 +166,8 @@ int main(int argc, char **argv)
     printf("{\"sets\":%llu,\"live_share_lowest\":%.4f,\"hit_ratio\":%.4f,\"lru_hit_ratio\":%.4f,"
            "\"evicted\":%llu}\n",
            (unsigned long long)nb_sets, lowest_share, ratio, lru_ratio,
-           (unsigned long long)counters.nb_evicted);
-    CHECK(counters.nb_evicted > 0);
+           (unsigned long long)counters.values[COUNTER_EVICTED]);
+    CHECK(counters.values[COUNTER_EVICTED] > 0);
     CHECK(lowest_share >= SHARE_MIN);
     CHECK(overwrite || fabs(ratio - lru_ratio) <= POINTS_MAX || ratio > lru_ratio);
     bed_close(&bed);

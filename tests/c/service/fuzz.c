@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bed.h"
+#include "kv_row.h"
 #include "../check.h"
 
 enum { MEMORY_BYTES = 1 << 20, BURST_MAX = 16, DATAGRAM_MAX = 65507 };
@@ -139,7 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nb_bytes)
     while (input.at < input.end)
         run_burst(&input, bed.service, &now_ns);
     service_counters(bed.service, &counters);
-    CHECK(counters.live_bytes <= MEMORY_BYTES && counters.nb_get_hits <= counters.nb_get);
-    CHECK((counters.nb_items == 0) == (counters.live_bytes == 0));
+    CHECK(counters.values[COUNTER_LIVE_BYTES] <= MEMORY_BYTES &&
+          counters.values[COUNTER_GET_HITS] <= counters.values[COUNTER_GET]);
+    CHECK((counters.values[COUNTER_ITEMS] == 0) == (counters.values[COUNTER_LIVE_BYTES] == 0));
     return 0;
 }

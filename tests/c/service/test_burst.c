@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bed.h"
+#include "kv_row.h"
 #include "../check.h"
 #include "random.h"
 

@@ -51,7 +51,7 @@ int main(void)
     static struct bed bed;
     struct request requests[NB];
     bed_open(&bed, 1 << 20);
-    CHECK(strcmp(service_name, "echo") == 0);
+    CHECK(strcmp(service_words.name, "echo") == 0);
     for (unsigned nb_slots = 1; nb_slots <= NB; nb_slots++) {
         fill(requests, false);
         CHECK(run(&bed, requests, nb_slots) == 2);

@@ -16,7 +16,7 @@
 #define WORD_BYTES 8u
 #define NR_X32 0x40000000u /* asm/unistd.h's bit of the x32 ABI */
 
-const char service_name[] = "forbidden";
+const struct service_words service_words = {.name = "forbidden"};
 const uint32_t service_fetch_bytes = 0;
 
 struct service {
@@ -140,5 +140,5 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     (void)service;
-    *counters = (struct service_counters){0};
+    *counters = (struct service_counters){{0}};
 }

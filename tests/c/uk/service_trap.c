@@ -9,7 +9,7 @@
 
 #include "service.h"
 
-const char service_name[] = "trap";
+const struct service_words service_words = {.name = "trap"};
 const uint32_t service_fetch_bytes = 0;
 
 static const uint32_t constant[1] = {1};
@@ -83,5 +83,5 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     (void)service;
-    *counters = (struct service_counters){0};
+    *counters = (struct service_counters){{0}};
 }

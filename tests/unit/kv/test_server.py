@@ -11,7 +11,10 @@ import sys
 import pytest
 
 from nearmetal.errors import BadInputError
+from nearmetal.kv import server, server_options
+from nearmetal.kv.model import Model
 from nearmetal.kv.server_options import parse
+from nearmetal.spec import services
 
 COMMAND = [sys.executable, "-m", "nearmetal.kv.server"]
 
@@ -82,6 +85,12 @@ def test_a_signal_drains_what_is_queued(stop: signal.Signals) -> None:
     assert server.returncode == 0
     assert final["event"] == "final"
     assert (final["received"], final["replies"], final["get"]) == (100, 100, 100)
+
+
+def test_its_own_words_are_those_of_the_row() -> None:
+    row = services.find(server_options.KV)
+    assert tuple(server.kv_counters(Model(memory_bytes=1 << 20, now_s=0))) == row.counters
+    assert row.drops == server.KV_DROP_NAMES
 
 
 def test_counters_when_asked() -> None:

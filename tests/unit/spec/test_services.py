@@ -42,20 +42,25 @@ def test_rungs_have_every_service_but_where_a_program_is_foreign_or_pythons() ->
 
 def test_a_table_is_read_as_it_stands(tmp_path: Path) -> None:
     table = tmp_path / "services"
-    table.write_text("# a comment\n\nmirror  a,b  echo  bytes  -  -  0072b2  # one more\n")
+    table.write_text("# a comment\n\nmirror a,b echo g c,d e bytes - - 0072b2  # one more\n")
     (row,) = services.read(table)
     assert (row.name, row.sources, row.twin, row.python) == ("mirror", ("a", "b"), None, None)
     assert not row.stores
+    assert (row.counters, row.drops) == (("g", "c", "d"), ("e",))
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "mirror - echo bytes - -",  # a column is missing
-        "mirror - echo bytes - - 0072b2 more",
-        "mirror - http bytes - - 0072b2",
-        "Mirror - echo bytes - - 0072b2",
-        "mirror - echo bytes - - blue",
+        "mirror - echo - - - bytes - -",  # a column is missing
+        "mirror - echo - - - bytes - - 0072b2 more",
+        "mirror - http - - - bytes - - 0072b2",
+        "Mirror - echo - - - bytes - - 0072b2",
+        "mirror - echo - - - bytes - - blue",
+        "mirror - echo - Got - bytes - - 0072b2",
+        "mirror - echo - longer_than_15_b - bytes - - 0072b2",
+        "mirror - echo - - a,b,c,d,e,f,g,h,i bytes - - 0072b2",
+        f"mirror - echo g {','.join(f'c{at}' for at in range(16))} - bytes - - 0072b2",
     ],
 )
 def test_a_wrong_line_is_refused(tmp_path: Path, line: str) -> None:

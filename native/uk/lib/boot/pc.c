@@ -166,7 +166,7 @@ void boot_ready(void)
 
     console_say(line,
                 ready_line(line, &(struct ready){.datapath = datapath_name,
-                                                 .service = service_name,
+                                                 .service = service_words.name,
                                                  .listen = &pc.options.datapath.listen,
                                                  .pid = PID,
                                                  .store_budget_bytes = pc.options.memory_bytes,
@@ -178,14 +178,14 @@ void boot_report(const struct report *report)
     char line[REPORT_LINE_BYTES];
 
     atomic_store_explicit(&pc.ask, 0, memory_order_relaxed);
-    console_say(line, report_line(line, "counters", report));
+    console_say(line, report_line(line, "counters", report, &service_words));
 }
 
 _Noreturn void boot_exit(const struct report *report)
 {
     char line[REPORT_LINE_BYTES];
 
-    console_say(line, report_line(line, "final", report));
+    console_say(line, report_line(line, "final", report, &service_words));
     power_off();
 }
 

@@ -95,7 +95,7 @@ void boot_ready(void)
     if (!confine(control->setup.called))
         boot_fail("the kernel refuses a seccomp filter, and we do not serve without it");
     put_text(control->said.datapath, CONTROL_NAME_BYTES, datapath_name);
-    put_text(control->said.service, CONTROL_NAME_BYTES, service_name);
+    control->said.words = service_words;
     say_state(CONTROL_READY);
 }
 

@@ -17,8 +17,9 @@
  * `nb_reports` cover `error`, the names and `report`. The clock is a sequence lock: odd while it is
  * being written.
  *
- * The tender does not trust the data process: what it reads here it only compares and prints, texts
- * as far as they are ended. The data process trusts its tender, but checks the sizes it maps by.
+ * The tender does not trust the data process: what it reads here it only compares and prints: names
+ * only where each is of small letters, digits and _, and ends; other texts as far as they are
+ * ended. The data process trusts its tender, but checks the sizes it maps by.
  */
 #ifndef NEARMETAL_UK_CONTROL_H
 #define NEARMETAL_UK_CONTROL_H
@@ -32,7 +33,7 @@
 #include "report.h"
 
 #define CONTROL_BYTES 4096u
-#define CONTROL_VERSION 1u
+#define CONTROL_VERSION 2u
 #define CONTROL_ERROR_BYTES 256u
 #define CONTROL_NAME_BYTES 16u
 
@@ -83,7 +84,8 @@ struct control_said {
     _Atomic uint32_t state; /* enum control_state */
     _Atomic uint32_t seen;  /* the generation that it knows of */
     _Atomic uint32_t nb_reports;
-    char datapath[CONTROL_NAME_BYTES], service[CONTROL_NAME_BYTES];
+    char datapath[CONTROL_NAME_BYTES];
+    struct service_words words;
     char error[CONTROL_ERROR_BYTES];
     struct report report;
 };

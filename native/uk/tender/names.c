@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names that come from a data process, which nothing is believed of. */
+#include "names.h"
+
+/* Small letters, digits and _, and an end within its room. Empty is a name, too: of nothing. */
+static bool is_sound(const char *name, unsigned room)
+{
+    for (unsigned i = 0; i < room; i++) {
+        char c = name[i];
+        if (c == '\0')
+            return true;
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_')
+            return false;
+    }
+    return false;
+}
+
+bool names_are_sound(const char datapath[CONTROL_NAME_BYTES], const struct service_words *words)
+{
+    if (!is_sound(datapath, CONTROL_NAME_BYTES) || !is_sound(words->name, SERVICE_NAME_BYTES))
+        return false;
+    for (unsigned i = 0; i < SERVICE_COUNTERS_MAX; i++) {
+        if (!is_sound(words->counters[i], SERVICE_NAME_BYTES))
+            return false;
+    }
+    for (unsigned i = 0; i < SERVICE_DROPS_MAX; i++) {
+        if (!is_sound(words->drops[i], SERVICE_NAME_BYTES))
+            return false;
+    }
+    return true;
+}

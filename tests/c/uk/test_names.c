@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names that a data process gives its tender: only such as may be printed are taken. */
+#include <string.h>
+
+#include "../check.h"
+#include "names.h"
+
+static const struct service_words sound = {
+    .name = "kv", .counters = {"items", "get_hits", "a2345678901234"}, .drops = {"total"}};
+
+/* One of the sound names replaced by this, from its first byte on. */
+static bool is_taken(size_t at, const char *bytes, size_t nb)
+{
+    struct service_words words = sound;
+
+    memcpy((char *)&words + at, bytes, nb);
+    return names_are_sound("netdev", &words);
+}
+
+int main(void)
+{
+    static const char *const bad[] = {"K", "a\"b", "a b", "a\nb", "a-b", "\x80", "\x01"};
+    const size_t places[] = {offsetof(struct service_words, name),
+                             offsetof(struct service_words, counters),
+                             sizeof(struct service_words) - SERVICE_NAME_BYTES};
+
+    CHECK(names_are_sound("netdev", &sound));
+    CHECK(!names_are_sound("net dev", &sound) && !names_are_sound("aaaaaaaaaaaaaaaa", &sound));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        CHECK(is_taken(places[i], "a_0", 4) && is_taken(places[i], "", 1));
+        for (size_t j = 0; j < sizeof bad / sizeof bad[0]; j++)
+            CHECK(!is_taken(places[i], bad[j], strlen(bad[j]) + 1));
+        CHECK(is_taken(places[i], "aaaaaaaaaaaaaaa", SERVICE_NAME_BYTES));
+        CHECK(!is_taken(places[i], "aaaaaaaaaaaaaaaa", SERVICE_NAME_BYTES)); /* no end */
+        /* Behind its end anything may stand: it is not printed. */
+        CHECK(is_taken(places[i], "a\0\"", 4));
+    }
+    return 0;
+}

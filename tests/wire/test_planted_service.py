@@ -1,0 +1,131 @@
+"""A third service is one C file and one row: planted in a copy of the tree, with nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from targets import OPEN, Program
+
+from nearmetal.kv.corpus import quick_corpus
+from nearmetal.paths import source_root
+from nearmetal.spec import rungs, services
+
+NAME = "mirror"
+ROW = f"{NAME} admission echo - seen - bytes - - 404040\n"
+LINK_S = 280.0
+_CONFIGURED = """
+import json, sys
+from pathlib import Path
+from nearmetal.build import meson
+folder = Path(sys.argv[1])
+meson.configure(folder, "normal")
+targets = meson.targets(folder)
+print(json.dumps({name: str(path.relative_to(folder)) for name, path in targets.items()}))
+"""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The copy, its build folder, and what it can build."""
+
+    tree: Path
+    folder: Path
+    targets: dict[str, str]
+
+    def python(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONPATH": str(self.tree / "src"), "COLUMNS": "200"},
+            cwd=self.tree,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def build(self, name: str) -> str:
+        ninja = Path(sys.executable).parent / "ninja"
+        command = [str(ninja) if ninja.exists() else "ninja", "-C", str(self.folder)]
+        done = subprocess.run(
+            [*command, self.targets[name]], capture_output=True, text=True, timeout=LINK_S
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return str(self.folder / self.targets[name])
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    tree, root = tmp_path_factory.mktemp("planted") / "tree", source_root()
+    for name in ("native", "src", "specs"):
+        shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("meson.build", "meson_options.txt"):
+        shutil.copy(root / name, tree / name)
+    shutil.copy(tree / "native/service/echo.c", tree / f"native/service/{NAME}.c")
+    with (tree / "src/nearmetal/spec/services").open("a") as table:
+        table.write(ROW)
+    empty = Planted(tree, tree.with_name("build"), {})
+    told = empty.python("-c", _CONFIGURED, str(empty.folder))
+    yield Planted(tree, empty.folder, json.loads(told.splitlines()[-1]))
+
+
+def test_there_is_a_program_of_each_kind(planted: Planted) -> None:
+    others = {name for name in planted.targets if name.endswith("-echo")}
+    assert {name.removesuffix("echo") + NAME for name in others} <= planted.targets.keys()
+    assert f"nm-ukp-netdev-{NAME}" in planted.targets and f"nm-sock-{NAME}" in planted.targets
+
+
+@pytest.mark.parametrize("datapath", ["sock", "mmsg"])
+def test_it_answers_and_counts(planted: Planted, datapath: str) -> None:
+    program = planted.build(f"nm-{datapath}-{NAME}")
+    with closing(Program([program], OPEN, "127.0.0.1")) as target:
+        assert target.ready["service"] == NAME
+        assert quick_corpus("bytes", "127.0.0.1", target.port) is None
+        final = target.final()
+    assert final["seen"] == 0 and "items" not in final
+    drops = final["drops"]
+    assert isinstance(drops, dict) and drops["answered"] == final["received"] > 0
+    assert "total" not in drops
+
+
+def test_its_images_are_linked(planted: Planted) -> None:
+    for name in (f"nm-ukp-netdev-{NAME}", f"nm-uk-netdev-{NAME}"):
+        assert Path(planted.build(name)).stat().st_size > 0
+
+
+def test_its_store_benchmark_finds_every_answer_right(planted: Planted) -> None:
+    program = planted.build(f"nm-mem-{NAME}")
+    small = ["--keys", "2000", "--requests", "20000", "--rounds", "1"]
+    done = subprocess.run([program, *small], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1])["service"] == NAME
+
+
+def test_commands_and_specs_take_it(planted: Planted) -> None:
+    assert NAME in planted.python("-m", "nearmetal", "list")
+    spec = planted.tree / "mirror.toml"
+    spec.write_text(f'rungs = ["host-sock:{NAME}", "ukp-netdev:{NAME}"]\n')
+    told = planted.python(
+        "-c",
+        "import sys; from pathlib import Path; from nearmetal import bench;"
+        " from nearmetal.spec.experiment import load;"
+        " print(bench.programs(load(Path(sys.argv[1]))))",
+        str(spec),
+    )
+    assert f"nm-sock-{NAME}" in told and f"nm-ukp-netdev-{NAME}" in told
+    unchanged = [row.name for row in rungs.RUNGS if row.place == "reference"]
+    reference = planted.python(
+        "-c",
+        "from nearmetal.spec.rungs import RUNGS;"
+        f" print([row.name for row in RUNGS if {NAME!r} not in row.services])",
+    )
+    assert reference.strip() == str(["memcached", "host-py", *unchanged[1:]])
+    assert NAME not in services.NAMES  # of this tree
