@@ -30,6 +30,9 @@
 #define SERVICE_BURST_MAX 64u
 /* Most datagrams of one reply. */
 #define SERVICE_REPLY_DATAGRAMS_MAX 64u
+/* A reply to a source that is not trusted is at most this many times its request (QUIC's rule,
+ * RFC 9000, 8.1). */
+#define SERVICE_AMPLIFY_MAX 3u
 /* Smallest memory a service may be given, in bytes. */
 #define SERVICE_MEMORY_BYTES_MIN (1u << 20)
 /* Most counters of a service, and the bytes of a name with its end. */
@@ -45,10 +48,20 @@ struct request {
     const uint8_t *data; /* UDP payload */
     uint32_t len;        /* bytes */
     struct source source;
-    uint8_t *room;         /* where the first reply goes; may be == data, which is then lost */
-    uint32_t room_bytes;   /* >= SERVICE_DATAGRAM_BYTES, and >= len where room == data */
-    enum drop_reason drop; /* out (a datapath may preset it: then the service skips the request) */
+    bool is_admin;       /* its source may administer the service (program/admission.h) */
+    bool is_trusted;     /* and may be sent more than request_reply_bytes_max would say */
+    uint8_t *room;       /* where the first reply goes; may be == data, which is then lost */
+    uint32_t room_bytes; /* >= SERVICE_DATAGRAM_BYTES, and >= len where room == data */
+    /* In: DROP_NONE, or why serve.c or the datapath have dropped it: then the service skips it.
+     * Out. */
+    enum drop_reason drop;
 };
+
+/* Most bytes of all reply datagrams of a request together. */
+static inline uint32_t request_reply_bytes_max(const struct request *request)
+{
+    return request->is_trusted ? UINT32_MAX : SERVICE_AMPLIFY_MAX * request->len;
+}
 
 struct reply {
     uint8_t *spare;   /* in: SERVICE_DATAGRAM_BYTES of room, for a reply that is not the first */
@@ -57,26 +70,12 @@ struct reply {
     uint32_t request; /* out: index of the request it answers */
 };
 
-/* One network of an admission list: the first prefix_bits of addr count. */
-struct cidr {
-    uint8_t addr[16];     /* as in struct source: 127.0.0.0/8 is ::ffff:127.0.0.0/104 */
-    uint32_t prefix_bits; /* 0..128 */
-};
-
-struct cidr_list {
-    const struct cidr *networks;
-    uint32_t nb_networks; /* 0: nobody */
-};
-
 struct service_config {
-    void *memory;             /* 64-byte aligned, zeroed; all the memory the service ever has */
-    uint64_t memory_bytes;    /* >= SERVICE_MEMORY_BYTES_MIN */
-    uint8_t seed[16];         /* random: keys the hash against flooding */
-    uint64_t now_ns;          /* as in service_handle_burst */
-    uint32_t pid;             /* shown by `stats` */
-    struct cidr_list allow;   /* sources that are answered at all */
-    struct cidr_list admin;   /* sources that may use stats, flush_all, verbosity */
-    struct cidr_list trusted; /* sources whose replies may exceed 3 x their request */
+    void *memory;          /* 64-byte aligned, zeroed; all the memory the service ever has */
+    uint64_t memory_bytes; /* >= SERVICE_MEMORY_BYTES_MIN */
+    uint8_t seed[16];      /* random: keys the hash against flooding */
+    uint64_t now_ns;       /* as in service_handle_burst */
+    uint32_t pid;          /* for whom a service tells it */
 };
 
 struct service; /* lives at the start of config.memory */
@@ -96,7 +95,18 @@ extern const struct service_words service_words;
  * datapath may fetch for it beforehand. 0: it looks at none. */
 extern const uint32_t service_fetch_bytes;
 
+/* What is shorter is no request: serve.c drops it. */
+extern const uint32_t service_request_bytes_min;
+
 const char *service_open(struct service **service, const struct service_config *config);
+
+/*
+ * Called before a burst is admitted and handled, with its requests: a service may begin to fetch
+ * what it will read of them. Nothing is written or counted, and nothing is known of a request but
+ * where it lies; `len` of one that was dropped may be 0.
+ */
+void service_ahead(const struct service *service, const struct request *requests,
+                   unsigned nb_requests);
 
 /*
  * Handle a burst.

@@ -71,12 +71,19 @@ static const char *open_service(struct service **service, const struct options *
         .memory_bytes = options->memory_bytes,
         .now_ns = serve_now_ns(),
         .pid = (uint32_t)getpid(),
+    };
+    memcpy(config.seed, options->seed, sizeof(config.seed));
+    return service_open(service, &config);
+}
+
+static const char *open_admission(struct admission *admission, const struct options *options)
+{
+    const struct admission_config config = {
         .allow = {options->allow.networks, options->allow.nb_networks},
         .admin = {options->admin.networks, options->admin.nb_networks},
         .trusted = {options->trusted.networks, options->trusted.nb_networks},
     };
-    memcpy(config.seed, options->seed, sizeof(config.seed));
-    return service_open(service, &config);
+    return admission_open(admission, &config);
 }
 
 static void say_counters(const char *event, const struct serve *serve)
@@ -115,7 +122,8 @@ int main(int argc, char **argv)
     if ((error = options_parse(&options, argc, argv)) != NULL)
         return fail(2, error);
     catch_signals();
-    if ((error = open_service(&serve.service, &options)) != NULL)
+    if ((error = open_admission(&serve.admission, &options)) != NULL ||
+        (error = open_service(&serve.service, &options)) != NULL)
         return fail(2, error);
     options.datapath.fetch_bytes = service_fetch_bytes;
     if ((error = datapath_open(&serve.datapath, &options.datapath)) != NULL)

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
+#include "admission.h"
 #include "datapath.h"
-#include "service.h"
 
 #define OPTIONS_NETWORKS_MAX 16u
 

@@ -29,6 +29,8 @@ static void turn(struct serve *serve, uint64_t now_ns, unsigned nb_rx, struct re
     unsigned nb_new = nb_rx;
     bool more;
 
+    service_ahead(serve->service, requests, nb_rx);
+    admission_admit(&serve->admission, service_request_bytes_min, requests, nb_rx);
     do {
         unsigned room = datapath_lend(serve->datapath, replies, SERVICE_BURST_MAX);
         unsigned nb =

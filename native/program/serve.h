@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loop between datapath and service. Counting, the drop rule and the stop flag live here and
- * nowhere else.
+ * The loop between datapath and service. Counting, admission, the drop rule and the stop flag live
+ * here and nowhere else.
  */
 #ifndef NEARMETAL_SERVE_H
 #define NEARMETAL_SERVE_H
@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "admission.h"
 #include "datapath.h"
 #include "service.h"
 
@@ -26,6 +27,7 @@ struct serve {
     const atomic_int *stop; /* set from outside: the present turn is the last */
     const atomic_int *ask;  /* set from outside: serve_until returns */
     struct serve_counters counters;
+    struct admission admission; /* of every request, before the service sees it */
 };
 
 /* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. A

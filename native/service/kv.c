@@ -2,7 +2,7 @@
 /*
  * The service `kv`: memcached's ASCII protocol over a store, a burst at a time.
  *
- * A burst runs through three passes: admit, parse and hash, and ask for the key's bucket; look at
+ * A burst runs through three passes: parse and hash, and ask for the key's bucket; look at
  * the bucket's tags and ask for the items that may be meant; answer. Memory has the time of a pass
  * to arrive, and as many lines are under way as the processor can track. The first two passes only
  * guess and prefetch; the third looks again, in order, so that the burst has the outcome of one
@@ -12,12 +12,12 @@
  * What is not a plain get or set goes through the general interpreter in its answering stage: into
  * the message buffer first, from there datagram by datagram into the reply slots.
  */
-#include "admission.h"
 #include "ascii.h"
 #include "fast.h"
 #include "kv_row.h"
 #include "service.h"
 
+const uint32_t service_request_bytes_min = FRAME_BYTES + 1; /* with something behind the frame */
 const uint32_t service_fetch_bytes = 80; /* a small item's reply; its request is shorter */
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
@@ -47,7 +47,6 @@ struct service {
     uint32_t datagram, nb_datagrams;
     uint16_t message_id; /* as received: the request may be overwritten by the first datagram */
     struct prepared prepared[SERVICE_BURST_MAX];
-    struct admission admission;
 };
 
 const char *service_open(struct service **service_out, const struct service_config *config)
@@ -64,21 +63,25 @@ const char *service_open(struct service **service_out, const struct service_conf
                                                 .stats = &service->stats,
                                                 .message = {.data = memory + service_bytes}};
     *service_out = service;
-    const char *error = admission_open(&service->admission, config);
-    if (error != NULL)
-        return error;
     return store_open(&service->store, memory + before_store, config->memory_bytes - before_store,
                       config->seed, config->now_ns);
 }
 
-static enum drop_reason admit(const struct service *service, const struct request *request)
+/* A frame's first line is there: its headers were checked. Its end, where parsing begins, may still
+ * be on the way from the core or the device that wrote it. Not __builtin_prefetch: a function that
+ * does nothing else has no effect in the compiler's eyes, and its calls vanish (GCC 12). */
+void service_ahead(const struct service *service, const struct request *requests,
+                   unsigned nb_requests)
+{
+    (void)service;
+    for (unsigned i = 0; i < nb_requests; i++)
+        __asm__ volatile("prefetcht0 %0" : : "m"(requests[i].data[requests[i].len]));
+}
+
+static enum drop_reason admit(const struct request *request)
 {
     if (request->drop != DROP_NONE)
         return request->drop;
-    if (request->len <= FRAME_BYTES)
-        return DROP_SHORT;
-    if (!admission_has(&service->admission.allow, &request->source))
-        return DROP_SOURCE;
     if (from_big16(load16(request->data + 4)) != 1)
         return DROP_TOTAL;
     if (request->data[FRAME_BYTES] == 0x80)
@@ -90,7 +93,7 @@ static inline void prepare(struct service *service, struct request *request,
                            struct prepared *prepared)
 {
     struct store *store = &service->store;
-    request->drop = admit(service, request);
+    request->drop = admit(request);
     if (__builtin_expect(request->drop != DROP_NONE, 0)) {
         prepared->kind = KIND_DROPPED;
         return;
@@ -134,16 +137,13 @@ static void replace_message(struct message *message)
 static bool bound_message(struct service *service, const struct request *request)
 {
     struct message *message = &service->interpreter.message;
-    const struct admission *admission = &service->admission;
     if (!message->overflown) {
-        uint64_t nb_frames = reply_nb_datagrams(message->len);
-        if (admission_reply_fits(admission, &request->source, request->len,
-                                 message->len + nb_frames * FRAME_BYTES))
+        uint32_t nb_frames = reply_nb_datagrams(message->len);
+        if (message->len + nb_frames * FRAME_BYTES <= request_reply_bytes_max(request))
             return true;
     }
     replace_message(message);
-    return admission_reply_fits(admission, &request->source, request->len,
-                                message->len + FRAME_BYTES);
+    return message->len + FRAME_BYTES <= request_reply_bytes_max(request);
 }
 
 /* The message becomes the one at hand, or the request is dropped. */
@@ -194,21 +194,17 @@ static bool answer_commands(struct service *service, struct request *request, ui
     struct interpreter *interpreter = &service->interpreter;
     interpreter->message.len = 0;
     interpreter->message.overflown = false;
-    interpreter->is_admin = admission_has(&service->admission.admin, &request->source);
+    interpreter->is_admin = request->is_admin;
     ascii_run(interpreter, request->data + FRAME_BYTES, request->len - FRAME_BYTES);
     begin_message(service, request);
     return send_message(service, request, index, slots);
 }
 
-/* A reply in one datagram that is longer than 3 x its request; returns what may be sent, or 0. */
-static uint32_t bound_single(struct service *service, struct request *request, uint16_t id,
-                             uint32_t len)
+/* Instead of a reply that is longer than it may be; returns what may be sent, or 0. */
+static uint32_t bound_single(struct request *request, uint16_t id)
 {
-    const struct admission *admission = &service->admission;
-    if (admission_reply_fits(admission, &request->source, request->len, len))
-        return len;
-    len = reply_write_text(request->room, id, REPLY_TOO_LARGE);
-    if (admission_reply_fits(admission, &request->source, request->len, len))
+    uint32_t len = reply_write_text(request->room, id, REPLY_TOO_LARGE);
+    if (len <= request_reply_bytes_max(request))
         return len;
     request->drop = DROP_AMPLIFY;
     return 0;
@@ -231,8 +227,8 @@ static inline bool answer_get(struct service *service, struct request *request,
     service->stats.nb_get_misses += item == NULL;
     if (item == NULL)
         len = reply_write_text(request->room, id, "END\r\n");
-    if (__builtin_expect(len > ADMISSION_AMPLIFY_MAX * request->len, 0))
-        len = bound_single(service, request, id, len);
+    if (__builtin_expect(len > request_reply_bytes_max(request), 0))
+        len = bound_single(request, id);
     if (len != 0)
         take_slot(service, slots, request->room, len, index);
     return true;
@@ -278,10 +274,6 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         service->nb_requests = nb_requests;
         service->next = 0;
         store_set_time(&service->store, now_ns);
-        /* A frame's first line is there: its headers were checked. Its end, where parsing begins,
-         * may still be on the way from the core or the device that wrote it. */
-        for (uint32_t i = 0; i < nb_requests; i++)
-            __builtin_prefetch(requests[i].data + requests[i].len);
         for (uint32_t i = 0; i < nb_requests; i++)
             prepare(service, &requests[i], &service->prepared[i]);
         for (uint32_t i = 0; i < nb_requests; i++)

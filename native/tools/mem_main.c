@@ -33,6 +33,7 @@ struct bench {
     bool fill;
     struct format format;
     struct mem_stream stream;
+    struct admission admission;
     struct service *service;
 };
 
@@ -103,16 +104,14 @@ static const char *open_all(struct bench *bench)
 {
     static const struct cidr loopback = {.addr = {[10] = 255, 255, 127}, .prefix_bits = 104};
     const struct cidr_list list = {&loopback, 1};
+    const struct admission_config admitted = {list, list, list};
     uint64_t nb_stream = bench->nb_requests > PRELOAD_CHUNK ? bench->nb_requests : PRELOAD_CHUNK;
     if (!format_init(&bench->format, KEY_BYTES, bench->value_bytes))
         return "the values do not fit one datagram";
     struct service_config config = {.memory = take_memory(bench->memory_bytes),
                                     .memory_bytes = bench->memory_bytes,
                                     .seed = {7, 1},
-                                    .now_ns = serve_now_ns(),
-                                    .allow = list,
-                                    .admin = list,
-                                    .trusted = list};
+                                    .now_ns = serve_now_ns()};
     bench->stream.format = &bench->format;
 #ifdef LOAD_ECHO
     bench->stream.is_echo = true;
@@ -120,7 +119,8 @@ static const char *open_all(struct bench *bench)
     bench->stream.bytes = take_memory(nb_stream * (bench->format.set_bytes + 2) + 64);
     if (config.memory == NULL || bench->stream.bytes == NULL)
         return "the machine has not that much memory; give fewer --keys or --requests";
-    return service_open(&bench->service, &config);
+    const char *error = admission_open(&bench->admission, &admitted);
+    return error != NULL ? error : service_open(&bench->service, &config);
 }
 
 /* Runs the stream; returns TSC cycles. */
@@ -131,7 +131,8 @@ static uint64_t run(struct bench *bench, struct mem_result *result)
                           .datapath = mem_open(&bench->stream, bench->batch, &stop),
                           .batch = bench->batch,
                           .stop = &stop,
-                          .ask = &ask};
+                          .ask = &ask,
+                          .admission = bench->admission};
     if (serve.datapath == NULL)
         abort();
     uint64_t cycles = clock_cycles();

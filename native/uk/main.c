@@ -11,6 +11,18 @@
 /* A drain ends after this many turns even when requests keep coming. */
 #define DRAIN_TURNS_MAX 4096u
 
+static void open_admission(struct admission *admission, const struct options *options)
+{
+    const struct admission_config config = {
+        .allow = {options->allow.networks, options->allow.nb_networks},
+        .admin = {options->admin.networks, options->admin.nb_networks},
+        .trusted = {options->trusted.networks, options->trusted.nb_networks},
+    };
+    const char *error = admission_open(admission, &config);
+    if (error != NULL)
+        boot_fail(error);
+}
+
 static void open_service(struct service **service, const struct boot *boot)
 {
     const struct options *options = boot->options;
@@ -19,9 +31,6 @@ static void open_service(struct service **service, const struct boot *boot)
         .memory_bytes = options->memory_bytes,
         .now_ns = serve_now_ns(),
         .pid = boot->pid,
-        .allow = {options->allow.networks, options->allow.nb_networks},
-        .admin = {options->admin.networks, options->admin.nb_networks},
-        .trusted = {options->trusted.networks, options->trusted.nb_networks},
     };
 
     if (config.memory == NULL)
@@ -66,6 +75,7 @@ _Noreturn void image_main(void)
     serve.stop = boot.stop;
     serve.ask = boot.ask;
     serve.batch = boot.options->datapath.batch;
+    open_admission(&serve.admission, boot.options);
     open_service(&serve.service, &boot);
     struct datapath_config config = boot.options->datapath;
     config.fetch_bytes = service_fetch_bytes;

@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 REPLY_SLOTS = 3
 REPLIES_BYTES = 1400
 NOW_S = 1_800_000_000
+_NUMBERS = (
+    *("SERVICE_COUNTERS_MAX", "SERVICE_DROPS_MAX", "SERVICE_NAME_BYTES"),
+    "ADMISSION_NETWORKS_MAX",
+)
 
 
 def _declarations() -> str:
@@ -28,9 +32,13 @@ def _declarations() -> str:
     reasons = re.findall(r"X\((DROP_\w+), \"(\w+)\"\)", (include / "drop.h").read_text())
     text = f"enum drop_reason {{ {', '.join(name for name, _ in reasons)}, DROP_SERVICE }};"
     header = (include / "service.h").read_text()
+    admission = (include.parent / "program" / "admission.h").read_text()
     body = header[header.index("struct source {") : header.rindex("#endif")]
-    for number in ("SERVICE_COUNTERS_MAX", "SERVICE_DROPS_MAX", "SERVICE_NAME_BYTES"):
-        found = re.search(rf"#define {number} (\d+)", header + (include / "drop.h").read_text())
+    body = re.sub(r"static inline.*?^}\n", "", body, flags=re.S | re.M)
+    body += admission[admission.index("struct cidr {") : admission.rindex("#endif")]
+    known = header + admission + (include / "drop.h").read_text()
+    for number in _NUMBERS:
+        found = re.search(rf"#define {number} (\d+)", known)
         assert found is not None
         body = body.replace(number, found[1])
     return text + re.sub(r"/\*.*?\*/", "", body, flags=re.S).replace(
@@ -67,7 +75,11 @@ class Library:
         config.seed = list(range(16))
         config.now_ns = now_s * 10**9
         config.pid = 7
-        self._keep = [self._networks(config, name, guard) for name in ("allow", "admin", "trusted")]
+        lists = self._ffi.new("struct admission_config *")
+        keep = [self._networks(lists, name, guard) for name in ("allow", "admin", "trusted")]
+        self._admission = self._ffi.new("struct admission *")
+        error = self._c.admission_open(self._admission, lists)  # copies what it is given
+        assert keep and error == self._ffi.NULL
         service = self._ffi.new("struct service **")
         error = self._c.service_open(service, config)
         assert error == self._ffi.NULL, self._ffi.string(error)
@@ -94,6 +106,9 @@ class Library:
         more = self._ffi.new("_Bool *")
         answers: list[bytes] = []
         count = 1
+        self._c.service_ahead(self._service, request, count)
+        shortest = self._c.service_request_bytes_min
+        self._c.admission_admit(self._admission, shortest, request, count)
         while True:
             for slot, spare in zip(self._slots, self._spares, strict=True):
                 slot.spare = spare

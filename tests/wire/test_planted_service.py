@@ -20,7 +20,7 @@ from nearmetal.paths import source_root
 from nearmetal.spec import rungs, services
 
 NAME = "mirror"
-ROW = f"{NAME} admission echo - seen - bytes - - 404040\n"
+ROW = f"{NAME} - echo - seen - bytes - - 404040\n"
 LINK_S = 280.0
 _CONFIGURED = """
 import json, sys

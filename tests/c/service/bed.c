@@ -39,10 +39,9 @@ void bed_open(struct bed *bed, uint64_t memory_bytes)
                                     .memory_bytes = memory_bytes,
                                     .seed = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
                                     .now_ns = BED_START_NS,
-                                    .pid = 4711,
-                                    .allow = {allow, 1},
-                                    .admin = {admin, 1},
-                                    .trusted = {trusted, 2}};
+                                    .pid = 4711};
+    const struct admission_config admitted = {{allow, 1}, {admin, 1}, {trusted, 2}};
+    CHECK(admission_open(&bed->admission, &admitted) == NULL);
     CHECK(service_open(&bed->service, &config) == NULL);
     bed->now_ns = BED_START_NS;
     bed->nb_slots = SERVICE_BURST_MAX;
@@ -52,6 +51,15 @@ void bed_close(struct bed *bed)
 {
     free(bed->memory);
     bed->memory = NULL;
+}
+
+unsigned bed_handle_burst(struct bed *bed, struct request *requests, unsigned nb_requests,
+                          struct reply *replies, unsigned nb_replies, bool *more)
+{
+    service_ahead(bed->service, requests, nb_requests);
+    admission_admit(&bed->admission, service_request_bytes_min, requests, nb_requests);
+    return service_handle_burst(bed->service, bed->now_ns, requests, nb_requests, replies,
+                                nb_replies, more);
 }
 
 static uint32_t big16(const uint8_t *at)
@@ -92,8 +100,7 @@ void bed_ask_raw(struct bed *bed, const void *datagram, uint32_t nb_bytes)
     do {
         for (unsigned i = 0; i < bed->nb_slots; i++)
             replies[i].spare = spare + i * SERVICE_DATAGRAM_BYTES;
-        unsigned nb = service_handle_burst(bed->service, bed->now_ns, &request, nb_new, replies,
-                                           bed->nb_slots, &more);
+        unsigned nb = bed_handle_burst(bed, &request, nb_new, replies, bed->nb_slots, &more);
         CHECK(nb <= bed->nb_slots && (nb > 0 || !more));
         for (unsigned i = 0; i < nb; i++)
             take_datagram(bed, &replies[i], id, &total);

@@ -9,6 +9,7 @@
 #ifndef NEARMETAL_TEST_BED_H
 #define NEARMETAL_TEST_BED_H
 
+#include "admission.h"
 #include "service.h"
 
 #define BED_START_NS 1700000000000000000ull
@@ -19,6 +20,7 @@ enum bed_who { BED_ADMIN, BED_USER, BED_UNTRUSTED, BED_STRANGER };
 struct bed {
     void *memory;
     struct service *service;
+    struct admission admission;
     uint64_t now_ns;
     enum bed_who who;  /* of the next requests */
     bool alias;        /* lend requests' own buffers */
@@ -34,6 +36,10 @@ struct bed {
  * forgotten. */
 void bed_open(struct bed *bed, uint64_t memory_bytes);
 void bed_close(struct bed *bed);
+
+/* As serve.c calls it: a new burst is admitted first. */
+unsigned bed_handle_burst(struct bed *bed, struct request *requests, unsigned nb_requests,
+                          struct reply *replies, unsigned nb_replies, bool *more);
 
 /* One datagram behind a frame with a fixed id; checks the reply's frames. */
 void bed_ask_bytes(struct bed *bed, const void *data, uint32_t nb_bytes);

@@ -93,8 +93,7 @@ static uint32_t ask(struct bed *bed, uint8_t *data, uint32_t len, const char *wo
     bool more;
     for (unsigned i = 0; i < SERVICE_BURST_MAX; i++)
         replies[i].spare = spares[i];
-    unsigned nb = service_handle_burst(bed->service, bed->now_ns, &request, 1, replies,
-                                       SERVICE_BURST_MAX, &more);
+    unsigned nb = bed_handle_burst(bed, &request, 1, replies, SERVICE_BURST_MAX, &more);
     CHECK(nb > 0 && !more && memcmp(room + 8, word, strlen(word)) == 0);
     return nb;
 }

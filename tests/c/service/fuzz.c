@@ -100,7 +100,7 @@ static void check_request(const struct request *request, const struct asked *ask
         CHECK(request->drop == DROP_SHORT);
 }
 
-static void run_burst(struct input *input, struct service *service, uint64_t *now_ns)
+static void run_burst(struct input *input, struct bed *bed)
 {
     static uint8_t spares[SERVICE_BURST_MAX][SERVICE_DATAGRAM_BYTES];
     struct request requests[BURST_MAX];
@@ -110,12 +110,11 @@ static void run_burst(struct input *input, struct service *service, uint64_t *no
     unsigned nb_new = nb, nb_calls = 0;
     bool more;
     for (unsigned i = 0; i < nb; i++)
-        make_request(input, &requests[i], &asked[i], now_ns);
+        make_request(input, &requests[i], &asked[i], &bed->now_ns);
     do {
         for (unsigned i = 0; i < nb_slots; i++)
             replies[i].spare = spares[i];
-        unsigned nb_replies =
-            service_handle_burst(service, *now_ns, requests, nb_new, replies, nb_slots, &more);
+        unsigned nb_replies = bed_handle_burst(bed, requests, nb_new, replies, nb_slots, &more);
         CHECK(nb_replies <= nb_slots && (nb_replies > 0 || !more));
         for (unsigned i = 0; i < nb_replies; i++)
             check_reply(&replies[i], asked, nb);
@@ -136,9 +135,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nb_bytes)
     static struct bed bed;
     struct service_counters counters;
     bed_open(&bed, MEMORY_BYTES);
-    uint64_t now_ns = bed.now_ns;
     while (input.at < input.end)
-        run_burst(&input, bed.service, &now_ns);
+        run_burst(&input, &bed);
     service_counters(bed.service, &counters);
     CHECK(counters.values[COUNTER_LIVE_BYTES] <= MEMORY_BYTES &&
           counters.values[COUNTER_GET_HITS] <= counters.values[COUNTER_GET]);

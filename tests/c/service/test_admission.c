@@ -15,7 +15,7 @@ static struct source source(const uint8_t addr[16])
 static bool is_in(const struct cidr *networks, uint32_t nb, const uint8_t addr[16])
 {
     static struct admission admission;
-    struct service_config config = {.allow = {networks, nb}};
+    struct admission_config config = {.allow = {networks, nb}};
     struct source from = source(addr);
     memset(&admission, 0, sizeof(admission));
     CHECK(admission_open(&admission, &config) == NULL);
@@ -55,7 +55,7 @@ int main(void)
     prefixes();
 
     static struct admission admission;
-    struct service_config config = {.allow = {networks, ADMISSION_NETWORKS_MAX + 1}};
+    struct admission_config config = {.allow = {networks, ADMISSION_NETWORKS_MAX + 1}};
     CHECK(admission_open(&admission, &config) != NULL);
     networks[0].prefix_bits = 129;
     config.allow.nb_networks = 1;

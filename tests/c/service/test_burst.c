@@ -181,8 +181,8 @@ static void run_burst(struct bed *bed, uint8_t data[][ROOM], const uint32_t *len
     do {
         for (unsigned i = 0; i < bed->nb_slots; i++)
             replies[i].spare = spares[i];
-        unsigned nb_replies = service_handle_burst(bed->service, bed->now_ns, requests, nb_new,
-                                                   replies, bed->nb_slots, &more);
+        unsigned nb_replies =
+            bed_handle_burst(bed, requests, nb_new, replies, bed->nb_slots, &more);
         CHECK(nb_replies > 0 || !more);
         for (unsigned i = 0; i < nb_replies; i++) {
             struct outcome *outcome = &outcomes[replies[i].request];

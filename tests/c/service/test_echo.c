@@ -31,8 +31,7 @@ static unsigned run(struct bed *bed, struct request *requests, unsigned nb_slots
     unsigned nb_new = NB, nb_replies = 0;
     bool more;
     do {
-        unsigned nb = service_handle_burst(bed->service, bed->now_ns, requests, nb_new, replies,
-                                           nb_slots, &more);
+        unsigned nb = bed_handle_burst(bed, requests, nb_new, replies, nb_slots, &more);
         CHECK(nb <= nb_slots && (nb > 0 || !more));
         for (unsigned i = 0; i < nb; i++) {
             const struct request *request = &requests[replies[i].request];

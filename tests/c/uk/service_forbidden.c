@@ -18,6 +18,7 @@
 
 const struct service_words service_words = {.name = "forbidden"};
 const uint32_t service_fetch_bytes = 0;
+const uint32_t service_request_bytes_min = 0;
 
 struct service {
     uint32_t next, nb_requests; /* where a burst continues when slots ran out */
@@ -109,6 +110,12 @@ static void obey(const struct request *request)
         return;
     call_allowed(request->data);
     call_forbidden(request->data);
+}
+
+void service_ahead(const struct service *service, const struct request *requests,
+                   unsigned nb_requests)
+{
+    (void)service, (void)requests, (void)nb_requests;
 }
 
 unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
