@@ -1,4 +1,4 @@
-"""A fact stands in one place: who names a datapath, a wire, a service, beside its file and row.
+"""A fact stands in one place: who names a datapath, wire or service beside its own file and row.
 
 Others ask the table for what they want to know (in frames? polls? a switch between?). Looked at are
 the strings of src/nearmetal, and the quoted words of meson's and the shell's files. Wires are known
