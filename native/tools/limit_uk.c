@@ -96,9 +96,9 @@ _Noreturn void image_main(void)
     const struct datapath_config *config = &boot.options->datapath;
     const char *error = frames_open(&limit.frames, config);
     if (error != NULL)
-        boot_fail(error);
+        boot_fail(BOOT_FAILED, error);
     turns_open(&limit.turns, config->poll, frames_tsc_hz(limit.frames));
-    boot_ready();
+    boot_ready(&config->listen);
     while (!is_set(boot.stop)) {
         turn(&limit, config->batch);
         if (is_set(boot.ask)) {

@@ -140,7 +140,7 @@ void boot_open(struct boot *boot)
     const char *error = options_parse(&pc.options, (int)line->nb_words, line->words);
 
     if (error != NULL)
-        boot_fail(error);
+        boot_fail(BOOT_REFUSED, error);
     console_listen(&pc.stop, &pc.ask);
     *boot = (struct boot){.options = &pc.options,
                           .pid = PID,
@@ -156,7 +156,7 @@ void *boot_memory(uint64_t bytes, bool hugepages)
     return pc.store = memory_take_zeroed(bytes, HUGEPAGE_BYTES);
 }
 
-void boot_ready(void)
+void boot_ready(const struct source *listen)
 {
     char line[REPORT_LINE_BYTES];
     struct ready_machine machine = {.transport = transport_name(),
@@ -167,7 +167,7 @@ void boot_ready(void)
     console_say(line,
                 ready_line(line, &(struct ready){.datapath = datapath_name,
                                                  .service = service_words.name,
-                                                 .listen = &pc.options.datapath.listen,
+                                                 .listen = listen,
                                                  .pid = PID,
                                                  .store_budget_bytes = pc.options.memory_bytes,
                                                  .machine = &machine}));
@@ -189,7 +189,8 @@ _Noreturn void boot_exit(const struct report *report)
     power_off();
 }
 
-_Noreturn void boot_fail(const char *error)
+_Noreturn void boot_fail(enum boot_failure failure, const char *error)
 {
+    (void)failure; /* a machine has no exit code */
     console_fail(error);
 }

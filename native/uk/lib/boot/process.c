@@ -90,10 +90,12 @@ static void say_state(enum control_state state)
     atomic_store_explicit(&control->said.state, state, memory_order_release);
 }
 
-void boot_ready(void)
+void boot_ready(const struct source *listen)
 {
+    (void)listen; /* the tender knows */
     if (!confine(control->setup.called))
-        boot_fail("the kernel refuses a seccomp filter, and we do not serve without it");
+        boot_fail(BOOT_FAILED,
+                  "the kernel refuses a seccomp filter, and we do not serve without it");
     put_text(control->said.datapath, CONTROL_NAME_BYTES, datapath_name);
     control->said.words = service_words;
     say_state(CONTROL_READY);
@@ -113,8 +115,9 @@ _Noreturn void boot_exit(const struct report *report)
     leave(0);
 }
 
-_Noreturn void boot_fail(const char *error)
+_Noreturn void boot_fail(enum boot_failure failure, const char *error)
 {
+    (void)failure; /* the tender compares the sentence only */
     put_text(control->said.error, CONTROL_ERROR_BYTES, error);
     say_state(CONTROL_FAILED);
     leave(EXIT_FAILED);
