@@ -44,12 +44,14 @@ struct source {
     uint16_t port;    /* host order */
 };
 
+#define REQUEST_ADMIN 1u   /* may administer the service */
+#define REQUEST_TRUSTED 2u /* may be sent more than 3 x the request */
+
 struct request {
     const uint8_t *data; /* UDP payload */
     uint32_t len;        /* bytes */
     struct source source;
-    bool is_admin;       /* its source may administer the service (program/admission.h) */
-    bool is_trusted;     /* and may be sent more than request_reply_bytes_max would say */
+    uint8_t rights;      /* of the source: REQUEST_* (program/admission.h) */
     uint8_t *room;       /* where the first reply goes; may be == data, which is then lost */
     uint32_t room_bytes; /* >= SERVICE_DATAGRAM_BYTES, and >= len where room == data */
     /* In: DROP_NONE, or why serve.c or the datapath have dropped it: then the service skips it.
@@ -60,7 +62,8 @@ struct request {
 /* Most bytes of all reply datagrams of a request together. */
 static inline uint32_t request_reply_bytes_max(const struct request *request)
 {
-    return request->is_trusted ? UINT32_MAX : SERVICE_AMPLIFY_MAX * request->len;
+    return (request->rights & REQUEST_TRUSTED) != 0 ? UINT32_MAX
+                                                    : SERVICE_AMPLIFY_MAX * request->len;
 }
 
 struct reply {

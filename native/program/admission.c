@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* Nothing ANDed with 0 is 1: fails for every source. */
+static const struct network nothing = {.mask = {0, 0}, .want = {1, 1}};
+
 static inline uint64_t half(const uint8_t *addr)
 {
     uint64_t value;
@@ -17,7 +20,7 @@ static inline bool network_has(const struct network *network, uint64_t high, uin
             ((low & network->mask[1]) ^ network->want[1])) == 0;
 }
 
-static inline bool has(const struct admission_list *list, const struct source *source)
+bool admission_has(const struct admission_list *list, const struct source *source)
 {
     uint64_t high = half(source->addr), low = half(source->addr + 8);
 
@@ -28,11 +31,6 @@ static inline bool has(const struct admission_list *list, const struct source *s
             return true;
     }
     return false;
-}
-
-bool admission_has(const struct admission_list *list, const struct source *source)
-{
-    return has(list, source);
 }
 
 static uint8_t prefix_byte(uint32_t prefix_bits, uint32_t index)
@@ -68,8 +66,7 @@ static const char *compile_list(struct admission_list *list, const struct cidr_l
         compile_network(&list->networks[i], &networks->networks[i]);
     }
     if (list->nb_networks == 0) {
-        /* Nothing ANDed with 0 is 1: the test without a loop fails for every source. */
-        list->networks[0] = (struct network){.mask = {0, 0}, .want = {1, 1}};
+        list->networks[0] = nothing;
     }
     return NULL;
 }
@@ -96,33 +93,44 @@ const char *admission_open(struct admission *admission, const struct admission_c
         error = compile_list(&admission->trusted, &config->trusted);
     if (error != NULL)
         return error;
-    admission->all_administer = are_equal(&admission->allow, &admission->admin);
-    admission->all_are_trusted = are_equal(&admission->allow, &admission->trusted);
+    bool all_may_all = are_equal(&admission->allow, &admission->admin) &&
+                       are_equal(&admission->allow, &admission->trusted);
+    admission->usual = all_may_all ? admission->allow.networks[0] : nothing;
     return NULL;
+}
+
+/* Without the short cut of the usual request. */
+static void admit_unusual(const struct admission *admission, uint32_t request_bytes_min,
+                          struct request *request)
+{
+    const struct source *source = &request->source;
+
+    if (request->drop != DROP_NONE)
+        return;
+    if (request->len < request_bytes_min) {
+        request->drop = DROP_SHORT;
+    } else if (!admission_has(&admission->allow, source)) {
+        request->drop = DROP_SOURCE;
+    } else {
+        request->rights = admission_has(&admission->admin, source) ? REQUEST_ADMIN : 0;
+        request->rights |= admission_has(&admission->trusted, source) ? REQUEST_TRUSTED : 0;
+    }
 }
 
 void admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests)
 {
-    /* Copies, which what is written to a request cannot change in the compiler's eyes. */
-    const struct network first = admission->allow.networks[0];
-    bool all_administer = admission->all_administer, all_trusted = admission->all_are_trusted;
+    /* A copy, which what is written to a request cannot change in the compiler's eyes. */
+    const struct network usual = admission->usual;
 
     for (unsigned i = 0; i < nb_requests; i++) {
         struct request *request = &requests[i];
-        const struct source *source = &request->source;
-        if (__builtin_expect(request->drop != DROP_NONE, 0))
-            continue;
-        if (__builtin_expect(request->len < request_bytes_min, 0)) {
-            request->drop = DROP_SHORT;
-            continue;
-        }
-        if (!__builtin_expect(network_has(&first, half(source->addr), half(source->addr + 8)), 1) &&
-            !has(&admission->allow, source)) {
-            request->drop = DROP_SOURCE;
-            continue;
-        }
-        request->is_admin = all_administer || has(&admission->admin, source);
-        request->is_trusted = all_trusted || has(&admission->trusted, source);
+        const uint8_t *addr = request->source.addr;
+        if (__builtin_expect(request->drop == DROP_NONE && request->len >= request_bytes_min &&
+                                 network_has(&usual, half(addr), half(addr + 8)),
+                             1))
+            request->rights = REQUEST_ADMIN | REQUEST_TRUSTED;
+        else
+            admit_unusual(admission, request_bytes_min, request);
     }
 }

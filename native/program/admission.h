@@ -45,7 +45,7 @@ struct admission_list {
 
 struct admission {
     struct admission_list allow, admin, trusted;
-    bool all_administer, all_are_trusted; /* that list is `allow` over again */
+    struct network usual; /* the first of `allow`, where the other lists are `allow` over again */
 };
 
 /* NULL, or one sentence for the user. */
@@ -53,7 +53,7 @@ const char *admission_open(struct admission *admission, const struct admission_c
 
 /*
  * Of each request that is not dropped yet: drop it (too short, then its source), or say what its
- * source may (is_admin, is_trusted).
+ * source may (its rights).
  */
 void admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests);

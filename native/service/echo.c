@@ -54,9 +54,10 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         enum drop_reason drop = look(request);
         if (drop == DROP_NONE && nb == nb_replies)
             break;
-        request->drop = drop;
-        if (drop != DROP_NONE)
+        if (drop != DROP_NONE) {
+            request->drop = drop;
             continue;
+        }
         if (request->room != request->data)
             memcpy(request->room, request->data, request->len);
         replies[nb].data = request->room;

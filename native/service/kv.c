@@ -93,8 +93,9 @@ static inline void prepare(struct service *service, struct request *request,
                            struct prepared *prepared)
 {
     struct store *store = &service->store;
-    request->drop = admit(request);
-    if (__builtin_expect(request->drop != DROP_NONE, 0)) {
+    enum drop_reason drop = admit(request);
+    if (__builtin_expect(drop != DROP_NONE, 0)) {
+        request->drop = drop;
         prepared->kind = KIND_DROPPED;
         return;
     }
@@ -194,7 +195,7 @@ static bool answer_commands(struct service *service, struct request *request, ui
     struct interpreter *interpreter = &service->interpreter;
     interpreter->message.len = 0;
     interpreter->message.overflown = false;
-    interpreter->is_admin = request->is_admin;
+    interpreter->is_admin = (request->rights & REQUEST_ADMIN) != 0;
     ascii_run(interpreter, request->data + FRAME_BYTES, request->len - FRAME_BYTES);
     begin_message(service, request);
     return send_message(service, request, index, slots);

@@ -34,6 +34,7 @@ def _declarations() -> str:
     header = (include / "service.h").read_text()
     admission = (include.parent / "program" / "admission.h").read_text()
     body = header[header.index("struct source {") : header.rindex("#endif")]
+    body = re.sub(r"#define REQUEST_.*?$", "", body, flags=re.M)
     body = re.sub(r"static inline.*?^}\n", "", body, flags=re.S | re.M)
     body += admission[admission.index("struct cidr {") : admission.rindex("#endif")]
     known = header + admission + (include / "drop.h").read_text()

@@ -167,7 +167,7 @@ static uint64_t serve(struct datapath *dp, struct service *service, uint64_t nb)
     while (wire.nb_left > 0) {
         unsigned nb_rx = datapath_rx_burst(dp, requests, SERVICE_BURST_MAX);
         for (unsigned i = 0; i < nb_rx; i++)
-            requests[i].is_trusted = true;
+            requests[i].rights = REQUEST_TRUSTED;
         unsigned room = datapath_lend(dp, replies, SERVICE_BURST_MAX);
         unsigned nb_tx =
             service_handle_burst(service, 1000000000, requests, nb_rx, replies, room, &more);
