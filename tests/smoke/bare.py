@@ -71,6 +71,8 @@ def why_not() -> str | None:
         return "needs root: mounts and namespaces"
     if shutil.which("debootstrap") is None:
         return "no debootstrap (./nearmetal test --full --yes installs it)"
+    if shutil.which("git") is None:
+        return "no git (./nearmetal test --full --yes installs it)"
     if not (source_root() / ".git").exists():
         return "the tree is no git clone: there is nothing to clone on the machine"
     return None

@@ -62,7 +62,7 @@ def _look() -> Machine:
         links=dead(name for name in names if name.startswith("nm-")),
         mounts=dead(mount for mount in mounts if mount.startswith(str(state))),
         namespaces=frozenset(_namespaces()),
-        bpf_programs=frozenset(_xdp_programs()),
+        bpf_programs=frozenset(_xdp_programs()) - frozenset(_held_programs()),
         values=frozenset(_values()),
         state=dead(
             f"{folder}/{name}"
@@ -102,6 +102,15 @@ def _xdp_programs() -> Iterator[int]:
         attributes = (ctypes.c_uint32 * 32)(found)
 
 
+def _held_programs() -> Iterator[int]:
+    """Ids of those that a running process holds: proc(5), fdinfo of a program or a link. Processes
+    of a run that is over are found otherwise."""
+    for path in Path("/proc").glob("[0-9]*/fdinfo/*"):
+        with contextlib.suppress(OSError):  # it ends meanwhile
+            for found in re.findall(r"^prog_id:\s+(\d+)$", path.read_text(), re.MULTILINE):
+                yield int(found)
+
+
 def _bpf_kind(program: int) -> int | None:
     """None: it has gone."""
     handle = _bpf(BPF_PROG_GET_FD_BY_ID, (ctypes.c_uint32 * 32)(program))
@@ -137,9 +146,9 @@ def _hugepages() -> int:
 
 
 def _claimed(claim: Path) -> int:
-    """Pages of a claim; none where it was given up meanwhile."""
+    """Pages of a claim: what came of it; none where it was given up meanwhile."""
     try:
-        return int(claim.read_text().split()[1])
+        return int(claim.read_text().split()[-1])
     except FileNotFoundError:
         return 0
 

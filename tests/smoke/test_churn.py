@@ -22,10 +22,11 @@ def test_the_document_s_commands(tmp_path: Path) -> None:
     found = re.search(r"^    (meson setup .*\n    BUILD/\S+/churn .*)$", text, re.MULTILINE)
     assert found is not None
     tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # meson and ninja
+    person = {name: value for name, value in os.environ.items() if name != "NEARMETAL_TEST_LONG"}
     done = subprocess.run(
         ["sh", "-e", "-c", found[1].replace("BUILD", str(tmp_path / "build"))],
         cwd=source_root(),
-        env={**os.environ, "PATH": tools},
+        env={**person, "PATH": tools},
         capture_output=True,
         text=True,
         check=False,

@@ -81,7 +81,10 @@ missing_packages() {
                 command -v pkg-config >/dev/null || echo pkgconf
                 pkg-config --exists "$(library_of "$group")" 2>/dev/null || echo "$group"
                 ;;
-            full) command -v debootstrap >/dev/null || echo debootstrap ;;
+            full)
+                command -v debootstrap >/dev/null || echo debootstrap
+                command -v git >/dev/null || echo git # each machine gets a clone
+                ;;
         esac
     done
 }

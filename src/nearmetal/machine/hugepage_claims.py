@@ -1,8 +1,7 @@
-"""Claims on the kernel's pool of huge pages: who of us wants how many, and what it was before.
+"""Claims on the kernel's pool of huge pages: by how many pages each of us has raised it.
 
-A claim is a small file: what the pool was before the first of us came, and how many pages its
-writer wants. Whoever goes sets the pool to the former and what the others want. So the last one
-leaves exactly what the first one met.
+The pool is given back by difference: what other programs, or others of us, add or take meanwhile
+stays theirs. A claim is a small file: the pool and the wish before the act, then what came of it.
 """
 
 from __future__ import annotations
@@ -11,56 +10,53 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What one of us wants."""
-
-    before: int  # pages in the pool before the first of us
-    wanted: int
-
-
 def take(claim: Path, file: Path, wanted: int) -> None:
-    """Write a claim and raise the pool (its file nr_hugepages)."""
+    """Write a claim and raise the pool (its file nr_hugepages); the kernel may give fewer."""
     with _alone(claim.parent):
-        others = _read_all(claim.parent)
-        before = others[0].before if others else int(file.read_text(encoding="ascii"))
+        before = _persistent(file)
         claim.write_text(f"{before} {wanted}\n", encoding="ascii")
-        _set(file, before + wanted + sum(each.wanted for each in others))
+        _set(file, before + wanted)
+        with claim.open("a", encoding="ascii") as written:
+            written.write(f"{max(0, _persistent(file) - before)}\n")
 
 
 def give_back(claim: Path, file: Path) -> None:
     """Undo a claim; doing it twice is the same as once, and so is one that was never written."""
     if not claim.parent.is_dir():
         return
-    with _alone(claim.parent):
-        mine = _read(claim)
+    with _alone(claim.parent), contextlib.suppress(FileNotFoundError):
+        raised = _raised(claim, file)
         claim.unlink(missing_ok=True)
-        if mine is not None:
-            others = sum(each.wanted for each in _read_all(claim.parent))
-            _set(file, mine.before + others)
+        if raised > 0:
+            _set(file, max(0, _persistent(file) - raised))
+
+
+def _raised(claim: Path, file: Path) -> int:
+    """By how many pages its writer raised the pool; 0: it did not come to that."""
+    words = claim.read_text(encoding="ascii").split()
+    if len(words) == 3:
+        return int(words[2])
+    if len(words) < 2:
+        return 0
+    before, wanted = map(int, words)  # killed in the act: no more than the pool has grown since
+    return min(wanted, max(0, _persistent(file) - before))
+
+
+def _persistent(file: Path) -> int:
+    """Pages that stay. Surplus ones go with the process that still has them: it is about to end
+    (Documentation/admin-guide/mm/hugetlbpage.rst)."""
+    total = int(file.read_text(encoding="ascii"))
+    with contextlib.suppress(FileNotFoundError):
+        total -= int(file.with_name("surplus_hugepages").read_text(encoding="ascii"))
+    return total
 
 
 def _set(file: Path, total: int) -> None:
     with contextlib.suppress(FileNotFoundError):  # a made-up machine went away
         file.write_text(str(total), encoding="ascii")
-
-
-def _read_all(claims: Path) -> list[Claim]:
-    found = [_read(path) for path in sorted(claims.iterdir()) if path.name != "lock"]
-    return [claim for claim in found if claim is not None]
-
-
-def _read(path: Path) -> Claim | None:
-    """None: it is not there, or its writer was killed before it had raised anything."""
-    try:
-        before, wanted = path.read_text(encoding="ascii").split()
-        return Claim(int(before), int(wanted))
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 @contextmanager

@@ -173,6 +173,7 @@ def test_proxies_are_known_by_their_small_names(system: System) -> None:
         (["load", "--nic=eth9", "10.0.0.1:1"], "DPDK"),
         (["test", "--full"], "debootstrap"),
         (["test", "--long"], "debootstrap"),
+        (["test", "--full"], "git"),
     ],
 )
 def test_a_named_row_or_option_asks_for_what_it_needs(

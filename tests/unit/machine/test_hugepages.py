@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nearmetal.machine import hugepage_claims
 from nearmetal.machine.journal import Journal, Record, clean, undo
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.memory.hugepages import PAGE_BYTES
@@ -59,6 +60,45 @@ def test_the_last_one_leaves_what_the_first_one_met(root: Path, journal: Journal
     assert total(root) == 515
     second.__exit__(None, None, None)
     assert total(root) == 512
+
+
+def test_what_others_change_meanwhile_stays(root: Path, journal: Journal) -> None:
+    file = root / POOL / "nr_hugepages"
+    with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
+        file.write_text(str(total(root) + 40))  # another program's, which knows no claims
+    assert total(root) == 552
+    with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
+        file.write_text("3")  # it takes more away than there was without us
+    assert total(root) == 0
+
+
+def test_pages_of_a_process_that_is_about_to_end_are_not_kept(
+    root: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Surplus ones: they were taken out of the pool, and are still mapped."""
+    nr, surplus = (root / POOL / f"{name}_hugepages" for name in ("nr", "surplus"))
+    nr.write_text("513")
+    surplus.write_text("1")
+
+    def kernel(file: Path, persistent: int) -> None:  # it takes surplus pages first
+        file.write_text(str(persistent))
+        surplus.write_text("0")
+
+    monkeypatch.setattr(hugepage_claims, "_set", kernel)
+    with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
+        assert total(root) == 519
+    assert total(root) == 512
+
+
+def test_killed_in_the_act(root: Path, journal: Journal, tmp_path: Path) -> None:
+    claim = tmp_path / "state" / "hugepages" / "1:1-0"
+    claim.parent.mkdir(parents=True)
+    for grown, left in ((0, 512), (3, 512), (9, 514)):  # it wanted 7
+        claim.write_text("512 7\n")
+        (root / POOL / "nr_hugepages").write_text(str(512 + grown))
+        file = str(root / POOL / "nr_hugepages")
+        undo(Record(kind="pages", what=str(claim), inside=file, owner=journal.owner))
+        assert total(root) == left
 
 
 def test_what_a_killed_one_left_is_undone(root: Path, journal: Journal) -> None:
