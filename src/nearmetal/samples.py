@@ -85,6 +85,14 @@ class Poller(Frozen):
     switches_voluntary: int | None = None  # context switches, of all its threads
     switches_involuntary: int | None = None
 
+    @property
+    def busy_share(self) -> float | None:
+        """Of its cycles, those of turns that found something; None: it does not count them."""
+        if self.busy_cycles is None or self.empty_cycles is None:
+            return None
+        whole = self.busy_cycles + self.empty_cycles
+        return self.busy_cycles / whole if whole else None
+
 
 class CoreTime(Frozen):
     """CPU time of one core during the measured time, from /proc/stat, in seconds."""

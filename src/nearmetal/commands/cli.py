@@ -17,6 +17,7 @@ from rich.console import Console
 
 from nearmetal.commands import load_options
 from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken, Yes
+from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -200,7 +201,7 @@ def switch(
     ] = None,
     server_mac: Annotated[
         str, typer.Option(metavar="MAC", help="The server's.")
-    ] = "02:00:00:00:00:03",
+    ] = BEHIND_SWITCH_MAC,
 ) -> None:
     """Forward between a NIC-like port and a vhost-user socket, as a host with guests does.
 

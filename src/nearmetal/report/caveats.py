@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator
 
 from nearmetal.report.row import Asker, Row
-from nearmetal.samples import Poller
 from nearmetal.spec import rungs, services
 from nearmetal.spec.rungs import PLACES
 from nearmetal.topology.known import find, known
@@ -127,7 +126,7 @@ def _has_null_responder(row: Row) -> bool:
 
 def _wall(row: Row) -> str:
     """Which side held the null responder's row up, where both count their turns."""
-    responder, generator = _busy(row.sut_poller), _busy(row.tg_poller)
+    responder, generator = row.sut_poller.busy_share, row.tg_poller.busy_share
     if responder is None or generator is None:
         return ""
     name = "the generator" if generator >= responder else "the responder"
@@ -137,14 +136,6 @@ def _wall(row: Row) -> str:
         f"; the wall is {name}: the generator's turns were busy for {_percent(generator)} of their"
         f" cycles, the responder's for {_percent(responder)}"
     )
-
-
-def _busy(poller: Poller) -> float | None:
-    """Share of a poller's cycles that went into turns that found something."""
-    if poller.busy_cycles is None or poller.empty_cycles is None:
-        return None
-    whole = poller.busy_cycles + poller.empty_cycles
-    return poller.busy_cycles / whole if whole else None
 
 
 def _bound(row: Row) -> str:

@@ -16,7 +16,6 @@ from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
-from nearmetal.samples import Poller
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec
 
@@ -40,7 +39,6 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         at=words.at,
-        busy_turns=busy_turns,
         count=words.count,
         cycles=words.cycles,
         loss=words.loss,
@@ -99,14 +97,6 @@ def per_s(row: Row, events: int | None) -> float | None:
     if events is None or not row.duration_ns:
         return None
     return events * 1e9 / row.duration_ns
-
-
-def busy_turns(poller: Poller) -> float | None:
-    """Of a polling program's cycles, those of turns that found something."""
-    if poller.busy_cycles is None or poller.empty_cycles is None:
-        return None
-    whole = poller.busy_cycles + poller.empty_cycles
-    return poller.busy_cycles / whole if whole else None
 
 
 def generator_cycles(row: Row) -> float | None:

@@ -20,6 +20,7 @@ from nearmetal.build.programs import Build
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.facts import MachineFacts
+from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 from nearmetal.machine.processes.process import Child
 from nearmetal.machine.tune.apply import Applied
 from nearmetal.machine.tune.wanted import Wanted
@@ -37,8 +38,8 @@ from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.topology.wires.nic import WIRE as DIRECT
 from nearmetal.topology.wires.nic import Nic
-from nearmetal.topology.wires.pvp import SERVER_MAC, Pvp
 from nearmetal.topology.wires.pvp import WIRE as BEHIND_SWITCH
+from nearmetal.topology.wires.pvp import Pvp
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
@@ -296,7 +297,7 @@ def _wires(
     )
     polled = tuple(hello["sut"]["switch_cpus"])
     changed = {
-        "sut_mac": SERVER_MAC,
+        "sut_mac": BEHIND_SWITCH_MAC,
         "switch_netns": "/proc/self/ns/net",
         "switch_cpus": polled,
         "vmm_cpu": hello["sut"]["vmm_cpu"],

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.machine.processes.process import Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
 from nearmetal.spec import services
@@ -36,7 +37,6 @@ from nearmetal.trial.trial import (
 )
 
 _GO_NS = 300_000_000  # from the word to the start: every machine has heard it
-_FRAME_REQUEST_BYTES_MAX = 1_472
 _LEAVE_S = 90.0
 
 
@@ -84,7 +84,7 @@ class Trials:
         """The quick corpus, asked by the first generator's machine."""
         if trial.rung.place in ("reference", "image"):
             return
-        most = _FRAME_REQUEST_BYTES_MAX if is_frames(trial.rung) else None
+        most = UDP_BYTES_MAX if is_frames(trial.rung) else None
         with self._serving(trial, bed) as dut:
             tg = self.tgs[0].station
             corpus = services.find(trial.service).corpus

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import frame_host, netns
+from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import Child, Where
 from nearmetal.topology.standing import Socketed
-
-SERVER_MAC = "02:00:00:00:00:01"  # locally administered
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,6 @@ def joined(
             frame_host.started(relay_argv, socket, carrier, Where(), connect=connect)
         )
         topology = Socketed.served(
-            device.peer_addr, device.subnet, sut_mac=SERVER_MAC, directory=str(directory)
+            device.peer_addr, device.subnet, sut_mac=SUT_MAC, directory=str(directory)
         )
         yield Joined(topology, child)

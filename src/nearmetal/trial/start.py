@@ -23,6 +23,7 @@ from nearmetal.dut.places import command
 from nearmetal.kv import corpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import frame_host, nic
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm.vm import Vm
@@ -35,7 +36,6 @@ from nearmetal.trial.generator import arguments, pace
 
 START_S = 60.0
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
-_FRAME_REQUEST_BYTES_MAX = 1_472  # of 1,500 bytes of IP
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     wanted = services.find(trial.service).corpus
     if not bed.shares_memory:
         in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
-        most = _FRAME_REQUEST_BYTES_MAX if in_frames else None
+        most = UDP_BYTES_MAX if in_frames else None
         with switching(plan), _answering(plan), inside(top.tg.netns):
             return corpus.quick_corpus(wanted, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)
@@ -87,7 +87,7 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
         if trial.rung.place == "guest":
             dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
         with frame_host.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
-            return corpus.quick(wanted, asker, _FRAME_REQUEST_BYTES_MAX)
+            return corpus.quick(wanted, asker, UDP_BYTES_MAX)
 
 
 class Speaker(Protocol):

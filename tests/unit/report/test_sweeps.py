@@ -126,8 +126,8 @@ def test_both_cores_stand_side_by_side(opened: Path) -> None:
     row = found.rows[1]
     assert page.per_s(row, row.sut_poller.switches_involuntary) == 3.0
     assert page.per_s(row, None) is None
-    assert page.busy_turns(row.sut_poller) == 0.75
-    assert page.busy_turns(Poller(busy_cycles=1)) is None
+    assert row.sut_poller.busy_share == 0.75
+    assert Poller(busy_cycles=1).busy_share is None
     assert page.generator_cycles(row) == 9e9 / 450_000
     assert (row.tg_split.empty, row.tg_split.send) == (0.2, 0.4)
     assert "20,000 75 % 0 % –, 3" in words_of(opened)  # noqa: RUF001

@@ -15,6 +15,8 @@ from nearmetal.errors import NearmetalError
 
 FRAME_BYTES_MAX = 1514  # 1,500 bytes of IP behind the Ethernet header
 UDP_BYTES_MAX = 1472  # most payload of a datagram that fits one frame
+# Locally administered addresses (IEEE 802c), of the ends of wires that we make.
+SUT_MAC, TG_MAC, BEHIND_SWITCH_MAC = (f"02:00:00:00:00:{number:02x}" for number in (1, 2, 3))
 BROADCAST = b"\xff" * 6
 
 ETHERTYPE_IPV4 = 0x0800

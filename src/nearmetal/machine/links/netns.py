@@ -21,6 +21,7 @@ from pyroute2 import IPRoute, NetNS
 
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.journal import Journal
+from nearmetal.machine.links.frames import SUT_MAC, TG_MAC
 from nearmetal.machine.processes import owner as owners
 
 # RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
@@ -185,8 +186,8 @@ def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
     subnet = free_subnet()
     names = [f"nm-{os.getpid()}-{side}" for side in sides or ("sut", "tg")]
     sut, tg = (
-        End(_directory() / name, name, str(subnet[number]), f"02:00:00:00:00:{number:02x}")
-        for number, name in enumerate(names, 1)
+        End(_directory() / name, name, str(subnet[number]), mac)
+        for number, (name, mac) in enumerate(zip(names, (SUT_MAC, TG_MAC), strict=True), 1)
     )
     return sut, tg, subnet
 

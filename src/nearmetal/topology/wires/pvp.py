@@ -14,12 +14,11 @@ from typing import Literal
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 from nearmetal.machine.processes import owner
 from nearmetal.topology.standing import Switched
 from nearmetal.topology.wire import Wire
 from nearmetal.topology.wires import nic, veth
-
-SERVER_MAC = "02:00:00:00:00:03"  # behind the switch; locally administered
 
 
 class Pvp(Switched):
@@ -54,7 +53,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
             tg_cpu=cores.tg,
             control_cpus=tuple(sorted(cores.control)),
             vmm_cpu=cores.vmm,
-            sut_mac=SERVER_MAC,
+            sut_mac=BEHIND_SWITCH_MAC,
             directory=str(directory),
             switch_netns=str(pair.sut.netns),
             switch_cpus=switch,

@@ -11,12 +11,11 @@ from typing import Literal
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns
+from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes import owner
 from nearmetal.topology.standing import Socketed
 from nearmetal.topology.wire import Wire
-
-_SUT_MAC = "02:00:00:00:00:01"  # locally administered, as those of the veth pair
 
 
 class VhostUser(Socketed):
@@ -53,7 +52,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
             tg_cpu=cores.tg,
             control_cpus=tuple(sorted(cores.control)),
             vmm_cpu=cores.vmm,
-            sut_mac=_SUT_MAC,
+            sut_mac=SUT_MAC,
             directory=str(directory),
             hugepages_bytes=free_bytes if free_bytes >= hugepages_bytes else 0,
             placement=(
