@@ -1,5 +1,5 @@
 """What a contributor adds is tested and measured: planted in a copy of the tree, which builds for
-itself. What needs no build is in tests/unit/spec/test_planted.py.
+itself. What needs no build is in tests/unit/spec/test_planted_datapath.py.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from tool import sanitized_path as program
 
 TIMEOUT_MS = 400
 REQUESTS = 400_000
+SECONDS = 2  # a reply that is held back leaves 1.2 s later (liar.c)
 KEYS = 50_000
 SERVER_S = 120.0
 SAY_S = 120.0  # from line to line: a preload, or a second
@@ -248,12 +249,13 @@ def options(seed: int) -> list[str]:
 def measure(begin: Callable[[], None], load: Program) -> Event:
     """Let the generator ask until it has sent enough, of a liar that begins when it measures;
     returns its result."""
-    sent = 0
+    sent = seconds = 0
     while (event := load.event(SAY_S))["event"] != "result":
         if event["event"] == "measuring":
             begin()
-        sent += event["sent"] if event["event"] == "second" else 0
-        if sent >= REQUESTS:
+        if event["event"] == "second":
+            sent, seconds = sent + event["sent"], seconds + 1
+        if sent >= REQUESTS and seconds >= SECONDS:
             os.kill(load.pid, signal.SIGINT)
     load.ends(SERVER_S)
     return event

@@ -33,7 +33,7 @@ def rung_table() -> Table:
 
 
 def examine() -> Group:
-    """MachineFacts facts, what is missing, and the rungs."""
+    """Machine facts, what is missing, and the rungs."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in _facts(machine.facts()):
         facts.add_row(name, value)

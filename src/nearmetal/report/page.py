@@ -153,7 +153,7 @@ def _applied(topology: Facts) -> list[tuple[str, str]]:
     found = topology.get("machine")
     if not isinstance(found, list) or not found:
         return []
-    return [("MachineFacts set", "; ".join(str(Applied.model_validate(each)) for each in found))]
+    return [("Machine set", "; ".join(str(Applied.model_validate(each)) for each in found))]
 
 
 def _ceilings(rows: tuple[Row, ...]) -> str:
