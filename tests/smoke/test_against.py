@@ -17,6 +17,7 @@ WORDS = ("--rungs", "host-sock:kv,host-mmsg:kv,memcached", "--rounds", "2", "--a
 pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
+@pytest.mark.usefixtures("only_full")
 def test_both_sides_are_measured_in_pairs(tmp_path: Path) -> None:
     if shutil.which("git") is None or not (source_root() / ".git").exists():
         pytest.skip("no git, or no clone: there are no revisions")

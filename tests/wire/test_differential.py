@@ -14,7 +14,7 @@ from targets import OURS, Target, Tools, fits, open_target
 
 from nearmetal.kv.corpus.case import FRAME
 
-ORDINARY, EMULATED, LONG = 800, 200, 5_000  # examples a rung
+ORDINARY, EMULATED, LONG = 500, 150, 5_000  # examples a rung
 
 
 @pytest.fixture(scope="module")
