@@ -35,13 +35,14 @@ TRAPS = {
     "constant": "it wrote to its constants",
     "null": "it used a null pointer",
 }
-# A ratchet: below 96 KB (netdev) and 224 KB (lwip), and not much above what each is.
+# A ratchet: below 96 KB (netdev) and 224 KB (lwip), and not much above what GCC 12 or GCC 14 make
+# of each.
 IMAGE_BYTES_MAX = {
     "nm-uk-netdev-kv": 70_000,
-    "nm-uk-netdev-echo": 42_000,
+    "nm-uk-netdev-echo": 44_000,
     "nm-uk-lwip-kv": 90_000,
     "nm-uk-lwip-echo": 60_000,
-    "nm-uk-limit": 32_000,
+    "nm-uk-limit": 34_000,
     "nm-uk-probe": 16_000,
 }
 

@@ -35,12 +35,12 @@ SIGSYS_LINE = (
     "nm-tender: the data process made a system call that its filter forbids, "
     "and was killed (signal 31, SIGSYS)\n"
 )
-# A ratchet: below 96 KB, and not much above what each is.
+# A ratchet: below 96 KB, and not much above what GCC 12 or GCC 14 make of each.
 IMAGE_BYTES_MAX = {
     ("ukp-netdev", "kv"): 60_000,
-    ("ukp-netdev", "echo"): 28_000,
+    ("ukp-netdev", "echo"): 31_000,
     ("ukp-lwip", "kv"): 80_000,
-    ("ukp-lwip", "echo"): 49_000,
+    ("ukp-lwip", "echo"): 53_000,
 }
 
 ALLOWED = ("kick rx", "kick tx", "ppoll 1", "read 7", "none")

@@ -101,6 +101,20 @@ def test_the_whole_corpus_that_fits(tmp_path: Path) -> None:
     assert host.sent["arp"] == 2 * len(addresses)
 
 
+def test_who_was_silent_is_made_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = (FRAME + b"get a\r\n", "127.0.0.2")
+    with asking(tmp_path / "s") as host:
+        host.ask(*question)
+        known = host.sent["arp"]
+        host.ask(*question)
+        assert host.sent["arp"] == known
+        monkeypatch.setattr(frame_host, "SILENT_S", -1.0)
+        host.ask(*question)
+        assert host.sent["arp"] > known
+
+
 def test_echo_and_ping(tmp_path: Path) -> None:
     with asking(tmp_path / "s", service="echo") as host:
         assert quick("bytes", host) is None

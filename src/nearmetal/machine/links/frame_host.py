@@ -17,6 +17,7 @@ answer in order, so when a last question is answered, what was silent until then
 from __future__ import annotations
 
 import itertools
+import math
 import select
 import socket
 import struct
@@ -34,6 +35,7 @@ from nearmetal.machine.processes.process import Child, Where
 
 START_S = 20.0
 ANSWER_S = 3.0  # longest wait for one frame, many times what an idle machine needs
+SILENT_S = 3.0  # Linux probes a neighbour 5 s after it used one that it had not heard of (arp(7))
 WINDOW = 16  # questions on the way: their replies may be 64 datagrams each
 BASE = "10.0.0.1"
 MAC = b"\x02\0\0\0\1\1"
@@ -117,6 +119,7 @@ class Host:
         self._base = IPv4Address(base)
         self._ids = itertools.cycle(range(0x10000))
         self._mine: set[str] = {base}
+        self._spoke: dict[str, float] = {}  # when each last asked something
         self._server_mac: bytes | None = None
 
     def __enter__(self) -> Host:
@@ -159,12 +162,16 @@ class Host:
         """Ours, as far from `base` as `source` is from 127.0.0.1.
 
         A new one asks for the server first, as every host does. A server that keeps neighbours then
-        knows it; else its first answer would wait for an ARP reply, and come behind later ones.
+        knows it; else its first answer would wait for an ARP reply, and come behind later ones. One
+        that was silent asks again: a kernel probes such neighbours, and forgets who does not
+        answer, as we do not between two questions.
         """
         ours = str(self._base + (int(IPv4Address(source)) - int(_LOOPBACK)))
-        if ours not in self._mine:
-            self._mine.add(ours)
+        silent_s = time.monotonic() - self._spoke.get(ours, -math.inf)
+        self._mine.add(ours)
+        if silent_s > SILENT_S:
             self._resolve(ours)
+        self._spoke[ours] = time.monotonic()
         return ours
 
     def ends(self, source: str) -> Ends:
@@ -182,9 +189,7 @@ class Host:
 
     def server_mac(self) -> bytes:
         """Asked by ARP, once."""
-        if self._server_mac is None:
-            self._server_mac = self._resolve(str(self._base))
-        return self._server_mac
+        return self._server_mac or self._resolve(str(self._base))
 
     def receive(self, to: str) -> Datagram | Echo:
         """The next frame that is for us and sound; ARP is answered on the way."""
@@ -202,12 +207,13 @@ class Host:
         answers: list[list[bytes]] = [[] for _ in questions]
         asked: dict[bytes, int] = {}
         sources = [self.address(source) for _, source in questions]
+        main = self.address(str(_LOOPBACK))  # now: while it is resolved, no answer is on the way
         for number, (datagram, _) in enumerate(questions):
             request_id = next(self._ids).to_bytes(2, "big")
             asked[request_id] = number
             numbered = (request_id + datagram[2:])[: len(datagram)]
             self.send(self.udp(sources[number], numbered), "udp")
-        last = self._send_sentinel()
+        last = self._send_sentinel(main)
         while True:
             reply = self._datagram(_short(questions[0][0]))
             request_id = reply.payload[:2]
@@ -220,12 +226,12 @@ class Host:
                 raise HostError(f"an answer to {reply.ends.target}: {sources[number]} asked")
             answers[number].append(questions[number][0][:2] + reply.payload[2:])
 
-    def _send_sentinel(self) -> bytes:
+    def _send_sentinel(self, source: str) -> bytes:
         """A question that is answered after all before it; returns its id."""
         request_id = next(self._ids).to_bytes(2, "big")
         self.sentinel_count += 1
         payload = request_id + struct.pack(">HHH", 0, 1, 0) + _VERSION
-        self.send(self.udp(self.address(str(_LOOPBACK)), payload), "udp")
+        self.send(self.udp(source, payload), "udp")
         return request_id
 
     def _datagram(self, to: str) -> Datagram:
@@ -267,6 +273,8 @@ class Host:
                     continue
                 if packet.operation == frames.ARP_REPLY:
                     _check_arp_reply(packet, ends)
+                    self._spoke[source] = time.monotonic()
+                    self._server_mac = self._server_mac or packet.sender_mac
                     return packet.sender_mac
                 self._answer_arp(packet)
         raise HostError(f"nobody answers ARP for {self.server}")
