@@ -79,7 +79,7 @@ def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
     one than ours."""
     tree = tree or source_root()
     meson = command()
-    environment, fixed = _VARIANTS[variant][0], _fixed(variant)
+    environment, fixed = _VARIANTS[variant]
     lwip = [f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
     options = [*fixed, *(lwip if _has_option(tree, "lwip_dir") else [])]
     stamp = folder / "nearmetal-setup"
@@ -92,24 +92,6 @@ def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
     setup = [*meson, "setup", *options, str(folder), str(tree)]
     run(setup, environment, "configure", log)
     stamp.write_text(key, encoding="utf-8")
-
-
-def _fixed(variant: Variant) -> list[str]:
-    """The variant's own options. GCC 14 at -O1 reads a byte whose condition does not hold (at the
-    end of a checksum's range), which AddressSanitizer tells; at -O2 it does not."""
-    options = _VARIANTS[variant][1]
-    if variant != "sanitize" or _gcc_major() < 13:
-        return options
-    return ["-Doptimization=2" if word == "-Doptimization=1" else word for word in options]
-
-
-def _gcc_major() -> int:
-    """Of the C compiler; 0: it is another, or does not tell."""
-    try:
-        asked = subprocess.run(["cc", "-dumpversion"], capture_output=True, text=True, check=True)
-        return int(asked.stdout.split(".")[0])
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return 0
 
 
 def _has_option(tree: Path, name: str) -> bool:
