@@ -17,7 +17,6 @@ from rich.console import Console
 
 from nearmetal.commands import load_options
 from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken, Yes
-from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -200,8 +199,11 @@ def switch(
         str | None, typer.Option(metavar="MAC", help="With --nic: who is at its other end.")
     ] = None,
     server_mac: Annotated[
-        str, typer.Option(metavar="MAC", help="The server's.")
-    ] = BEHIND_SWITCH_MAC,
+        str | None,
+        typer.Option(
+            metavar="MAC", help="The server's.", show_default="as on the wire pvp; printed"
+        ),
+    ] = None,
 ) -> None:
     """Forward between a NIC-like port and a vhost-user socket, as a host with guests does.
 

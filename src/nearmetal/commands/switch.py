@@ -22,6 +22,7 @@ from nearmetal.build import fetched
 from nearmetal.errors import BadInputError
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, nic
+from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.topology.switch import NIC, VHOST, Sides, forwarding
@@ -30,8 +31,11 @@ from nearmetal.topology.testpmd import PortCounts, program
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
-def switch(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> int:
+def switch(
+    nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str | None
+) -> int:
     """Forward until SIGTERM, SIGINT or testpmd's own end; then print its counts."""
+    server_mac = BEHIND_SWITCH_MAC if server_mac is None else server_mac
     _check(nic_name, socket, peer, server_mac)
     testpmd, journal = program(*fetched.provide("dpdk-testpmd")), open_journal()
     with ExitStack() as stack:

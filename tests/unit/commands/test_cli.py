@@ -118,6 +118,19 @@ def test_list_and_doctor_need_no_plotting() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_command_line_alone_needs_nothing_heavy() -> None:
+    """--help and a mistyped option answer at once."""
+    script = (
+        "import sys\n"
+        "for name in ('pydantic', 'pyroute2', 'numpy'): sys.modules[name] = None\n"
+        "import nearmetal.commands.cli"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_seconds() -> None:
     assert [seconds(text) for text in ("10s", "500ms", "2m", "1h", "3")] == [10, 0.5, 120, 3600, 3]
 
