@@ -7,6 +7,7 @@ an image cannot be without. Generator, relay, QEMU and whatever is fetched are o
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -44,6 +45,11 @@ def found(text: str) -> Tree:
     if text and _is_ours(folder / "meson.build"):
         return _of_folder(folder.resolve())
     root = source_root()
+    if shutil.which("git") is None:
+        raise BadInputError(
+            f"--against {text}: no folder with nearmetal, and no git here to find a revision;"
+            " install git, or give another clone or an unpacked tree"
+        )
     if not _is_clone(root):
         raise BadInputError(
             f"--against {text}: no folder with nearmetal, and {root}, which is no git clone, has no"

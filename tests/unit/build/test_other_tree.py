@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -97,6 +98,13 @@ def test_what_is_no_tree_is_told_in_a_line(
     with pytest.raises(BadInputError) as told:
         against.found(text)
     assert says in str(told.value) and "\n" not in str(told.value)
+
+
+def test_where_git_is_missing_that_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(BadInputError, match="no git here to find a revision; install git"):
+        against.found("HEAD")
+    assert against.found(str(clone)).root == clone
 
 
 def test_without_git_only_folders_can_be_named(
