@@ -5,11 +5,10 @@ A new technique is a C file and a row of that table; here are only further varia
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, unknown
 from nearmetal.machine.vm.qemu import MachineType
 from nearmetal.samples import Frozen
 from nearmetal.spec import services
@@ -233,7 +232,4 @@ def find(name: str) -> Rung:
     for rung in RUNGS:
         if rung.name == name:
             return rung
-    known = [rung.name for rung in RUNGS]
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise BadInputError(f"unknown rung {name!r}{hint} (known: {', '.join(known)})")
+    raise BadInputError(unknown("rung", name, [rung.name for rung in RUNGS]))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, unknown
 from nearmetal.samples import Frozen, ServiceName
 
 CounterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
@@ -77,7 +77,7 @@ def find(name: str) -> ServiceRow:
     for row in SERVICES:
         if row.name == name:
             return row
-    raise BadInputError(f"unknown service {name!r} (known: {', '.join(NAMES)})")
+    raise BadInputError(unknown("service", name, NAMES))
 
 
 def _known(name: str) -> str:

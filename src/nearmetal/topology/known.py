@@ -5,7 +5,6 @@ A new wire is a new file there, and no line anywhere else.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
@@ -13,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, unknown
 from nearmetal.topology import wires
 from nearmetal.topology.wire import Wire
 
@@ -41,10 +40,7 @@ def stand_in(wire: Wire) -> Wire | None:
 
 
 def _unknown(name: str) -> str:
-    names = [wire.name for wire in known()]
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown wire {name!r}{hint} (known: {', '.join(names)})"
+    return unknown("wire", name, [wire.name for wire in known()])
 
 
 def _checked(name: str) -> str:
