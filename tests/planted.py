@@ -44,8 +44,12 @@ class Tree:
 
     def run(self, *words: str) -> tool.Finished:
         """A module of Python, with the copy's package: `nearmetal list`, `pytest -k planted`."""
+        return self.python("-m", *words)
+
+    def python(self, *arguments: str) -> tool.Finished:
+        """Python, with the copy's package."""
         return subprocess.run(
-            [sys.executable, "-m", *words],
+            [sys.executable, *arguments],
             cwd=self.root,
             env=self._environment(),
             capture_output=True,
@@ -57,7 +61,7 @@ class Tree:
     def _environment(self) -> Mapping[str, str]:
         """Ours, without what a run of tests says to its workers."""
         kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-        return {**kept, "PYTHONPATH": str(self.root / "src")}
+        return {**kept, "PYTHONPATH": str(self.root / "src"), "COLUMNS": "200"}
 
 
 def tree(folder: Path) -> Tree:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +14,8 @@ import pytest
 from targets import OPEN, Program
 
 from nearmetal.kv.corpus import quick_corpus
-from nearmetal.paths import source_root
 from nearmetal.spec import rungs, services
+from planted import Tree, tree
 
 NAME = "mirror"
 ROW = f"{NAME} - echo - seen - bytes - - 404040\n"
@@ -37,19 +35,12 @@ print(json.dumps({name: str(path.relative_to(folder)) for name, path in targets.
 class Planted:
     """The copy, its build folder, and what it can build."""
 
-    tree: Path
+    tree: Tree
     folder: Path
     targets: dict[str, str]
 
     def python(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env={**os.environ, "PYTHONPATH": str(self.tree / "src"), "COLUMNS": "200"},
-            cwd=self.tree,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self.tree.python(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -65,17 +56,14 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
-    tree, root = tmp_path_factory.mktemp("planted") / "tree", source_root()
-    for name in ("native", "src", "specs"):
-        shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("meson.build", "meson_options.txt"):
-        shutil.copy(root / name, tree / name)
-    shutil.copy(tree / "native/service/echo.c", tree / f"native/service/{NAME}.c")
-    with (tree / "src/nearmetal/spec/services").open("a") as table:
-        table.write(ROW)
-    empty = Planted(tree, tree.with_name("build"), {})
+    copy = tree(tmp_path_factory.mktemp("planted") / "tree")
+    echo = (copy.root / "native/service/echo.c").read_text(encoding="utf-8")
+    copy.add(f"native/service/{NAME}.c", echo)
+    copy.append("src/nearmetal/spec/services", ROW)
+    assert copy.changed() == {f"native/service/{NAME}.c", "src/nearmetal/spec/services"}
+    empty = Planted(copy, copy.root.with_name("build"), {})
     told = empty.python("-c", _CONFIGURED, str(empty.folder))
-    yield Planted(tree, empty.folder, json.loads(told.splitlines()[-1]))
+    yield Planted(copy, empty.folder, json.loads(told.splitlines()[-1]))
 
 
 def test_there_is_a_program_of_each_kind(planted: Planted) -> None:
@@ -111,7 +99,7 @@ def test_its_store_benchmark_finds_every_answer_right(planted: Planted) -> None:
 
 def test_commands_and_specs_take_it(planted: Planted) -> None:
     assert NAME in planted.python("-m", "nearmetal", "list")
-    spec = planted.tree / "mirror.toml"
+    spec = planted.tree.root / "mirror.toml"
     spec.write_text(f'rungs = ["host-sock:{NAME}", "ukp-netdev:{NAME}"]\n')
     told = planted.python(
         "-c",
