@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.processes.process import Where
 from nearmetal.machine.vm.qemu import Tap, VhostUser
 from nearmetal.samples import Frozen
@@ -101,3 +103,23 @@ class Switched(Socketed, AtNic):
     switch_netns: str  # where sut_iface is, which the switch takes
     switch_cpus: tuple[int, ...]  # where it polls
     tg_mac: str | None = None  # where it sends replies; None: as they are addressed
+
+
+def on_cores(cores: Cores) -> dict[str, Any]:
+    """The fields that say which core does what."""
+    return {
+        "sut_cpu": cores.sut,
+        "tg_cpu": cores.tg,
+        "control_cpus": tuple(sorted(cores.control)),
+    }
+
+
+def of_pair(pair: Wire) -> dict[str, Any]:
+    """The fields of two ends that are links of the kernel."""
+    return {
+        "sut_addr": pair.sut.addr,
+        "tg_addr": pair.tg.addr,
+        "subnet": pair.subnet,
+        "sut_iface": pair.sut.iface,
+        "tg_iface": pair.tg.iface,
+    }

@@ -10,6 +10,7 @@ from typing import Any
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns
+from nearmetal.topology.standing import on_cores
 
 ROOT = "network namespaces, and a tap device in one"  # is what only root can make
 
@@ -26,9 +27,7 @@ def device(cores: Cores, name: str, carrier: str) -> Iterator[dict[str, Any]]:
             "subnet": ends.subnet,
             "sut_iface": "",
             "tg_iface": ends.tg.iface,
-            "sut_cpu": cores.sut,
-            "tg_cpu": cores.tg,
-            "control_cpus": tuple(sorted(cores.control)),
+            **on_cores(cores),
             "vmm_cpu": cores.vmm,
             "sut_mac": ends.sut.mac,
             "placement": (

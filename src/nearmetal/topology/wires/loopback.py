@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
-from nearmetal.topology.standing import Topology
+from nearmetal.topology.standing import Topology, on_cores
 from nearmetal.topology.wire import Wire
 from nearmetal.topology.wires import veth
 
@@ -31,9 +31,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Loopback]:
         subnet="127.0.0.0/8",
         sut_iface="lo",
         tg_iface="lo",
-        sut_cpu=cores.sut,
-        tg_cpu=cores.tg,
-        control_cpus=tuple(sorted(cores.control)),
+        **on_cores(cores),
         placement=(
             f"server on core {cores.sut}, generator on core {cores.tg},"
             " each doing the other's receive processing"

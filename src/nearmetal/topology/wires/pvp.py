@@ -16,7 +16,7 @@ from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, offloads
 from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 from nearmetal.machine.processes import owner
-from nearmetal.topology.standing import Switched
+from nearmetal.topology.standing import Switched, of_pair, on_cores
 from nearmetal.topology.wire import Wire
 from nearmetal.topology.wires import nic, veth
 
@@ -44,14 +44,8 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
         yield Pvp(
             sut_netns=None,
             tg_netns=str(pair.tg.netns),
-            sut_addr=pair.sut.addr,
-            tg_addr=pair.tg.addr,
-            subnet=pair.subnet,
-            sut_iface=pair.sut.iface,
-            tg_iface=pair.tg.iface,
-            sut_cpu=cores.sut,
-            tg_cpu=cores.tg,
-            control_cpus=tuple(sorted(cores.control)),
+            **of_pair(pair),
+            **on_cores(cores),
             vmm_cpu=cores.vmm,
             sut_mac=BEHIND_SWITCH_MAC,
             directory=str(directory),

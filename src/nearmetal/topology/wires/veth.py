@@ -9,7 +9,7 @@ from typing import Literal
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, steering
-from nearmetal.topology.standing import Topology
+from nearmetal.topology.standing import Topology, of_pair, on_cores
 from nearmetal.topology.wire import Wire
 
 
@@ -32,14 +32,8 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
         yield Veth(
             sut_netns=str(pair.sut.netns),
             tg_netns=str(pair.tg.netns),
-            sut_addr=pair.sut.addr,
-            tg_addr=pair.tg.addr,
-            subnet=pair.subnet,
-            sut_iface=pair.sut.iface,
-            tg_iface=pair.tg.iface,
-            sut_cpu=cores.sut,
-            tg_cpu=cores.tg,
-            control_cpus=tuple(sorted(cores.control)),
+            **of_pair(pair),
+            **on_cores(cores),
             napi_pid=thread,
             placement=(
                 f"server and all receive processing on core {cores.sut} (its own in a NAPI"

@@ -14,7 +14,7 @@ from nearmetal.machine.links import netns
 from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes import owner
-from nearmetal.topology.standing import Socketed
+from nearmetal.topology.standing import Socketed, on_cores
 from nearmetal.topology.wire import Wire
 
 
@@ -48,9 +48,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
             subnet=str(subnet),
             sut_iface="",
             tg_iface="",
-            sut_cpu=cores.sut,
-            tg_cpu=cores.tg,
-            control_cpus=tuple(sorted(cores.control)),
+            **on_cores(cores),
             vmm_cpu=cores.vmm,
             sut_mac=SUT_MAC,
             directory=str(directory),
