@@ -25,7 +25,7 @@ struct cidr {
 
 struct cidr_list {
     const struct cidr *networks;
-    uint32_t nb_networks; /* 0: nobody */
+    uint32_t nb_networks; /* 0: no source is inside */
 };
 
 struct admission_config {
@@ -39,7 +39,7 @@ struct network {
 };
 
 struct admission_list {
-    uint32_t nb_networks; /* 0: nobody; then networks[0] matches nothing */
+    uint32_t nb_networks; /* 0: no source is inside, and networks[0] matches none */
     struct network networks[ADMISSION_NETWORKS_MAX];
 };
 

@@ -1,8 +1,8 @@
-"""Another revision's programs beside ours: what a change did, on a machine whose mood changes.
+"""Another revision's programs beside ours: what a change did, on a machine whose speed drifts.
 
 Its tree is a folder, or a revision of this clone, which is written out once and kept. It is built
 by our own code, and only what stands under test is taken from it: a row's server or image, and what
-an image cannot be without. Generator, relay, QEMU and whatever is fetched are ours on both sides.
+an image cannot be without. Generator, relay, QEMU and fetched programs are ours on both sides.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_clone(root: Path) -> bool:
-    """A tree within somebody else's clone is none itself."""
+    """Whether the folder is the top of a git clone, and not a folder inside another one."""
     top = git(root, "rev-parse", "--show-toplevel")
     return bool(top) and Path(str(top)).resolve() == root.resolve()
 

@@ -270,7 +270,7 @@ def _edition(options: Options) -> Iterator[_Line]:
     """The edition of the generator for the wire, and where it runs."""
     if options.nic is not None:
         from nearmetal.machine.journal import open_journal
-        from nearmetal.machine.links import (  # what it needs is heavy, and of nobody else here
+        from nearmetal.machine.links import (  # heavy, and needed for --nic only
             eal,
             nic,
         )

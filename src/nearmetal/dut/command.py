@@ -1,5 +1,5 @@
-"""What it takes to start a DUT, whatever its place: what is asked for (Launch), and what is started
-then (Command). Each place has a module that makes the one of the other (places.py).
+"""Starting a DUT at any place: the request (Launch), and the command line that follows from it
+(Command). Each place has a module that makes a Command of a Launch (places.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Our rows over the same rows of another tree's programs: what the difference of both did.
 
-A pair is two trials of one row and round, one right after the other, so that the machine's mood is
+A pair is two trials of one row and round, one right after the other, so that the machine's speed is
 much the same in both. Ratios are taken pair by pair, ours over the other's, and only then is their
 median; a pair counts where nothing is wrong with either.
 """

@@ -49,7 +49,7 @@ class Topology(Frozen):
 
     @classmethod
     def served(cls, addr: str, subnet: str, **own: object) -> Self:
-        """A server's end alone, asked by whoever is there; own: fields of the class."""
+        """The server's end alone, for clients that are not ours; own: fields of the class."""
         ends = {"sut_netns": None, "tg_netns": None, "sut_iface": "", "tg_iface": ""}
         cores = {"sut_cpu": 0, "tg_cpu": 0, "control_cpus": (), "placement": ""}
         known = {"wire": "served", "sut_addr": addr, "tg_addr": "", "subnet": subnet}
@@ -65,7 +65,7 @@ class Topology(Frozen):
 
 
 class AtNic(Topology):
-    """Between machines the data NIC is taken from the kernel, where somebody wants its frames."""
+    """Between machines the data NIC is taken from the kernel, where a program wants its frames."""
 
     port: tuple[str, ...] = ()  # the data NIC for DPDK, as EAL arguments
 

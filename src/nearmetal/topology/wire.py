@@ -1,7 +1,7 @@
 """What a wire is: the facts of it that the other modules ask for, and how it is brought up.
 
-A wire is one file in wires/, which says all of this in its WIRE (known.py finds it). Nobody else
-compares with its name: whoever needs another fact gives it an attribute here.
+A wire is one file in wires/, which says all of this in its WIRE (known.py finds it). Other files do
+not compare with its name: a further fact becomes an attribute here.
 """
 
 from __future__ import annotations

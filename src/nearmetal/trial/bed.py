@@ -31,7 +31,7 @@ class Trial:
 
     @property
     def row(self) -> Row:
-        """Whose visit it is, at whatever point."""
+        """Which row is visited, at any point of a sweep."""
         return self.rung.name, self.service, self.against
 
 

@@ -151,7 +151,7 @@ def planned(trial: Trial, bed: Bed) -> Plan:
 
 
 def launch(trial: Trial, bed: Bed) -> Launch:
-    """The DUT: it answers the generator's subnet and nobody else."""
+    """The DUT: it answers the generator's subnet only."""
     rung, top = trial.rung, bed.topology
     # On a wire of our own every port is free.
     port = _free_port(top.sut_addr) if bed.wire.shares_ports else bed.spec.workload.port

@@ -1,4 +1,4 @@
-"""lo: the machine's own loopback, for whoever is not root. The result says so."""
+"""lo: the machine's own loopback, for users that are not root. The result says so."""
 
 from __future__ import annotations
 
