@@ -34,7 +34,10 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *data, uint32_t 
         sum += checksum_load(data, 2);
         data += 2;
     }
-    return nb & 1 ? sum + *data : sum;
+    /* No conditional expression: GCC 14 makes a product of it and reads *data always. */
+    if (nb & 1)
+        sum += *data;
+    return sum;
 }
 
 /* To 16 bits, carries added in. 0xffff: what was summed contained its own right checksum (or, for

@@ -16,7 +16,9 @@ static uint64_t bytes_sum(const uint8_t *data, uint32_t bytes)
         sum += half;
         data += 2;
     }
-    return (bytes & 1) != 0 ? sum + data[0] : sum; /* as if a zero followed */
+    if ((bytes & 1) != 0) /* an if: see checksum_add of frames/checksum.h */
+        sum += data[0];   /* as if a zero followed */
+    return sum;
 }
 
 uint32_t headers_udp_sum(const struct headers *headers, const uint8_t *udp, uint32_t bytes)
