@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "device.h"
+#include "fetch.h"
 
 #define RING_FRAMES 1024u
 #define SLEEP_NS 100000
@@ -24,7 +25,6 @@ const char datapath_name[] = "dpdk";
 
 struct frames {
     struct device device;
-    uint32_t fetch_bytes;  /* of each frame */
     uint64_t nb_tx_errors; /* bursts that were not taken whole */
 };
 
@@ -42,7 +42,6 @@ const char *frames_open(struct frames **frames_out, const struct datapath_config
                                                   RTE_ETH_RX_OFFLOAD_UDP_CKSUM};
 
     *frames_out = &frames;
-    frames.fetch_bytes = FRAME_HEADERS_BYTES + config->fetch_bytes;
     return device_open(&frames.device, &device);
 }
 
@@ -72,13 +71,19 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
     for (unsigned i = 0; i < nb_rx; i++) {
         struct rte_mbuf *mbuf = mbufs[i];
         uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
-        frame_prefetch(data, frames->fetch_bytes);
+        fetch_to_write(data, FRAME_HEADERS_BYTES);
         out[i] = (struct frame){.data = data,
                                 .len = mbuf->nb_segs == 1 ? mbuf->data_len : NO_FRAME_BYTES,
                                 .vouched = vouched_by(mbuf->ol_flags),
                                 .buffer = mbuf};
     }
     return nb_rx;
+}
+
+unsigned frames_ahead(struct frames *frames, struct frame *out, unsigned nb)
+{
+    (void)frames, (void)out, (void)nb; /* a driver tells of a frame when it gives it */
+    return 0;
 }
 
 unsigned frames_alloc(struct frames *frames, struct frame *out, unsigned nb)

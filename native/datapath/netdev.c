@@ -24,6 +24,7 @@
 #include "frames.h"
 
 #include "clock.h"
+#include "fetch.h"
 #include "netdev_queue.h"
 #include "transport.h"
 
@@ -39,9 +40,9 @@ struct frames {
     uint32_t generation; /* of the link that we know */
     bool up;
     uint32_t nb_buffers;
-    uint32_t fetch_bytes; /* of each frame */
     struct queue rx, tx;
     unsigned nb_ahead;    /* of the frames that came, those whose lines were asked for already */
+    unsigned nb_told;     /* of these, those that frames_ahead has told */
     unsigned nb_unkicked; /* turns that published something, since a kick was last thought of */
     unsigned nb_pool;
     uint16_t pool[NETDEV_BUFFERS_MAX]; /* buffers that are nowhere else */
@@ -105,7 +106,7 @@ static void renew(struct frames *frames)
     transport_begin(&link);
     frames->generation = link.generation;
     frames->up = link.up;
-    frames->nb_ahead = frames->nb_unkicked = 0;
+    frames->nb_ahead = frames->nb_told = frames->nb_unkicked = 0;
     if (!link.up)
         return;
     clear_headers(frames);
@@ -177,7 +178,7 @@ const char *frames_open(struct frames **out, const struct datapath_config *confi
     const char *error = transport_open(&frames.transport);
 
     *out = &frames;
-    frames.fetch_bytes = FRAME_HEADERS_BYTES + config->fetch_bytes;
+    (void)config;
     if (error != NULL)
         return error;
     frames.nb_buffers = frames.transport.ring_size + NETDEV_SPARES;
@@ -218,8 +219,9 @@ static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_w
         __builtin_prefetch(&driver->ring.used->ring[(driver->nb_taken + i) & driver->mask]);
 
     for (unsigned i = frames->nb_ahead; i < nb; i++)
-        frame_prefetch(frame_at(frames, queue_peek(&frames->rx, i)), frames->fetch_bytes);
+        fetch_to_write(frame_at(frames, queue_peek(&frames->rx, i)), FRAME_HEADERS_BYTES);
     frames->nb_ahead = nb > nb_wanted ? nb - nb_wanted : 0;
+    frames->nb_told = frames->nb_told > nb_wanted ? frames->nb_told - nb_wanted : 0;
     vring_driver_fetch_avail(&frames->tx.driver);
     if (nb_there < nb_wanted + AHEAD)
         vring_driver_fetch_used(driver); /* the next burst will have to look */
@@ -262,6 +264,23 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         vring_driver_poll(driver);
     if (__builtin_expect(frames->nb_unkicked >= KICK_TURNS, 0))
         kick(frames);
+    return nb;
+}
+
+unsigned frames_ahead(struct frames *frames, struct frame *out, unsigned nb)
+{
+    unsigned nb_new = frames->nb_ahead > frames->nb_told ? frames->nb_ahead - frames->nb_told : 0;
+
+    nb = nb < nb_new ? nb : nb_new;
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t place =
+            (frames->rx.driver.nb_taken + frames->nb_told + i) & frames->rx.driver.mask;
+        uint32_t len = atomic_load_explicit(&frames->rx.driver.ring.used->ring[place].len,
+                                            memory_order_relaxed);
+        out[i] = frame_of(frames, queue_peek(&frames->rx, frames->nb_told + i),
+                          len - VIRTIO_NET_HEADER_BYTES);
+    }
+    frames->nb_told += nb;
     return nb;
 }
 

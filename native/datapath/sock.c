@@ -85,6 +85,12 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
     return 1;
 }
 
+unsigned datapath_ahead(struct datapath *dp, struct request *requests, unsigned nb)
+{
+    (void)dp, (void)requests, (void)nb; /* what the kernel has, it does not tell */
+    return 0;
+}
+
 unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
 {
     for (unsigned i = 0; i < nb; i++)

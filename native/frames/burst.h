@@ -66,6 +66,20 @@ static inline void burst_answer(struct burst *burst, unsigned index)
     burst->answers[burst->nb_answers++] = (uint8_t)index;
 }
 
+/* Where the requests of the next bursts lie, if they are usual ones. */
+static inline unsigned burst_ahead(struct burst *burst, struct request *requests, unsigned nb)
+{
+    struct frame ahead[SERVICE_BURST_MAX];
+
+    nb = frames_ahead(burst->frames, ahead, nb < SERVICE_BURST_MAX ? nb : SERVICE_BURST_MAX);
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t len = ahead[i].len < FRAME_BYTES_MAX ? ahead[i].len : FRAME_BYTES_MAX;
+        requests[i].data = ahead[i].data + FRAME_PAYLOAD_OFFSET;
+        requests[i].len = len > FRAME_PAYLOAD_OFFSET ? len - FRAME_PAYLOAD_OFFSET : 0;
+    }
+    return nb;
+}
+
 /* Spares that left make room. */
 static inline void burst_compact_spares(struct burst *burst)
 {
@@ -94,8 +108,10 @@ static inline unsigned burst_lend(struct burst *burst, struct reply *replies, un
         return 1;
     }
     nb = nb < burst->nb_spares ? nb : burst->nb_spares;
-    for (unsigned i = 0; i < nb; i++)
+    for (unsigned i = 0; i < nb; i++) {
         replies[i].spare = burst->spares[i].data + FRAME_PAYLOAD_OFFSET;
+        replies[i].slot = (uint16_t)i;
+    }
     return nb;
 }
 
@@ -109,10 +125,9 @@ static inline bool burst_is_lost(const struct burst *burst, const struct reply *
     return __builtin_expect(reply->data == burst->lost, 0);
 }
 
-static inline struct frame *burst_frame_of(struct burst *burst, const struct reply *reply,
-                                           unsigned slot)
+static inline struct frame *burst_frame_of(struct burst *burst, const struct reply *reply)
 {
-    return burst_is_spare(reply) ? &burst->spares[slot] : &burst->rx[reply->request];
+    return burst_is_spare(reply) ? &burst->spares[reply->slot] : &burst->rx[reply->request];
 }
 
 /* The frame goes to the list; it is no longer ours, unless it is given back. */
@@ -135,15 +150,15 @@ static inline void burst_put_answers(struct burst *burst, struct outgoing *out)
     }
 }
 
-/* Reply `slot` leaves in its frame, which is complete. */
+/* Reply `index` leaves in its frame, which is complete. */
 static inline void burst_put(struct burst *burst, struct outgoing *out, const struct reply *reply,
-                             unsigned slot, struct frame *frame, uint32_t len)
+                             unsigned index, struct frame *frame, uint32_t len)
 {
     if (burst_is_spare(reply))
         burst->nb_spares_left--;
     else
         burst->nb_left--;
-    out->position[slot] = (uint8_t)out->nb;
+    out->position[index] = (uint8_t)out->nb;
     burst_put_frame(out, frame, len);
 }
 
@@ -159,7 +174,7 @@ static inline void burst_take_back(struct burst *burst, const struct reply *repl
         uint8_t position = out->position[i];
         if (position == BURST_NOT_SENT || position < nb_taken)
             continue;
-        *burst_frame_of(burst, &replies[i], i) = out->list[position];
+        *burst_frame_of(burst, &replies[i]) = out->list[position];
         if (burst_is_spare(&replies[i]))
             burst->nb_spares_left++;
         else

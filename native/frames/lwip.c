@@ -292,6 +292,11 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
     return nb_rx;
 }
 
+unsigned datapath_ahead(struct datapath *dp, struct request *requests, unsigned nb)
+{
+    return burst_ahead(&dp->burst, requests, nb);
+}
+
 unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
 {
     return burst_lend(&dp->burst, replies, nb);
@@ -326,7 +331,7 @@ static void put_replies(struct datapath *dp, const struct reply *replies, unsign
     NETIF_SET_CHECKSUM_CTRL(&dp->netif, NETIF_CHECKSUM_ENABLE_ALL);
     for (unsigned i = 0; i < nb; i++) {
         const struct reply *reply = &replies[i];
-        struct frame *frame = burst_frame_of(&dp->burst, reply, i);
+        struct frame *frame = burst_frame_of(&dp->burst, reply);
         out->position[i] = BURST_NOT_SENT;
         if (burst_is_lost(&dp->burst, reply))
             continue;

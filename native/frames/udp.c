@@ -55,6 +55,11 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
     return nb_rx;
 }
 
+unsigned datapath_ahead(struct datapath *dp, struct request *requests, unsigned nb)
+{
+    return burst_ahead(&dp->burst, requests, nb);
+}
+
 unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
 {
     return burst_lend(&dp->burst, replies, nb);
@@ -67,7 +72,7 @@ static void put_replies(struct datapath *dp, const struct reply *replies, unsign
     const uint8_t *turned = dp->turned; /* headers of the reply before */
     for (unsigned i = 0; i < nb; i++) {
         const struct reply *reply = &replies[i];
-        struct frame *frame = burst_frame_of(&dp->burst, reply, i);
+        struct frame *frame = burst_frame_of(&dp->burst, reply);
         uint8_t *data = frame->data;
         uint32_t len;
         out->position[i] = BURST_NOT_SENT;

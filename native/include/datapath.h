@@ -9,7 +9,7 @@
  *
  * Call order: open, then any number of turns, then close. A turn is
  *
- *     rx_burst  ->  { lend -> service_handle_burst -> tx_burst } while more  ->  release
+ *     rx_burst  ->  ahead  ->  { lend -> service_handle_burst -> tx_burst } while more  ->  release
  *
  * Errors: open returns NULL, or one sentence for the user (what, where, what to do). After that
  * nothing fails: what could not be received or sent is a count in stats.
@@ -36,7 +36,6 @@ struct datapath_config {
     unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
     bool segment;         /* mmsg: replies to one peer leave as one message (UDP_SEGMENT) */
     bool poll;            /* never sleep */
-    uint32_t fetch_bytes; /* of each payload are worth fetching for the service (service.h) */
     char *const *args;    /* what stood behind `--`: the datapath's own, as EAL arguments */
     int nb_args;
 };
@@ -63,7 +62,15 @@ struct source datapath_listen(const struct datapath *datapath);
 /* Fill requests[0..returned); 0 when nothing came within the wait, or a signal arrived. */
 unsigned datapath_rx_burst(struct datapath *datapath, struct request *requests, unsigned nb);
 
-/* Set replies[0..returned).spare, returned >= 1. */
+/*
+ * Of requests that have come and will be of the next bursts, those that were not told before, in
+ * their order: data and len, for service_ahead; nothing is known of them but where they lie. 0
+ * where requests are not known before they are received.
+ */
+unsigned datapath_ahead(struct datapath *datapath, struct request *requests, unsigned nb);
+
+/* Set spare and slot of replies[0..returned), returned >= 1. Those that are sent may be fewer, in
+ * the same order. */
 unsigned datapath_lend(struct datapath *datapath, struct reply *replies, unsigned nb);
 
 /* Send; sent[i] says whether reply i left. */

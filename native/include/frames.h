@@ -37,21 +37,8 @@ struct frame {
     void *buffer;     /* the datapath's own */
 };
 
-/*
- * Fetch the lines on which the first nb bytes of a frame lie that just came, and that its reply
- * will overwrite. To be written, not only read: the other side of the wire had them last, and a
- * line fetched to be read would have to be asked for again. No more lines than are needed: each one
- * makes two journeys. prefetchw does nothing where a processor has it not.
- */
-static inline void frame_prefetch(const uint8_t *data, uint32_t nb)
-{
-    const uint8_t *line = (const uint8_t *)((uintptr_t)data & ~(uintptr_t)63);
-
-    for (; line < data + nb; line += 64)
-        __asm__ volatile("prefetchw %0" : : "m"(*line));
-}
-
-/* Bytes of Ethernet, IPv4 and UDP headers: what frames/ reads and writes of every frame. */
+/* Bytes of Ethernet, IPv4 and UDP headers: what frames/ reads and writes of every frame, and a
+ * datapath may fetch for it. */
 #define FRAME_HEADERS_BYTES 42u
 
 struct frames;
@@ -65,6 +52,13 @@ uint64_t frames_tsc_hz(const struct frames *frames);
 
 /* Fill out[0..returned); never waits. */
 unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb);
+
+/*
+ * Of frames that have come and will be of the next bursts, those that were not told before, in
+ * their order: data, and len as the wire has it, which need not be one that can be. They may be
+ * fetched, not read. 0 where frames are not known before they are received.
+ */
+unsigned frames_ahead(struct frames *frames, struct frame *out, unsigned nb);
 
 /* Blank frames, to be filled and sent or given back; may be fewer than asked for. */
 unsigned frames_alloc(struct frames *frames, struct frame *out, unsigned nb);

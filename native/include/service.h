@@ -70,7 +70,8 @@ struct reply {
     uint8_t *spare;   /* in: SERVICE_DATAGRAM_BYTES of room, for a reply that is not the first */
     uint8_t *data;    /* out: the request's room, or spare */
     uint32_t len;     /* out: bytes */
-    uint32_t request; /* out: index of the request it answers */
+    uint16_t request; /* out: index of the request it answers */
+    uint16_t slot;    /* in: which of those that were lent; the datapath's own */
 };
 
 struct service_config {
@@ -94,19 +95,18 @@ struct service_words {
 
 extern const struct service_words service_words;
 
-/* Bytes, from the beginning of a usual request's room on, that the service reads or writes: what a
- * datapath may fetch for it beforehand. 0: it looks at none. */
-extern const uint32_t service_fetch_bytes;
-
 /* What is shorter is no request: serve.c drops it. */
 extern const uint32_t service_request_bytes_min;
 
 const char *service_open(struct service **service, const struct service_config *config);
 
 /*
- * Called before a burst is admitted and handled, with its requests: a service may begin to fetch
- * what it will read of them. Nothing is written or counted, and nothing is known of a request but
- * where it lies; `len` of one that was dropped may be 0.
+ * Called once for each request, before its burst is admitted and handled: with a burst or, where a
+ * datapath knows what will be of the next one, a burst earlier. A service may begin to fetch what
+ * it will read and overwrite (fetch.h): the datapath fetched no more than headers, if any. Only
+ * data and len are set, and the bytes may still be under way: what is read here is waited for.
+ * Nothing is written or counted. A request that is dropped later is among them; its len is at most
+ * that of a datagram.
  */
 void service_ahead(const struct service *service, const struct request *requests,
                    unsigned nb_requests);
@@ -118,7 +118,9 @@ void service_ahead(const struct service *service, const struct request *requests
  * requests[0..nb_requests): nb_requests <= SERVICE_BURST_MAX.
  * replies[0..nb_replies): slots with a spare each; nb_replies >= 1.
  *
- * Returns the number of slots filled, in order of requests. When they do not suffice, *more is
+ * Returns the number of slots filled, in order of requests. Replies that exceed
+ * request_reply_bytes_max do not leave (program/admission.h): a service that has something shorter
+ * to say says it instead. When the slots do not suffice, *more is
  * set: send what was returned, then call again with the same requests array, nb_requests = 0 and
  * fresh slots, until *more is false. `drop` of each request is valid from then on.
  *

@@ -99,14 +99,14 @@ const char *admission_open(struct admission *admission, const struct admission_c
     return NULL;
 }
 
-/* Without the short cut of the usual request. */
-static void admit_unusual(const struct admission *admission, uint32_t request_bytes_min,
+/* Without the short cut of the usual request. True: dropped, or trusted. */
+static bool admit_unusual(const struct admission *admission, uint32_t request_bytes_min,
                           struct request *request)
 {
     const struct source *source = &request->source;
 
     if (request->drop != DROP_NONE)
-        return;
+        return true;
     if (request->len < request_bytes_min) {
         request->drop = DROP_SHORT;
     } else if (!admission_has(&admission->allow, source)) {
@@ -115,13 +115,15 @@ static void admit_unusual(const struct admission *admission, uint32_t request_by
         request->rights = admission_has(&admission->admin, source) ? REQUEST_ADMIN : 0;
         request->rights |= admission_has(&admission->trusted, source) ? REQUEST_TRUSTED : 0;
     }
+    return request->drop != DROP_NONE || (request->rights & REQUEST_TRUSTED) != 0;
 }
 
-void admission_admit(const struct admission *admission, uint32_t request_bytes_min,
+bool admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests)
 {
     /* A copy, which what is written to a request cannot change in the compiler's eyes. */
     const struct network usual = admission->usual;
+    bool all_trusted = true;
 
     for (unsigned i = 0; i < nb_requests; i++) {
         struct request *request = &requests[i];
@@ -131,6 +133,27 @@ void admission_admit(const struct admission *admission, uint32_t request_bytes_m
                              1))
             request->rights = REQUEST_ADMIN | REQUEST_TRUSTED;
         else
-            admit_unusual(admission, request_bytes_min, request);
+            all_trusted &= admit_unusual(admission, request_bytes_min, request);
     }
+    return all_trusted;
+}
+
+unsigned admission_bound(struct admission_sent *sent, struct request *requests,
+                         struct reply *replies, unsigned nb)
+{
+    unsigned nb_left = 0;
+
+    for (unsigned i = 0; i < nb; i++) {
+        struct request *request = &requests[replies[i].request];
+        if (replies[i].request != sent->request)
+            *sent = (struct admission_sent){.request = replies[i].request};
+        uint32_t room = request_reply_bytes_max(request) - sent->bytes;
+        if (request->drop == DROP_AMPLIFY || replies[i].len > room) {
+            request->drop = DROP_AMPLIFY;
+            continue;
+        }
+        sent->bytes += replies[i].len;
+        replies[nb_left++] = replies[i];
+    }
+    return nb_left;
 }

@@ -53,10 +53,23 @@ const char *admission_open(struct admission *admission, const struct admission_c
 
 /*
  * Of each request that is not dropped yet: drop it (too short, then its source), or say what its
- * source may (its rights).
+ * source may (its rights). True: all that are not dropped are trusted, and no reply is bounded.
  */
-void admission_admit(const struct admission *admission, uint32_t request_bytes_min,
+bool admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests);
+
+/* What was sent of the request answered last; a reply of many datagrams takes several calls. Begins
+ * each burst as zeros. */
+struct admission_sent {
+    uint32_t request, bytes;
+};
+
+/*
+ * Take out replies that exceed request_reply_bytes_max, so that no service amplifies: what is left
+ * stays in order, the others' requests become drops. Returns how many are left.
+ */
+unsigned admission_bound(struct admission_sent *sent, struct request *requests,
+                         struct reply *replies, unsigned nb);
 
 bool admission_has(const struct admission_list *list, const struct source *source);
 

@@ -82,7 +82,6 @@ _Noreturn void image_main(void)
     open_admission(&serve.admission, boot.options);
     open_service(&serve.service, &boot);
     struct datapath_config config = boot.options->datapath;
-    config.fetch_bytes = service_fetch_bytes;
     const char *error = datapath_open(&serve.datapath, &config);
     if (error != NULL)
         boot_fail(BOOT_FAILED, error);

@@ -22,19 +22,37 @@ static void send_replies(struct serve *serve, struct request *requests, const st
     }
 }
 
+/* Tell the service once of each request, as early as the datapath knows of it. */
+static void look_ahead(struct serve *serve, const struct request *requests, unsigned nb_rx)
+{
+    struct request next[SERVICE_BURST_MAX];
+    unsigned nb_known = serve->nb_ahead < nb_rx ? serve->nb_ahead : nb_rx;
+    unsigned nb_next = datapath_ahead(serve->datapath, next, SERVICE_BURST_MAX);
+
+    if (nb_known < nb_rx)
+        service_ahead(serve->service, requests + nb_known, nb_rx - nb_known);
+    if (nb_next > 0)
+        service_ahead(serve->service, next, nb_next);
+    serve->nb_ahead += nb_next - nb_known;
+}
+
 /* One burst, from the service to release. */
 static void turn(struct serve *serve, uint64_t now_ns, unsigned nb_rx, struct request *requests)
 {
     struct reply replies[SERVICE_BURST_MAX];
+    struct admission_sent sent = {0};
     unsigned nb_new = nb_rx;
     bool more;
 
-    service_ahead(serve->service, requests, nb_rx);
-    admission_admit(&serve->admission, service_request_bytes_min, requests, nb_rx);
+    look_ahead(serve, requests, nb_rx);
+    bool all_trusted =
+        admission_admit(&serve->admission, service_request_bytes_min, requests, nb_rx);
     do {
         unsigned room = datapath_lend(serve->datapath, replies, SERVICE_BURST_MAX);
         unsigned nb =
             service_handle_burst(serve->service, now_ns, requests, nb_new, replies, room, &more);
+        if (__builtin_expect(!all_trusted, 0))
+            nb = admission_bound(&sent, requests, replies, nb);
         send_replies(serve, requests, replies, nb);
         nb_new = 0;
     } while (more);
@@ -62,6 +80,9 @@ void serve_until(struct serve *serve, uint64_t until_ns)
         now_ns = serve_now_ns(); /* after the wait: a request must not meet a stale clock */
         if (nb_rx > 0)
             turn(serve, now_ns, nb_rx, requests);
+        else
+            serve->nb_ahead =
+                0; /* nothing is on its way: where a ring was lost, nothing came of it */
     }
 }
 

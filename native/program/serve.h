@@ -26,8 +26,9 @@ struct serve {
     unsigned batch;         /* most requests of one turn */
     const atomic_int *stop; /* set from outside: the present turn is the last */
     const atomic_int *ask;  /* set from outside: serve_until returns */
+    unsigned nb_ahead;      /* of the next requests, those that service_ahead was told of */
     struct serve_counters counters;
-    struct admission admission; /* of every request, before the service sees it */
+    struct admission admission; /* of every request, before the service sees it, and its replies */
 };
 
 /* Unix time in nanoseconds that never goes back: wall time at the first call, then monotonic. A

@@ -8,7 +8,6 @@
 #include "bytes.h"
 #include "service.h"
 
-const uint32_t service_fetch_bytes = 0; /* the bytes stay where they are */
 const uint32_t service_request_bytes_min = 1;
 
 struct service {
@@ -27,7 +26,7 @@ const char *service_open(struct service **service, const struct service_config *
 void service_ahead(const struct service *service, const struct request *requests,
                    unsigned nb_requests)
 {
-    (void)service, (void)requests, (void)nb_requests; /* no byte is read */
+    (void)service, (void)requests, (void)nb_requests; /* the bytes stay where they are, unread */
 }
 
 static enum drop_reason look(const struct request *request)
@@ -62,7 +61,7 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
             memcpy(request->room, request->data, request->len);
         replies[nb].data = request->room;
         replies[nb].len = request->len;
-        replies[nb++].request = service->next;
+        replies[nb++].request = (uint16_t)service->next;
     }
     *more = service->next < service->nb_requests;
     return nb;

@@ -14,11 +14,11 @@
  */
 #include "ascii.h"
 #include "fast.h"
+#include "fetch.h"
 #include "kv_row.h"
 #include "service.h"
 
 const uint32_t service_request_bytes_min = FRAME_BYTES + 1; /* with something behind the frame */
-const uint32_t service_fetch_bytes = 80; /* a small item's reply; its request is shorter */
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
 _Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&
@@ -67,15 +67,15 @@ const char *service_open(struct service **service_out, const struct service_conf
                       config->seed, config->now_ns);
 }
 
-/* A frame's first line is there: its headers were checked. Its end, where parsing begins, may still
- * be on the way from the core or the device that wrote it. Not __builtin_prefetch: a function that
- * does nothing else has no effect in the compiler's eyes, and its calls vanish (GCC 12). */
+/* A small item's reply; its request is shorter. */
+#define FETCH_BYTES 80u
+
 void service_ahead(const struct service *service, const struct request *requests,
                    unsigned nb_requests)
 {
     (void)service;
     for (unsigned i = 0; i < nb_requests; i++)
-        __asm__ volatile("prefetcht0 %0" : : "m"(requests[i].data[requests[i].len]));
+        fetch_to_write(requests[i].data, FETCH_BYTES);
 }
 
 static enum drop_reason admit(const struct request *request)
@@ -168,7 +168,7 @@ static void take_slot(struct service *service, struct slots *slots, uint8_t *dat
     struct reply *reply = &slots->replies[slots->nb++];
     reply->data = data;
     reply->len = len;
-    reply->request = request;
+    reply->request = (uint16_t)request;
     service->stats.written_bytes += len;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from targets import OPEN, Program
+from targets import LOOPBACK, OPEN, Guard, Program
 
 from nearmetal.kv.corpus import quick_corpus
 from nearmetal.spec import rungs, services
@@ -20,6 +21,12 @@ from planted import Tree, tree
 NAME = "mirror"
 ROW = f"{NAME} - echo - seen - bytes - - 404040\n"
 LINK_S = 280.0
+# Of a request that begins so, mirror says four times as much: a service that amplifies.
+LOUD = b"loud"
+_QUIET_LINE = "replies[nb].len = request->len;"
+_LOUD_LINE = """replies[nb].len = request->len;
+        if (request->len >= 4 && memcmp(request->room, "loud", 4) == 0)
+            replies[nb].len *= 4;"""
 _CONFIGURED = """
 import json, sys
 from pathlib import Path
@@ -58,7 +65,8 @@ class Planted:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     copy = tree(tmp_path_factory.mktemp("planted") / "tree")
     echo = (copy.root / "native/service/echo.c").read_text(encoding="utf-8")
-    copy.add(f"native/service/{NAME}.c", echo)
+    assert _QUIET_LINE in echo
+    copy.add(f"native/service/{NAME}.c", echo.replace(_QUIET_LINE, _LOUD_LINE))
     copy.append("src/nearmetal/spec/services", ROW)
     assert copy.changed() == {f"native/service/{NAME}.c", "src/nearmetal/spec/services"}
     empty = Planted(copy, copy.root.with_name("build"), {})
@@ -83,6 +91,25 @@ def test_it_answers_and_counts(planted: Planted, datapath: str) -> None:
     drops = final["drops"]
     assert isinstance(drops, dict) and drops["answered"] == final["received"] > 0
     assert "total" not in drops
+
+
+@pytest.mark.parametrize("datapath", ["sock", "mmsg"])
+def test_it_cannot_amplify(planted: Planted, datapath: str) -> None:
+    program = planted.build(f"nm-{datapath}-{NAME}")
+    guards = {4: OPEN, 0: Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=("192.0.2.0/24",))}
+    for times, guard in guards.items():
+        with closing(Program([program], guard, "127.0.0.1")) as target:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(10)
+                client.connect(("127.0.0.1", target.port))
+                for word in (b"first", LOUD, b"last"):
+                    client.send(word)
+                told = [client.recv(64) for _ in range(2 + (times > 0))]
+            final = target.final()
+        assert [len(datagram) for datagram in told] == [5, *[4 * times] * (times > 0), 4]
+        drops = final["drops"]
+        assert isinstance(drops, dict) and drops["amplify"] == (times == 0)
+        assert drops["answered"] == final["replies"] == len(told)
 
 
 def test_its_images_are_linked(planted: Planted) -> None:

@@ -72,6 +72,17 @@ unsigned frames_rx_burst(struct frames *this, struct frame *out, unsigned nb)
     return nb_rx;
 }
 
+unsigned frames_ahead(struct frames *this, struct frame *out, unsigned nb)
+{
+    static uint8_t beyond[FRAME_BYTES_MAX];
+    struct fake *fake = &this->fake;
+    unsigned nb_ahead = fake->nb_ahead < nb ? fake->nb_ahead : nb;
+    for (unsigned i = 0; i < nb_ahead; i++)
+        out[i] = (struct frame){.data = beyond, .len = fake->ahead_len[i]};
+    fake->nb_ahead = 0;
+    return nb_ahead;
+}
+
 unsigned frames_alloc(struct frames *this, struct frame *out, unsigned nb)
 {
     struct fake *fake = &this->fake;

@@ -15,6 +15,8 @@ struct fake {
     struct bed_frame rx[SERVICE_BURST_MAX]; /* what the next rx_burst gives */
     uint32_t vouched[SERVICE_BURST_MAX];    /* for which of them */
     unsigned nb_rx;
+    uint32_t ahead_len[SERVICE_BURST_MAX]; /* of frames beyond, which have but a length */
+    unsigned nb_ahead;
     struct bed_frame sent[FAKE_SENT_MAX];
     unsigned nb_sent;
     unsigned tx_room;  /* how many more frames are taken */

@@ -54,13 +54,17 @@ static struct reply in_place(const struct request *requests, uint32_t index, uin
 {
     memset(requests[index].room, 'A' + (int)index, len);
     return (struct reply){
-        .spare = spare, .data = requests[index].room, .len = len, .request = index};
+        .spare = spare, .data = requests[index].room, .len = len, .request = (uint16_t)index};
 }
 
-static struct reply in_spare(uint32_t index, uint32_t len, uint8_t *spare)
+/* In the slot that was lent. */
+static struct reply in_spare(uint32_t index, uint32_t len, struct reply lent)
 {
-    memset(spare, 'a' + (int)index, len);
-    return (struct reply){.spare = spare, .data = spare, .len = len, .request = index};
+    memset(lent.spare, 'a' + (int)index, len);
+    lent.data = lent.spare;
+    lent.len = len;
+    lent.request = (uint16_t)index;
+    return lent;
 }
 
 static void check_sent(unsigned at, char byte, uint32_t len)
@@ -85,8 +89,8 @@ static void test_replies_and_answers(void)
         CHECK(datapath_lend(dp, replies, 64) == 64);
         replies[0] = in_place(requests, 0, 5, replies[0].spare);
         replies[1] = in_place(requests, 2, 1400, replies[1].spare);
-        replies[2] = in_spare(2, 1400, replies[2].spare);
-        replies[3] = in_spare(2, 9, replies[3].spare);
+        replies[2] = in_spare(2, 1400, replies[2]);
+        replies[3] = in_spare(2, 9, replies[3]);
         datapath_tx_burst(dp, replies, 4, sent);
         CHECK(sent[0] && sent[1] && sent[2] && sent[3] && fake()->nb_sent == 6);
         CHECK(bed_get16(fake()->sent[0].bytes + 12) == 0x0806 && fake()->sent[1].bytes[23] == 1);
@@ -113,14 +117,63 @@ static void test_more(void)
     datapath_tx_burst(dp, replies, 1, sent);
     for (unsigned i = 0; i < 100; i++) {
         CHECK(datapath_lend(dp, replies, 2) == 2);
-        replies[0] = in_spare(1, 100 + i, replies[0].spare);
-        replies[1] = in_spare(1, 1400, replies[1].spare);
+        replies[0] = in_spare(1, 100 + i, replies[0]);
+        replies[1] = in_spare(1, 1400, replies[1]);
         datapath_tx_burst(dp, replies, 2, sent);
         CHECK(sent[0] && sent[1]);
         check_sent(3 + 2 * i, 'b', 100 + i);
         check_sent(4 + 2 * i, 'b', 1400);
     }
     datapath_release(dp);
+    close_fake(dp);
+}
+
+/* Replies taken out between lend and send (program/admission.h): the others leave in the frames
+ * that they were written to, whatever their place in the list has become. */
+static void test_fewer_than_lent(unsigned room)
+{
+    struct datapath *dp = open_fake(1000, true);
+    struct request requests[SERVICE_BURST_MAX];
+    struct reply replies[SERVICE_BURST_MAX];
+    bool sent[SERVICE_BURST_MAX];
+    for (unsigned turn = 0; turn < 3; turn++) {
+        fake()->tx_room = room;
+        fake()->nb_sent = 0;
+        receive(dp, requests, 3);
+        CHECK(datapath_lend(dp, replies, 64) == 64);
+        replies[0] = in_place(requests, 1, 10, replies[0].spare);
+        replies[1] = in_place(requests, 2, 1400, replies[3].spare);
+        replies[2] = in_spare(2, 1400, replies[4]);
+        replies[3] = in_spare(2, 9, replies[9]);
+        datapath_tx_burst(dp, replies, 4, sent);
+        for (unsigned i = 0; i < 4; i++)
+            CHECK(sent[i] == (i + 2 < room));
+        if (room >= 6) {
+            check_sent(2, 'B', 10);
+            check_sent(3, 'C', 1400);
+            check_sent(4, 'c', 1400);
+            check_sent(5, 'c', 9);
+        }
+        datapath_release(dp);
+    }
+    close_fake(dp);
+}
+
+/* What lies beyond a burst is told with lengths that a datagram may have. */
+static void test_ahead(void)
+{
+    struct datapath *dp = open_fake(1000, true);
+    struct request next[SERVICE_BURST_MAX];
+    static const uint32_t lens[] = {42, 43, 41, 0, 1514, 1515, UINT32_MAX};
+    static const uint32_t expected[] = {0, 1, 0, 0, 1472, 1472, 1472};
+    CHECK(datapath_ahead(dp, next, 64) == 0);
+    memcpy(fake()->ahead_len, lens, sizeof(lens));
+    fake()->nb_ahead = 7;
+    CHECK(datapath_ahead(dp, next, 64) == 7);
+    for (unsigned i = 0; i < 7; i++)
+        CHECK(next[i].len == expected[i] && next[i].data != NULL);
+    fake()->nb_ahead = 7;
+    CHECK(datapath_ahead(dp, next, 3) == 3);
     close_fake(dp);
 }
 
@@ -136,7 +189,7 @@ static void test_wire_full(unsigned room)
     datapath_lend(dp, replies, 64);
     for (unsigned i = 0; i < 3; i++)
         replies[i] = in_place(requests, i, 10, replies[i].spare);
-    replies[3] = in_spare(2, 10, replies[3].spare);
+    replies[3] = in_spare(2, 10, replies[3]);
     datapath_tx_burst(dp, replies, 4, sent);
     for (unsigned i = 0; i < 4; i++)
         CHECK(sent[i] == (2 + i < room));
@@ -167,7 +220,7 @@ static void test_no_spares(unsigned nb_alloc)
     CHECK(sent[0]);
     for (unsigned i = 0; i < 4; i++) {
         CHECK(datapath_lend(dp, replies, 64) == (nb_left > 0 ? nb_left : 1));
-        replies[0] = in_spare(0, 1400, replies[0].spare);
+        replies[0] = in_spare(0, 1400, replies[0]);
         datapath_tx_burst(dp, replies, 1, sent);
         CHECK(sent[0] == (nb_left > 0));
         nb_left -= nb_left > 0;
@@ -217,6 +270,9 @@ int main(void)
     test_more();
     for (unsigned room = 0; room <= 7; room++)
         test_wire_full(room);
+    for (unsigned room = 0; room <= 7; room++)
+        test_fewer_than_lent(room);
+    test_ahead();
     for (unsigned nb_alloc = 0; nb_alloc <= 3; nb_alloc++)
         test_no_spares(nb_alloc);
     test_idle_sleeps(false);

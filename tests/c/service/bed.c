@@ -58,8 +58,12 @@ unsigned bed_handle_burst(struct bed *bed, struct request *requests, unsigned nb
 {
     service_ahead(bed->service, requests, nb_requests);
     admission_admit(&bed->admission, service_request_bytes_min, requests, nb_requests);
-    return service_handle_burst(bed->service, bed->now_ns, requests, nb_requests, replies,
-                                nb_replies, more);
+    if (nb_requests > 0)
+        bed->sent = (struct admission_sent){0};
+    unsigned nb = service_handle_burst(bed->service, bed->now_ns, requests, nb_requests, replies,
+                                       nb_replies, more);
+    CHECK(admission_bound(&bed->sent, requests, replies, nb) == nb); /* it keeps to its bound */
+    return nb;
 }
 
 static uint32_t big16(const uint8_t *at)

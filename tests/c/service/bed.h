@@ -21,6 +21,7 @@ struct bed {
     void *memory;
     struct service *service;
     struct admission admission;
+    struct admission_sent sent;
     uint64_t now_ns;
     enum bed_who who;  /* of the next requests */
     bool alias;        /* lend requests' own buffers */

@@ -40,8 +40,72 @@ static void prefixes(void)
     }
 }
 
+/* 10/8 may all, 11/8 is answered but not trusted. */
+static struct admission two_kinds(void)
+{
+    static struct cidr all[2] = {{.addr = {[10] = 255, 255, 10}, .prefix_bits = 104},
+                                 {.addr = {[10] = 255, 255, 11}, .prefix_bits = 104}};
+    struct admission admission;
+    const struct admission_config config = {{all, 2}, {all, 1}, {all, 1}};
+    CHECK(admission_open(&admission, &config) == NULL);
+    return admission;
+}
+
+static struct request request(uint8_t network, uint32_t len)
+{
+    return (struct request){.len = len,
+                            .source = {.addr = {[10] = 255, 255, network, 0, 0, 1}, .port = 9}};
+}
+
+static void told_whether_all_are_trusted(void)
+{
+    struct admission admission = two_kinds();
+    struct request requests[3];
+    for (unsigned bounded = 0; bounded < 3; bounded++) {
+        for (unsigned i = 0; i < 3; i++)
+            requests[i] = request(i == bounded ? 11 : 10, 5);
+        CHECK(!admission_admit(&admission, 1, requests, 3));
+        for (unsigned i = 0; i < 3; i++)
+            CHECK(requests[i].drop == DROP_NONE &&
+                  requests[i].rights == (i == bounded ? 0 : REQUEST_ADMIN | REQUEST_TRUSTED));
+    }
+    requests[0] = request(10, 5); /* trusted */
+    requests[1] = request(12, 5); /* a stranger */
+    requests[2] = request(11, 0); /* too short */
+    CHECK(admission_admit(&admission, 1, requests, 3));
+    CHECK(requests[1].drop == DROP_SOURCE && requests[2].drop == DROP_SHORT);
+}
+
+static struct reply reply(uint16_t request, uint32_t len, uint16_t slot)
+{
+    return (struct reply){.len = len, .request = request, .slot = slot};
+}
+
+/* Three times the request and no byte more, over all its datagrams and calls; others stay. */
+static void replies_are_bounded(void)
+{
+    struct admission admission = two_kinds();
+    struct request requests[4] = {request(11, 10), request(11, 10), request(10, 1), request(11, 2)};
+    struct admission_sent sent = {0};
+    CHECK(!admission_admit(&admission, 1, requests, 4));
+    struct reply first[] = {reply(0, 30, 0), reply(1, 31, 1), reply(2, 1400, 2), reply(2, 1400, 3),
+                            reply(3, 4, 4)};
+    CHECK(admission_bound(&sent, requests, first, 5) == 4);
+    CHECK(first[1].slot == 2 && first[2].slot == 3 && first[3].slot == 4);
+    CHECK(requests[0].drop == DROP_NONE && requests[1].drop == DROP_AMPLIFY &&
+          requests[2].drop == DROP_NONE);
+    struct reply next[] = {reply(3, 2, 0), reply(3, 1, 1), reply(3, 0, 2)};
+    CHECK(admission_bound(&sent, requests, next, 3) == 1 && next[0].len == 2);
+    CHECK(requests[3].drop == DROP_AMPLIFY);
+    struct reply last = reply(3, 0, 0);
+    CHECK(admission_bound(&sent, requests, &last, 1) == 0);
+    CHECK(admission_bound(&sent, requests, &last, 0) == 0);
+}
+
 int main(void)
 {
+    told_whether_all_are_trusted();
+    replies_are_bounded();
     const uint8_t loopback[16] = {[10] = 255, 255, 127, 9, 9, 9}, ipv6_loopback[16] = {[15] = 1};
     const uint8_t zero[16] = {0};
     struct cidr networks[ADMISSION_NETWORKS_MAX + 1] = {

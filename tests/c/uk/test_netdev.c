@@ -32,6 +32,8 @@ struct echo {
     uint64_t nb_sent, nb_seen;    /* by the device, by the caller */
     uint64_t nb_left, nb_arrived; /* replies: from the caller, at the device */
     uint64_t expected[FIFO];      /* numbers of replies on their way */
+    uint64_t nb_told, nb_ahead;   /* frames seen or told of; those told of before they were seen */
+    struct frame told[FIFO];
 };
 
 static struct echo echo;
@@ -123,13 +125,28 @@ static void device_receive(unsigned most)
 
 /* ---- the caller ---- */
 
+/* Frames that were told of are the next to come, each told once. */
 static void caller_receive(unsigned most)
 {
     unsigned before = bed.nb_held;
     unsigned nb = before < HELD_MAX ? bed_rx_burst(most) : 0;
+    struct frame ahead[BURST];
 
-    for (unsigned i = before; i < before + nb; i++)
+    for (unsigned i = before; i < before + nb; i++) {
+        if (echo.nb_seen < echo.nb_told) {
+            const struct frame *told = &echo.told[echo.nb_seen % FIFO];
+            CHECK(told->data == bed.held[i].data && told->len == bed.held[i].len);
+        }
         CHECK(read_frame(bed.held[i].data, bed.held[i].len) == echo.nb_seen++);
+    }
+    if (nb == 0)
+        return;
+    echo.nb_told = echo.nb_told > echo.nb_seen ? echo.nb_told : echo.nb_seen;
+    for (unsigned more = frames_ahead(bed.frames, ahead, up_to(BURST)), i = 0; i < more; i++) {
+        CHECK(read_frame(ahead[i].data, ahead[i].len) == echo.nb_told);
+        echo.told[echo.nb_told++ % FIFO] = ahead[i];
+        echo.nb_ahead++;
+    }
 }
 
 /* Further replies, in spare frames. */
@@ -194,6 +211,7 @@ static void close_echo(void)
     while (!keeps_order() && echo.tx.nb_have > 0)
         loose_return(&echo.tx, BURST);
     bed_check_none_lost();
+    CHECK(echo.nb_ahead > 0);
     CHECK(echo.nb_seen == echo.nb_sent && echo.nb_sent == echo.kind.nb_wanted);
     for (unsigned i = 0; i < TRANSPORT_RINGS; i++) {
         CHECK(bed.device[i]->nb_bad_descriptor == 0 && !bed.device[i]->broken);
