@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nearmetal.build import programs as build
 from nearmetal.build.programs import Program
 from nearmetal.dut import places
 from nearmetal.dut.command import Command, Launch
 from nearmetal.machine.vm import accelerator
+from nearmetal.spec.programs import INIT, PROBE, TENDER, program_of
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology.standing import Socketed
 
@@ -33,9 +33,9 @@ def command(
     """A rung's server on that socket. It has no huge pages: others may take those that are free
     now before it does."""
     assert vhost.name == "vhost"
-    names = [build.program_of(rung, service)]
-    names += [build.TENDER] if rung.place == "ukp" else []
-    names += [build.INIT] if rung.place == "guest" else []
+    names = [program_of(rung, service)]
+    names += [TENDER] if rung.place == "ukp" else []
+    names += [INIT] if rung.place == "guest" else []
     at = {"sut_mac": SERVER_MAC, "directory": str(vhost.parent)}
     launched = Launch(
         rung,
@@ -48,6 +48,6 @@ def command(
         cpus=tuple(os.sched_getaffinity(0)),
     )
     if rung.machine is not None:
-        chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+        chosen = accelerator.choose(programs(PROBE), min(os.sched_getaffinity(0)))
         launched = replace(launched, accelerator=chosen)
     return places.command(launched)

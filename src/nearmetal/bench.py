@@ -28,6 +28,7 @@ from nearmetal.paths import source_root
 from nearmetal.report import Report
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
+from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import bring_up as topology
 from nearmetal.topology import known
@@ -104,12 +105,12 @@ def write(path: Path, value: BaseModel) -> None:
 def programs(chosen: Spec) -> list[str]:
     """What the rows of a spec start, and what else they need."""
     names = {
-        build.program_of(row.rung, service)
+        program_of(row.rung, service)
         for row in chosen.rungs
         for service in row.services
         if row.rung.absent is None
     }
-    return sorted(names.union(*(build.programs_beside(row.rung) for row in chosen.rungs)))
+    return sorted(names.union(*(programs_beside(row.rung) for row in chosen.rungs)))
 
 
 def hugepages_bytes(chosen: Spec) -> int:

@@ -16,6 +16,7 @@ from nearmetal.build import fetched
 from nearmetal.build import programs as build
 from nearmetal.errors import NearmetalError
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import programs_beside
 
 cpio = pytest.importorskip("nearmetal.dut.cpio", reason="no guests in this build")
 image = pytest.importorskip("nearmetal.dut.guest_image")
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 def test_memcached_in_a_distribution_s_kernel(
     programs: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    for program in build.programs_beside(rungs.find("uk-netdev")):
+    for program in programs_beside(rungs.find("uk-netdev")):
         if (reason := build.why_not(program)) is not None:
             pytest.skip(reason)
     try:

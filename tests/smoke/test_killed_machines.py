@@ -21,6 +21,7 @@ import tool
 from nearmetal.build import programs
 from nearmetal.machine.memory import hugepages
 from nearmetal.spec.experiment import find
+from nearmetal.spec.programs import program_of, programs_beside
 
 SPEC = """
 name = "machines"
@@ -95,7 +96,7 @@ def test_nothing_is_left_of_a_machine(
         pytest.skip("only with --full")
     name, _, service = row.partition(":")
     rung = find(name)
-    for program in [programs.program_of(rung, service), *programs.programs_beside(rung)]:
+    for program in [program_of(rung, service), *programs_beside(rung)]:
         if (reason := programs.why_not(program)) is not None:
             pytest.skip(reason)
     before = look()

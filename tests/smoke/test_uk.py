@@ -22,6 +22,7 @@ from nearmetal.machine.processes.process import Child, ChildError, Event, Where
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import PROBE, program_of, programs_beside
 from nearmetal.spec.rungs import RUNGS, Rung
 
 SOURCE = "10.0.0.1"
@@ -73,7 +74,7 @@ def one(programs: Programs) -> Rung:
 
 def usable(name: str, programs: Programs) -> Rung:
     found = rungs.find(name)
-    for program in (build.program_of(found, "kv"), *build.programs_beside(found)):
+    for program in (program_of(found, "kv"), *programs_beside(found)):
         if (reason := build.why_not(program)) is not None:
             pytest.skip(reason)
         if program.startswith("nm-uk-lwip"):
@@ -158,7 +159,7 @@ def test_what_qemu_refuses_is_one_line(one: Rung, programs: Programs, tmp_path: 
     del one
     kernel = tmp_path / "k"
     kernel.write_bytes(b"no kernel" * 1000)
-    chosen = accelerator.choose(programs(build.PROBE), min(os.sched_getaffinity(0)))
+    chosen = accelerator.choose(programs(PROBE), min(os.sched_getaffinity(0)))
     made = qemu.Machine(kernel, "", 16 << 20, chosen)
     said = "^k: qemu-system-x86_64 ended with exit code 1: qemu: invalid kernel header$"
     with Vm(made, Where(), tmp_path / "console") as vm, pytest.raises(ChildError, match=said):

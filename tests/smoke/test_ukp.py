@@ -19,6 +19,7 @@ from nearmetal.build import programs as build
 from nearmetal.kv.client import Client
 from nearmetal.machine.processes.process import Child, ChildError, Event, Where
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import RUNGS, Rung
 from tool import Served
 
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 )
 def rung(request: pytest.FixtureRequest, programs: Programs) -> Rung:
     found = rungs.find(request.param)
-    name = build.program_of(found, "kv")
+    name = program_of(found, "kv")
     reason = build.why_not(name)
     if reason is None and build.library_of(name) is not None:
         with suppress(AssertionError):
@@ -165,7 +166,7 @@ def test_the_process_that_answers_is_killed(both: Both) -> None:
 def test_a_row_whose_process_is_killed_fails_with_the_reason(rung: Rung, tmp_path: Path) -> None:
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(rung=rung.name), encoding="utf-8")
-    image = build.program_of(rung, "kv")
+    image = program_of(rung, "kv")
     bench, _, said = tool.kill_when_loaded(tool.of_bench(spec, out), image, image)
     assert bench.returncode == 1, said
     (row,) = tool.rows(out).values()

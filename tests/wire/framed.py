@@ -25,6 +25,7 @@ from nearmetal.machine.links.frame_host import Host
 from nearmetal.machine.processes.process import Where
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.machine.vm.vm import Vm
+from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung
 
 __all__ = ["MEMORY_BYTES", "PORT", "SERVER", "SERVER_MAC", "command"]
@@ -174,8 +175,8 @@ def machine(
 
 def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
     """What needs something that is not on this machine is not in the build."""
-    name = build.program_of(rung, service)
-    beside = build.programs_beside(rung) if rung.machine else []
+    name = program_of(rung, service)
+    beside = programs_beside(rung) if rung.machine else []
     reason = next(filter(None, map(build.why_not, [name, *beside])), None)
     if reason is None and build.library_of(name) is not None:
         with suppress(AssertionError):

@@ -21,13 +21,13 @@ from framed import Framed, skip_where_missing
 from library import Library
 
 import tool
-from nearmetal.build import programs as build
 from nearmetal.kv.admission import LOOPBACK, admission
 from nearmetal.kv.corpus import CorpusError, Guard, Udp
 from nearmetal.kv.corpus.case import ALL_RIGHTS
 from nearmetal.kv.model import Model
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import program_of
 from nearmetal.topology import known
 
 # Rungs behind a switch or a tap device are the same programs once more.
@@ -95,7 +95,7 @@ def open_target(
     if rung in ON_FRAMES:
         return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
-    path = tools.programs(build.program_of(row, service))
+    path = tools.programs(program_of(row, service))
     return Program([str(path), *row.options()], guard, host)
 
 

@@ -21,11 +21,11 @@ import pytest
 from framed import skip_where_missing
 
 import tool
-from nearmetal.build.programs import program_of
 from nearmetal.machine.links import frame_host
 from nearmetal.machine.links.frame_host import Host
 from nearmetal.machine.processes.process import Where
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import program_of
 
 SERVER, PORT = "10.0.0.100", 11211
 END_S = 120.0

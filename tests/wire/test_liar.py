@@ -34,10 +34,11 @@ from framed import (
 )
 from targets import LIARS
 
-from nearmetal.build.programs import TENDER, program_of, why_not
+from nearmetal.build.programs import why_not
 from nearmetal.machine.processes.process import Event, Where
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import rungs
+from nearmetal.spec.programs import TENDER, program_of
 from nearmetal.spec.rungs import Rung
 from tool import Program, sanitized
 from tool import sanitized_path as program

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearmetal.build import meson, programs
-from nearmetal.build.programs import INIT, TENDER, Build, git, program_of, programs_beside
+from nearmetal.build.programs import Build, git
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.paths import cache_dir, source_root
 from nearmetal.spec.experiment import Spec
+from nearmetal.spec.programs import INIT, TENDER, program_of, programs_beside
 from nearmetal.spec.rungs import Rung, Service
 
 # They share a page or a command line with what they start, so they are of the same tree.

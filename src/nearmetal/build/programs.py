@@ -26,22 +26,10 @@ from nearmetal.machine.vm import qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
 from nearmetal.spec import datapaths
-from nearmetal.spec.rungs import Rung
-from nearmetal.topology import known
+from nearmetal.spec.programs import GUEST_KERNEL
 
-TENDER = "nm-tender"  # starts and tends the images of the place ukp
-INIT = "nm-guest-init"  # the first process of a Linux guest
-GUEST_KERNEL = "guest-kernel"
-PROBE = "nm-uk-probe"  # tells how fast an accelerator is (machine/vm/accelerator.py)
 _DPDK = "libdpdk"
 _WITH_DPDK = ("nm-load-ethdev",)  # programs that are no DUT
-_REFERENCES = {
-    "memcached": "memcached",
-    **dict.fromkeys(("limit-veth", "limit-nic"), "nm-null-xdp"),
-    "testpmd": "dpdk-testpmd",
-    "ceiling": "nm-null-vhost",
-    "limit-uk": "nm-uk-limit",
-}
 
 
 class Program(Frozen):
@@ -147,37 +135,6 @@ def library_of(program: str) -> str | None:
         return _DPDK
     datapath = datapaths.of_program(program)
     return datapath.library if datapath else None
-
-
-def program_of(rung: Rung, service: str) -> str:
-    """The name in Build.programs of what answers for a rung."""
-    if rung.uses is not None and rung.uses.is_python:
-        return "python"
-    if rung.place == "image":
-        return qemu.PROGRAM  # what it boots is the spec's
-    if rung.datapath is None:
-        return _REFERENCES[rung.name]
-    if rung.place in ("guest", "uk", "ukp"):
-        return f"nm-{rung.place}-{rung.datapath}-{service}"
-    return f"nm-{rung.datapath}-{service}"
-
-
-def programs_beside(rung: Rung) -> list[str]:
-    """What else a row of it needs: its generator, and what starts, asks or joins it."""
-    names, wire = [rung.generator], known.find(rung.wire)
-    if rung.absent is not None:
-        return names
-    if rung.place == "ukp":
-        names.append(TENDER)
-    if rung.machine is not None:
-        names += [qemu.PROGRAM, PROBE]
-    if rung.place == "guest":
-        names += [INIT] if rung.kernel else [INIT, GUEST_KERNEL]
-    if wire.shares_memory and rung.place not in ("reference", "image"):
-        names.append("nm-relay")  # carries the quick corpus
-    if wire.switched:
-        names.append("dpdk-testpmd")  # the switch
-    return names
 
 
 def why_not(program: str) -> str | None:

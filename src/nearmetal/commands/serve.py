@@ -34,6 +34,7 @@ from nearmetal.machine.processes.process import Child, ChildError, Event, Silent
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
+from nearmetal.spec.programs import PROBE, program_of, programs_beside
 from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
@@ -170,9 +171,9 @@ def _launch(rung: Rung, options: Options) -> Launch:
         poll=options.poll,
         every_s=1 if options.metrics else 0,
     )
-    names = [programs.program_of(rung, services.FIRST)]
+    names = [program_of(rung, services.FIRST)]
     if rung.place == "ukp" or rung.machine is not None:
-        names += [*programs.programs_beside(rung), "nm-relay"]
+        names += [*programs_beside(rung), "nm-relay"]
         names.remove(rung.generator)
     built = programs.build(names)
     for name in names:
@@ -196,7 +197,7 @@ def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
 
 def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """A virtual machine, and a relay between its NIC and a tap device."""
-    probe, relay = (launched.programs[name] for name in (programs.PROBE, "nm-relay"))
+    probe, relay = (launched.programs[name] for name in (PROBE, "nm-relay"))
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
     launched = _beside(launched, options, joined.topology, "it has a tap device of its own")

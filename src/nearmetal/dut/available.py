@@ -14,11 +14,12 @@ from pathlib import Path
 from nearmetal.build import guest_kernel
 from nearmetal.build import programs as build
 from nearmetal.build.groups import package_groups, rows_of
-from nearmetal.build.programs import Build, program_of, programs_beside
+from nearmetal.build.programs import Build
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.spec.datapaths import datapaths
 from nearmetal.spec.experiment import Spec
+from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies

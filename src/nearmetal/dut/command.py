@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nearmetal.build.programs import Program, program_of
+from nearmetal.build.programs import Program
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.samples import Accelerator
+from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.standing import Topology
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from nearmetal.build import guest_kernel
 from nearmetal.build.guest_kernel import Kernel
-from nearmetal.build.programs import INIT
 from nearmetal.dut import guest_image
 from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.guest_cmdline import Guest, command_line
 from nearmetal.machine.vm.qemu import Machine, Tap, VhostUser
 from nearmetal.samples import Accelerator
+from nearmetal.spec.programs import INIT
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology.standing import Virtual
 

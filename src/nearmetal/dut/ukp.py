@@ -7,8 +7,8 @@ turns and counts the image's.
 
 from __future__ import annotations
 
-from nearmetal.build.programs import TENDER
 from nearmetal.dut.command import Command, Launch
+from nearmetal.spec.programs import TENDER
 from nearmetal.topology.standing import Socketed
 
 MEMORY_BYTES = 16 << 20  # rings, and the frames of both

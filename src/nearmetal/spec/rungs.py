@@ -49,6 +49,7 @@ class Rung(Frozen):
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
     place: RowPlace
     datapath: str | None  # None for reference rows
+    program: str | None = None  # of a reference row
     batch: int | None = None  # most requests or frames of one turn: --batch, testpmd's --burst
     segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
     ring: int | None = None  # entries of each virtqueue
@@ -157,6 +158,12 @@ def _uk(datapath: Datapath) -> Iterator[Rung]:
         yield _with(rung, name=f"{rung.name}-q35", machine="q35")
 
 
+def _reference(name: str, program: str, **more: object) -> Rung:
+    """A program that is no server of ours."""
+    row = Rung(name=name, place="reference", datapath=None, program=program, wire="vhost-user")
+    return _with(row, **{"services": ("echo",), **more})
+
+
 def _with(rung: Rung, **changed: object) -> Rung:
     return rung.model_copy(update=changed)
 
@@ -172,10 +179,10 @@ def _each(place: Place, made: Callable[[Datapath], Iterator[Rung]], nic: str = "
 
 
 RUNGS: tuple[Rung, ...] = (
-    Rung(name="memcached", place="reference", datapath=None, services=("kv",)),
+    _reference("memcached", "memcached", services=("kv",), wire="veth"),
     *_each("host", _host, nic="kernel"),
-    Rung(name="limit-veth", place="reference", datapath=None, services=("echo",)),
-    Rung(name="limit-nic", place="reference", datapath=None, wire="nic", services=("echo",)),
+    _reference("limit-veth", "nm-null-xdp", wire="veth"),
+    _reference("limit-nic", "nm-null-xdp", wire="nic"),
     *_each("host", _host, nic="own"),
     *_each("ukp", _ukp),
     *_each("guest", _guest),
@@ -194,36 +201,10 @@ RUNGS: tuple[Rung, ...] = (
         ),
     ),
     # The most that such an image can do here: its datapath, and only headers are turned.
-    Rung(
-        name="limit-uk",
-        place="reference",
-        datapath=None,
-        batch=64,
-        ring=1024,
-        machine="microvm",
-        wire="vhost-user",
-        services=("echo",),
-    ),
+    _reference("limit-uk", "nm-uk-limit", batch=64, ring=1024, machine="microvm"),
     *_each("host", _behind_switch),
-    Rung(
-        name="testpmd",
-        place="reference",
-        datapath=None,
-        batch=32,
-        ring=1024,
-        virtio=_VIRTIO,
-        hugepages=True,
-        wire="vhost-user",
-        services=("echo",),
-    ),
-    Rung(
-        name="ceiling",
-        place="reference",
-        datapath=None,
-        ring=1024,
-        wire="vhost-user",
-        services=("echo",),
-    ),
+    _reference("testpmd", "dpdk-testpmd", batch=32, ring=1024, virtio=_VIRTIO, hugepages=True),
+    _reference("ceiling", "nm-null-vhost", ring=1024),
 )
 
 

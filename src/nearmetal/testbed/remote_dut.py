@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nearmetal.build.programs import PROBE, Build
+from nearmetal.build.programs import Build
 from nearmetal.dut.contract import Dut
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.cores import cpus
@@ -29,6 +29,7 @@ from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Frozen, Point
 from nearmetal.spec.experiment import Spec, memory_bytes
+from nearmetal.spec.programs import PROBE
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.testbed import data_nic
 from nearmetal.topology import known

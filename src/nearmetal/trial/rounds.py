@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from nearmetal import samples
 from nearmetal.build import against
-from nearmetal.build.programs import PROBE, Build
+from nearmetal.build.programs import Build
 from nearmetal.dut.available import skipped
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.machine.cores import cpus
@@ -29,6 +29,7 @@ from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
+from nearmetal.spec.programs import PROBE
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.trial.bed import Bed, Row, Trial

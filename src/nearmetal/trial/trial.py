@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from nearmetal.build.programs import TENDER, program_of
 from nearmetal.dut.contract import Dut
 from nearmetal.errors import NearmetalError
 from nearmetal.kv.client import Client
@@ -25,6 +24,7 @@ from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Counts, Guest, Resources, Sample, fault_of
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec
+from nearmetal.spec.programs import TENDER, program_of
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.trial import busy
 from nearmetal.trial.bed import Bed, Trial

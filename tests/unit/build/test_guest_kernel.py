@@ -11,6 +11,7 @@ from nearmetal.build import guest_kernel, programs
 from nearmetal.build.guest_kernel import Kernel
 from nearmetal.build.guest_modules import Modules
 from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.spec.programs import GUEST_KERNEL, INIT, programs_beside
 from nearmetal.spec.rungs import find
 
 DEBIAN = """\
@@ -77,15 +78,15 @@ def test_a_given_one_has_its_modules_beside_it(place: str, tmp_path: Path) -> No
 
 def test_it_is_fetched_only_where_it_is_wanted() -> None:
     rung = find("guest-sock")
-    assert programs.GUEST_KERNEL in programs.programs_beside(rung)
+    assert GUEST_KERNEL in programs_beside(rung)
     given = rung.model_copy(update={"kernel": "/boot/vmlinuz"})
-    assert programs.GUEST_KERNEL not in programs.programs_beside(given)
-    assert programs.INIT in programs.programs_beside(given)
+    assert GUEST_KERNEL not in programs_beside(given)
+    assert INIT in programs_beside(given)
 
 
 def test_without_apt_a_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "apt-get" in str(programs.why_not(programs.GUEST_KERNEL))
+    assert "apt-get" in str(programs.why_not(GUEST_KERNEL))
     with pytest.raises(CannotRunError, match="apt-get"):
         guest_kernel.provide()

@@ -11,6 +11,7 @@ import pytest
 
 from nearmetal.build import fetched, meson, programs
 from nearmetal.errors import CannotRunError
+from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import RUNGS, find
 
 
@@ -30,16 +31,16 @@ def test_fetched_programs_bring_their_libraries() -> None:
 def test_every_rung_names_a_program() -> None:
     for rung in RUNGS:
         for service in rung.services:
-            assert programs.program_of(rung, service)
+            assert program_of(rung, service)
 
 
 def test_what_stands_beside_a_rungs_program() -> None:
-    assert programs.program_of(find("ukp-netdev"), "kv") == "nm-ukp-netdev-kv"
-    assert set(programs.programs_beside(find("ukp-netdev"))) == {
+    assert program_of(find("ukp-netdev"), "kv") == "nm-ukp-netdev-kv"
+    assert set(programs_beside(find("ukp-netdev"))) == {
         "nm-load-vhost", "nm-tender", "nm-relay",
     }  # fmt: skip
-    assert programs.programs_beside(find("host-sock")) == ["nm-load"]
-    assert programs.programs_beside(find("ceiling")) == ["nm-load-vhost"]
+    assert programs_beside(find("host-sock")) == ["nm-load"]
+    assert programs_beside(find("ceiling")) == ["nm-load-vhost"]
 
 
 def test_what_is_not_in_the_build_is_missing_with_a_reason() -> None:

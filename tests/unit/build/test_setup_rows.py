@@ -10,14 +10,15 @@ import pytest
 from nearmetal.build import fetched, groups, meson
 from nearmetal.build import programs as build
 from nearmetal.commands import doctor
+from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import RUNGS, Rung
 
 BUILT = [rung for rung in RUNGS if rung.absent is None]
 
 
 def programs(rung: Rung) -> set[str]:
-    named = {build.program_of(rung, service) for service in rung.services}
-    return named | set(build.programs_beside(rung))
+    named = {program_of(rung, service) for service in rung.services}
+    return named | set(programs_beside(rung))
 
 
 def without(group: str, monkeypatch: pytest.MonkeyPatch) -> None:

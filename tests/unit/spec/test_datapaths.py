@@ -7,9 +7,9 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from nearmetal.build import programs
 from nearmetal.paths import source_root
 from nearmetal.spec import datapaths
+from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import RUNGS
 
 TABLE = datapaths.datapaths()
@@ -55,7 +55,7 @@ def test_each_row_has_a_rung_in_each_of_its_places(row: datapaths.Datapath) -> N
 def test_the_names_of_programs_lead_back_to_their_rows() -> None:
     for rung in RUNGS:
         if rung.uses is not None and rung.absent is None and not rung.uses.is_python:
-            program = programs.program_of(rung, "kv")
+            program = program_of(rung, "kv")
             assert datapaths.of_program(program) == rung.uses
     assert datapaths.of_program("nm-tender") is None
     assert datapaths.of_program("nm-load-vhost") is None

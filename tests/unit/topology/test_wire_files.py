@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 import planted_wire
-from nearmetal.build import programs
 from nearmetal.dut import available
 from nearmetal.errors import BadInputError
 from nearmetal.machine.vm.qemu import Tap
@@ -19,6 +18,7 @@ from nearmetal.paths import source_root
 from nearmetal.report import caveats
 from nearmetal.samples import Point
 from nearmetal.spec.experiment import load
+from nearmetal.spec.programs import programs_beside
 from nearmetal.spec.rungs import RUNGS, Rung, find
 from nearmetal.spec.window import Window, everywhere
 from nearmetal.testbed.remote_dut import Order
@@ -186,7 +186,7 @@ def test_every_stage_knows_a_wire_of_one_more_file(twin: str) -> None:
     row = planted_wire.row("host-sock")
     assert (row.wire, row.generator) == (twin, "nm-load")
     assert Window().of(twin) == 128 and everywhere(7).of(twin) == 7
-    assert programs.programs_beside(row) == ["nm-load"]
+    assert programs_beside(row) == ["nm-load"]
     assert available.wire_why_not(row) is None
     with bring_up.up_all([twin]) as standing:
         assert standing.of(twin).wire == twin
@@ -201,7 +201,7 @@ def test_a_wire_of_one_more_file_may_have_a_window_of_its_own(tmp_path: Path) ->
         assert Window().of(planted_wire.NAME) == 256
         (one,) = made.rungs
         assert one.rung.generator == "nm-load-vhost"
-        assert programs.programs_beside(one.rung) == ["nm-load-vhost", "nm-relay"]
+        assert programs_beside(one.rung) == ["nm-load-vhost", "nm-relay"]
         said = {planted_wire.NAME: 1}
         assert Window.model_validate(said).of(planted_wire.NAME) == 1
     with pytest.raises(ValidationError, match="unknown key"):

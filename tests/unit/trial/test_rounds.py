@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.build.programs import Build, Program, program_of
+from nearmetal.build.programs import Build, Program
 from nearmetal.dut import available
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.samples import Accelerator, Counts, Point, Sample, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
+from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import Service, find
 from nearmetal.spec.sweep import Sweep
 from nearmetal.topology.bring_up import Topologies
