@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from nearmetal.spec import table
 from nearmetal.spec.datapaths import datapaths
 
 
@@ -27,11 +28,8 @@ def package_groups() -> set[str]:
 
 def _lines() -> Iterator[tuple[str, str]]:
     """A pattern of rows, and a group that they need."""
-    text = Path(__file__).with_name("rows").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            pattern, *groups = line.split()
-            yield from ((pattern, group) for group in groups)
+    for _, (pattern, group) in table.words(Path(__file__).with_name("rows"), ("rows", "group")):
+        yield pattern, group
     for each in datapaths():
         if each.group is not None:
             yield from ((f"{place}-{each.name}*", each.group) for place in each.places)

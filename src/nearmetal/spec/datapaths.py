@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nearmetal.samples import Frozen
+from nearmetal.spec import table
 
 Place = Literal["host", "guest", "uk", "ukp"]
 
@@ -43,16 +44,15 @@ class NoDatapathError(LookupError):
     """There is no row of that name."""
 
 
-def rows(text: str) -> tuple[Datapath, ...]:
-    """The rows of the table's text, in order."""
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return tuple(_row(*words) for words in lines)
+def read(path: Path) -> tuple[Datapath, ...]:
+    """Every row of a table, in its order."""
+    return table.read(path, _COLUMNS, _row)
 
 
 @cache
 def datapaths() -> tuple[Datapath, ...]:
     """Every datapath, in the order of the table."""
-    return rows(Path(__file__).with_suffix("").read_text(encoding="utf-8"))
+    return read(Path(__file__).with_suffix(""))
 
 
 def find(name: str) -> Datapath:
@@ -69,19 +69,13 @@ def of_program(program: str) -> Datapath | None:
     return next((each for each in datapaths() if found and each.name == found[1]), None)
 
 
-def _row(
-    name: str, level: str, turn: str, nic: str, places: str, library: str, group: str, knobs: str
-) -> Datapath:
-    values: dict[str, object] = {
-        "name": name,
-        "level": level,
-        "turn": turn,
-        "nic": nic,
-        "places": places.split(","),
-        "library": None if library == "-" else library,
-        "group": None if group == "-" else group,
-    }
-    for knob in () if knobs == "-" else knobs.split(","):
+_COLUMNS = ("name", "level", "turn", "nic", "places", "library", "group", "knobs")
+
+
+def _row(columns: dict[str, str | None]) -> Datapath:
+    values: dict[str, object] = {**columns, "places": table.listed(columns["places"])}
+    for knob in table.listed(columns["knobs"]):
         key, equals, value = knob.partition("=")
         values[key] = value if equals else True
+    del values["knobs"]
     return Datapath.model_validate(values)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nearmetal.errors import BadInputError, unknown
 from nearmetal.samples import Frozen, ServiceName
+from nearmetal.spec import table
 
 CounterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
 COUNTERS_MAX = 16  # native/include/service.h
@@ -51,18 +52,12 @@ class ServiceRow(Frozen):
 
 def read(path: Path) -> tuple[ServiceRow, ...]:
     """Every row of a table, in its order."""
-    lines = (line.partition("#")[0].split() for line in path.read_text("utf-8").splitlines())
-    return tuple(_row(columns) for columns in lines if columns)
+    return table.read(path, tuple(ServiceRow.model_fields), _row)
 
 
-def _row(columns: list[str]) -> ServiceRow:
-    fields: dict[str, object] = {
-        name: None if text == "-" else text
-        for name, text in zip(ServiceRow.model_fields, columns, strict=True)
-    }
-    for name in _LISTS:
-        fields[name] = tuple(str(fields[name]).split(",")) if fields[name] else ()
-    return ServiceRow.model_validate(fields)
+def _row(columns: dict[str, str | None]) -> ServiceRow:
+    lists = {name: table.listed(columns[name]) for name in _LISTS}
+    return ServiceRow.model_validate({**columns, **lists})
 
 
 _LISTS = ("sources", "gauges", "counts", "drops")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
+from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
 from nearmetal.spec import datapaths
 from nearmetal.spec.programs import program_of
@@ -16,26 +17,44 @@ TABLE = datapaths.datapaths()
 ROW = "fast frames polls own host,ukp liburing liburing-dev batch=16"
 
 
-def test_a_row() -> None:
-    (row,) = datapaths.rows(f"# a table\n\n{ROW}\n")
+def read(folder: Path, text: str) -> tuple[datapaths.Datapath, ...]:
+    (folder / "table").write_text(text, encoding="utf-8")
+    return datapaths.read(folder / "table")
+
+
+def test_a_row(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, f"# a table\n\n{ROW}\n")
     assert (row.name, row.level, row.turn, row.nic) == ("fast", "frames", "polls", "own")
     assert (row.places, row.library, row.group) == (("host", "ukp"), "liburing", "liburing-dev")
     assert (row.batch, row.segment, row.in_frames, row.is_python) == (16, False, True, False)
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "said"),
     [
-        ROW.replace("frames", "packets"),
-        ROW.replace("polls", "spins"),
-        ROW.replace("own", "mine"),
-        ROW.replace("ukp", "moon"),
-        ROW.replace("batch", "bunch"),
+        (ROW.replace("frames", "packets"), "level: Input should be 'datagram' or 'frames'"),
+        (ROW.replace("polls", "spins"), "turn: Input should be"),
+        (ROW.replace("own", "mine"), "nic: Input should be"),
+        (ROW.replace("ukp", "moon"), "places.1: Input should be"),
+        (ROW.replace("batch", "bunch"), "bunch: Extra inputs are not permitted"),
+        (ROW.replace("16", "many"), "batch: Input should be a valid integer"),
+        (ROW.replace(" batch=16", ""), "7 columns where the table has 8 (name level"),
+        (ROW + " more", "9 columns where the table has 8"),
     ],
 )
-def test_a_word_that_no_column_knows(row: str) -> None:
-    with pytest.raises(ValidationError):
-        datapaths.rows(row)
+def test_a_wrong_row_is_one_line_that_says_where(tmp_path: Path, row: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=re.escape(said)) as caught:
+        read(tmp_path, f"# a table\n{ROW}\n{row}\n")
+    assert str(caught.value).startswith(f"{tmp_path}/table:3: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="none: cannot be read"):
+        datapaths.read(tmp_path / "none")
+    (tmp_path / "bytes").write_bytes(b"\xff\n")
+    with pytest.raises(BadInputError, match="bytes: cannot be read"):
+        datapaths.read(tmp_path / "bytes")
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

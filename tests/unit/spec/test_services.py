@@ -66,7 +66,7 @@ def test_a_table_is_read_as_it_stands(tmp_path: Path) -> None:
 def test_a_wrong_line_is_refused(tmp_path: Path, line: str) -> None:
     table = tmp_path / "services"
     table.write_text(line)
-    with pytest.raises(ValueError):
+    with pytest.raises(BadInputError, match="services:1: "):
         services.read(table)
 
 
