@@ -222,6 +222,7 @@ static bool options_parse(int argc, char **argv, struct vhost_front_config *conf
     static const struct option known[] = {{"socket", required_argument, NULL, 's'},
                                           {"listen", no_argument, NULL, 'l'},
                                           {"ring", required_argument, NULL, 'r'},
+                                          {"hugepages", no_argument, NULL, 'H'},
                                           {NULL, 0, NULL, 0}};
     char *end;
     int option;
@@ -231,6 +232,8 @@ static bool options_parse(int argc, char **argv, struct vhost_front_config *conf
             config->path = optarg;
         else if (option == 'l')
             config->listen = true;
+        else if (option == 'H')
+            config->hugepages = true;
         else if (option == 'r')
             config->ring_size = (uint32_t)strtoul(optarg, &end, 10);
         else
@@ -250,9 +253,10 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
 
     if (!options_parse(argc, argv, &config)) {
-        fputs("nm-null-vhost: wants --socket PATH [--listen] [--ring N], N a power of two, at most "
-              "4096\n",
-              stderr);
+        fputs(
+            "nm-null-vhost: wants --socket PATH [--listen] [--ring N] [--hugepages], N a power of "
+            "two, at most 4096\n",
+            stderr);
         return 2;
     }
     sigaction(SIGINT, &action, NULL);

@@ -55,7 +55,8 @@ const char *vhost_front_open(struct vhost_front *front, const struct vhost_front
     static char sentence[256];
 
     *front = (struct vhost_front){.config = *config, .listener = -1, .socket = -1, .call_fd = -1};
-    if (!map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB, LARGE_PAGE_BYTES) &&
+    /* Not without being told: what is free there, others may have set aside for themselves. */
+    if (!(config->hugepages && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB, LARGE_PAGE_BYTES)) &&
         !map_memory(front, 0, 4096))
         return "no memory for rings and buffers";
     for (unsigned i = 0; i < VHOST_FRONT_RINGS; i++) {

@@ -24,9 +24,10 @@
 
 struct vhost_front_config {
     const char *path;
-    bool listen; /* false: connect to a back end that listens, again and again until one does */
-    bool events; /* EVENT_IDX is wanted where it is offered */
-    bool called; /* the driver may sleep: the back end gets call_fd for frames */
+    bool listen;    /* false: connect to a back end that listens, again and again until one does */
+    bool events;    /* EVENT_IDX is wanted where it is offered */
+    bool hugepages; /* memory in pages of the kernel's 2 MiB pool, where it has enough */
+    bool called;    /* the driver may sleep: the back end gets call_fd for frames */
     uint32_t ring_size;
     size_t buffers_bytes; /* of memory for frames, behind the rings */
 };

@@ -110,6 +110,7 @@ const char *tender_options_parse(struct tender_options *options, int argc, char 
         return error;
     if (options->image == NULL || options->front.path == NULL)
         return "wants -- --image PATH --socket PATH: the image to run, and the socket of its wire";
+    options->front.hugepages = options->dut.hugepages;
     options->front.called = !options->dut.datapath.poll;
     options->front.buffers_bytes =
         (size_t)(options->front.ring_size + NETDEV_SPARES) * NETDEV_STRIDE_BYTES;

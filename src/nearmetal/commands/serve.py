@@ -30,7 +30,14 @@ from nearmetal.machine.cores import cpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import nic
 from nearmetal.machine.memory import hugepages
-from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
+from nearmetal.machine.processes.process import (
+    START_S,
+    Child,
+    ChildError,
+    Event,
+    SilentError,
+    Where,
+)
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
@@ -39,7 +46,6 @@ from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
 
-_START_S = 10.0
 _LOOK_S = 1.0  # how long a dead relay may go unnoticed
 _GAUGES = {name for row in services.SERVICES for name in row.gauges}
 _LISTEN = "127.0.0.1:11211"
@@ -112,7 +118,7 @@ def serve(name: str, options: Options) -> int:
         start = _start(rung, options, stack)
         child = stack.enter_context(start.dut())
         try:
-            ready = child.expect("ready", _START_S)
+            ready = child.expect("ready", START_S)
             pid = child.pid if start.command.machine else ready["pid"]
             print(f"nearmetal: {name} on {ready['listen']}, pid {pid}", file=sys.stderr)
             _follow(child, start.relay, counters)

@@ -81,6 +81,7 @@ def _ceiling(launch: Launch) -> Command:
     assert isinstance(launch.topology, Socketed)
     argv = [*launch.program.argv(), "--socket", str(launch.topology.socket)]
     argv += ["--ring", str(launch.rung.ring)]
+    argv += ["--hugepages"] if launch.topology.hugepages_bytes else []
     return Command(tuple(argv), says_ready=True, turns="counters", answers_arp=False)
 
 

@@ -204,7 +204,7 @@ RUNGS: tuple[Rung, ...] = (
     _reference("limit-uk", "nm-uk-limit", batch=64, ring=1024, machine="microvm"),
     *_each("host", _behind_switch),
     _reference("testpmd", "dpdk-testpmd", batch=32, ring=1024, virtio=_VIRTIO, hugepages=True),
-    _reference("ceiling", "nm-null-vhost", ring=1024),
+    _reference("ceiling", "nm-null-vhost", ring=1024, hugepages=True),
 )
 
 

@@ -30,13 +30,12 @@ from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import netns
 from nearmetal.machine.links.nic import Take
 from nearmetal.machine.processes import owner
-from nearmetal.machine.processes.process import Child, ChildError, Where
+from nearmetal.machine.processes.process import START_S, Child, ChildError, Where
 from nearmetal.testbed import sshd
 from nearmetal.testbed.spec import BedSpec, Seat
 
 CONTROL, DATA = "control", "eth1"  # interfaces inside a machine; DATA as in docs/testbed.md
 
-_START_S = 20.0
 # What a machine is made of: its own /sys and /run, and the accounts that its SSH server needs.
 _MACHINE = """set -e
 mount -t sysfs sysfs /sys
@@ -152,7 +151,7 @@ def _held(script: str, argv: list[str], *, mounts: bool) -> Iterator[Child]:
     command = ["unshare", "--net", *(["--mount"] if mounts else [])]
     with Child([*command, "sh", "-c", script, "sh", *argv], Where(), talks=True) as child:
         try:
-            child.expect("made", _START_S)
+            child.expect("made", START_S)
         except ChildError as error:
             raise NearmetalError(f"testbed rehearse: cannot make a machine: {error}") from error
         _quiet(child.pid)
@@ -217,7 +216,7 @@ def _await(child: Child, address: str) -> None:
     import socket
     import time
 
-    deadline = time.monotonic() + _START_S
+    deadline = time.monotonic() + START_S
     while True:
         try:
             with socket.create_connection((address, sshd.PORT), timeout=1) as asked:

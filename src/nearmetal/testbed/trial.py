@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
-from nearmetal.machine.processes.process import Event
+from nearmetal.machine.processes.process import START_S, Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
 from nearmetal.spec import services
 from nearmetal.spec.rungs import Rung
@@ -25,7 +25,7 @@ from nearmetal.testbed.spec import Seat
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Turns
 from nearmetal.trial.generator import arguments, pace
-from nearmetal.trial.start import START_S, expect, next_event
+from nearmetal.trial.start import expect, next_event
 from nearmetal.trial.trial import (
     Left,
     Measured,

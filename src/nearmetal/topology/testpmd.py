@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nearmetal.machine.processes.process import ChildError, Where, chain, environment
+from nearmetal.machine.processes.process import START_S, ChildError, Where, chain, environment
 
 # libxdp: no dispatcher around the XDP program. What a kill leaves is then one program on the link.
 ALONE = "LIBXDP_SKIP_DISPATCHER=1"
 
 _READY = b"Press enter to exit"
-_START_S = 20.0
 _END_S = 10.0
 _TAIL_BYTES = 600
 _OUTPUT_BYTES = 64 << 10  # of what it says, the last; its counts come at the end
@@ -66,7 +65,7 @@ class Testpmd:
             start_new_session=True,  # Ctrl-C is for us: we stop children in order
         )
         try:
-            self._wait_for(_READY, _START_S)
+            self._wait_for(_READY, START_S)
         except BaseException:
             self._kill()
             raise

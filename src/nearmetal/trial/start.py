@@ -25,7 +25,14 @@ from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import frame_host, nic
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.machine.links.netns import inside
-from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
+from nearmetal.machine.processes.process import (
+    START_S,
+    Child,
+    ChildError,
+    Event,
+    SilentError,
+    Where,
+)
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
 from nearmetal.spec.experiment import memory_bytes
@@ -34,7 +41,6 @@ from nearmetal.topology.standing import Socketed, Switched, Virtual
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.generator import arguments, pace
 
-START_S = 60.0
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 
 

@@ -103,7 +103,8 @@ def test_command_lines(made_build: Build) -> None:
     assert pmd.argv[pmd.argv.index("--lcores") + 1] == "0@(3),1@(3)"
     assert (pmd.turns, pmd.answers_arp) == ("testpmd", False)
     null = command(launch("ceiling", made_build))
-    assert null.argv == ("/x/nm-null-vhost", "--socket", "/run/x/vhost", "--ring", "1024")
+    own = ("/x/nm-null-vhost", "--socket", "/run/x/vhost", "--ring", "1024")
+    assert null.argv == (*own, "--hugepages")
 
 
 def test_a_unikernel_as_a_process_is_started_by_its_tender(made_build: Build) -> None:

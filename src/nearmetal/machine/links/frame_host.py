@@ -31,9 +31,8 @@ from pathlib import Path
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.links import frames
 from nearmetal.machine.links.frames import Arp, Datagram, Echo, Ends
-from nearmetal.machine.processes.process import Child, Where
+from nearmetal.machine.processes.process import START_S, Child, Where
 
-START_S = 20.0
 ANSWER_S = 3.0  # longest wait for one frame, many times what an idle machine needs
 SILENT_S = 3.0  # Linux probes a neighbour 5 s after it used one that it had not heard of (arp(7))
 WINDOW = 16  # questions on the way: their replies may be 64 datagrams each

@@ -32,6 +32,7 @@ Event = Mapping[str, Any]
 
 _TAIL_BYTES = 2000
 _LINE_BYTES_MAX = 16 << 20
+START_S = 60.0  # until a program is ready; an emulated machine beside a busy loop takes 20
 COUNTERS_S = 15.0  # an answer takes a turn of a server's loop, and a busy machine makes that long
 _ASK_AGAIN_S = 1.0
 

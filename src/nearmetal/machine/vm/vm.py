@@ -22,6 +22,7 @@ from nearmetal.machine.cores.cpus import pin
 from nearmetal.machine.memory.rss import mapping_rss_bytes, memfd_resident_bytes, rss_bytes
 from nearmetal.machine.processes.process import (
     COUNTERS_S,
+    START_S,
     Child,
     ChildError,
     Event,
@@ -34,7 +35,6 @@ from nearmetal.machine.processes.process import (
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qmp import Monitor
 
-_MONITOR_S = 10.0
 _QUIT_S = 3.0
 _WORDS = 3  # last words of the serial line that a reason carries
 _WORD_CHARS_MAX = 200
@@ -101,7 +101,7 @@ class Vm:
 
     def pin(self, cpus: Sequence[int]) -> None:
         """Each virtual processor's thread to a core; the last core takes those that are left."""
-        threads = self._monitor.vcpu_threads(_MONITOR_S)
+        threads = self._monitor.vcpu_threads(START_S)
         for number, thread in enumerate(threads):
             pin(thread, {cpus[min(number, len(cpus) - 1)]})
 
