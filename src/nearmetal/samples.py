@@ -190,6 +190,7 @@ class Sample(Frozen):
     accelerator: Accelerator | None = None  # of a virtual machine
     guest: Guest | None = None  # of Linux in one
     against: str | None = None  # of the other tree's programs: what that is called
+    repeated: str = ""  # of a trial's second try: why the first gave nothing
 
 
 def append(path: Path, sample: Sample) -> None:

@@ -34,6 +34,7 @@ def of(row: Row) -> tuple[str, ...]:
         _bound(row),
         _unstable(row),
         _rounds(row),
+        _repeated(row),
         *_schedule(row),
         *_generators(row),
         _lost(row),
@@ -228,6 +229,12 @@ def _behind(row: Row, asker: Asker) -> list[str]:
         share = _percent(asker.not_sent / asker.intended)
         why.append(f"did not send {asker.not_sent:,} of {asker.intended:,} ({share})")
     return why
+
+
+def _repeated(row: Row) -> str:
+    if not row.repeated:
+        return ""
+    return f"repeated: the first try gave nothing ({'; '.join(row.repeated)})"
 
 
 def _lost(row: Row) -> str:

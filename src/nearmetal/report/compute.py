@@ -163,6 +163,7 @@ def _identity(
         status=status,
         reason=reason,
         rounds=len(trials),
+        repeated=tuple(f"round {t.round + 1}: {t.repeated}" for t in trials if t.repeated),
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
         placement=_placement(standing, trials),

@@ -163,6 +163,7 @@ class Row(Frozen):
     # Beyond what was promised first.
     knobs: dict[str, int | bool | str]  # what sets it apart from rungs of the same datapath
     rounds_planned: int
+    repeated: tuple[str, ...] = ()  # rounds measured a second time, and why
     replies_per_s_rounds: tuple[float, ...] = ()
     unmatched: int | None = None
     gets: int | None = None

@@ -2,10 +2,10 @@
 
 Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
 of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
-those at a share of a row's peak come after the rounds that measure it. A row that fails is not
-measured further; the others go on. Where another tree's programs are measured too (against.py),
-each visit is two, one right after the other. Whatever ends the run, the samples that were taken
-stay, and run.json says how it went.
+those at a share of a row's peak come after the rounds that measure it. A trial that gives nothing
+is tried once more; a row that fails is not measured further, the others go on. Where another tree's
+programs are measured too (against.py), each visit is two, one right after the other. Whatever ends
+the run, the samples that were taken stay, and run.json says how it went.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from nearmetal.build.programs import Build
 from nearmetal.dut.available import skipped
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
 from nearmetal.machine.cores import cpus
+from nearmetal.machine.processes.process import ChildError
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import sweep
@@ -187,10 +188,12 @@ def _visit(
     try:
         point = _paced(each, state)
         _check_once(each, bed, state, measurer)
-        sample = measurer.measure(
-            replace(each, point=point),
-            replace(bed, spec=at(bed.spec, point)),
-            lambda event: progress.trial_second(rung.name, service, event),
+        sample = _tried(
+            lambda: measurer.measure(
+                replace(each, point=point),
+                replace(bed, spec=at(bed.spec, point)),
+                lambda event: progress.trial_second(rung.name, service, event),
+            )
         )
     except LostError:
         raise
@@ -204,6 +207,24 @@ def _visit(
         state.peaks_per_s.setdefault(each.row, []).append(rate)
     samples.append(folder / "samples.jsonl", sample)
     return sample
+
+
+def _tried(measure: Callable[[], Sample]) -> Sample:
+    """Measured; a second time where the first gave nothing to judge: a program ended or was silent,
+    or a busy machine held the server up for all of the measured time. What is wrong is not asked
+    for twice."""
+    try:
+        sample = measure()
+    except ChildError as error:
+        reason = str(error)
+    else:
+        if not (sample.counts and sample.counts.answered == sample.counts.wrong == 0):
+            return sample
+        reason = sample.reason
+    try:
+        return measure().model_copy(update={"repeated": reason})
+    except ChildError as error:
+        raise ChildError(f"{error} (the second time; the first: {reason})") from error
 
 
 def _check_once(each: Trial, bed: Bed, state: _State, measurer: Measurer) -> None:

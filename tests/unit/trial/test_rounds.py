@@ -12,7 +12,8 @@ import pytest
 from nearmetal.build.programs import Build, Program
 from nearmetal.dut import available
 from nearmetal.errors import CannotRunError, NearmetalError
-from nearmetal.samples import Accelerator, Counts, Point, Sample, read
+from nearmetal.machine.processes.process import ChildError
+from nearmetal.samples import Accelerator, Counts, Point, Sample, fault_of, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
 from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import Service, find
@@ -21,7 +22,7 @@ from nearmetal.topology.bring_up import Topologies
 from nearmetal.topology.wires.loopback import Loopback
 from nearmetal.trial import rounds as run
 from nearmetal.trial.bed import Bed, Trial
-from nearmetal.trial.trial import OneMachine
+from nearmetal.trial.trial import OneMachine, failed_sample
 
 PROGRAMS = (
     "nm-load", "memcached", "python", "nm-null-xdp",
@@ -254,6 +255,55 @@ def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     assert list(read(tmp_path / "samples.jsonl")) == told.samples
     assert json.loads((tmp_path / "run.json").read_text())["partial"] is False
+
+
+SAID, SILENT, WRONG = 10, 0, -1  # answers of a try; its wrong ones instead
+ENDED = None  # it raises
+
+
+@pytest.mark.parametrize(
+    ("tries", "status", "repeated", "reason"),
+    [
+        ([SAID], "ok", "", ""),
+        ([SILENT, SAID], "ok", "no right answer to 10 requests", ""),
+        ([ENDED, SAID], "ok", "it ended", ""),
+        ([SILENT, SILENT], "failed", "no right answer to 10 requests", "no right answer to 10 "),
+        ([SILENT, ENDED], "failed", "", "it ended (the second time; the first: no right answer"),
+        ([ENDED, ENDED], "failed", "", "it ended (the second time; the first: it ended)"),
+        ([WRONG], "failed", "", "10 wrong answers of 10"),
+        ([ENDED, WRONG], "failed", "it ended", "10 wrong answers of 10"),
+    ],
+)
+def test_what_gave_nothing_is_tried_once_more_and_what_is_wrong_is_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tries: list[int | None],
+    status: str,
+    repeated: str,
+    reason: str,
+) -> None:
+    left = list(tries)
+
+    def measure(_: OneMachine, trial: Trial, bed: Bed, second: object) -> Sample:
+        answered = left.pop(0)
+        if answered is None:
+            raise ChildError("it ended")
+        wrong = 10 if answered == WRONG else 0
+        known = {"duration_ns": 1, "sent": 10, "answered": max(answered, 0), "wrong": wrong}
+        counts = Counts(**dict.fromkeys(Counts.model_fields, 0) | known)
+        counts = counts.model_copy(update={"lost": 10 - counts.answered - wrong})
+        fault = fault_of(counts, None)
+        return failed_sample(trial, fault).model_copy(
+            update={"counts": counts, "status": "failed" if fault else "ok"}
+        )
+
+    monkeypatch.setattr(OneMachine, "check", lambda *_: None)
+    monkeypatch.setattr(OneMachine, "measure", measure)
+    told = Told()
+    run.run(spec(memcached=1), built(), loopback(), tmp_path, told)
+    (sample,) = told.samples
+    assert left == [] and (sample.status, sample.repeated) == (status, repeated)
+    assert sample.reason.startswith(reason)
 
 
 def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
