@@ -18,6 +18,7 @@ import pytest
 # left on the machine; and what polls with a server and a generator, and takes two cores.
 MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|uk|ukp)\.py)")
 POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py")
+LONGEST = ("machine", "polls")
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970
 SAME = "same in both editions"  # a property of a test
 OVER = "the time given was over; the next run of this edition begins with what was left"
@@ -32,7 +33,7 @@ def key_of(location: tuple[str, int | None, str]) -> str:
 def group_of(item: pytest.Item) -> str:
     """Tests of one group run one after another, in one process."""
     file, _, _ = item.location
-    for name, files in (("machine", MACHINE), ("polls", POLLS)):
+    for name, files in zip(LONGEST, (MACHINE, POLLS), strict=True):
         if files.match(file):
             return name
     marker = item.get_closest_marker("rung")
@@ -46,10 +47,12 @@ def unit_of(item: pytest.Item) -> str:
 
 
 def together(items: list[pytest.Item]) -> None:
-    """A group where its first test stands, also where one process runs all."""
+    """A group where its first test stands, also where one process runs all; but the two longest,
+    which one worker runs alone, begin: else the other worker waits for them at the end."""
     first: dict[str, int] = {}
     for number, item in enumerate(items):
         first.setdefault(group_of(item), number)
+    first |= {name: place for place, name in enumerate(LONGEST, -len(LONGEST)) if name in first}
     items.sort(key=lambda item: first[group_of(item)])
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,21 @@ def test_a_group_stays_in_one_worker(suite: Suite) -> None:
     said = suite.run("-p", "xdist", "-v", "-n", "2", "--dist", "loadgroup", "-s")
     ran = set(re.findall(r"^\[(gw\d)\] .* test_(\w)\.py", said, re.MULTILINE))
     assert len(ran) == 3, ran
+
+
+class Placed:
+    """A test as far as it is put in order."""
+
+    def __init__(self, file: str, name: str) -> None:
+        self.location = (file, 1, name)
+
+    def get_closest_marker(self, name: str) -> None:
+        return None
+
+
+def test_the_two_longest_groups_begin() -> None:
+    names = ("tests/style/test_a.py", "tests/wire/test_liar.py", "tests/smoke/test_killed.py")
+    tests: list[Any] = [Placed(file, str(number)) for number in range(2) for file in names]
+    order.together(tests)
+    assert [each.location[0] for each in tests] == [name for name in names[::-1] for _ in "ab"]
+    assert [each.location[2] for each in tests] == ["0", "1"] * 3
