@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 from nearmetal.build.programs import Program
+from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.samples import Accelerator
 from nearmetal.spec.programs import program_of
@@ -57,17 +59,24 @@ class Launch:
         return int(self.listen.rpartition(":")[2])
 
     def words(self) -> list[str]:
-        """The options of any DUT of ours (docs/programs.md)."""
+        """The options of any DUT of ours (docs/programs.md); no value is left to a default but the
+        seed of its hash, which is to be random."""
         argv = ["--listen", self.listen, "--memory", str(self.memory_bytes)]
-        for option in ("allow", "admin", "trusted"):
-            for network in getattr(self, option):
+        for option, networks in self._sources():
+            for network in networks:
                 argv += [f"--{option}", network]
         argv += self.rung.options()
         if self.rung.hugepages and self.topology is not None and self.topology.hugepages_bytes:
             argv.append("--hugepages")
         argv += ["--poll"] if self.poll else []
-        argv += ["--every", str(self.every_s)] if self.every_s else []
-        return [*argv, *self.more]
+        return [*argv, "--every", str(self.every_s), *self.more]
+
+    def _sources(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Who may do what. Beyond loopback nobody is let in unsaid: the DUT then refuses."""
+        allow = self.allow or (LOOPBACK if is_loopback(self.address) else ())
+        yield "allow", allow
+        yield "admin", self.admin or LOOPBACK
+        yield "trusted", self.trusted or allow
 
 
 @dataclass(frozen=True)
@@ -85,3 +94,11 @@ class Command:
     # Where they are not the wire's: who answers, and who asks.
     address: str | None = None
     source: str | None = None
+
+
+def is_loopback(address: str) -> bool:
+    """Of the ADDR of --listen; what is no address is the program's to refuse."""
+    try:
+        return ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False

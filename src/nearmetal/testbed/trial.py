@@ -24,7 +24,7 @@ from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Turns
-from nearmetal.trial.generator import arguments, pace
+from nearmetal.trial.generator import arguments, asker, pace
 from nearmetal.trial.start import expect, next_event
 from nearmetal.trial.trial import (
     Left,
@@ -133,9 +133,10 @@ class Trials:
             dut = _Dut(sut, watched=(sut, *(each.station for each in self.tgs)), **found)
             for each in self.tgs:
                 each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
-            asking = [*tg.load_argv, *_target(trial, dut), "--first-answer"]
-            with tg.station.start(asking, tg.cpu) as asker:
-                answered = expect("first_answer", next_event(asker, dut, START_S))
+            asking = [*tg.load_argv, *_target(trial, dut)]
+            asking += asker(bed.spec.workload, trial.service)
+            with tg.station.start(asking, tg.cpu) as first:
+                answered = expect("first_answer", next_event(first, dut, START_S))
             there, here = tg.station.clock()[0], sut.clock()[0]
             receive = sut.ask("ready", answered_ns=answered["monotonic_ns"] - there + here)
             yield replace(dut, receive=receive)
@@ -146,12 +147,17 @@ class Trials:
     def _generators(self, trial: Trial, bed: Bed, dut: _Dut) -> Iterator[list[Remote]]:
         """All of them, having said `ready`."""
         spec, window = bed.spec, bed.spec.window.of(bed.topology.wire)
-        asked = [*_target(trial, dut), *arguments(spec.workload, window, trial.service)]
-        asked += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
+        asked = _target(trial, dut) + arguments(
+            spec.workload,
+            window,
+            trial.service,
+            warmup_s=spec.warmup_s,
+            measured_s=spec.measured_s,
+            seed=spec.seed + trial.round,
+        )
         if trial.point.rate_per_s is not None:
             arrivals = spec.sweep.arrivals if spec.sweep else "constant"
             asked += pace(trial.point.rate_per_s, arrivals)
-        asked += ["--seed", str(spec.seed + trial.round)]
         with ExitStack() as stack:
             generators = []
             for at, tg in enumerate(self.tgs, 1):

@@ -1,13 +1,28 @@
-"""The command line of the traffic generator, as far as a workload and a rate make it."""
+"""The command line of the traffic generator, as far as a load makes it.
+
+Every value is handed over: what nm-load takes where nothing is said is for whoever types it.
+"""
 
 from __future__ import annotations
 
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Workload
 
+TIMEOUT_S = 0.1  # unanswered for longer is lost
+SEED = 1
+UNTIL_STOPPED_S = 0.0  # of the measured time: no end of its own
 
-def arguments(workload: Workload, window: int, service: str) -> list[str]:
-    """A workload as nm-load has it."""
+
+def arguments(
+    workload: Workload,
+    window: int,
+    service: str,
+    *,
+    warmup_s: float,
+    measured_s: float,
+    seed: int = SEED,
+) -> list[str]:
+    """A load as nm-load has it."""
     argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
     argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
     argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
@@ -15,7 +30,17 @@ def arguments(workload: Workload, window: int, service: str) -> list[str]:
     argv += ["--stamp"] if workload.stamp and not services.find(service).stores else []
     if workload.source_port is not None:
         argv += ["--source-port", str(workload.source_port)]
-    return [*argv, "--flows", str(workload.flows), "--window", str(window)]
+    argv += ["--flows", str(workload.flows), "--window", str(window)]
+    argv += ["--warmup", f"{warmup_s:g}", "--time", f"{measured_s:g}"]
+    return [*argv, "--timeout", f"{TIMEOUT_S:g}", "--seed", str(seed)]
+
+
+def asker(workload: Workload, service: str) -> list[str]:
+    """One that waits for the first right answer, and ends. Its ports are any: what comes late to it
+    is not to reach the generator behind it."""
+    anywhere = workload.model_copy(update={"source_port": None, "flows": 1})
+    asked = arguments(anywhere, 1, service, warmup_s=0, measured_s=0)
+    return [*asked, "--first-answer"]
 
 
 def pace(rate_per_s: float, arrivals: str) -> list[str]:

@@ -39,7 +39,7 @@ from nearmetal.spec.experiment import memory_bytes
 from nearmetal.topology import switch, testpmd
 from nearmetal.topology.standing import Socketed, Switched, Virtual
 from nearmetal.trial.bed import Bed, Trial
-from nearmetal.trial.generator import arguments, pace
+from nearmetal.trial.generator import arguments, asker, pace
 
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 
@@ -231,13 +231,13 @@ def _boot(vm: Vm, generator: Child) -> None:
 def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
     made, top = plan.command, plan.bed.topology
-    asking = [*load_argv(plan), "--first-answer"]
+    asking = [*load_argv(plan), *asker(plan.bed.spec.workload, plan.trial.service)]
     # The asker is up before the server, so that the server's start is all that is waited for.
-    with Child(asking, top.tg) as asker, start(plan) as dut:
+    with Child(asking, top.tg) as first, start(plan) as dut:
         if isinstance(dut, Vm) and made.says_ready:
-            _boot(dut, asker)
-        answered = next_event(asker, dut, START_S)
-        asker.stop()
+            _boot(dut, first)
+        answered = next_event(first, dut, START_S)
+        first.stop()
         if isinstance(dut, Vm):
             assert isinstance(top, Virtual)
             dut.pin((top.sut_cpu,))
@@ -277,8 +277,14 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
 def _generator(plan: Plan) -> Child:
     trial, spec, top = plan.trial, plan.bed.spec, plan.bed.topology
     window = spec.window.of(trial.rung.wire)
-    argv = [*load_argv(plan), *arguments(spec.workload, window, trial.service)]
-    argv += ["--warmup", f"{spec.warmup_s:g}", "--time", f"{spec.measured_s:g}"]
+    argv = load_argv(plan) + arguments(
+        spec.workload,
+        window,
+        trial.service,
+        warmup_s=spec.warmup_s,
+        measured_s=spec.measured_s,
+        seed=spec.seed + trial.round,
+    )
     if trial.point.rate_per_s is not None:
         argv += pace(trial.point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
     if plan.bed.shares_memory:
@@ -287,7 +293,7 @@ def _generator(plan: Plan) -> Child:
         argv += ["--socket", str(top.socket), "--source", source, "--await"]
         argv += ["--connect"] if plan.command.machine else []
         argv += [] if plan.command.answers_arp else ["--target-mac", top.sut_mac]
-    return Child([*argv, "--seed", str(spec.seed + trial.round)], top.tg)
+    return Child(argv, top.tg)
 
 
 def load_argv(plan: Plan) -> list[str]:
