@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -220,13 +219,13 @@ class Served:
 @contextmanager
 def serving(rung: str, *words: str) -> Iterator[Served]:
     """A server that is ready."""
-    with start("serve", rung, *words) as process:
+    with start("serve", rung, "--json", *words) as process:
         try:
-            assert process.stderr is not None
-            line = process.stderr.readline()
-            found = re.match(rf"nearmetal: {re.escape(rung)} on (\S+), pid (\d+)", line)
-            assert found is not None, line + process.stderr.read()
-            yield Served(process, found[1], int(found[2]))
+            assert process.stdout is not None and process.stderr is not None
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            ready = json.loads(line)
+            yield Served(process, ready["listen"], ready["pid"])
         finally:
             process.terminate()
 

@@ -148,6 +148,14 @@ def estimate(chosen: Spec, *, paired: bool = False) -> tuple[float, int]:
     return seconds, trials * _DISK_BYTES
 
 
+def announced(chosen: Spec, folder: Path, *, paired: bool = False) -> str:
+    """What a run will take, in words; NearmetalError where the disk has no room for it."""
+    seconds, disk_bytes = estimate(chosen, paired=paired)
+    check_disk(folder, disk_bytes)
+    minutes, mib = max(1, round(seconds / 60)), max(1, disk_bytes >> 20)
+    return f"{len(chosen.rungs)} rungs, about {minutes} min and {mib} MiB in {folder}"
+
+
 def check_one_machine(path: Path, chosen: Spec) -> None:
     """What only several machines can do is refused before anything starts."""
     if chosen.sweep is not None and chosen.sweep.axis == "generators":

@@ -48,7 +48,7 @@ def test_a_server_behind_the_switch_is_asked(
     rung: Rung, programs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     socket = tmp_path / "vhost"
-    with tool.start("switch", "--socket", socket) as switch:
+    with tool.start("switch", "--json", "--socket", socket) as switch:
         try:
             assert switch.stderr is not None
             assert str(socket) in switch.stderr.readline()

@@ -1,4 +1,4 @@
-"""The options of `bench`, some of which other commands have, too: what each means, in its help."""
+"""The options of `bench`, most of which `testbed` has, too: what each means, in its help."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]
-Spec = Annotated[str, typer.Option("--spec", help="A spec file, or a name in specs/.")]
+Spec = Annotated[
+    str, typer.Option("--spec", metavar="NAME|FILE", help="A spec file, or a name in specs/.")
+]
 Rungs = Annotated[
     str | None,
-    typer.Option("--rungs", help="Only these rows: host-sock,host-mmsg:echo (see `list`)."),
+    typer.Option(
+        "--rungs",
+        metavar="LIST",
+        help="Only these rows, as host-sock,host-mmsg:echo; `list` shows all.",
+    ),
 ]
 Rounds = Annotated[
     int | None,
-    typer.Option("--rounds", min=1, help="So many of each row.", show_default="as the spec says"),
+    typer.Option(
+        "--rounds", metavar="N", min=1, help="So many of each row.", show_default="as the spec says"
+    ),
 ]
 Against = Annotated[
     str | None,
@@ -37,6 +44,29 @@ Taken = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", help="The run's folder: absent or empty.", show_default="runs/<UTC>-<spec>"
+        "--out",
+        metavar="DIR",
+        help="The run's folder: absent or empty.",
+        show_default="runs/<UTC>-<spec>",
+    ),
+]
+Action = Annotated[str, typer.Argument(metavar="ACTION", help="run or rehearse.")]
+Machines = Annotated[Path | None, typer.Argument(metavar="FILE", help="Of run: which machines.")]
+BedSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--spec",
+        metavar="NAME|FILE",
+        help="A spec file, or a name in specs/.",
+        show_default="quick; of rehearse rehearsal",
+    ),
+]
+Generators = Annotated[
+    int | None,
+    typer.Option(
+        "--generators",
+        metavar="N",
+        help="Of rehearse: how many machines ask.",
+        show_default="as many as the spec wants",
     ),
 ]

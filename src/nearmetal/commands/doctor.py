@@ -1,48 +1,66 @@
-"""What this machine is, and which rows it cannot give. Looks only; changes nothing."""
+"""What this machine is, what it lacks, what a killed run left on it, and which rows it cannot give.
+Looks only; changes nothing."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
-
-from rich.console import Group
-from rich.table import Table
+from dataclasses import asdict
 
 from nearmetal.build import guest_kernel
-from nearmetal.dut.available import missing, why_not
+from nearmetal.commands import last, left, rows
+from nearmetal.dut.available import missing
 from nearmetal.machine import facts as machine
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator
-from nearmetal.spec.rungs import PLACES, RUNGS
+from nearmetal.report.layout import Column, paragraph, table
 
 _GIB = 1 << 30
+_FACTS = (Column("what"), Column("how it is", wraps=True))
 
 
-def rung_table() -> Table:
-    """Every rung, and whether it can run here."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("rung", "place", "datapath", "services", "runs here"):
-        table.add_column(column, no_wrap=column != "runs here")
-    for rung in RUNGS:
-        reason = why_not(rung)
-        here = "yes" if reason is None else f"no: {reason}"
-        services = ", ".join(rung.services)
-        place = f"{rung.place} ({PLACES[rung.place]})" if rung.place in PLACES else rung.place
-        table.add_row(rung.name, place, rung.datapath or "-", services, here)
-    return table
+def in_words(width: int | None) -> Iterator[str]:
+    """Machine facts, what is missing, what was left behind, and the rows that do not run."""
+    yield "machine"
+    yield from table(_FACTS, list(_facts(machine.facts())), width, head=False)
+    for title, lines in (("missing", _missing(width)), ("left behind", _left(width))):
+        yield ""
+        yield title
+        yield from lines
+    listed = rows.listed()
+    here = sum(row.runs_here for row in listed)
+    yield ""
+    yield f"rows: {here} of {len(listed)} run here (`list` names them)"
+    yield from rows.not_here(listed, width)
 
 
-def examine() -> Group:
-    """Machine facts, what is missing, and the rungs."""
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _facts(machine.facts()):
-        facts.add_row(name, value)
-    lacks = Table(box=None, pad_edge=False, show_header=False)
-    for what, cost in missing():
-        lacks.add_row(what, cost)
-    parts: list[str | Table] = ["[bold]machine[/]", facts, ""]
-    parts += ["[bold]missing[/]", lacks if lacks.row_count else "nothing", ""]
-    return Group(*parts, "[bold]rungs[/]", rung_table())
+def as_json() -> str:
+    """The same as one object."""
+    listed = [asdict(row) for row in rows.listed()]
+    found = {
+        "machine": dict(_facts(machine.facts())),
+        "missing": [{"what": what, "costs": cost} for what, cost in missing()],
+        "left_behind": left.behind(),
+        "rows": listed,
+    }
+    return json.dumps(found)
+
+
+def _missing(width: int | None) -> Iterator[str]:
+    found = list(missing())
+    for what, cost in found:
+        yield from paragraph(what, width)
+        yield from paragraph(f"costs: {cost}", width, indent=2)
+    if not found:
+        yield "nothing"
+
+
+def _left(width: int | None) -> Iterator[str]:
+    found = left.behind()
+    for line in found:
+        yield from paragraph(line, width)
+    yield from paragraph("nearmetal clean undoes it" if found else "nothing", width)
 
 
 def _accelerator() -> str:
@@ -70,3 +88,5 @@ def _facts(known: machine.MachineFacts) -> Iterator[tuple[str, str]]:
     fetched = guest_kernel.package()
     yield "guests' kernel", fetched or "not fetched yet: `bench` does so for rows guest-*"
     yield "rights", "root" if os.geteuid() == 0 else "an ordinary user"
+    found = last.run()
+    yield "last run", f"{found / 'report.html'}" if found else "none that is still there"

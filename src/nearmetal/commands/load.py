@@ -19,22 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
 from nearmetal.build import programs
+from nearmetal.commands import evictions
+from nearmetal.commands.evictions import Told
+from nearmetal.commands.load_words import at, describe
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.machine.processes.process import Child, Event, SilentError, Where
+from nearmetal.report.layout import columns
 from nearmetal.samples import Point
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Workload
 from nearmetal.spec.experiment import load as load_spec
 from nearmetal.spec.services import ServiceRow
-from nearmetal.spec.sweep import is_open, points_of, words
+from nearmetal.spec.sweep import points_of
 from nearmetal.spec.window import Window
 from nearmetal.topology.wires import veth, vhost_user
-from nearmetal.trial.generator import arguments, pace
+from nearmetal.trial.generator import UNTIL_STOPPED_S, arguments, pace
 
 _WORKLOADS = {
+    "light": Workload(name="light", keys=100_000),  # fits whatever is started with its defaults
     "standard": Workload(),
     "smoke": Workload(name="smoke", keys=1_000, flows=4),
     # specs/paper.toml's, towards whichever port the target has.
@@ -55,6 +58,7 @@ _WORKLOADS = {
 _LAST_LINE_S = 0.25  # the line of the last second comes at its end: wait for it
 _SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_WARMUP_S = 1.0
 _POINT_S = 3.0  # measured at each point of a sweep, unless --for says otherwise
 
 
@@ -75,6 +79,7 @@ class Options:
     vhost_user: Path | None = None
     nic: str | None = None
     source: str | None = None
+    quiet: bool = False
 
     @property
     def row(self) -> ServiceRow:
@@ -95,60 +100,102 @@ class _Line:
         return Child([*self.argv, *options, *behind], self.where)
 
 
+@dataclass
+class _Tally:
+    """What was counted so far. missing: keys that were stored, and were not there."""
+
+    answered: int = 0
+    wrong: int = 0  # without the missing ones
+    missing: int = 0
+
+    def add(self, event: Event) -> None:
+        """Of a line of the generator."""
+        self.answered += event.get("answered", 0)
+        self.missing += event["unexpected_miss"]
+        self.wrong += event["wrong"] - event["unexpected_miss"]
+
+
 def load(options: Options) -> int:
     """Drive the target until the time is over or we are stopped; 1 when an answer was wrong."""
     _check(options)
     duration_s = None if options.duration is None else seconds(options.duration)
     points = points_of(options.sweep) if options.sweep is not None else ()
-    counts = {"answered": 0, "wrong": 0}
+    tally = _Tally()
+    before = _stats(options)
     with _edition(options) as line:
         try:
             if points:
-                _sweep(options, line, points, duration_s or _POINT_S, counts)
+                _sweep(options, line, points, duration_s or _POINT_S, tally)
             else:
-                _drive(options, line, duration_s, counts)
+                _drive(options, line, duration_s, tally)
         except KeyboardInterrupt:
             pass
-    print(
-        f"nearmetal: {counts['answered']} right answers, {counts['wrong']} wrong", file=sys.stderr
-    )
-    return 1 if counts["wrong"] or not counts["answered"] else 0
+        finally:
+            lost = _sum_up(options, tally, before)
+    return 1 if tally.wrong or lost or not tally.answered else 0
 
 
-def _drive(options: Options, line: _Line, duration_s: float | None, counts: dict[str, int]) -> None:
-    """A line a second until the time is over."""
-    asked = [*_asked(options, Point(rate_per_s=options.rate)), "--stay"]
-    with line.child(asked) as child:
+def _sum_up(options: Options, tally: _Tally, before: Told | None) -> bool:
+    """The last lines, however it ended; whether the server lost keys that it did not evict."""
+    _say(f"{tally.answered} right answers, {tally.wrong} wrong")
+    if not tally.missing:
+        return False
+    told = _stats(options)
+    gone = evictions.evicted(before, told)
+    _say(evictions.in_words(tally.missing, gone, told, _workload(options.workload)))
+    return gone == 0
+
+
+def _stats(options: Options) -> Told | None:
+    """The server's counters, where it keeps keys and the kernel's sockets reach it."""
+    in_frames = options.vhost_user is not None or options.nic is not None
+    return None if in_frames or not options.row.stores else evictions.asked(options.target)
+
+
+def _say(text: str) -> None:
+    print(f"nearmetal: {text}", file=sys.stderr)
+
+
+def _tell(options: Options, words: str, event: Mapping[str, Any]) -> None:
+    """A line on stdout: for people, or for programs."""
+    if options.as_json:
+        print(json.dumps(event), flush=True)
+    elif not options.quiet:
+        print(words, flush=True)
+
+
+def _drive(options: Options, line: _Line, duration_s: float | None, tally: _Tally) -> None:
+    """A line a second until the time is over, by our clock: the target may be down meanwhile."""
+    wide = columns()
+    point = Point(rate_per_s=options.rate)
+    with line.child([*_asked(options, point, UNTIL_STOPPED_S), "--stay"]) as child:
         for event in _events(child, duration_s):
-            if event["event"] == "second":
-                _count(counts, event)
-            print(json.dumps(event) if options.as_json else describe(event), flush=True)
+            missed = tally.missing
+            if event["event"] in ("second", "verified"):
+                tally.add(event)
+            _tell(options, describe(event, wide), event)
+            if tally.missing and not missed:
+                _say("keys that were stored are missing: a full server evicts; more at the end")
 
 
 def _sweep(
-    options: Options,
-    line: _Line,
-    points: Sequence[Point],
-    duration_s: float,
-    counts: dict[str, int],
+    options: Options, line: _Line, points: Sequence[Point], duration_s: float, tally: _Tally
 ) -> None:
     """A line a point. The keys are stored once: later points take the versions they find."""
+    wide = columns()
     for number, point in enumerate(points):
-        asked = [*_asked(options, point), "--time", f"{duration_s:g}"]
+        asked = _asked(options, point, duration_s)
         asked += ["--no-preload"] if number and options.row.stores else []
         with line.child(asked) as child:
             for event in _events(child, None):
+                if event["event"] == "verified" and not number:
+                    tally.add(event)
                 if event["event"] != "result":
                     continue
-                _count(counts, event)
+                tally.add(event)
                 told = {"point": point.model_dump(exclude_none=True), **event}
-                print(json.dumps(told) if options.as_json else at(point, event), flush=True)
+                _tell(options, at(point, event, wide), told)
                 break
-
-
-def _count(counts: dict[str, int], event: Event) -> None:
-    for name in counts:
-        counts[name] += event[name]
 
 
 def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
@@ -163,63 +210,6 @@ def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
         if duration_s and deadline == math.inf and event["event"] in ("measuring", "down"):
             deadline = time.monotonic() + duration_s + _LAST_LINE_S
         yield event
-
-
-def describe(event: Event) -> str:
-    """One line of the generator, for people."""
-    if event["event"] == "second":
-        rate = event["answered"] * 1e9 / max(1, event["duration_ns"])
-        p50, p99 = (percentile(event["latency"], at) / 1000 for at in (50, 99))
-        return (
-            f"{rate:>11,.0f} replies/s  p50 {p50:8.1f} us  p99 {p99:8.1f} us"
-            f"  lost {event['lost']}  wrong {event['wrong']}{_not_sent(event)}{split(event)}"
-        )
-    if event["event"] == "preloaded":
-        return f"preloaded {event['keys']:,} keys in {event['duration_ns'] / 1e9:.1f} s"
-    if event["event"] == "verified":
-        return f"read them back: wrong {event['wrong']}, lost {event['lost']}"
-    words = {
-        "down": "no answer for 1 s: down",
-        "up": "it answers again: up",
-        "first_answer": "it answers",
-    }
-    return words.get(event["event"], str(event["event"]))
-
-
-def at(point: Point, result: Event) -> str:
-    """The result of one point of a sweep, for people."""
-    duration_ns = max(1, result["duration_ns"])
-    intended = result["intended"] if is_open(point) else result["sent"]
-    lost = (intended - result["answered"]) / max(1, intended)
-    parts = [f"{words(point):>14} {result['answered'] * 1e9 / duration_ns:>11,.0f} replies/s"]
-    parts += [
-        f"p{at:<4g} {percentile(result['latency'], at) / 1000:8.1f} us" for at in (50, 99, 99.9)
-    ]
-    parts.append(f"loss {lost:.4%}  wrong {result['wrong']}{_not_sent(result)}{split(result)}")
-    return "  ".join(parts)
-
-
-def split(event: Mapping[str, Any]) -> str:
-    """Where the generator's cycles went: "  receive 10 % empty poll 60 % ..."; "" where untold."""
-    cycles: Mapping[str, int] = event.get("cycles", {})
-    whole = sum(cycles.values())
-    if not whole:
-        return ""
-    names = {"receive": "receive", "empty": "empty poll", "check": "check", "send": "send"}
-    return "  " + " ".join(f"{names[task]} {cycles[task] / whole:.0%}" for task in names)
-
-
-def _not_sent(event: Mapping[str, Any]) -> str:
-    """Of an open loop."""
-    return f"  not sent {event['not_sent']}" if event.get("not_sent") else ""
-
-
-def percentile(latency: list[list[int]], at: float) -> int:
-    """Of [[value_ns, count], ...]."""
-    histogram = HdrHistogram(1, 1_000_000_000, 3)
-    for value_ns, count in latency:
-        histogram.record_value(value_ns, count)
-    return int(histogram.get_value_at_percentile(at))
 
 
 def seconds(text: str) -> float:
@@ -297,12 +287,13 @@ def _program(name: str) -> list[str]:
     return built.programs[name].argv()
 
 
-def _asked(options: Options, point: Point) -> list[str]:
+def _asked(options: Options, point: Point, measured_s: float) -> list[str]:
     """Workload, window and rate as the generator has them."""
     wire = veth.WIRE if options.vhost_user is None else vhost_user.WIRE
     argv = ["--target", options.target, "--service", options.row.load]
-    asked = point.window or options.window or Window().of(wire.name)
-    argv += arguments(_workload(options.workload), asked, options.row.name)
+    window = point.window or options.window or Window().of(wire.name)
+    workload = _workload(options.workload)
+    argv += arguments(workload, window, options.row.name, warmup_s=_WARMUP_S, measured_s=measured_s)
     if point.rate_per_s is not None:
         argv += pace(point.rate_per_s, options.arrivals)
     return argv

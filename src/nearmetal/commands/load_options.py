@@ -7,15 +7,29 @@ from typing import Annotated
 
 import typer
 
-Target = Annotated[str, typer.Argument(help="ADDR:PORT of a memcached-compatible UDP server.")]
+Target = Annotated[
+    str, typer.Argument(metavar="ADDR:PORT", help="Of a memcached-compatible UDP server.")
+]
 Service = Annotated[
     str | None,
-    typer.Option(help="What it serves: one of spec/services.", show_default="the first, a store"),
+    typer.Option(
+        metavar="NAME",
+        help="What it serves: one of spec/services.",
+        show_default="the first, a store",
+    ),
 ]
-WorkloadName = Annotated[str, typer.Option(help="standard, smoke, paper, or a spec file.")]
+WorkloadName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="light (100,000 keys, fits 64 MiB), standard (1,000,000 keys: serve --memory 256MiB),"
+        " smoke, paper, or a spec file.",
+    ),
+]
 Window = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         help="Requests in flight; open loop: the most.",
         min=1,
         max=65_536,
@@ -24,12 +38,17 @@ Window = Annotated[
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(help="Open loop: requests a second, on average.", min=1, max=1e9),
+    typer.Option(metavar="N", help="Open loop: requests a second, on average.", min=1, max=1e9),
 ]
-Arrivals = Annotated[str, typer.Option(help="Of the open loop: constant or poisson.")]
+Arrivals = Annotated[
+    str, typer.Option(metavar="HOW", help="Of the open loop: constant or poisson.")
+]
 Sweep = Annotated[
     str | None,
-    typer.Option(help="window=1,4,16 or rate=1e5,2e5: a line a point, 3 s or --for each."),
+    typer.Option(
+        metavar="AXIS=LIST",
+        help="window=1,4,16 or rate=1e5,2e5: a line a point, 3 s or --for each.",
+    ),
 ]
 Lcores = Annotated[
     str | None, typer.Option(metavar="LIST", help="A thread on each of these cores: 1,2.")
@@ -46,5 +65,7 @@ Source = Annotated[
     str | None,
     typer.Option(metavar="ADDR", help="Of frames: where requests come from; a free address."),
 ]
-Duration = Annotated[str | None, typer.Option("--for", help="10s, 5m, 1h; default: until stopped.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The generator's own JSON lines.")]
+Duration = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="10s, 5m, 1h.", show_default="until stopped"),
+]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nearmetal.build import programs
+from nearmetal.commands import serve_words
 from nearmetal.dut import ukp
 from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.contract import Dut
@@ -64,6 +65,8 @@ class Options:
     metrics: str | None
     nic: str | None = None
     poll: bool = False
+    quiet: bool = False
+    as_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class _Start:
 
     command: Command
     where: Where
+    allow: tuple[str, ...]  # who may ask
     relay: Child | None = None  # without it nobody is answered
     folder: Path | None = None  # of the console, where it is a machine
 
@@ -120,11 +124,28 @@ def serve(name: str, options: Options) -> int:
         try:
             ready = child.expect("ready", START_S)
             pid = child.pid if start.command.machine else ready["pid"]
-            print(f"nearmetal: {name} on {ready['listen']}, pid {pid}", file=sys.stderr)
+            _tell_ready(name, options, {**ready, "pid": pid}, start.allow)
             _follow(child, start.relay, counters)
         except KeyboardInterrupt:
-            print(json.dumps(_final(name, child.stop())))
+            _tell_final(name, options, _final(name, child.stop()))
     return 0
+
+
+def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...]) -> None:
+    """That it answers: to people, or to programs."""
+    if options.as_json:
+        print(json.dumps(ready), flush=True)
+    elif not options.quiet:
+        for line in serve_words.serving(name, ready["listen"], ready["pid"], allow):
+            print(f"nearmetal: {line}", file=sys.stderr)
+
+
+def _tell_final(name: str, options: Options, final: Event) -> None:
+    """What it did."""
+    if options.as_json:
+        print(json.dumps(final), flush=True)
+    elif not options.quiet:
+        print(f"nearmetal: {serve_words.ended(name, final)}", file=sys.stderr)
 
 
 def _check(rung: Rung, options: Options) -> None:
@@ -158,7 +179,7 @@ def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
     if rung.machine is not None:
         return _in_machine(launched, options, stack)
     if not rung.in_frames:
-        return _Start(command(launched), Where())
+        return _Start(command(launched), Where(), launched.allow)
     return _on_port(launched, options, stack)
 
 
@@ -198,7 +219,7 @@ def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     huge = {"hugepages_bytes": free_bytes if free_bytes >= wanted else 0}
     topology = joined.topology.model_copy(update=huge)
     launched = _beside(launched, options, topology, "it has a tap device of its own")
-    return _Start(command(launched), Where(), joined.relay)
+    return _Start(command(launched), Where(), launched.allow, joined.relay)
 
 
 def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
@@ -208,7 +229,8 @@ def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
     launched = _beside(launched, options, joined.topology, "it has a tap device of its own")
     made = command(replace(launched, accelerator=chosen))
-    return _Start(made, Where(), joined.relay, joined.topology.socket.parent)
+    folder = joined.topology.socket.parent
+    return _Start(made, Where(), launched.allow, joined.relay, folder)
 
 
 def _on_port(launched: Launch, options: Options, stack: ExitStack) -> _Start:
@@ -227,7 +249,7 @@ def _on_port(launched: Launch, options: Options, stack: ExitStack) -> _Start:
         why = "without --nic it has a veth pair of its own"
         launched = _beside(launched, options, topology, why)
     stack.enter_context(journal.holds("process", "what was started on the port"))
-    return _Start(command(launched), port.where)
+    return _Start(command(launched), port.where, launched.allow)
 
 
 def _address(options: Options) -> str:

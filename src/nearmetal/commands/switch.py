@@ -17,6 +17,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from nearmetal.build import fetched
 from nearmetal.errors import BadInputError
@@ -32,7 +33,13 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 def switch(
-    nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str | None
+    nic_name: str | None,
+    socket: Path | None,
+    peer: str | None,
+    server_mac: str | None,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Forward until SIGTERM, SIGINT or testpmd's own end; then print its counts."""
     server_mac = BEHIND_SWITCH_MAC if server_mac is None else server_mac
@@ -49,18 +56,32 @@ def switch(
         path = socket or owner.state_directory() / f"nm-{os.getpid()}-switch.sock"
         sides = Sides(port, path, peer, server_mac, tuple(os.sched_getaffinity(0)))
         running = stack.enter_context(forwarding(testpmd, sides, journal))
-        _tell(sides)
+        if not quiet:
+            _tell(sides)
         try:
             raise ChildError(running.wait())
         except KeyboardInterrupt:
-            print(json.dumps(final(running.stop())))
+            told = final(running.stop())
+            if as_json:
+                print(json.dumps(told), flush=True)
+            elif not quiet:
+                print(f"nearmetal: {in_words(told)}", file=sys.stderr)
     return 0
 
 
-def final(counts: tuple[PortCounts, ...]) -> dict[str, object]:
-    """The last line."""
+def final(counts: tuple[PortCounts, ...]) -> dict[str, Any]:
+    """The last line, for programs."""
     nic_port, vhost = (asdict(counts[port]) for port in (NIC, VHOST))
     return {"event": "final", "nic": nic_port, "vhost": vhost}
+
+
+def in_words(told: dict[str, Any]) -> str:
+    """The same for people."""
+    sides = (
+        f"{side}: {', '.join(f'{name} {count:,}' for name, count in told[side].items())}"
+        for side in ("nic", "vhost")
+    )
+    return f"the switch ended; {'; '.join(sides)}"
 
 
 def _check(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> None:
@@ -86,4 +107,5 @@ def _tell(sides: Sides) -> None:
             f"nearmetal: ask {wire.sut.addr}, once a server answers for it: nm-dpdk-kv --listen"
             f" {wire.sut.addr}:11211 --allow {wire.subnet} -- --in-memory --no-pci --vdev {device}"
         ]
+    lines += ["nearmetal: Ctrl-C ends it"]
     print("\n".join(lines), file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nearmetal import bench, machine
+from nearmetal.commands import last
 from nearmetal.errors import BadInputError
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links.nic import Take
@@ -27,6 +28,8 @@ def run(
     out: Path | None,
     generators: int | None,
     take: Take | None,
+    *,
+    quiet: bool,
 ) -> tuple[Report, Path, int]:
     """Measure; gives the report, its folder and the exit code."""
     if action not in ("run", "rehearse"):
@@ -48,7 +51,8 @@ def run(
             f" {'add a [[tg]]' if bed_spec is not None else 'leave --generators out'}"
         )
     folder = bench.new_folder(out, f"{chosen.name}-testbed")
-    with Shown() as shown:
+    last.note(folder)
+    with Shown(quiet=quiet) as shown:
         if bed_spec is not None:
             bed = EnosTestbed(bed_spec)
             result, code = flow.measure(bed, bed_spec, chosen, folder, shown)

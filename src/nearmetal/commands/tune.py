@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from nearmetal import machine
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine import journal
@@ -18,10 +14,11 @@ from nearmetal.machine.processes import owner
 from nearmetal.machine.tune import apply as act
 from nearmetal.machine.tune import boot
 from nearmetal.machine.tune.wanted import from_words
+from nearmetal.report.layout import Column, columns, table
 
 ACTIONS = ("show", "apply", "restore", "boot")
 _ROOT = Path("/")
-_COLUMNS = 160  # a file or pipe has no width of its own
+_SHOWN = (Column("setting"), Column("how it is", wraps=True))
 
 
 def run(action: str, words: Sequence[str], interface: str | None, boot_line: bool) -> int:
@@ -49,19 +46,21 @@ def run(action: str, words: Sequence[str], interface: str | None, boot_line: boo
 
 
 def _show(interface: str | None) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
+    rows = []
     for state in act.every(interface):
         note = f" ({state.note})" if state.value and state.note else ""
         value = f"{state.value}{note}" if state.value else f"not here: {state.note}"
-        table.add_row(state.name, escape(value))
+        rows.append((state.name, value))
     cores = cpus.choose(cpus.allowed())
     about = "; ".join(filter(None, (in_words(cores), cores.note, cores.shared)))
-    table.add_row("placement", about)
-    table.add_row("isolated", cpus.format_list(cpus.machine(cpus.allowed()).isolated) or "no core")
+    rows.append(("placement", about))
+    isolated = cpus.format_list(cpus.machine(cpus.allowed()).isolated)
+    rows.append(("isolated", isolated or "no core"))
     kept = journal.kept(act.kept_folder(owner.state_directory()))
     if kept:
-        table.add_row("kept", f"{len(kept)} changes of `tune apply`; `tune restore` puts them back")
-    Console(width=None if Console().is_terminal else _COLUMNS).print(table)
+        rows.append(("kept", f"{len(kept)} changes of `tune apply`; `tune restore` puts them back"))
+    for line in table(_SHOWN, rows, columns(), head=False):
+        print(line)
 
 
 def _apply(words: Sequence[str]) -> None:

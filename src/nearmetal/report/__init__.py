@@ -13,9 +13,9 @@ from nearmetal.errors import NearmetalError
 from nearmetal.report import export
 from nearmetal.report.folder import read
 from nearmetal.report.model import Report, make
-from nearmetal.report.terminal import COLUMNS, pairs, ratios, table
+from nearmetal.report.terminal import pairs, ratios, table
 
-__all__ = ["COLUMNS", "Report", "pairs", "ratios", "table", "write"]
+__all__ = ["Report", "pairs", "ratios", "table", "write"]
 
 
 def write(folder: Path, *, pdf: bool = False) -> Report:

@@ -1,57 +1,88 @@
-"""The table a terminal shows: narrow enough for 100 columns, labels by their kind."""
+"""The tables a terminal shows, labels by their kind. Where it is narrow the columns go that tell
+least (layout.py); the row, its rate and what was made of it stay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from nearmetal.report import caveats
 from nearmetal.report.against import Against, PairRatio
+from nearmetal.report.layout import Column, kept
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
 from nearmetal.report.words import at, count, cycles, load, loss, microseconds, paired, ratio
 
 _PAPER = "Of an echo: beside kv only for its order of magnitude."
-COLUMNS = 110  # where nothing is cut or wrapped
+_EDGES = 3  # of a table, beside what is between its columns
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
 SHORT = {"generator-bound": "floor"}
-CLOSED = ("replies/s", "low - high", "p50 µs", "p99 µs", "cycles", "x memc.")
-PAPER = (*CLOSED[:-1], "paper*")
-OPEN = ("replies/s", "loss", "p50 µs", "p99 µs", "p99.9 µs", "cycles")
+_ROW = (Column("row"), Column("service"))
+_AT = Column("at", right=True)
+_RATE = (Column("replies/s", right=True), Column("low - high", 6, right=True))
+_LATENCY = (Column("p50 µs", 5, right=True), Column("p99 µs", 4, right=True))
+_CYCLES = Column("cycles", 2, right=True)
+_NOTES = Column("notes", 3, wraps=True)
+_CLOSED = (*_RATE, *_LATENCY, _CYCLES)
+_MEMCACHED = Column("x memc.", 1, right=True)
+_PAPERS = Column("paper*", 1, right=True)
+_OPEN = (
+    Column("replies/s", right=True),
+    Column("loss", right=True),
+    *_LATENCY,
+    Column("p99.9 µs", 6, right=True),
+    _CYCLES,
+)
 
 
-def table(report: Report) -> Table:
+def table(report: Report, width: int | None = None) -> Table:
     """Rows of a run, in the spec's order; what could not be measured keeps its row."""
+    sweep = report.spec.sweep
+    opened = sweep is not None and sweep.axis == "rate"
+    beside_paper = _beside_paper(report)
+    last = _PAPERS if beside_paper else _MEMCACHED
+    figures = _OPEN if opened else (*_CLOSED, last)
+    columns = (*_ROW, *((_AT,) if sweep else ()), *figures, _NOTES)
+    shared = caveats.shared(report.rows)
+    rows = []
+    for row in report.rows:
+        place = () if sweep is None else (at(row),)
+        told = _open(row) if opened else _closed(row, beside_paper=beside_paper)
+        rows.append((row.rung, row.service, *place, *told, _notes(row, shared)))
+    styles = [STYLES[row.status] for row in report.rows]
+    return _styled(_title(report), _caption(report), columns, rows, styles, width)
+
+
+def _styled(
+    title: Text | str,
+    caption: Iterable[str],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    styles: Sequence[str],
+    width: int | None,
+) -> Table:
+    """What there is room for."""
     result = Table(
-        title=_title(report),
+        title=title,
         title_justify="left",
         title_style="bold",
-        caption=Text("\n".join(_caption(report))),
+        caption=Text("\n".join(caption)),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    sweep = report.spec.sweep
-    opened = sweep is not None and sweep.axis == "rate"
-    result.add_column("row", no_wrap=True)
-    result.add_column("service", no_wrap=True)
-    if sweep is not None:
-        result.add_column("at", justify="right", no_wrap=True)
-    beside_paper = _beside_paper(report)
-    for name in OPEN if opened else PAPER if beside_paper else CLOSED:
-        result.add_column(name, justify="right", no_wrap=True)
-    result.add_column("notes", min_width=10)
-    shared = caveats.shared(report.rows)
-    for row in report.rows:
-        place = () if sweep is None else (at(row),)
-        figures = _open(row) if opened else _closed(row, beside_paper=beside_paper)
-        cells = (row.rung, row.service, *place, *figures, _notes(row, shared))
+    places = kept(columns, rows, None if width is None else width - _EDGES)
+    for column in (columns[place] for place in places):
+        justify: JustifyMethod = "right" if column.right else "left"
+        result.add_column(column.name, justify=justify, no_wrap=not column.wraps, overflow="fold")
+    for row, style in zip(rows, styles, strict=True):
         # Text, so that a bracket in a reason is no markup.
-        result.add_row(*(Text(cell) for cell in cells), style=STYLES[row.status])
+        result.add_row(*(Text(row[place]) for place in places), style=style)
     return result
 
 
@@ -61,25 +92,23 @@ def _title(report: Report) -> Text:
     return Text(f"{report.run} on {machine}{state}")
 
 
-def ratios(report: Report) -> Table | None:
+_RATIOS = (
+    Column("ratio", wraps=True),
+    Column("service", 2),
+    Column("ours", right=True),
+    Column("paper*", right=True),
+    Column("ours / paper", 1, right=True),
+    Column("cycles", 3, right=True),
+    Column("between", 4),
+)
+
+
+def ratios(report: Report, width: int | None = None) -> Table | None:
     """The paper's ratios beside ours, where the run is of its table."""
     if not _beside_paper(report) or not report.paper_ratios:
         return None
     letters = lettered(report.paper_ratios)
-    result = Table(
-        title="Ratios of rows of this run, beside the paper's",
-        title_justify="left",
-        title_style="bold",
-        caption=Text("\n".join(f"{letter}: {each}" for each, letter in letters.items())),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    result.add_column("ratio", max_width=44)
-    result.add_column("service", no_wrap=True)
-    for column in ("ours", "paper*", "ours / paper", "cycles"):
-        result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("between", min_width=10)
+    rows = []
     for each in report.paper_ratios:
         beneath = each.reason or each.note.split(":")[0]
         cells = (
@@ -91,34 +120,35 @@ def ratios(report: Report) -> Table | None:
             ratio(each.by_busy_cycles),
             " ".join(letters[sentence] for sentence in each.gap),
         )
-        result.add_row(*(Text(cell) for cell in cells))
-    return result
+        rows.append(cells)
+    title = "Ratios of rows of this run, beside the paper's"
+    caption = (f"{letter}: {each}" for each, letter in letters.items())
+    return _styled(title, caption, _RATIOS, rows, [""] * len(rows), width)
 
 
-def pairs(report: Report) -> Table | None:
+_PAIRS = (
+    Column("row"),
+    Column("pairs", 4, right=True),
+    Column("rate", right=True),
+    Column("low - high", 2, right=True),
+    Column("cycles", 1, right=True),
+    Column("low - high", 3, right=True),
+    Column("notes", 5, wraps=True),
+)
+
+
+def pairs(report: Report, width: int | None = None) -> Table | None:
     """Ours over another tree's programs, where those were measured too."""
     found = report.against
     if found is None:
         return None
-    result = Table(
-        title=f"against {found.name}",
-        title_justify="left",
-        title_style="bold",
-        caption=Text("\n".join(_about_pairs(found))),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    result.add_column("row", no_wrap=True)
-    for column in ("pairs", "rate", "low - high", "cycles", "low - high"):
-        result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("notes", min_width=10)
+    rows = []
     for row in found.rows:
         notes = row.status if row.status != "ok" else "floor" if row.floor else ""
         sides = (*_sides(row.by_rate), *_sides(row.by_busy_cycles))
-        cells = (row.row, str(row.pairs), *sides, notes)
-        result.add_row(*(Text(cell) for cell in cells), style=STYLES[row.status])
-    return result
+        rows.append((row.row, str(row.pairs), *sides, notes))
+    styles = [STYLES[row.status] for row in found.rows]
+    return _styled(f"against {found.name}", _about_pairs(found), _PAIRS, rows, styles, width)
 
 
 def _sides(found: PairRatio) -> tuple[str, str]:

@@ -20,8 +20,8 @@ from nearmetal.spec.sweep import words
 class Shown:
     """The flow tells it what happens; run.Progress is the part that the trials know."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),

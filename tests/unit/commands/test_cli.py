@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from nearmetal.build import extras
 from nearmetal.commands.cli import app
-from nearmetal.commands.load import at, describe, percentile, seconds, split
+from nearmetal.commands.load import seconds
+from nearmetal.commands.load_words import at, describe, percentile, split
 from nearmetal.samples import Point
 from nearmetal.spec.sweep import points_of
 
@@ -56,7 +58,10 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["load", "127.0.0.1:1", "--arrivals", "odd"], "--arrivals odd: constant or poisson"),
         (["load", "127.0.0.1:1", "--nic", "x"], "--source: missing; frames need the IPv4 address"),
         (["load", "127.0.0.1:1", "--source", "10.0.0.1"], "--source: sockets have the kernel's"),
-        (["load", "127.0.0.1:1", "--workload", "w"], "--workload w: unknown (known: standard"),
+        (
+            ["load", "127.0.0.1:1", "--workload", "w"],
+            "--workload w: unknown (known: light, standard",
+        ),
         (["tune", "tidy"], "tune tidy: unknown (known: show, apply, restore, boot)"),
         (["tune", "restore", "x"], "tune restore: takes no x; only apply does"),
         (["tune", "apply", "trubo=off"], "trubo: unknown key (known: governor, turbo, "),
@@ -100,17 +105,13 @@ def test_every_command_has_help() -> None:
         assert name in done.stdout
 
 
-def test_completion_is_offered() -> None:
-    assert "--install-completion" in run("--help").stdout
-
-
 def test_list_and_doctor_need_no_plotting() -> None:
     script = (
         "import sys\n"
         "for name in ('matplotlib', 'scipy', 'jinja2'): sys.modules[name] = None\n"
         "import nearmetal.commands.doctor, nearmetal.commands.serve\n"
         "import nearmetal.commands.load, nearmetal.commands.clean\n"
-        "nearmetal.commands.doctor.examine()"
+        "list(nearmetal.commands.doctor.in_words(80))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -122,13 +123,29 @@ def test_the_command_line_alone_needs_nothing_heavy() -> None:
     """--help and a mistyped option answer at once."""
     script = (
         "import sys\n"
-        "for name in ('pydantic', 'pyroute2', 'numpy'): sys.modules[name] = None\n"
+        "for name in ('pydantic', 'pyroute2', 'numpy', 'rich', 'hdrh'): sys.modules[name] = None\n"
         "import nearmetal.commands.cli"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["bench", "--help"], ["serve", "--help"]])
+def test_help_reads_nothing_but_the_command_line(words: list[str]) -> None:
+    """What it took of ours, as Python itself tells it."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nearmetal", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = set(re.findall(r"\| +nearmetal\.([a-z_]+)", done.stderr))
+    assert "commands" in ours
+    assert ours <= {"commands", "errors", "machine"}, "heavier: move the import into its command"
+    heavy = re.findall(r"\| +(numpy|scipy|matplotlib|pyroute2|hdrh|psutil)$", done.stderr, re.M)
+    assert not heavy
 
 
 def test_seconds() -> None:
@@ -165,7 +182,7 @@ RESULT = {
 
 
 def test_the_generators_cycles_in_percent() -> None:
-    assert split(RESULT) == "  receive 10% empty poll 60% check 10% send 20%"
+    assert split(RESULT) == "receive 10% empty poll 60% check 10% send 20%"
     assert split({}) == split({"cycles": {}}) == ""
     assert describe(RESULT | {"event": "second"}).endswith("send 20%")
 

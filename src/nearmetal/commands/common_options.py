@@ -1,0 +1,24 @@
+"""Options that several commands have, with one meaning; defaults stand where the command is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nearmetal import __version__
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON, an object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+
+
+def _told(asked: bool) -> None:
+    if asked:
+        print(f"nearmetal {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Print the version.", callback=_told, is_eager=True)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]

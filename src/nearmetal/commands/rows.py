@@ -1,0 +1,108 @@
+"""Which rows run here, and of each other row the one thing that it lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from nearmetal import bench
+from nearmetal.dut.available import why_not
+from nearmetal.report.layout import Column, paragraph, table
+from nearmetal.spec.experiment import Spec, load
+from nearmetal.spec.rungs import PLACES, RUNGS, Rung
+
+USUAL = "quick"  # the spec of `bench`
+_HEADS = (
+    Column(""),
+    Column("row"),
+    Column("what it is", spare=2),
+    Column("datapath", spare=3),
+    Column("wire", spare=1),
+    Column("answers", spare=4),
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row as a program gets it."""
+
+    row: str
+    runs_here: bool
+    lacks: str | None  # why it does not run here
+    in_bench: bool  # whether `bench` measures it unasked
+    place: str
+    datapath: str | None
+    wire: str
+    services: tuple[str, ...]
+
+
+def listed() -> list[Listed]:
+    """Every row. Looks only."""
+    usual = {row.rung.name for row in _usual().rungs}
+    return [_listed(rung, usual) for rung in RUNGS]
+
+
+def _listed(rung: Rung, usual: set[str]) -> Listed:
+    lacks = why_not(rung)
+    return Listed(
+        rung.name,
+        lacks is None,
+        lacks,
+        rung.name in usual,
+        rung.place,
+        rung.datapath,
+        rung.wire,
+        rung.services,
+    )
+
+
+def as_json() -> Iterator[str]:
+    """A line a row."""
+    for row in listed():
+        yield json.dumps(asdict(row))
+
+
+def in_words(width: int | None) -> Iterator[str]:
+    """What runs here, what does not, and what to do with it."""
+    rows = listed()
+    here = [row for row in rows if row.runs_here]
+    yield f"runs here: {len(here)} of {len(rows)} rows"
+    yield ""
+    yield from table(_HEADS, [_cells(row) for row in here], width)
+    yield ""
+    yield from paragraph(
+        f"*: bench measures it, about {minutes(rows)} min in all; others by name", width
+    )
+    yield from not_here(rows, width)
+    yield ""
+    yield "measure two rows:  nearmetal bench --rungs host-sock,host-mmsg:echo"
+    yield "serve one:         nearmetal serve host-mmsg"
+
+
+def not_here(rows: list[Listed], width: int | None) -> Iterator[str]:
+    """What does not run here, by what it lacks."""
+    reasons = dict.fromkeys(row.lacks for row in rows if row.lacks is not None)
+    for reason in reasons:
+        names = [row.row for row in rows if row.lacks == reason]
+        yield ""
+        yield from paragraph(f"not here: {', '.join(names)}", width)
+        yield from paragraph(f"because: {reason}", width, indent=2)
+
+
+def minutes(rows: list[Listed]) -> int:
+    """How long `bench` takes with what runs here, once everything is built."""
+    spec, here = _usual(), {row.row for row in rows if row.runs_here}
+    chosen = tuple(row for row in spec.rungs if row.rung.name in here)
+    seconds, _ = bench.estimate(spec.model_copy(update={"rungs": chosen}))
+    return max(1, round(seconds / 60))
+
+
+def _cells(row: Listed) -> tuple[str, ...]:
+    what = PLACES.get(row.place, "reference" if row.place == "reference" else "process")
+    star = "*" if row.in_bench else ""
+    return star, row.row, what, row.datapath or "", row.wire, ", ".join(row.services)
+
+
+def _usual() -> Spec:
+    return load(bench.spec_path(USUAL))

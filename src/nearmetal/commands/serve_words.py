@@ -1,0 +1,75 @@
+"""What `serve` says to people: where it answers, one line to try it, how to end it, what it did."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+
+from nearmetal.kv.admission import LOOPBACK
+from nearmetal.machine.processes.process import Event
+
+_ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # a frame of one datagram, and a command
+
+
+def serving(name: str, listen: str, pid: int, allow: Sequence[str]) -> Iterator[str]:
+    """Once it answers; allow: who may ask, nobody named is loopback."""
+    yield f"{name} on {listen}, pid {pid}"
+    yield f"who may ask: {', '.join(allow or LOOPBACK)} (--allow)"
+    asked = target(listen, allow or LOOPBACK)
+    if asked is None:
+        yield "try it from a machine that may ask; from this one nothing is answered"
+    else:
+        yield f"try it: {one_line(*asked)}"
+    yield "Ctrl-C ends it, or: kill the pid of ./nearmetal"
+
+
+def one_line(host: str, port: int) -> str:
+    """To paste into a shell: asks for the version with what any Python has."""
+    family = "AF_INET6" if ":" in host else "AF_INET"
+    return (
+        f"python3 -c 'import socket as s;u=s.socket(s.{family},s.SOCK_DGRAM);u.settimeout(3);"
+        f'u.sendto(b"{_ASKED}",("{host}",{port}));print(u.recv(2000)[8:].decode())\''
+    )
+
+
+def target(listen: str, allow: Sequence[str]) -> tuple[str, int] | None:
+    """Where somebody on this machine can ask; None: his source address would not be admitted."""
+    host, _, text = listen.rpartition(":")
+    address = ip_address(host.strip("[]"))
+    if not address.is_unspecified:
+        return str(address), int(text)
+    for network in map(ip_network, allow):
+        if network.version != address.version:
+            continue
+        if network.is_loopback:
+            return str(network[0] if network.num_addresses == 1 else network[1]), int(text)
+        own = _own_address(str(network[min(1, network.num_addresses - 1)]))
+        if own is not None and ip_address(own) in network:
+            return own, int(text)
+    return None
+
+
+def _own_address(towards: str) -> str | None:
+    """Of this machine, as that address would see it; nothing is sent."""
+    family = socket.AF_INET6 if ":" in towards else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as udp:
+        try:
+            udp.connect((towards, 9))
+        except OSError:
+            return None
+        own: str = udp.getsockname()[0]
+        return own
+
+
+def ended(name: str, final: Event) -> str:
+    """What it did."""
+    drops = final.get("drops", {})
+    answered = drops.get("answered", 0)
+    parts = [f"{answered:,} of {final['received']:,} requests answered"]
+    parts += [
+        f"{count:,} {reason}" for reason, count in drops.items() if count and reason != "answered"
+    ]
+    if "items" in final:
+        parts.append(f"{final['items']:,} items held, {final['evicted']:,} evicted")
+    return f"{name} ended: {'; '.join(parts)}"
