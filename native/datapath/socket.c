@@ -87,6 +87,16 @@ static void configure(const struct udp_socket *udp, int family)
         set_option(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
+static const char *bind_remedy(int error)
+{
+    if (error == EADDRINUSE)
+        return "stop the other server or give another --listen";
+    if (error == EACCES) /* ip(7): below net.ipv4.ip_unprivileged_port_start */
+        return "ports this low are root's or CAP_NET_BIND_SERVICE's; give one from 1024 on to "
+               "--listen";
+    return "give an address of this machine to --listen";
+}
+
 const char *udp_open(struct udp_socket *udp, const struct datapath_config *config)
 {
     struct udp_peer local;
@@ -107,10 +117,8 @@ const char *udp_open(struct udp_socket *udp, const struct datapath_config *confi
         (void)setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     configure(udp, family);
     if (bind(udp->fd, &local.name.any, name_bytes) < 0) {
-        const char *remedy = errno == EADDRINUSE ? "stop the other server or give another --listen"
-                                                 : "give an address of this machine to --listen";
         snprintf(udp->error, sizeof(udp->error), "cannot listen on UDP port %u: %s; %s",
-                 config->listen.port, strerror(errno), remedy);
+                 config->listen.port, strerror(errno), bind_remedy(errno));
         close(udp->fd);
         return udp->error;
     }

@@ -157,6 +157,7 @@ void line_measured(const char *event, const struct measured *measured,
     }
     /* Nothing leaves while this is written, which an open loop shows: its seconds are coarser. */
     latency_print(&measured->latency, measured->paced && stats == NULL ? PACED_TOGETHER : 1);
+    field("over_1s", measured->latency.nb_over);
     printf(",\"cycles\":{\"receive\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"check\":%" PRIu64
            ",\"send\":%" PRIu64 "}",
            cycles->receive, cycles->empty, cycles->check, cycles->send);

@@ -10,12 +10,14 @@ void record_reset(struct record *record)
                (record->high - record->low) * sizeof(record->counts[0]));
     record->low = RECORD_PLACES;
     record->high = 0;
+    record->nb_over = 0;
 }
 
 void record_merge(struct record *sum, const struct record *part)
 {
     for (uint32_t i = part->low; i < part->high; i++)
         sum->counts[i] += part->counts[i];
+    sum->nb_over += part->nb_over;
     if (part->low < sum->low)
         sum->low = part->low;
     if (part->high > sum->high)

@@ -15,6 +15,7 @@
 
 struct record {
     uint32_t low, high; /* places in use: [low, high) */
+    uint64_t nb_over;   /* longer than RECORD_MAX_NS: they stand at its place, too */
     uint64_t counts[RECORD_PLACES];
 };
 
@@ -43,6 +44,7 @@ static inline void record_add_many(struct record *record, uint64_t ns, uint64_t 
     uint32_t place = record_place(ns);
 
     record->counts[place] += nb;
+    record->nb_over += ns > RECORD_MAX_NS ? nb : 0;
     if (place < record->low)
         record->low = place;
     if (place >= record->high)

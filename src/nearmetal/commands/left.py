@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nearmetal.machine import journal
 from nearmetal.machine.processes import owner
 
 
-def behind() -> list[str]:
+def behind(directory: Path | None = None) -> list[str]:
     """A line each."""
     found = [
         f"process {pid} (of {marker.pid})"
         for pid, marker in owner.children()
         if not owner.alive(marker)
     ]
-    folder = owner.state_directory() / "journal"
+    folder = (directory or owner.state_directory()) / "journal"
     for each in sorted(folder.iterdir()) if folder.is_dir() else []:
         whose = owner.parse(each.name)
         if whose is not None and not owner.alive(whose):

@@ -125,9 +125,10 @@ def serve(name: str, options: Options) -> int:
             ready = child.expect("ready", START_S)
             pid = child.pid if start.command.machine else ready["pid"]
             _tell_ready(name, options, {**ready, "pid": pid}, start.allow)
-            _follow(child, start.relay, counters)
+            final = _follow(child, start.relay, counters)
         except KeyboardInterrupt:
-            _tell_final(name, options, _final(name, child.stop()))
+            final = _final(name, child.stop())
+        _tell_final(name, options, final)
     return 0
 
 
@@ -136,7 +137,7 @@ def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...
     if options.as_json:
         print(json.dumps(ready), flush=True)
     elif not options.quiet:
-        for line in serve_words.serving(name, ready["listen"], ready["pid"], allow):
+        for line in serve_words.serving(name, ready, os.getpid(), allow):
             print(f"nearmetal: {line}", file=sys.stderr)
 
 
@@ -160,11 +161,14 @@ def _check(rung: Rung, options: Options) -> None:
     raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
 
 
-def _follow(child: Dut, relay: Child | None, counters: Counters) -> None:
-    """Listen to it until it ends, which is raised; what else it says is for bench."""
+def _follow(child: Dut, relay: Child | None, counters: Counters) -> Event:
+    """Listen to it until it is ended by somebody who knows its pid: its last words. Another end is
+    raised; what else it says is for bench."""
     while True:
         with suppress(SilentError):
             event = child.event(_LOOK_S)
+            if event.get("event") == "final":
+                return event
             if event.get("event") == "counters":
                 counters.event = event
         if relay is not None and (reason := relay.failed()) is not None:

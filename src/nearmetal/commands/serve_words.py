@@ -12,16 +12,17 @@ from nearmetal.machine.processes.process import Event
 _ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # a frame of one datagram, and a command
 
 
-def serving(name: str, listen: str, pid: int, allow: Sequence[str]) -> Iterator[str]:
-    """Once it answers; allow: who may ask, nobody named is loopback."""
-    yield f"{name} on {listen}, pid {pid}"
+def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iterator[str]:
+    """Once it answers. own_pid: whom to end; allow: who may ask, nobody named is loopback."""
+    listen = ready["listen"]
+    yield f"{name} on {listen}, pid {ready['pid']}"
     yield f"who may ask: {', '.join(allow or LOOPBACK)} (--allow)"
     asked = target(listen, allow or LOOPBACK)
     if asked is None:
         yield "try it from a machine that may ask; from this one nothing is answered"
     else:
         yield f"try it: {one_line(*asked)}"
-    yield "Ctrl-C ends it, or: kill the pid of ./nearmetal"
+    yield f"end it: Ctrl-C, or kill {own_pid}"
 
 
 def one_line(host: str, port: int) -> str:

@@ -70,15 +70,19 @@ def open_socket(options: Options) -> socket.socket:
         udp.bind((options.host, options.port))
     except OSError as error:
         udp.close()
-        remedy = "stop the other server or give another --listen"
-        if error.errno != errno.EADDRINUSE:
-            remedy = "give an address of this machine to --listen"
         raise NearmetalError(
-            f"cannot listen on UDP port {options.port}: {error.strerror}; {remedy}"
+            f"cannot listen on UDP port {options.port}: {error.strerror};"
+            f" {_REMEDIES.get(error.errno, 'give an address of this machine to --listen')}"
         ) from None
     return udp
 
 
+_REMEDIES = {
+    errno.EADDRINUSE: "stop the other server or give another --listen",
+    errno.EACCES: (
+        "ports this low are root's or CAP_NET_BIND_SERVICE's; give one from 1024 on to --listen"
+    ),
+}
 _IP_PKTINFO = 8  # Linux; the socket module names it from 3.14 on
 _CONTROL_BYTES = socket.CMSG_SPACE(20)  # the larger of the two packet-info messages (IPv6's)
 

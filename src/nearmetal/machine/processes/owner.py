@@ -15,6 +15,7 @@ from pathlib import Path
 
 ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: pid:started:space
 PROC = Path("/proc")
+_FOLDER_BYTES_MAX = 64  # sockets lie below it, whose whole path has at most 107 (unix(7))
 
 
 def _space() -> int:
@@ -82,9 +83,11 @@ def state_directory() -> Path:
     if os.geteuid() == 0:
         return Path("/run/nearmetal")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "nearmetal"
-    return Path(tempfile.gettempdir()) / f"nearmetal-{os.geteuid()}"
+    name = f"nearmetal-{os.geteuid()}"
+    places = [Path(runtime) / "nearmetal"] if runtime and Path(runtime).is_dir() else []
+    places += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]
+    short = (each for each in places if len(os.fsencode(each)) <= _FOLDER_BYTES_MAX)
+    return next(short, places[-1])
 
 
 def _status(pid: int, proc: Path) -> tuple[str, int] | None:

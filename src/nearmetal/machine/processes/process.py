@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from nearmetal.errors import NearmetalError
+from nearmetal.machine.processes import killed as oom
 from nearmetal.machine.processes import owner
 
 Event = Mapping[str, Any]
@@ -95,6 +96,7 @@ class Child:
         self._talks = talks
         self._harmless = tuple(harmless)
         self.command = chain(argv, where)
+        self._killed_before = oom.out_of_memory()
         self.started_ns = time.monotonic_ns()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._kept: deque[bytes] = deque()  # lines that were read, and are still to be told
@@ -195,9 +197,10 @@ class Child:
             return None
         killed = status.si_code != os.CLD_EXITED
         number = status.si_status
-        return self._reason(
-            f"ended with {signal.Signals(number).name if killed else f'exit code {number}'}"
-        )
+        how = signal.Signals(number).name if killed else f"exit code {number}"
+        if killed and number == signal.SIGKILL:
+            how += oom.why(self._killed_before)
+        return self._reason(f"ended with {how}")
 
     def __enter__(self) -> Self:
         return self
