@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ import tool
 from nearmetal.build import fetched, programs
 from nearmetal.build.programs import describe_program
 from nearmetal.errors import CannotRunError
-from nearmetal.kv.client import Client
+from nearmetal.kv.client import Client, NoAnswerError
 from nearmetal.spec.rungs import RUNGS, find
 from tool import Served
 
@@ -139,6 +140,105 @@ def test_load_drives_it_and_finds_nothing_wrong() -> None:
     assert names.index("preloaded") < names.index("verified") < names.index("second")
     assert sum(event["answered"] for event in events if event["event"] == "second") > 0
     assert final["set"] >= 1000
+
+
+def test_it_says_how_to_try_it_and_how_to_end_it() -> None:
+    """The line that it prints is pasted into a shell, and the server then ended as it says."""
+    with tool.start("serve", "host-mmsg", "--listen", "127.0.0.1:0") as process:
+        try:
+            assert process.stderr is not None
+            said = [process.stderr.readline() for _ in range(4)]
+            assert re.match(r"nearmetal: host-mmsg on 127\.0\.0\.1:\d+, pid \d+\n", said[0])
+            assert said[1] == "nearmetal: who may ask: 127.0.0.0/8, ::1/128 (--allow)\n"
+            pasted = said[2].removeprefix("nearmetal: try it: ")
+            tried = subprocess.run(["sh", "-c", pasted], capture_output=True, text=True, timeout=60)
+            assert tried.stdout.startswith("VERSION nearmetal-"), said[2] + tried.stderr
+            assert said[3] == f"nearmetal: end it: Ctrl-C, or kill {process.pid}\n"
+            process.terminate()
+            out, err = process.communicate(timeout=tool.LONG_S)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "")
+    assert err == (
+        "nearmetal: host-mmsg ended: 1 of 1 requests answered; 0 items held, 0 evicted\n"
+    )
+
+
+def test_who_ends_the_server_itself_ends_serve_well() -> None:
+    with serving("host-mmsg") as served:
+        os.kill(served.pid, signal.SIGTERM)
+        out, err = served.process.communicate(timeout=tool.LONG_S)
+    assert (served.process.returncode, err) == (0, "")
+    assert json.loads(out)["event"] == "final"
+
+
+def test_quiet_says_nothing() -> None:
+    where = tool.free_address()
+    with tool.start("serve", "host-mmsg", "--quiet", "--listen", where) as process:
+        try:
+            host, _, port = where.rpartition(":")
+            with Client(host, int(port), timeout_s=1) as client:
+                tool.wait_beside(process, lambda: _answers(client), "an answer")
+            process.terminate()
+            assert process.communicate(timeout=tool.LONG_S) == ("", "")
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.stats())
+    except (NoAnswerError, OSError):
+        return False
+
+
+def test_a_low_port_has_its_cure() -> None:
+    """As somebody who may not have it; `setpriv` takes the right away."""
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    for rung in ("host-py", "host-mmsg"):
+        done = subprocess.run(
+            [*words, *tool.NEARMETAL, "serve", rung, "--listen", "127.0.0.1:80"],
+            capture_output=True,
+            text=True,
+            timeout=tool.LONG_S,
+        )
+        if done.returncode == 0 or "Permission" not in done.stderr:
+            pytest.skip("any port is for everybody here (net.ipv4.ip_unprivileged_port_start)")
+        assert "give one from 1024 on to --listen" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_defaults_of_both_fit() -> None:
+    """As the README has them, but for the port; until it is stopped, which is later than 3 s."""
+    with serving("host-mmsg") as served, tool.start("load", served.address) as load:
+        try:
+            assert load.stdout is not None
+            seconds = 0
+            while seconds < 5:
+                line = load.stdout.readline()
+                assert line, load.communicate(timeout=tool.LONG_S)
+                seconds += "replies/s" in line
+            load.send_signal(signal.SIGINT)
+            _, err = load.communicate(timeout=tool.LONG_S)
+        finally:
+            load.kill()
+        final = served.stop()
+    assert load.returncode == 0, err
+    assert re.fullmatch(r"nearmetal: \d+ right answers, 0 wrong\n", err)
+    assert final["evicted"] == 0
+
+
+def test_load_says_that_the_server_evicted() -> None:
+    """None of the answers is wrong: a store with a bound forgets."""
+    with serving("host-mmsg", "--memory", "1MiB") as served:
+        done = tool.run("load", served.address, "--for", "1s")
+        final = served.stop()
+    assert done.returncode == 0, done.stderr
+    assert final["evicted"] > 0
+    assert "right answers, 0 wrong" in done.stderr
+    assert "nearmetal: the server evicted " in done.stderr
+    assert "it has 1 MiB and needs some" in done.stderr
 
 
 def test_memcaslap_is_content_with_us() -> None:

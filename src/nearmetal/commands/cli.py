@@ -57,9 +57,6 @@ def _command(
 def nearmetal(version: Version = False) -> None:
     """How close to the metal does your network service need to be? Measure it."""
     del version  # has been told
-    from nearmetal.commands.output import take_any_text
-
-    take_any_text(sys.stdout, sys.stderr)
 
 
 def _show(result: Report, folder: Path, *, as_json: bool = False) -> None:
@@ -97,7 +94,7 @@ def bench(
     A row that cannot run here keeps its place, with the reason; `list` shows which those are. How
     long it takes is said before it starts (`list` says it, too). Each stage leaves a file in the
     run's folder; `report` makes the report again from them. As root the traffic goes over a veth
-    pair between two network namespaces of our own; without root over lo, said in the table.
+    pair between two network namespaces of our own; who may not, over lo, said in the table.
     """
     from nearmetal import bench as flow
     from nearmetal.build.against import found

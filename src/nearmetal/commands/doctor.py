@@ -17,7 +17,7 @@ from nearmetal.machine.vm import accelerator
 from nearmetal.report.layout import Column, paragraph, table
 
 _GIB = 1 << 30
-_FACTS = (Column("what"), Column("how it is", wraps=True))
+_FACTS = (Column("what"), Column("how it is", wraps=16))
 
 
 def in_words(width: int | None) -> Iterator[str]:

@@ -18,7 +18,7 @@ from nearmetal.report.layout import Column, columns, table
 
 ACTIONS = ("show", "apply", "restore", "boot")
 _ROOT = Path("/")
-_SHOWN = (Column("setting"), Column("how it is", wraps=True))
+_SHOWN = (Column("setting"), Column("how it is", wraps=16))
 
 
 def run(action: str, words: Sequence[str], interface: str | None, boot_line: bool) -> int:

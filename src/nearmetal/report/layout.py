@@ -18,7 +18,6 @@ from typing import TextIO
 from rich.console import Console
 
 _GAP = 2
-_WRAPPED_MIN = 16  # narrower than this a column of words is hard to read
 _ENDLESS = 10_000  # columns, of what is no terminal
 
 
@@ -28,7 +27,7 @@ class Column:
 
     name: str
     spare: int = 0  # in which order it goes where there is no room: the highest first; 0: never
-    wraps: bool = False  # its words may go on below
+    wraps: int = 0  # its words may go on below, in so many columns at least; 0: they may not
     right: bool = False
 
 
@@ -51,7 +50,7 @@ def kept(
 ) -> list[int]:
     """Which columns there is room for, by their places."""
     places = list(range(len(table)))
-    while width is not None and _least(table, rows, places, gap) > width:
+    while width is not None and least(table, rows, places, gap) > width:
         spare = max(places, key=lambda place: table[place].spare)
         if table[spare].spare == 0:
             break
@@ -59,18 +58,22 @@ def kept(
     return places
 
 
-def _least(
-    table: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int], gap: int
+def least(
+    table: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    places: Sequence[int],
+    gap: int = _GAP,
 ) -> int:
     """How narrow a table of these columns can be."""
     wide = 0
     for place in places:
-        natural = _natural(table, rows, place)
-        wide += min(natural, _WRAPPED_MIN) if table[place].wraps else natural
+        whole = natural(table, rows, place)
+        wide += min(whole, table[place].wraps) if table[place].wraps else whole
     return wide + gap * (len(places) - 1)
 
 
-def _natural(table: Sequence[Column], rows: Sequence[Sequence[str]], place: int) -> int:
+def natural(table: Sequence[Column], rows: Sequence[Sequence[str]], place: int) -> int:
+    """How wide a column is where there is room."""
     texts = [table[place].name, *(row[place] for row in rows)]
     return max(len(each) for text in texts for each in text.split("\n"))
 
@@ -80,11 +83,11 @@ def table(
 ) -> Iterator[str]:
     """Lines of a table; head: with the names of its columns."""
     places = kept(heads, rows, width)
-    wide = {place: _natural(heads, rows, place) for place in places}
+    wide = {place: natural(heads, rows, place) for place in places}
     wrapping = next((place for place in places if heads[place].wraps), None)
     if width is not None and wrapping is not None:
         others = sum(wide[place] + _GAP for place in places if place != wrapping)
-        if width - others < min(wide[wrapping], _WRAPPED_MIN):
+        if width - others < min(wide[wrapping], heads[wrapping].wraps):
             yield from _below(heads, rows, places, width)
             return
         wide[wrapping] = min(wide[wrapping], width - others)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nearmetal.report import caveats
 from nearmetal.report.against import Against, PairRatio
-from nearmetal.report.layout import Column, kept
+from nearmetal.report.layout import Column, kept, least, natural
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
@@ -27,7 +27,7 @@ _AT = Column("at", right=True)
 _RATE = (Column("replies/s", right=True), Column("low - high", 6, right=True))
 _LATENCY = (Column("p50 µs", 5, right=True), Column("p99 µs", 4, right=True))
 _CYCLES = Column("cycles", 2, right=True)
-_NOTES = Column("notes", 3, wraps=True)
+_NOTES = Column("notes", 3, wraps=10)
 _CLOSED = (*_RATE, *_LATENCY, _CYCLES)
 _MEMCACHED = Column("x memc.", 1, right=True)
 _PAPERS = Column("paper*", 1, right=True)
@@ -76,10 +76,18 @@ def _styled(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    places = kept(columns, rows, None if width is None else width - _EDGES)
-    for column in (columns[place] for place in places):
+    room = None if width is None else width - _EDGES
+    places = kept(columns, rows, room)
+    tight = room is not None and least(columns, rows, places) > room
+    for place in places:
+        column = columns[place]
         justify: JustifyMethod = "right" if column.right else "left"
-        result.add_column(column.name, justify=justify, no_wrap=not column.wraps, overflow="fold")
+        # The first, a name, goes on below where nothing else helps.
+        broken = column.wraps > 0 or (tight and place == 0)
+        whole = None if broken else natural(columns, rows, place)
+        result.add_column(
+            column.name, justify=justify, no_wrap=not broken, min_width=whole, overflow="fold"
+        )
     for row, style in zip(rows, styles, strict=True):
         # Text, so that a bracket in a reason is no markup.
         result.add_row(*(Text(row[place]) for place in places), style=style)
@@ -93,7 +101,7 @@ def _title(report: Report) -> Text:
 
 
 _RATIOS = (
-    Column("ratio", wraps=True),
+    Column("ratio", wraps=16),
     Column("service", 2),
     Column("ours", right=True),
     Column("paper*", right=True),
@@ -133,7 +141,7 @@ _PAIRS = (
     Column("low - high", 2, right=True),
     Column("cycles", 1, right=True),
     Column("low - high", 3, right=True),
-    Column("notes", 5, wraps=True),
+    Column("notes", 5, wraps=10),
 )
 
 
