@@ -263,6 +263,21 @@ def test_another_request_s_stamp_is_wrong() -> None:
     assert result["wrong"] == result["sent"] > 100
 
 
+def test_what_takes_longer_than_the_histogram_knows_is_told() -> None:
+    late = threading.Event()  # which nobody sets
+
+    def slowly(last: bytes, now: bytes) -> bytes:
+        del last
+        late.wait(1.1)
+        return now
+
+    with echo(slowly) as (address, _):
+        asked = ["--target", address, "--service", "echo", "--window", "1", "--warmup", "0"]
+        result = event(run(*asked, "--time", "0.2", "--timeout", "4"), "result")
+    assert result["answered"] == result["over_1s"] == result["sent"] > 0
+    assert result["lost"] == 0
+
+
 def test_the_paper_s_store_is_asked_from_one_port() -> None:
     with server("nm-mmsg-kv") as (_, address), free_port() as port:
         asked = ["--target", address, "--source-port", str(port)]
