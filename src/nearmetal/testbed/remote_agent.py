@@ -17,7 +17,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from nearmetal.errors import CannotRunError, LostError, NearmetalError
-from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError
+from nearmetal.machine.processes.process import (
+    Child,
+    ChildError,
+    Event,
+    GarbledError,
+    SilentError,
+)
 from nearmetal.testbed.lease import BEAT_S, LEASE_S
 from nearmetal.testbed.provider import Host
 
@@ -121,7 +127,7 @@ class Station:
         except ChildError as error:
             if not self._awake:
                 raise CannotRunError(
-                    f"{self.machine.where}: its agent could not start: {error}"
+                    f"{self.machine.where}: its agent could not start: {error}{_cure(error)}"
                 ) from error
             raise LostError(
                 f"{self.machine.where}: the SSH connection is lost ({error}); it puts itself back"
@@ -149,6 +155,16 @@ class Station:
                 f"{self.machine.where}: no sign of life for {LEASE_S:.0f} s: it hangs, or its"
                 " network does; see to it, then start again"
             )
+
+
+def _cure(error: ChildError) -> str:
+    """Of an agent that could not start: what is known about it."""
+    if not isinstance(error, GarbledError):
+        return ""
+    return (
+        "; `ssh HOST true` must print nothing: take out of its shell's start-up files (.bashrc)"
+        " what prints without a terminal"
+    )
 
 
 class Remote:

@@ -148,6 +148,14 @@ def test_an_agent_that_cannot_start_is_told_with_its_last_words() -> None:
             station.ask("hello", 10)
 
 
+@pytest.mark.parametrize("line", ["Welcome to tg1!", "", "42"])
+def test_a_shell_that_prints_is_told_with_its_cure(line: str) -> None:
+    with Child(["sh", "-c", f"echo '{line}'; cat"], Where(), talks=True) as agent:
+        station = Station(Host("tg1", "192.0.2.1"), agent)
+        with pytest.raises(CannotRunError, match=r"not start.*must print nothing.*\.bashrc"):
+            station.ask("hello", 10)
+
+
 ECHO = """
 import json, sys
 for line in sys.stdin:

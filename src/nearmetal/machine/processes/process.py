@@ -50,6 +50,10 @@ class ChildError(NearmetalError):
     """A child ended or misbehaved. The message carries the last of what it said on stderr."""
 
 
+class GarbledError(ChildError):
+    """It printed what is no event."""
+
+
 class SilentError(ChildError):
     """A child runs but said nothing for as long as it might."""
 
@@ -297,7 +301,7 @@ def parse(name: str, line: bytes) -> Event:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise ChildError(f"{name} printed something else than JSON: {line[:200]!r}")
+        raise GarbledError(f"{name} printed something else than JSON: {line[:200]!r}")
     return event
 
 
