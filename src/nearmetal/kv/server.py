@@ -72,7 +72,7 @@ def open_socket(options: Options) -> socket.socket:
         udp.close()
         raise NearmetalError(
             f"cannot listen on UDP port {options.port}: {error.strerror};"
-            f" {_REMEDIES.get(error.errno, 'give an address of this machine to --listen')}"
+            f" {_REMEDIES.get(error.errno or 0, 'give an address of this machine to --listen')}"
         ) from None
     return udp
 

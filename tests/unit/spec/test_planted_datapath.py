@@ -35,7 +35,7 @@ def test_a_datapath_is_one_file_one_row_and_one_section(copy: planted.Tree) -> N
 def test_a_datapath_is_known_by_its_row(copy: planted.Tree) -> None:
     listed = copy.run("nearmetal", "list")
     assert listed.returncode == 0, listed.stderr
-    assert {word for word in listed.stdout.split() if "planted" in word} >= ROWS
+    assert {word.strip(",") for word in listed.stdout.split() if "planted" in word} >= ROWS
     assert copy.run("nearmetal", "doctor").returncode == 0
     found = copy.run("pytest", "-n0", "-q", "--collect-only", "tests/wire", "-k", "planted")
     assert found.returncode == 0, found.stdout
