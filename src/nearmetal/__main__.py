@@ -5,41 +5,48 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from types import FrameType
 from typing import NoReturn
 
-from nearmetal.commands.cli import app
-from nearmetal.errors import NearmetalError
+from nearmetal.errors import NearmetalError, chain, in_words
+from nearmetal.machine.processes import signals
+
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # as who dies of it
+_OF_TYPER = (1, 130)  # what it makes of a broken pipe and of KeyboardInterrupt
 
 
 def main() -> NoReturn:
     """Run a command; what goes wrong in the user's world is one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupting(os.getpid()))
+    signals.raise_all()
+    try:
+        code = _run()
+    except KeyboardInterrupt as end:  # behind the command, while what was left was undone
+        code = _ended(end)
+    sys.exit(_flushed(code))
+
+
+def _run() -> int:
+    """The command's exit code."""
     try:
         try:
+            from nearmetal.commands.cli import app  # takes a moment, in which Ctrl-C may come
+
             app(prog_name="nearmetal")
         finally:
             _undo_what_is_left()
+    except SystemExit as end:
+        return _code(end)
     except NearmetalError as error:
-        sys.exit(_complain(error))
-    sys.exit(0)
-
-
-def _interrupting(pid: int) -> Callable[[int, FrameType | None], NoReturn]:
-    """A kill takes the same way down as Ctrl-C: through every `with`, in reverse.
-
-    But only in the process it was sent to: a library that forks and ends its child by SIGTERM must
-    not have that child undo what its parent made.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        if os.getpid() != pid:
-            os._exit(128 + number)
-        raise KeyboardInterrupt
-
-    return interrupt
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    except Exception as error:
+        words = in_words(error)
+        if words is None:
+            raise
+        _complain(words)
+        return 1
+    return 0
 
 
 def _undo_what_is_left() -> None:
@@ -49,9 +56,50 @@ def _undo_what_is_left() -> None:
         open_journal().close()
 
 
-def _complain(error: NearmetalError) -> int:
-    print(f"nearmetal: {error}", file=sys.stderr)
-    return error.exit_code
+def _code(end: SystemExit) -> int:
+    """What the command line's library left with; it has lost why."""
+    code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    if code in _OF_TYPER:
+        for each in chain(end.__context__):
+            if isinstance(each, KeyboardInterrupt):
+                return _ended(each)
+            if isinstance(each, BrokenPipeError):
+                return _BROKEN_PIPE
+    return code
+
+
+def _ended(end: KeyboardInterrupt) -> int:
+    code = end.exit_code if isinstance(end, signals.Ended) else 128 + signal.SIGINT
+    if code != _BROKEN_PIPE:  # who reads no more is told nothing
+        _complain(signals.why(end))
+    return code
+
+
+def _complain(words: str) -> None:
+    try:
+        print(f"nearmetal: {words}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal has gone, and we go, too
+        _silence(2)
+
+
+def _flushed(code: int) -> int:
+    """What is still to be said on stdout is said now, or that it could not be."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(1)
+        return code or _BROKEN_PIPE
+    except OSError as error:
+        _silence(1)
+        _complain(f"cannot write to stdout: {error.strerror}")
+        return code or 1
+    return code
+
+
+def _silence(number: int) -> None:
+    """Nothing that is still buffered for it is tried again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 if __name__ == "__main__":

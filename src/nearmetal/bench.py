@@ -19,12 +19,12 @@ from nearmetal import machine, report
 from nearmetal.build import against
 from nearmetal.build import programs as build
 from nearmetal.dut import ukp
-from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.errors import BadInputError, NearmetalError, in_words
 from nearmetal.machine import facts
 from nearmetal.machine.links import eal
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.tune.apply import tuned
-from nearmetal.paths import source_root
+from nearmetal.paths import source_root, write_whole
 from nearmetal.report import Report
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
@@ -90,16 +90,28 @@ def measuring(folder: Path, shown: Shown) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        report.write(folder)
-        shown.say(f"partial: what was measured until then is in {folder / 'report.html'}")
+        shown.say(_partial(folder))
         raise
     finally:
         shown.say(f"measured in {time.monotonic() - began:.0f} s")
 
 
+def _partial(folder: Path) -> str:
+    """What became of a run that ended early; the reason for its end is told by who ends it."""
+    try:
+        report.write(folder)
+    except (NearmetalError, OSError) as error:  # as on a full disk
+        why = str(error) if isinstance(error, NearmetalError) else in_words(error)
+        return (
+            f"what was measured until then is kept, but not reported: {why}; the report is made by:"
+            f" nearmetal report {folder}"
+        )
+    return f"partial: what was measured until then is in {folder / 'report.html'}"
+
+
 def write(path: Path, value: BaseModel) -> None:
     """A stage's file in the run's folder."""
-    path.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(path, value.model_dump_json(indent=2) + "\n")
 
 
 def programs(chosen: Spec) -> list[str]:

@@ -5,11 +5,15 @@ A line a trial, append-only, counts first, versioned. Units are in the names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nearmetal.errors import BadInputError
+from nearmetal.paths import append_whole
 
 SAMPLE_VERSION = 1
 
@@ -194,15 +198,29 @@ class Sample(Frozen):
 
 
 def append(path: Path, sample: Sample) -> None:
-    """Append one line and flush it: a killed run keeps every finished trial."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(sample.model_dump_json() + "\n")
-        file.flush()
+    """Append one line, whole or not at all: a killed run keeps every finished trial."""
+    append_whole(path, sample.model_dump_json())
 
 
 def read(path: Path) -> Iterator[Sample]:
-    """Every whole line of samples.jsonl; a last line cut off by a kill is passed over."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
+    """Every whole line of samples.jsonl; `is_torn` tells of another one at its end."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
                 yield Sample.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"])) or "the whole"
+                raise BadInputError(
+                    f"{path}:{number}: {error.title}: {where}: {first['msg']}"
+                ) from error
+
+
+def is_torn(path: Path) -> bool:
+    """Whether its last line was cut off, by a kill or by the end of the machine's power."""
+    with path.open("rb") as file:
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size_bytes - 1))
+        return file.read(1) not in (b"", b"\n")

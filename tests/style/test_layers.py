@@ -14,7 +14,9 @@ import tree
 
 PACKAGE = tree.ROOT / "src" / "nearmetal"
 LAYERS = (
-    ("errors", "paths", "samples"),
+    ("errors",),
+    ("paths",),
+    ("samples",),
     ("machine", "kv"),
     ("topology",),
     ("spec",),

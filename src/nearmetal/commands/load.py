@@ -24,6 +24,7 @@ from nearmetal.commands import evictions
 from nearmetal.commands.evictions import Told
 from nearmetal.commands.load_words import at, describe
 from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.machine.processes import signals
 from nearmetal.machine.processes.process import Child, Event, SilentError, Where
 from nearmetal.report.layout import columns
 from nearmetal.samples import Point
@@ -122,17 +123,18 @@ def load(options: Options) -> int:
     points = points_of(options.sweep) if options.sweep is not None else ()
     tally = _Tally()
     before = _stats(options)
+    code = 0
     with _edition(options) as line:
         try:
             if points:
                 _sweep(options, line, points, duration_s or _POINT_S, tally)
             else:
                 _drive(options, line, duration_s, tally)
-        except KeyboardInterrupt:
-            pass
+        except KeyboardInterrupt as end:
+            code = signals.code_of_service(end)
         finally:
             lost = _sum_up(options, tally, before)
-    return 1 if tally.wrong or lost or not tally.answered else 0
+    return code or (1 if tally.wrong or lost or not tally.answered else 0)
 
 
 def _sum_up(options: Options, tally: _Tally, before: Told | None) -> bool:

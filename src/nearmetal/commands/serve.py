@@ -31,6 +31,7 @@ from nearmetal.machine.cores import cpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import nic
 from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import signals
 from nearmetal.machine.processes.process import (
     START_S,
     Child,
@@ -121,13 +122,14 @@ def serve(name: str, options: Options) -> int:
     with ExitStack() as stack:
         start = _start(rung, options, stack)
         child = stack.enter_context(start.dut())
+        ready = child.expect("ready", START_S)
         try:
-            ready = child.expect("ready", START_S)
             pid = child.pid if start.command.machine else ready["pid"]
             _tell_ready(name, options, {**ready, "pid": pid}, start.allow)
             final = _follow(child, start.relay, counters)
-        except KeyboardInterrupt:
-            final = _final(name, child.stop())
+        except KeyboardInterrupt as end:
+            _tell_final(name, options, _final(name, child.stop()))
+            return signals.code_of_service(end)
         _tell_final(name, options, final)
     return 0
 

@@ -24,7 +24,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns, nic
 from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
-from nearmetal.machine.processes import owner
+from nearmetal.machine.processes import owner, signals
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.topology.switch import NIC, VHOST, Sides, forwarding
 from nearmetal.topology.testpmd import PortCounts, program
@@ -60,13 +60,13 @@ def switch(
             _tell(sides)
         try:
             raise ChildError(running.wait())
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as end:
             told = final(running.stop())
             if as_json:
                 print(json.dumps(told), flush=True)
             elif not quiet:
                 print(f"nearmetal: {in_words(told)}", file=sys.stderr)
-    return 0
+            return signals.code_of_service(end)
 
 
 def final(counts: tuple[PortCounts, ...]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from nearmetal.paths import write_whole
+
 INK = "#010203"  # stands for the page's text colour until the SVG is written
 WIDTH_IN = 8.6
 STYLE: Any = {
@@ -53,7 +55,9 @@ def pdf(drawing: Drawing, folder: Path) -> None:
     """folder/<name>.pdf."""
     with matplotlib.rc_context(STYLE):
         figure = drawing.make()
-        figure.savefig(folder / f"{drawing.name}.pdf", metadata={"CreationDate": None})
+        file = io.BytesIO()
+        figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+        write_whole(folder / f"{drawing.name}.pdf", file.getvalue())
 
 
 def svg(drawing: Drawing) -> str:

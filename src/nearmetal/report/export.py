@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from nearmetal.paths import write_whole
 from nearmetal.report.model import Report
 from nearmetal.report.row import Row
 from nearmetal.report.words import name
@@ -14,7 +16,7 @@ from nearmetal.report.words import name
 
 def write_json(report: Report, path: Path) -> None:
     """The whole report."""
-    path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(path, report.model_dump_json(indent=1) + "\n")
 
 
 def write_csv(report: Report, path: Path) -> None:
@@ -27,10 +29,11 @@ def write_csv(report: Report, path: Path) -> None:
         for row in report.rows
     ]
     names = list(dict.fromkeys(column for line in lines for column in line))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["run", *names], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({"run": report.run, **line} for line in lines)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ["run", *names], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"run": report.run, **line} for line in lines)
+    write_whole(path, text.getvalue())
 
 
 def _ratios(report: Report, row: Row) -> str:

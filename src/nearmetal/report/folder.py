@@ -45,6 +45,7 @@ class RunState(BaseModel):
 
 
 KILLED = RunState(partial=True, reason="the run did not come to its end (run.json is missing)")
+TORN = "the last line of samples.jsonl is cut off: that trial is left out"
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def read(folder: Path) -> Folder:
     if not (folder / "spec.json").is_file():
         raise BadInputError(f"{folder} is not the folder of a run: it holds no spec.json")
     try:
-        state_file, samples_file = folder / "run.json", folder / "samples.jsonl"
+        samples_file = folder / "samples.jsonl"
         return Folder(
             name=folder.resolve().name,
             spec=Spec.model_validate_json((folder / "spec.json").read_text("utf-8")),
-            state=RunState.model_validate(_facts(state_file)) if state_file.is_file() else KILLED,
+            state=_state(folder / "run.json", samples_file),
             topology=_facts(folder / "topology.json"),
             build=_facts(folder / "build.json"),
             machine=_facts(folder / "machine.json"),
@@ -109,6 +110,15 @@ def read(folder: Path) -> Folder:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise BadInputError(f"{folder}: {error.title}: {where}: {first['msg']}") from error
+
+
+def _state(file: Path, samples_file: Path) -> RunState:
+    """How the run went, and whether its last line is whole."""
+    state = RunState.model_validate(_facts(file)) if file.is_file() else KILLED
+    if not (samples_file.is_file() and samples.is_torn(samples_file)):
+        return state
+    reason = "; ".join(filter(None, (state.reason, TORN)))
+    return state.model_copy(update={"partial": True, "reason": reason})
 
 
 def wires(topology: Facts) -> list[Facts]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nearmetal.machine.tune.apply import Applied
+from nearmetal.paths import write_whole
 from nearmetal.report import caveats, plots, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
@@ -26,7 +27,7 @@ APART = ("programs", "name", "against")  # of build.json
 
 def write_html(report: Report, path: Path) -> None:
     """Render the page."""
-    path.write_text(_environment().get_template("page.html").render(_context(report)), "utf-8")
+    write_whole(path, _environment().get_template("page.html").render(_context(report)))
 
 
 def _environment() -> Environment:

@@ -26,7 +26,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
@@ -34,7 +33,7 @@ from typing import Any, NoReturn
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal import machine
-from nearmetal.errors import NearmetalError
+from nearmetal.errors import NearmetalError, in_words, place
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.processes.process import Child, ChildError, SilentError
@@ -86,16 +85,12 @@ def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
 def _words(error: Exception) -> str:
     """What a user can mend is said so; the rest with its place, for us."""
     code = error.code if isinstance(error, NetlinkError) else getattr(error, "errno", None)
-    if code == errno.ENOSPC:
-        return "its disk is full: free some of it, then start again"
     if code in (errno.EPERM, errno.EACCES):
         return (
             f"root there may not do all that root may ({error}): it wants the capabilities"
             " CAP_NET_ADMIN and CAP_SYS_ADMIN"
         )
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    at = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
-    return f"{type(error).__name__}: {error} ({at})"
+    return in_words(error) or f"{type(error).__name__}: {error} ({place(error)})"
 
 
 def _said(children: dict[int, Child], readable: set[int]) -> Iterator[dict[str, Any]]:

@@ -6,22 +6,35 @@ a clock of its own would take time from the cores that are measured.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from nearmetal.machine.processes import signals
 from nearmetal.samples import Sample
 from nearmetal.spec.rungs import Service
 from nearmetal.spec.sweep import words
+
+
+class _Console(Console):
+    """One whose reader has gone ends the run as SIGPIPE would: by way of everything undone."""
+
+    def on_broken_pipe(self) -> None:
+        if not self.quiet:
+            self.quiet = True
+            raise signals.Ended(signal.SIGPIPE)
 
 
 class Shown:
     """The flow tells it what happens; run.Progress is the part that the trials know."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self._console = _Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -44,20 +57,23 @@ class Shown:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        with self._heard():
+            self._bar.stop()
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text)
+        with self._heard():
+            self._console.print(text)
 
     def stage(self, text: str) -> None:
         """What is being done now."""
-        self._bar.update(self._task, description=text, refresh=True)
+        with self._heard():
+            self._bar.update(self._task, description=text, refresh=True)
 
     def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
         """Trial `number` (from 1) of `of` begins."""
-        text = f"{rung} {service}"
-        self._bar.update(self._task, description=text, total=of, completed=number - 1, refresh=True)
+        self._bar.update(self._task, total=of, completed=number - 1)
+        self.stage(f"{rung} {service}")
 
     def trial_second(self, rung: str, service: Service, event: Any) -> None:
         """A second of the measured time is over."""
@@ -76,3 +92,13 @@ class Shown:
         not_sent = f", not sent {counts.not_sent}" if counts.not_sent else ""
         losses = f"wrong {counts.wrong}, lost {counts.lost}{not_sent}"
         self.say(f"{name}: {rate:,.0f} replies/s, {losses}")
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """A terminal that has hung up, or a log's disk that is full, ends no run."""
+        try:
+            yield
+        except BrokenPipeError:
+            self._console.on_broken_pipe()
+        except OSError:
+            self._console.quiet = True

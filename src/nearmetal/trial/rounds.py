@@ -23,10 +23,12 @@ from nearmetal import samples
 from nearmetal.build import against
 from nearmetal.build.programs import Build
 from nearmetal.dut.available import skipped
-from nearmetal.errors import CannotRunError, LostError, NearmetalError
+from nearmetal.errors import CannotRunError, LostError, NearmetalError, in_words
 from nearmetal.machine.cores import cpus
+from nearmetal.machine.processes import signals
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.machine.vm import accelerator, qemu
+from nearmetal.paths import write_whole
 from nearmetal.samples import Accelerator, Point, Sample
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
@@ -34,7 +36,7 @@ from nearmetal.spec.programs import PROBE
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.trial.bed import Bed, Row, Trial
-from nearmetal.trial.trial import OneMachine, failed_sample
+from nearmetal.trial.trial import OneMachine, failed_sample, now_utc
 
 
 class Measurer(Protocol):
@@ -109,11 +111,12 @@ def run(
                 bed = Bed(spec, build, wires.of(each.rung.wire), chosen, consoles)
                 bed = _of_the_other(bed) if each.against else bed
                 progress.trial_finished(_visit(each, bed, progress, state, measurer, folder))
-    except KeyboardInterrupt:
-        state.partial, state.reason = True, "interrupted"
+    except KeyboardInterrupt as end:
+        state.partial, state.reason = True, signals.why(end)
         raise
     except BaseException as error:
-        state.partial, state.reason = True, f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, NearmetalError) else in_words(error)
+        state.partial, state.reason = True, told or f"{type(error).__name__}: {error}"
         raise
     finally:
         _write(folder, state)
@@ -184,7 +187,7 @@ def _visit(
     each: Trial, bed: Bed, progress: Progress, state: _State, measurer: Measurer, folder: Path
 ) -> Sample:
     """Its sample, written down."""
-    rung, service = each.rung, each.service
+    rung, service, began_utc = each.rung, each.service, now_utc()
     try:
         point = _paced(each, state)
         _check_once(each, bed, state, measurer)
@@ -198,7 +201,7 @@ def _visit(
     except LostError:
         raise
     except (NearmetalError, OSError, LookupError, ValueError) as error:
-        sample = failed_sample(each, str(error) or type(error).__name__)
+        sample = failed_sample(each, str(error) or type(error).__name__, began_utc)
     sample = sample.model_copy(update={"against": bed.build.name})
     if sample.status == "failed":
         state.failed.add((each.row, each.point))
@@ -263,7 +266,7 @@ def _write(folder: Path, state: _State) -> None:
         "finished_utc": _now(),
     }
     text = json.dumps(facts, indent=2) + "\n"
-    (folder / "run.json").write_text(text, encoding="utf-8")
+    write_whole(folder / "run.json", text)
 
 
 def _now() -> str:

@@ -118,7 +118,7 @@ def sample_of(
     )
 
 
-def failed_sample(trial: Trial, reason: str) -> Sample:
+def failed_sample(trial: Trial, reason: str, started_utc: str) -> Sample:
     """A trial that gave no counts keeps its line, with the reason."""
     return Sample(
         rung=trial.rung.name,
@@ -126,7 +126,7 @@ def failed_sample(trial: Trial, reason: str) -> Sample:
         round=trial.round,
         status="failed",
         reason=reason,
-        started_utc=now_utc(),
+        started_utc=started_utc,
         point=trial.point,
     )
 
