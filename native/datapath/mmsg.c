@@ -9,9 +9,14 @@
  * With --segment, neighbouring replies to one peer cross the network stack as one message, which
  * the device (or the receiver) cuts up again: UDP_SEGMENT. It needs equal lengths, and pays only
  * where a peer has several requests in one burst. On a wildcard socket each reply goes alone.
+ *
+ * A message that the kernel refuses is that peer's affair (no way to him, a route of a small MTU, a
+ * device on it that cannot cut): its replies go one by one and it is counted; the next is joined
+ * again, his too. Only a kernel that knows no UDP_SEGMENT ends it, which it says when asked.
  */
 #include "datapath.h"
 
+#include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +24,9 @@
 #include "socket.h"
 
 const char datapath_name[] = "mmsg";
+
+/* A joined message is one datagram until it is cut, and so no longer than IPv4 has them. */
+#define JOINED_BYTES_MAX 65507u
 
 /* The control message that says how long each segment is. */
 struct segment_control {
@@ -28,7 +36,7 @@ struct segment_control {
 struct datapath {
     struct udp_socket udp;
     struct datapath_stats stats;
-    bool segment;     /* join replies to one peer; off for good once the kernel refused */
+    bool segment;     /* join replies to one peer */
     unsigned nb_used; /* slots of the last receive: their headers must be set again */
     struct mmsghdr rx[SERVICE_BURST_MAX];
     struct mmsghdr tx[SERVICE_BURST_MAX];
@@ -65,7 +73,7 @@ const char *datapath_open(struct datapath **datapath, const struct datapath_conf
         header->msg_control = dp->peers[i].control;
     }
     const char *error = udp_open(&dp->udp, config);
-    dp->segment = config->segment && !dp->udp.wildcard;
+    dp->segment = config->segment && !dp->udp.wildcard && udp_can_segment(&dp->udp);
     dp->nb_used = SERVICE_BURST_MAX;
     datapath_release(dp);
     return error;
@@ -114,12 +122,15 @@ static bool same_peer(const struct datapath *dp, uint32_t one, uint32_t other)
  * every usual MTU; longer replies (echo) go alone, in IP fragments. */
 static unsigned run_length(const struct datapath *dp, const struct reply *replies, unsigned nb)
 {
+    uint32_t bytes = replies[0].len;
     unsigned run = 1;
 
     if (!dp->segment || replies[0].len > SERVICE_DATAGRAM_BYTES)
         return 1;
     while (run < nb && replies[run].len <= replies[0].len && replies[run].len > 0 &&
+           bytes + replies[run].len <= JOINED_BYTES_MAX &&
            same_peer(dp, replies[0].request, replies[run].request)) {
+        bytes += replies[run].len;
         run++;
         if (replies[run - 1].len < replies[0].len)
             break;
@@ -147,28 +158,34 @@ static void fill_message(struct datapath *dp, unsigned message, const struct rep
     memcpy(CMSG_DATA(control), &segment_bytes, sizeof(segment_bytes));
 }
 
-/* Replies to messages; returns how many messages. */
-static unsigned fill_messages(struct datapath *dp, const struct reply *replies, unsigned nb)
+/* Replies to messages, of which the first nb_alone replies are not joined; returns how many
+ * messages. */
+static unsigned fill_messages(struct datapath *dp, const struct reply *replies, unsigned nb,
+                              unsigned nb_alone)
 {
     unsigned nb_messages = 0;
 
     for (unsigned i = 0; i < nb; i++)
         dp->tx_iov[i] = (struct iovec){replies[i].data, replies[i].len};
     for (unsigned i = 0, run; i < nb; i += run) {
-        run = run_length(dp, &replies[i], nb - i);
+        run = i < nb_alone ? 1 : run_length(dp, &replies[i], nb - i);
         fill_message(dp, nb_messages++, &replies[i], &dp->tx_iov[i], run);
     }
     return nb_messages;
 }
 
 /* Returns how many of the replies left. sendmmsg stops at a message that fails. */
-static unsigned send_replies(struct datapath *dp, const struct reply *replies, unsigned nb)
+static unsigned send_replies(struct datapath *dp, const struct reply *replies, unsigned nb,
+                             unsigned nb_alone)
 {
-    unsigned nb_messages = fill_messages(dp, replies, nb);
-    int nb_left = sendmmsg(dp->udp.fd, dp->tx, nb_messages, 0);
+    unsigned nb_messages = fill_messages(dp, replies, nb, nb_alone);
     unsigned nb_sent = 0;
+    int nb_left;
 
-    dp->stats.nb_syscalls++;
+    do {
+        nb_left = sendmmsg(dp->udp.fd, dp->tx, nb_messages, 0);
+        dp->stats.nb_syscalls++;
+    } while (nb_left < 0 && errno == EINTR); /* a signal, which is no refusal */
     for (int i = 0; i < nb_left; i++)
         nb_sent += (unsigned)dp->tx[i].msg_hdr.msg_iovlen;
     return nb_sent;
@@ -176,8 +193,11 @@ static unsigned send_replies(struct datapath *dp, const struct reply *replies, u
 
 void datapath_tx_burst(struct datapath *dp, const struct reply *replies, unsigned nb, bool *sent)
 {
+    unsigned alone = 0; /* replies before this one are not joined */
+
     for (unsigned next = 0; next < nb;) {
-        unsigned nb_sent = send_replies(dp, replies + next, nb - next);
+        unsigned nb_alone = alone > next ? alone - next : 0;
+        unsigned nb_sent = send_replies(dp, replies + next, nb - next, nb_alone);
         memset(sent + next, true, nb_sent);
         next += nb_sent;
         if (next == nb)
@@ -185,7 +205,8 @@ void datapath_tx_burst(struct datapath *dp, const struct reply *replies, unsigne
         if (nb_sent > 0)
             continue; /* errno belongs to a later call: ask again from the one that failed */
         if (dp->tx[0].msg_hdr.msg_iovlen > 1) {
-            dp->segment = false; /* no such kernel, device or MTU: send each alone from now on */
+            dp->stats.nb_tx_unjoined++;
+            alone = next + (unsigned)dp->tx[0].msg_hdr.msg_iovlen;
             continue;
         }
         dp->stats.nb_tx_errors++;

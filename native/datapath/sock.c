@@ -7,6 +7,7 @@
  */
 #include "datapath.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,7 +65,13 @@ static ssize_t send_one(struct datapath *dp, const struct reply *reply)
                          .msg_iovlen = 1,
                          .msg_control = dp->peer.control,
                          .msg_controllen = dp->control_bytes};
-    return sendmsg(dp->udp.fd, &msg, 0);
+    ssize_t sent;
+
+    do {
+        sent = sendmsg(dp->udp.fd, &msg, 0);
+        dp->stats.nb_syscalls++;
+    } while (sent < 0 && errno == EINTR); /* a signal, which is no refusal */
+    return sent;
 }
 
 unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsigned nb)
@@ -102,7 +109,6 @@ void datapath_tx_burst(struct datapath *dp, const struct reply *replies, unsigne
 {
     for (unsigned i = 0; i < nb; i++) {
         sent[i] = send_one(dp, &replies[i]) == (ssize_t)replies[i].len;
-        dp->stats.nb_syscalls++;
         dp->stats.nb_tx_errors += !sent[i];
     }
 }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -51,6 +52,14 @@ struct source udp_listen(const struct udp_socket *udp)
 
     getsockname(udp->fd, &local.name.any, &bytes);
     return udp_source(&local);
+}
+
+bool udp_can_segment(const struct udp_socket *udp)
+{
+    int bytes;
+    socklen_t room = sizeof(bytes);
+
+    return getsockopt(udp->fd, SOL_UDP, UDP_SEGMENT, &bytes, &room) == 0;
 }
 
 void udp_count_empty(struct datapath_stats *stats)

@@ -36,6 +36,10 @@ struct udp_peer {
 /* NULL, or a sentence. Blocking waits end after DATAPATH_WAIT_NS. */
 const char *udp_open(struct udp_socket *udp, const struct datapath_config *config);
 
+/* Whether the kernel knows UDP_SEGMENT (udp(7)): one that does not would take a joined message for
+ * one long datagram. */
+bool udp_can_segment(const struct udp_socket *udp);
+
 struct source udp_listen(const struct udp_socket *udp);
 
 /* The peer in the service's form: IPv4 mapped into IPv6. */

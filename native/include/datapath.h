@@ -41,12 +41,13 @@ struct datapath_config {
 };
 
 struct datapath_stats {
-    uint64_t nb_syscalls;  /* made in turns; 0 where there are none */
-    uint64_t nb_rx_errors; /* receive calls that failed for another reason than "nothing there" */
-    uint64_t nb_tx_errors; /* send calls that failed */
-    uint64_t nb_empty_rx;  /* turns that found nothing */
-    uint64_t busy_cycles;  /* TSC cycles of turns that found something; 0 where not counted: */
-    uint64_t empty_cycles; /* of turns that found nothing. Frame datapaths count both. */
+    uint64_t nb_syscalls;    /* made in turns; 0 where there are none */
+    uint64_t nb_rx_errors;   /* receive calls that failed for another reason than "nothing there" */
+    uint64_t nb_tx_errors;   /* send calls that failed */
+    uint64_t nb_tx_unjoined; /* messages of several replies that were refused: each went alone */
+    uint64_t nb_empty_rx;    /* turns that found nothing */
+    uint64_t busy_cycles;    /* TSC cycles of turns that found something; 0 where not counted: */
+    uint64_t empty_cycles;   /* of turns that found nothing. Frame datapaths count both. */
 };
 
 struct datapath;

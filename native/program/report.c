@@ -80,6 +80,7 @@ size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct
     text_count(&text, "syscalls", stats->nb_syscalls);
     text_count(&text, "rx_errors", stats->nb_rx_errors);
     text_count(&text, "tx_errors", stats->nb_tx_errors);
+    text_count(&text, "tx_unjoined", stats->nb_tx_unjoined);
     text_count(&text, "empty_rx", stats->nb_empty_rx);
     text_count(&text, "busy_cycles", stats->busy_cycles);
     text_count(&text, "empty_cycles", stats->empty_cycles);

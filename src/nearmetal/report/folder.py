@@ -99,7 +99,7 @@ def read(folder: Path) -> Folder:
         samples_file = folder / "samples.jsonl"
         return Folder(
             name=folder.resolve().name,
-            spec=Spec.model_validate_json((folder / "spec.json").read_text("utf-8")),
+            spec=Spec.model_validate_json((folder / "spec.json").read_bytes()),
             state=_state(folder / "run.json", samples_file),
             topology=_facts(folder / "topology.json"),
             build=_facts(folder / "build.json"),
@@ -154,8 +154,8 @@ def _facts(path: Path) -> Facts:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:  # also: no UTF-8
         raise BadInputError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadInputError(f"{path} does not hold a JSON object")

@@ -142,6 +142,8 @@ def load(path: Path) -> BedSpec:
         return parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{path}: not UTF-8 text") from None
 
 
 def parse(text: str, name: str) -> BedSpec:
