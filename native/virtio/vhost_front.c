@@ -21,9 +21,10 @@
 #define EVENTS BIT(VIRTIO_F_EVENT_IDX)
 
 #define LARGE_PAGE_BYTES 0x200000u
-#define AGAIN_MS 1     /* between two attempts to connect */
-#define ANSWER_MS 2000 /* what a back end may take to answer */
-#define WAIT_MS 50     /* for a back end to come, before looking at *stop again */
+#define AGAIN_MS 1 /* between two attempts to connect */
+/* What a back end may take for all its answers; who ends us waits a little longer. */
+#define ANSWER_NS 2000000000u
+#define WAIT_MS 50 /* for a back end to come, before looking at *stop again */
 
 /* ---- memory ---- */
 
@@ -104,12 +105,13 @@ static bool send_u64(const struct vhost_front *front, uint32_t request, uint64_t
     return vhost_user_send(front->socket, &message);
 }
 
-static bool ask_u64(const struct vhost_front *front, uint32_t request, uint64_t *value)
+static bool ask_u64(const struct vhost_front *front, uint32_t request, uint64_t *value,
+                    uint64_t end_ns)
 {
     struct vhost_user_message message = {.header = {request, VHOST_USER_VERSION, 0}};
     struct vhost_user_reader reader = {0};
     bool answered = vhost_user_send(front->socket, &message) &&
-                    vhost_user_wait(front->socket, &reader, ANSWER_MS) == VHOST_USER_MESSAGE &&
+                    vhost_user_wait(front->socket, &reader, end_ns) == VHOST_USER_MESSAGE &&
                     reader.message.header.request == request &&
                     reader.message.header.bytes == sizeof(*value);
 
@@ -122,8 +124,9 @@ static bool agree(struct vhost_front *front)
 {
     uint64_t offered, protocol;
     struct vhost_user_message owner = {.header = {VHOST_USER_SET_OWNER, VHOST_USER_VERSION, 0}};
+    uint64_t end_ns = vhost_user_now_ns() + ANSWER_NS;
 
-    if (!ask_u64(front, VHOST_USER_GET_FEATURES, &offered))
+    if (!ask_u64(front, VHOST_USER_GET_FEATURES, &offered, end_ns))
         return false;
     front->features = offered & (WANTED | (front->config.events ? EVENTS : 0));
     if (!(front->features & BIT(VIRTIO_F_VERSION_1)))
@@ -131,7 +134,7 @@ static bool agree(struct vhost_front *front)
     /* We need none of the protocol features; agreeing upon none lets rings be enabled by message.
      */
     if (front->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES) &&
-        (!ask_u64(front, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol) ||
+        (!ask_u64(front, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol, end_ns) ||
          !send_u64(front, VHOST_USER_SET_PROTOCOL_FEATURES, 0, -1)))
         return false;
     return vhost_user_send(front->socket, &owner) &&

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vhost_user.h"
@@ -84,15 +85,27 @@ enum vhost_user_result vhost_user_receive(int socket, struct vhost_user_reader *
     }
 }
 
-enum vhost_user_result vhost_user_wait(int socket, struct vhost_user_reader *reader, int timeout_ms)
+uint64_t vhost_user_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+enum vhost_user_result vhost_user_wait(int socket, struct vhost_user_reader *reader,
+                                       uint64_t end_ns)
 {
     struct pollfd wait = {.fd = socket, .events = POLLIN};
     enum vhost_user_result result;
 
     while ((result = vhost_user_receive(socket, reader)) == VHOST_USER_NOTHING) {
-        int nb = poll(&wait, 1, timeout_ms);
-        if (nb == 0 || (nb < 0 && errno != EINTR))
-            return VHOST_USER_NOTHING;
+        uint64_t now_ns = vhost_user_now_ns();
+        if (now_ns >= end_ns)
+            break;
+        int left_ms = (int)((end_ns - now_ns + 999999u) / 1000000u);
+        if (poll(&wait, 1, left_ms) < 0 && errno != EINTR)
+            break;
     }
     return result;
 }

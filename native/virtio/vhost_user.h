@@ -107,9 +107,12 @@ enum vhost_user_result {
 /* Takes what the socket has of one message; never waits. */
 enum vhost_user_result vhost_user_receive(int socket, struct vhost_user_reader *reader);
 
-/* As vhost_user_receive, but waits up to timeout_ms for the rest. */
+/* As vhost_user_receive, but waits for the rest until this time of CLOCK_MONOTONIC, however it
+ * comes: a byte at a time gains nobody more. */
 enum vhost_user_result vhost_user_wait(int socket, struct vhost_user_reader *reader,
-                                       int timeout_ms);
+                                       uint64_t end_ns);
+
+uint64_t vhost_user_now_ns(void);
 
 /* Send a message with its descriptors, which remain the caller's. False: the other side is gone. */
 bool vhost_user_send(int socket, const struct vhost_user_message *message);

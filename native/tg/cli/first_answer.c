@@ -72,13 +72,13 @@ bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns
     return port_rx_burst(port, replies, PORT_BURST_MAX, &round) > 0;
 }
 
-void answers_drain(struct port *port, uint64_t quiet_ns)
+void answers_drain(struct port *port, uint64_t quiet_ns, const volatile sig_atomic_t *stopped)
 {
     struct datagram replies[PORT_BURST_MAX];
     uint64_t begin = clock_ns(), heard = begin, now = begin;
     bool round;
 
-    while (now - heard < quiet_ns && now - begin < GIVE_UP_NS) {
+    while (now - heard < quiet_ns && now - begin < GIVE_UP_NS && !*stopped) {
         if (port_rx_burst(port, replies, PORT_BURST_MAX, &round) > 0)
             heard = now;
         else

@@ -290,7 +290,7 @@ static bool up_wait(struct worker *worker)
 
     while (!work_stopped)
         if (answer_ask(loop->port, &loop->format, POLL_NS)) {
-            answers_drain(loop->port, worker->load->options->timeout_ns);
+            answers_drain(loop->port, worker->load->options->timeout_ns, &work_stopped);
             return true;
         }
     return false;
@@ -305,7 +305,7 @@ static enum outcome target_await(struct worker *worker)
     if (worker->index == 0) {
         if (first_answer_wait(load->options, loop->port, &loop->format, &work_stopped)) {
             line_first_answer(clock_ns());
-            answers_drain(loop->port, load->options->timeout_ns);
+            answers_drain(loop->port, load->options->timeout_ns, &work_stopped);
         } else if (!is_over(load)) {
             fail(load, "await", FIRST_ANSWER_NONE, "");
         }

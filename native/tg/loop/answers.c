@@ -106,12 +106,17 @@ answer_take(struct loop *loop, const struct slot *slot, const struct datagram *r
     loop_flow_free(loop, reply->flow);
 }
 
-/* A reply to nothing that is in flight. */
-static void stray_count(struct loop *loop, const struct slot *slot, enum slot_state before)
+/* A reply to nothing that is in flight. One to nothing that was ever asked is no sign of life:
+ * whoever sends them, a target that is silent must not pass for one that answers. */
+static void stray_count(struct loop *loop, const struct slot *slot, enum slot_state before,
+                        uint64_t now)
 {
-    if (before == SLOT_FREE)
+    if (before == SLOT_FREE) {
         loop->counts.unmatched += loop->counted;
-    else if (before == SLOT_LOST)
+        return;
+    }
+    loop->last_reply_cycles = now;
+    if (before == SLOT_LOST)
         loop->counts.late += slot_counted(slot);
     else
         loop->counts.duplicate += slot_counted(slot);
@@ -139,7 +144,7 @@ static inline __attribute__((always_inline)) void reply_take(struct loop *loop, 
     if (__builtin_expect(before == SLOT_IN_FLIGHT, 1))
         answer_take(loop, slot, reply, id, now, together);
     else
-        stray_count(loop, slot, before);
+        stray_count(loop, slot, before, now);
 }
 
 /* Two passes: what is known of a burst's keys is fetched before it is needed. */
@@ -174,6 +179,8 @@ void answers_take(struct loop *loop, const struct datagram *replies, unsigned nb
         }
     together_count(loop, &together);
     loop->source.nb_done += loop->nb_free - nb_free;
+    if (loop->nb_free != nb_free)
+        loop->last_reply_cycles = now;
 }
 
 /* A loss is held against a request only where the target answered others meanwhile. */

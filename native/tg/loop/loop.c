@@ -277,10 +277,8 @@ uint64_t loop_turn(struct loop *loop)
     unsigned nb = port_rx_burst(loop->port, replies, loop->burst, &round);
 
     received = clock_cycles();
-    if (nb > 0) {
+    if (nb > 0)
         answers_take(loop, replies, nb, received);
-        loop->last_reply_cycles = received;
-    }
     if (round)
         answers_round(loop, begin);
     checked = clock_cycles();

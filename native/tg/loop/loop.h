@@ -53,7 +53,7 @@ struct loop {
     double ns_per_cycle;
     uint64_t round_cycles;      /* when the port's current round began */
     uint64_t turn_cycles;       /* when the last turn ended */
-    uint64_t last_reply_cycles; /* when anything last arrived */
+    uint64_t last_reply_cycles; /* when the target last answered one of our questions */
     /* Of the whole phase, counted or not: */
     uint64_t phase_lost, phase_wrong, phase_missed;
     bool gave_up;               /* a request of preload or verify was sent too often */

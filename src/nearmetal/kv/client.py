@@ -18,7 +18,7 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -29,6 +29,7 @@ TIMEOUT_S = 0.2
 RETRIES = 2
 _FRAME = struct.Struct(">HHHH")
 _RECEIVE_BUFFER_BYTES = 1 << 20
+_DIGITS_MAX = 20  # of 64 bits
 
 
 class ClientError(NearmetalError):
@@ -169,7 +170,7 @@ class Client:
         answer = self._ask(b"%b %b %d\r\n" % (name, _checked(key), delta))
         if answer == protocol.NOT_FOUND:
             return None
-        if not answer.strip().isdigit():
+        if not _are_numbers([answer.strip()]):
             raise _unexpected(answer)
         return int(answer)
 
@@ -198,6 +199,7 @@ class Client:
         """All datagrams of the reply, in order; None when they do not come in time."""
         deadline = time.monotonic() + self._timeout_s
         parts: dict[int, bytes] = {}
+        whole = 0
         while (left_s := deadline - time.monotonic()) > 0:
             self._udp.settimeout(left_s)
             try:
@@ -209,8 +211,9 @@ class Client:
             answered_id, sequence, total, _ = _FRAME.unpack_from(datagram)
             if answered_id != request_id:
                 continue  # late, to a question that was given up
-            if not sequence < total <= protocol.DATAGRAMS_MAX:
+            if not sequence < total <= protocol.DATAGRAMS_MAX or whole not in (0, total):
                 raise BadReplyError(f"datagram {sequence} of {total} makes no sense")
+            whole = total
             parts[sequence] = datagram[_FRAME.size :]
             if len(parts) == total:
                 return b"".join(parts[i] for i in range(total))
@@ -223,11 +226,18 @@ def _values(message: bytes) -> Iterable[tuple[bytes, Value]]:
     while not message.startswith(b"END\r\n", position):
         line, end, _ = message[position : position + 400].partition(b"\r\n")
         words = line.split(b" ")
-        if not end or len(words) != 5 or words[0] != b"VALUE":
+        if not end or len(words) != 5 or words[0] != b"VALUE" or not _are_numbers(words[2:]):
             raise _unexpected(message[position:])
         start = position + len(line) + 2
-        position = start + int(words[3]) + 2
-        yield words[1], Value(message[start : position - 2], int(words[2]), int(words[4]))
+        end_of_data = start + int(words[3])
+        position = end_of_data + 2
+        if message[end_of_data:position] != b"\r\n":
+            raise BadReplyError("a value that is shorter or longer than the reply says")
+        yield words[1], Value(message[start:end_of_data], int(words[2]), int(words[4]))
+
+
+def _are_numbers(words: Sequence[bytes]) -> bool:
+    return all(word.isdigit() and len(word) <= _DIGITS_MAX for word in words)
 
 
 def _bytes(key: str | bytes) -> bytes:

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nearmetal.errors import NearmetalError
+from nearmetal.errors import NearmetalError, in_words
 from nearmetal.kv.admission import Rights, admission
 from nearmetal.kv.model import Model, Reply
 from nearmetal.kv.server_options import ECHO, Options, parse
@@ -50,6 +50,9 @@ def main(arguments: list[str]) -> int:
     except NearmetalError as error:
         print(f"nm-py: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # of what it prints: its socket's are counted
+        print(f"nm-py: {in_words(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

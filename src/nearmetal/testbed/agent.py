@@ -162,8 +162,11 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int, voice: threa
         lease.heard()
         _nod(voice)
         *lines, pending = (pending + piece).split(b"\n")
-        for line in lines:
-            requests.put(json.loads(line))
+        try:
+            for line in lines:
+                requests.put(json.loads(line))
+        except ValueError:
+            break  # whoever that is, it is not the controller
         if lines:
             os.write(wake, b"!")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -143,8 +143,10 @@ class Station:
             self.dut_ended = f"{self.name}: {message['dut']}"
         elif "line" in message:
             self._said[message["child"]].append(message["line"])
-        else:
+        elif "ended" in message:
             self._ended[message["child"]] = message["ended"]
+        else:
+            raise LostError(f"{self.machine.where}: its agent said what is no answer: {message}")
 
     def _silent(self, since_s: float) -> None:
         """It said nothing since then; nor before, where this is not the first time."""

@@ -105,7 +105,7 @@ class Testpmd:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while words is None or words not in self._output:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([stdout], [], [], left)[0]:
+            if left == 0 or not select.select([stdout], [], [], left)[0]:
                 raise ChildError(self._reason(f"did not come that far in {timeout_s} s"))
             piece = os.read(stdout, 1 << 16)
             if not piece:

@@ -20,9 +20,10 @@ from typing import Protocol, runtime_checkable
 from nearmetal.errors import NearmetalError
 from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME, Case, Step, masked
 from nearmetal.kv.corpus.cases import CASES
-from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES
+from nearmetal.kv.protocol import BODY_BYTES, DATAGRAMS_MAX, FRAME_BYTES
 
 ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
+QUESTION_S = 20.0  # and for all that one question draws
 CORPORA = MEMCACHED, BYTES = "memcached", "bytes"  # its protocol; the request's bytes come back
 QUICK_S = 60.0  # a bound; an emulated machine that shares a core may need several seconds
 RECEIVE_BUFFER_BYTES = 4 << 20  # a reply of 64 datagrams must not be lost at our end
@@ -169,15 +170,18 @@ class Udp:
         return self.received(datagram)
 
     def received(self, datagram: bytes) -> list[bytes]:
-        """All that came, until a question asked now is answered."""
+        """All that came, until a question asked now is answered. CorpusError: it is more than one
+        answer can be, or is not at its end in time."""
+        deadline = time.monotonic() + QUESTION_S
         sentinel = struct.pack(">HHHH", next(self._sentinels), 0, 1, 0)
         self._send(sentinel + b"version\r\n")
         answers: list[bytes] = []
-        while True:
-            answer = self._receive(datagram)
+        while len(answers) <= DATAGRAMS_MAX and (left_s := deadline - time.monotonic()) > 0:
+            answer = self._receive(datagram, left_s)
             if answer[:2] == sentinel[:2]:
                 return answers
             answers.append(answer)
+        raise CorpusError(f"no end of answers to {_short(datagram)}")
 
     def echo(self, datagram: bytes) -> bytes:
         """One datagram for one."""
@@ -190,11 +194,13 @@ class Udp:
         except ConnectionRefusedError:
             raise CorpusError("nobody listens there") from None
 
-    def _receive(self, datagram: bytes) -> bytes:
+    def _receive(self, datagram: bytes, left_s: float = ANSWER_S) -> bytes:
+        wait_s = min(left_s, ANSWER_S)
+        self.udp.settimeout(wait_s)
         try:
             return self.udp.recv(65_536)
         except TimeoutError:
-            raise CorpusError(f"no answer in {ANSWER_S:.0f} s to {_short(datagram)}") from None
+            raise CorpusError(f"no answer in {wait_s:.0f} s to {_short(datagram)}") from None
         except ConnectionRefusedError:
             raise CorpusError("nobody listens there") from None
 

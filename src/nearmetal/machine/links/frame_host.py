@@ -35,13 +35,16 @@ from nearmetal.machine.processes.process import START_S, Child, Where
 
 ANSWER_S = 3.0  # longest wait for one frame, many times what an idle machine needs
 SILENT_S = 3.0  # Linux probes a neighbour 5 s after it used one that it had not heard of (arp(7))
-WINDOW = 16  # questions on the way: their replies may be 64 datagrams each
+WINDOW = 16  # questions on the way
+WINDOW_S = 30.0  # for all that they draw: an emulated machine may take seconds
 BASE = "10.0.0.1"
 MAC = b"\x02\0\0\0\1\1"
 
 _LOOPBACK = IPv4Address("127.0.0.1")
 _SOURCE_PORT = 40_000
 _ARP_AGAIN_S = 0.5
+_DATAGRAMS_MAX = 64  # most of one reply
+_TAKEN_MAX = 4096  # frames at a time
 _VERSION = b"version\r\n"
 
 
@@ -78,32 +81,43 @@ class Link:
 
     def send(self, frame: bytes) -> None:
         """Takes what comes meanwhile: neither side may wait for the other to read."""
-        while True:
-            try:
-                self._socket.send(frame)
-                return
-            except BlockingIOError:
-                _, writable, _ = select.select([self._socket], [self._socket], [], ANSWER_S)
-                self._take()
-                if not writable and not self._came:
-                    raise HostError("the relay takes no frames") from None
+        deadline = time.monotonic() + ANSWER_S
+        while not self._sent(frame):
+            if (left_s := deadline - time.monotonic()) <= 0:
+                raise HostError("the relay takes no frames")
+            select.select([self._socket], [self._socket], [], left_s)
+            self._take()
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next frame; None where none comes in time."""
+        """The next frame; None where none comes in time, or there is none."""
+        if timeout_s <= 0:
+            return None
         if not self._came:
-            select.select([self._socket], [], [], max(0.0, timeout_s))
+            select.select([self._socket], [], [], timeout_s)
             self._take()
         return self._came.popleft() if self._came else None
 
     def close(self) -> None:
         self._socket.close()
 
+    def _sent(self, frame: bytes) -> bool:
+        try:
+            self._socket.send(frame)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise HostError(f"the relay has gone: {error.strerror}") from None
+        return True
+
     def _take(self) -> None:
-        while True:
+        """What is there, but for who sends faster than we read."""
+        for _ in range(_TAKEN_MAX):
             try:
                 self._came.append(self._socket.recv(65_536))
             except BlockingIOError:
                 return
+            except OSError as error:
+                raise HostError(f"the relay has gone: {error.strerror}") from None
 
 
 class Host:
@@ -190,9 +204,9 @@ class Host:
         """Asked by ARP, once."""
         return self._server_mac or self._resolve(str(self._base))
 
-    def receive(self, to: str) -> Datagram | Echo:
+    def receive(self, to: str, within_s: float = ANSWER_S) -> Datagram | Echo:
         """The next frame that is for us and sound; ARP is answered on the way."""
-        deadline = time.monotonic() + ANSWER_S
+        deadline = time.monotonic() + min(within_s, ANSWER_S)
         while True:
             frame = self.link.receive(deadline - time.monotonic())
             if frame is None:
@@ -213,8 +227,9 @@ class Host:
             numbered = (request_id + datagram[2:])[: len(datagram)]
             self.send(self.udp(sources[number], numbered), "udp")
         last = self._send_sentinel(main)
-        while True:
-            reply = self._datagram(_short(questions[0][0]))
+        deadline = time.monotonic() + WINDOW_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            reply = self._datagram(_short(questions[0][0]), left_s)
             request_id = reply.payload[:2]
             if request_id == last:
                 return answers
@@ -224,6 +239,9 @@ class Host:
             if reply.ends.target != sources[number]:
                 raise HostError(f"an answer to {reply.ends.target}: {sources[number]} asked")
             answers[number].append(questions[number][0][:2] + reply.payload[2:])
+            if len(answers[number]) > _DATAGRAMS_MAX:
+                break
+        raise HostError(f"no end of answers to {_short(questions[0][0])}")
 
     def _send_sentinel(self, source: str) -> bytes:
         """A question that is answered after all before it; returns its id."""
@@ -233,8 +251,8 @@ class Host:
         self.send(self.udp(source, payload), "udp")
         return request_id
 
-    def _datagram(self, to: str) -> Datagram:
-        reply = self.receive(to)
+    def _datagram(self, to: str, within_s: float = ANSWER_S) -> Datagram:
+        reply = self.receive(to, within_s)
         if not isinstance(reply, Datagram):
             raise HostError(f"{reply} where an answer to {to} was due")
         if (reply.source_port, reply.target_port) != (self.port, _SOURCE_PORT):

@@ -36,6 +36,7 @@ from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qmp import Monitor
 
 _QUIT_S = 3.0
+_TALKED_ON_S = 1.0  # behind a deadline, for lines that were there by then
 _WORDS = 3  # last words of the serial line that a reason carries
 _WORD_CHARS_MAX = 200
 
@@ -177,15 +178,19 @@ class Vm:
 
     def _read_until(self, there: Callable[[], object], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
+        late = f"said nothing for {timeout_s:g} s"  # that was waited for, whatever else it said
         while not there():
             if self._error:
                 raise ChildError(self._reason(""))
+            left_s = deadline - time.monotonic()
             try:
-                self._take(self._child.line(max(0.0, deadline - time.monotonic())))
+                self._take(self._child.line(max(0.0, left_s)))
             except SilentError as error:
-                raise SilentError(self._reason(f"said nothing for {timeout_s:g} s")) from error
+                raise SilentError(self._reason(late)) from error
             except ChildError as error:
                 raise ChildError(self.failed() or str(error)) from error
+            if left_s <= -_TALKED_ON_S and not there():
+                raise SilentError(self._reason(late))
 
     def _take(self, line: bytes) -> None:
         text = line.strip(b"\r\0 ")

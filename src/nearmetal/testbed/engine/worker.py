@@ -150,9 +150,9 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     engine = Engine()
     try:
         for line in requests:
-            asked = json.loads(line)
-            operation = getattr(engine, asked.pop("op"))
             try:
+                asked = json.loads(line)
+                operation = getattr(engine, asked.pop("op"))
                 answer = {"ok": operation(**asked)}
             except Exception as error:  # whatever it is, it is for the other side to say
                 answer = {"error": f"{_line(str(error) or type(error).__name__)}"}
