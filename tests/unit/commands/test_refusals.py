@@ -1,0 +1,194 @@
+"""What the system refuses is one line: what, where, what to do; and who reads no more is left."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pyroute2.netlink.exceptions import NetlinkError
+
+import tool
+from nearmetal.errors import NearmetalError, chain, in_words
+from nearmetal.machine.processes.signals import Ended
+from nearmetal.trial import progress
+from nearmetal.trial.progress import Shown
+
+LIMIT_S = 120.0
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+def said_to_nobody(*words: str) -> tuple[int, str]:
+    """A command whose stdout nobody reads: exit code, stderr."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run(
+            [*tool.NEARMETAL, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+    finally:
+        os.close(theirs)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", [["list"], ["doctor"], ["--help"], ["tune", "show"]], ids=str)
+def test_a_reader_who_leaves_ends_it_silently(words: Sequence[str]) -> None:
+    assert said_to_nobody(*words) == (BROKEN_PIPE, "")
+
+
+def test_a_full_disk_behind_stdout_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*tool.NEARMETAL, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_without_a_stdout_it_still_ends_well() -> None:
+    argv = ["sh", "-c", '"$@" >&-', "sh", *tool.NEARMETAL, "list"]
+    done = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT_S)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["bench", "--yes", "--spec", "./folder.toml"], 2),
+        (["bench", "--yes", "--spec", "./latin.toml"], 2),
+        (["bench", "--yes", "--spec", "./nowhere.toml"], 2),
+        (["load", "127.0.0.1:1", "--workload", "./folder.toml"], 2),
+        (["testbed", "run", "./folder.toml"], 2),
+        (["testbed", "run", "./latin.toml"], 2),
+        (["testbed", "run", "./nowhere.toml"], 2),
+        (["report", "./latin.toml"], 2),
+        (["report", "./run"], 2),
+        (["report", "./nowhere"], 2),
+    ],
+    ids=str,
+)
+def test_a_file_that_is_none_is_named(words: Sequence[str], code: int, tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"\n')
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "spec.json").write_bytes(b"\xff{}")
+    done = tool.run(*(word.replace("./", f"{tmp_path}/") for word in words))
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("nearmetal: ") and done.stderr.count("\n") == 1, done.stderr
+    assert Path(words[-1]).name in done.stderr
+
+
+# A /run that refuses, and a command that cannot do without: by the way that main takes.
+RUN = {
+    "read-only": "mount -t tmpfs -o ro tmpfs /run",
+    "full": "mount -t tmpfs -o nr_inodes=2 tmpfs /run && touch /run/x",
+    "a file": "mount -t tmpfs tmpfs /run && touch /run/nearmetal",
+}
+
+
+@pytest.mark.parametrize("how", RUN)
+def test_a_state_folder_that_cannot_be_had_is_one_line(how: str) -> None:
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", RUN[how] + ' && "$@"']
+    if subprocess.run([*apart, "sh", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
+    done = subprocess.run(
+        [*apart, "sh", *tool.NEARMETAL, "tune", "restore"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("nearmetal: /run/nearmetal") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "?", "/a"), "/a: Permission denied; start as who may"),
+        (OSError(errno.ENOSPC, "?", "/a"), "/a: No space left on device; free some"),
+        (OSError(errno.EDQUOT, "?", "/a"), "/a: Disk quota exceeded; your share"),
+        (OSError(errno.EROFS, "?", "/a"), "/a: Read-only file system; it can only be read"),
+        (IsADirectoryError(errno.EISDIR, "?", "/a"), "/a: Is a directory; it is a folder"),
+        (FileNotFoundError(errno.ENOENT, "?", b"/a\xff"), "/a\udcff: No such file"),
+        (OSError("no number"), "here: no number"),
+        (NetlinkError(errno.EPERM, "?"), "here: Operation not permitted; start as root"),
+        (UnicodeEncodeError("ascii", "\u00e9", 0, 1, "?"), r"'\xe9' cannot be written as ascii"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?"), "here: a text that is not UTF-8"),
+        (MemoryError(), "no memory is left"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_is_refused_is_said_in_words(error: Exception, words: str) -> None:
+    said = in_words(error)
+    assert said is not None and said.startswith(words) and "\n" not in said
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), AssertionError(), KeyError("x")], ids=repr)
+def test_a_fault_of_ours_is_no_refusal(error: Exception) -> None:
+    assert in_words(error) is None
+
+
+@pytest.mark.parametrize("name", ["XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "TMPDIR"])
+def test_who_named_the_place_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `su`: the variable is still the other user's."""
+    monkeypatch.setenv(name, "/run/user/1234")
+    said = in_words(PermissionError(errno.EACCES, "?", "/run/user/1234/nearmetal"))
+    assert said is not None
+    assert said.startswith("/run/user/1234/nearmetal: Permission denied; ") and name in said
+
+
+def test_where_it_was_is_told_where_no_file_is() -> None:
+    try:
+        raise OSError(errno.EIO, "?")
+    except OSError as error:
+        said = in_words(error)
+    assert said is not None and said.startswith("test_refusals.py:")
+
+
+def test_a_chain_of_errors() -> None:
+    try:
+        try:
+            raise Ended(signal.SIGHUP)
+        except KeyboardInterrupt as end:
+            raise NearmetalError("cannot undo") from end
+    except NearmetalError as error:
+        assert [type(each) for each in chain(error)] == [NearmetalError, Ended]
+
+
+class Gone(io.StringIO):
+    """A terminal or pipe on which nothing can be written any more."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+
+def test_a_reader_of_progress_who_leaves_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress._Console, "file", Gone(BrokenPipeError(errno.EPIPE, "?")))
+    shown = Shown()
+    with pytest.raises(Ended) as told:
+        shown.say("a line")
+    assert told.value.exit_code == BROKEN_PIPE
+    shown.say("on the way out nothing is said any more")
+
+
+def test_a_terminal_that_hung_up_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress._Console, "file", Gone(OSError(errno.EIO, "?")))
+    with Shown() as shown:
+        shown.say("a line")
+        shown.stage("a stage")
