@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tool
+from nearmetal.machine.processes import signals
 from nearmetal.paths import source_root
 from nearmetal.spec.experiment import load
 
@@ -56,21 +57,48 @@ def test_the_report_can_be_made_again(run: Path) -> None:
     assert json.loads((run / "report.json").read_text()) == before
 
 
-def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [signal.SIGINT],
+        [signal.SIGHUP, signal.SIGTERM],  # as a login that is closed sends them
+        [signal.SIGQUIT, signal.SIGQUIT],
+        [signal.SIGXCPU],
+    ],
+    ids=["INT", "HUP TERM", "QUIT QUIT", "XCPU"],
+)
+def test_an_interrupted_run_says_so_and_leaves_nothing(
+    numbers: list[signal.Signals], tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     with tool.start(*tool.of_bench("smoke", folder)) as bench:
         assert bench.stderr is not None
         for line in bench.stderr:  # the first finished trial
             tool.skip_where_busy(line)
             if "replies/s" in line:
-                bench.send_signal(signal.SIGINT)
+                for number in numbers:
+                    bench.send_signal(number)
                 break
         _, rest = bench.communicate(timeout=tool.LONG_S)
-    assert bench.returncode == 130, rest
+    reasons = {128 + each: str(signals.Ended(each)) for each in numbers}  # whichever came first
+    assert bench.returncode in reasons, rest
     assert "Traceback" not in rest
     report = json.loads((folder / "report.json").read_text())
     assert report["partial"] is True
-    assert report["reason"]
+    assert report["reason"] == reasons[bench.returncode]
+    assert not children_of(bench.pid)
+
+
+def test_a_run_whose_reader_leaves_ends_and_leaves_nothing(tmp_path: Path) -> None:
+    """bench 2>&1 | head -1"""
+    folder = tmp_path / "out"
+    with tool.start(*tool.of_bench("smoke", folder), joined=True) as bench:
+        assert bench.stdout is not None
+        line = bench.stdout.readline()
+        tool.skip_where_busy(line)
+        bench.stdout.close()
+        bench.wait(timeout=tool.LONG_S)
+    assert bench.returncode == 128 + signal.SIGPIPE
     assert not children_of(bench.pid)
 
 

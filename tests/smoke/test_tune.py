@@ -112,7 +112,11 @@ def test_a_run_says_what_it_set(tmp_path: Path) -> None:
     assert "Machine set" in (tmp_path / "run/report.html").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupt", "kill"])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGHUP, signal.SIGKILL],
+    ids=["interrupt", "hang up", "kill"],
+)
 def test_as_before_after(tmp_path: Path, number: signal.Signals) -> None:
     before = pages()
     child = bench(tmp_path, 60)
@@ -123,7 +127,7 @@ def test_as_before_after(tmp_path: Path, number: signal.Signals) -> None:
         assert claims_of(child)
         assert "pages" in tool.succeeds("clean")
     else:
-        assert child.returncode == 130
+        assert child.returncode == 128 + number
     assert not claims_of(child)
     put_back(before)
 
