@@ -1,9 +1,9 @@
 """The command line: thin, each command calls one module. `nearmetal COMMAND --help` tells more.
 
 Exit codes: 0 done (rows that cannot run here are skipped with a reason), 1 failed or wrong answers,
-2 bad input, 128 + N ended by signal N (130: Ctrl-C; what was made is undone, what was measured until
-then is kept). Heavy modules are imported by the command that needs them, so that `list` is quick and
-`serve` needs no plotting.
+2 bad input, 128 + N ended by signal N (130: Ctrl-C), with what was made undone and what was
+measured kept. Heavy modules are imported by the command that needs them, so that `list` is quick
+and `serve` needs no plotting.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from nearmetal.build.programs import Build, Program
 from nearmetal.dut import available
-from nearmetal.errors import CannotRunError, FullError, NearmetalError
+from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.machine.processes.process import ChildError
 from nearmetal.samples import Accelerator, Counts, Point, Sample, fault_of, read
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
@@ -304,45 +304,6 @@ def test_what_gave_nothing_is_tried_once_more_and_what_is_wrong_is_not(
     (sample,) = told.samples
     assert left == [] and (sample.status, sample.repeated) == (status, repeated)
     assert sample.reason.startswith(reason)
-
-
-def test_interrupted_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(OneMachine, "check", check)
-    with pytest.raises(KeyboardInterrupt):
-        run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
-    state = json.loads((tmp_path / "run.json").read_text())
-    assert state["partial"] is True and state["reason"] == "interrupted"
-
-
-def test_a_failed_trial_says_when_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = ["at its start"]
-
-    def check(_: OneMachine, trial: Trial, bed: Bed) -> None:
-        clock[0] = "at its end"
-        raise NearmetalError("it does not start")
-
-    monkeypatch.setattr(run, "now_utc", lambda: clock[0])
-    monkeypatch.setattr(OneMachine, "check", check)
-    told = Told()
-    run.run(spec(host_sock=1), built(), loopback(), tmp_path, told)
-    assert told.samples[0].started_utc == "at its start"
-
-
-def test_a_full_disk_ends_the_run_and_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def append(path: Path, sample: Sample) -> None:
-        raise FullError(f"{path}: No space left on device; free some of that disk")
-
-    monkeypatch.setattr(OneMachine, "check", lambda *_: None)
-    monkeypatch.setattr(run.samples, "append", append)
-    with pytest.raises(FullError):
-        run.run(spec(host_sock=3), built(), loopback(), tmp_path, Told())
-    state = json.loads((tmp_path / "run.json").read_text())
-    assert state["partial"] is True and "samples.jsonl: No space left" in state["reason"]
 
 
 def two_sided() -> Build:
