@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -45,7 +46,8 @@ def _run() -> int:
         if words is None:
             raise
         _complain(words)
-        return 1
+        ends = (each for each in chain(error) if isinstance(each, signals.Ended))
+        return next((end.exit_code for end in ends), 1)  # 1: but for what broke on the way out
     return 0
 
 
@@ -53,7 +55,9 @@ def _undo_what_is_left() -> None:
     if "nearmetal.machine.journal" in sys.modules:  # else nothing was written down
         from nearmetal.machine.journal import open_journal
 
-        open_journal().close()
+        # A folder that we may not look into holds nothing of ours.
+        with contextlib.suppress(PermissionError, NotADirectoryError):
+            open_journal().close()
 
 
 def _code(end: SystemExit) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +47,27 @@ def test_serve_undoes_its_tap_device() -> None:
         ends(served, signal.SIGHUP)
     tool.gone(*family)
     assert not link.exists()
+
+
+def test_serve_ends_with_its_terminal() -> None:
+    """Nobody hears what it still has to say; it undoes all the same, and ends as a shell has it."""
+    terminal, theirs = pty.openpty()
+    # In a session of its own, which takes the terminal by opening it.
+    take = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
+    argv = [*take, *tool.NEARMETAL, "serve", "host-mmsg", *LISTEN]
+    with subprocess.Popen(argv, start_new_session=True) as process:
+        try:
+            said = b""
+            while b", pid " not in said:
+                said += os.read(terminal, 1 << 16)
+            family = tool.descendants(process.pid)
+            os.close(theirs)
+            os.close(terminal)
+            process.wait(timeout=tool.LONG_S)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGHUP
+    tool.gone(*family)
 
 
 @pytest.fixture

@@ -113,6 +113,16 @@ def test_a_state_folder_that_cannot_be_had_is_one_line(how: str) -> None:
     assert done.stderr.startswith("nearmetal: /run/nearmetal") and done.stderr.count("\n") == 1
 
 
+def test_who_needs_no_state_folder_is_not_kept_from_going_on() -> None:
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    script = RUN["a file"] + ' && "$@" list >/dev/null && "$@" clean'
+    if subprocess.run([*apart, RUN["a file"]], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
+    argv = [*apart, script, "sh", *tool.NEARMETAL]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
