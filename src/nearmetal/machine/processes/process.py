@@ -58,6 +58,10 @@ class SilentError(ChildError):
     """A child runs but said nothing for as long as it might."""
 
 
+class _FloodError(ChildError):
+    """It says more than anybody can listen to."""
+
+
 def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
     """The command line: namespace (needs root), core, death signal, then the program."""
     line: list[str] = []
@@ -222,7 +226,9 @@ class Child:
             if self.running():
                 ask()
             self.wait(grace_s)
-            return self.take()
+            with contextlib.suppress(_FloodError):  # it is killed all the same
+                return self.take()
+            return []
         finally:
             # Its own children too: the group is theirs alone.
             with contextlib.suppress(ProcessLookupError):
@@ -241,8 +247,11 @@ class Child:
         waiting = [self._ended, self._stdout()]
         while self.running() and (left := deadline - time.monotonic()) > 0:
             select.select(waiting, [], [], left)
-            if len(waiting) > 1 and not self._read(0):
-                waiting.pop()
+            try:
+                if len(waiting) > 1 and not self._read(0):
+                    waiting.pop()
+            except _FloodError:
+                self._pending = b""  # nobody will read it; its end is waited for all the same
         return not self.running()
 
     def stderr_tail(self) -> str:
@@ -270,7 +279,9 @@ class Child:
         piece = os.read(self._stdout(), 1 << 20)
         self._pending += piece
         if len(self._pending) > _LINE_BYTES_MAX:
-            raise ChildError(f"{self.name} printed a line of more than {_LINE_BYTES_MAX} bytes")
+            raise _FloodError(
+                f"{self.name} printed {_LINE_BYTES_MAX} bytes at a time, without an end"
+            )
         return piece != b""
 
     def _ready(self, timeout_s: float) -> bool:
