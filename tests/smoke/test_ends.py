@@ -54,11 +54,11 @@ def test_serve_ends_with_its_terminal() -> None:
     terminal, theirs = pty.openpty()
     # In a session of its own, which takes the terminal by opening it.
     take = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
-    argv = [*take, *tool.NEARMETAL, "serve", "host-mmsg", *LISTEN]
+    argv = [*take, *tool.NEARMETAL, "serve", "host-mmsg", "--json", *LISTEN]
     with subprocess.Popen(argv, start_new_session=True) as process:
         try:
             said = b""
-            while b", pid " not in said:
+            while b'"ready"' not in said:
                 said += os.read(terminal, 1 << 16)
             family = tool.descendants(process.pid)
             os.close(theirs)
