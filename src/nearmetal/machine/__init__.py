@@ -6,7 +6,22 @@ processes/ cores/ memory/ devices/ links/ vm/   the parts of a machine, each for
 tune/              what a machine is set to before it is measured
 """
 
-from nearmetal.machine.journal import clean
-from nearmetal.machine.processes.lock import machine_lock
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nearmetal.machine.journal import clean
+    from nearmetal.machine.processes.lock import machine_lock
 
 __all__ = ["clean", "machine_lock"]
+
+_FROM = {"clean": "nearmetal.machine.journal", "machine_lock": "nearmetal.machine.processes.lock"}
+
+
+def __getattr__(name: str) -> Any:
+    """Read when they are asked for: who wants signals.py alone does not wait for the rest."""
+    if name not in _FROM:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(_FROM[name]), name)
