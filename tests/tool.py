@@ -22,6 +22,7 @@ import pytest
 from nearmetal import machine as lab
 from nearmetal.build import programs
 from nearmetal.build.programs import Build
+from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.lock import BusyError
 from nearmetal.machine.processes.process import Child, Event, Where
 
@@ -202,7 +203,7 @@ class Served:
 
     def link(self, end: str) -> Path:
         """Its own, by the end of its name."""
-        return Path(f"/sys/class/net/nm-{self.process.pid}-{end}")
+        return Path("/sys/class/net") / owner.label(end, self.process.pid)
 
     def family(self) -> list[psutil.Process]:
         return descendants(self.process.pid)

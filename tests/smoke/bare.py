@@ -27,11 +27,13 @@ import psutil
 
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.journal import open_journal
+from nearmetal.machine.processes import lock
 from nearmetal.paths import cache_dir, source_root
 
 _ENTER = Path(__file__).with_name("enter.sh")
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _FORKED = ("--fork", "--kill-child=KILL")
+_WAIT_S = "1800"  # machines that are made here are one machine, which one run has at a time
 _NOT_ALLOWED = 99  # enter.sh's
 _PERSON = "person"
 _INCLUDED = "git,sudo"
@@ -86,8 +88,8 @@ def base(suite: Suite) -> Path:
     if not suite.keyring.exists():
         raise CannotRunError(f"{suite.name}: the keys of its archive are not here: {suite.keyring}")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    folder, made = archive.with_name(suite.name), archive.with_name(f"{suite.name}.new")
-    with open_journal().holds("path", str(folder)), open_journal().holds("path", str(made)):
+    with open_journal().folder(archive.with_name(suite.name)) as place:
+        folder, made = place / "root", place / "archive"
         _debootstrap(suite, folder)
         for place in ("var/lib/apt/lists", "var/cache/apt"):
             for file in (folder / place).rglob("*"):
@@ -154,6 +156,7 @@ class Machine:
         person = ["--reuid", self.person, "--regid", self.person, "--init-groups"]
         told = {name: value for name, value in os.environ.items() if _SETTINGS.fullmatch(name)}
         told |= {"HOME": self.home, "USER": self.person, "LOGNAME": self.person, "PATH": _PATH}
+        told[lock.WAIT] = _WAIT_S
         told |= {"SHELL": "/bin/sh", "LANG": "C.UTF-8", "TERM": "dumb"}
         clean = ["env", "-i", *(f"{name}={value}" for name, value in told.items())]
         script = f"cd {shlex.quote(self.home)}/nearmetal && {command}"
@@ -170,8 +173,8 @@ def machine(suite: Suite, person: str) -> Iterator[Machine]:
     """person: root, or another, who may use sudo."""
     archive = base(suite)
     folder = archive.with_name(f"{suite.name}-{person}-{os.getpid()}")
-    with open_journal().holds("path", str(folder)):
-        folder.mkdir()
+    with open_journal().folder(folder):
+        folder.chmod(0o755)
         _call(["tar", "--numeric-owner", "-C", str(folder), "-xzf", str(archive)])
         _settle(folder, suite)
         made = Machine(folder, person)

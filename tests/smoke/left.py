@@ -80,14 +80,16 @@ def dead(names: Iterable[str]) -> frozenset[str]:
 
 def _of_the_living(text: str) -> bool:
     """Another run may be at it: what names a living process is not left over."""
-    named = re.search(r"(?:nm-|journal/|hugepages/)(\d+)[-:]", text)
-    return named is not None and psutil.pid_exists(int(named[1]))
+    named = re.search(r"(?:journal/|hugepages/)(\d+):", text)
+    if named is not None:
+        return psutil.pid_exists(int(named[1]))
+    return any(owner.label("", pid) in text for pid in psutil.pids())
 
 
 def _namespaces() -> Iterator[str]:
     """Of processes whose owner has ended."""
     for pid, maker in owner.children():
-        if not owner.alive(maker):
+        if owner.fate(maker) is owner.Fate.DEAD:
             with contextlib.suppress(OSError):
                 yield str(Path(f"/proc/{pid}/ns/net").readlink())
 

@@ -75,7 +75,7 @@ def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
         pytest.skip(reason)
     before = look()
     child = bench(tmp_path / "killed", "host-dpdk:kv")
-    socket = owner.state_directory() / f"nm-{child.pid}-vhost" / "vhost"
+    socket = owner.state_directory() / owner.label("vhost", child.pid) / "vhost"
     tool.wait_beside(child, socket.exists, str(socket))
     family = kill(child)
     assert socket.exists()

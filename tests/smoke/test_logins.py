@@ -111,7 +111,7 @@ def test_a_user_who_may_sudo_is_as_good_as_root(
     assert done.returncode == 0, done.stderr
     for name, row in rows(tmp_path / "out").items():
         assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
-    assert not ours(f"nm-{os.getpid()}-rig")
+    assert not ours(owner.label("rig"))
 
 
 def test_a_user_who_may_not_is_told_before_anything_is_done(

@@ -139,7 +139,7 @@ def test_the_machines_of_the_document_end_with_a_table(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out" / "testbed.json").read_text())
     assert set(told["machines"]) == {"sut", "tg1"}
     assert told["differences"] == []
-    assert not ours(f"nm-{os.getpid()}-rig")
+    assert not ours(owner.label("rig"))
 
 
 def test_a_machine_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
         if programs.why_not("nm-null-xdp") is None:
             assert row["generator_ceiling_per_s"], row["rung"]
     assert {row["point"]["generators"] for row in report["rows"]} == {1, 2}
-    assert not ours(f"nm-{child.pid}-rig")
+    assert not ours(owner.label("rig", child.pid))
 
 
 @pytest.mark.usefixtures("links", "only_full")
@@ -216,7 +216,7 @@ def test_a_killed_controller_leaves_nothing_running(
     tool.wait_beside(child, generating, "a generator", START_S)
     child.kill()
     child.communicate()
-    family = f"nm-{child.pid}-rig"
+    family = owner.label("rig", child.pid)
     ended(family)
     tool.wait_until(lambda: links() <= before, "end of the links", SLACK_S)
     tool.succeeds("clean")
@@ -240,7 +240,7 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
         assert f"{name} builds for itself: it runs" in done.stderr, done.stderr
     for name, row in rows(tmp_path / "out").items():
         assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
-    assert not ours(f"nm-{os.getpid()}-rig")
+    assert not ours(owner.label("rig"))
 
 
 @pytest.mark.usefixtures("links")
@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
     last = done.stderr.splitlines()[-1]
     assert "tg1: its disk is full" in last and str(deployed) in last, done.stderr
     assert "Traceback" not in done.stderr
-    assert not ours(f"nm-{os.getpid()}-rig")
+    assert not ours(owner.label("rig"))
 
 
 def agent_of_the_second() -> psutil.Process | None:
@@ -295,7 +295,7 @@ def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     assert "tg2" in last and "no sign of life" in last and "Traceback" not in said, said
     report = json.loads((out / "report.json").read_text())
     assert report["partial"] is True and "tg2" in report["reason"]
-    ended(f"nm-{child.pid}-rig")
+    ended(owner.label("rig", child.pid))
 
 
 @pytest.mark.usefixtures("links", "only_full")
@@ -305,7 +305,9 @@ def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) ->
     child = rehearse(out, "--spec", str(spec))
     tool.wait_beside(child, (out / "samples.jsonl").exists, "the first trial's end", START_S)
     with IPRoute() as route:  # the first trial is over, the second runs
-        route.link("set", index=route.link_lookup(ifname=f"nm-{child.pid}-tg1")[0], state="down")
+        route.link(
+            "set", index=route.link_lookup(ifname=owner.label("tg1", child.pid))[0], state="down"
+        )
     said = child.communicate(timeout=LONG_S)[1]
     assert child.returncode == 1, said
     last = said.splitlines()[-1]
@@ -313,4 +315,4 @@ def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) ->
     report = json.loads((out / "report.json").read_text())
     assert report["partial"] is True and report["reason"]
     assert rows(out)["host-sock", "echo"]["rounds"] == 1  # the finished trial is kept
-    ended(f"nm-{child.pid}-rig")  # what was cut off does not know yet
+    ended(owner.label("rig", child.pid))  # what was cut off does not know yet

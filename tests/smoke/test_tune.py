@@ -135,9 +135,9 @@ def test_as_before_after(tmp_path: Path, number: signal.Signals) -> None:
 @pytest.fixture
 def link() -> Iterator[str]:
     """A veth of this test's own."""
-    name = f"nm-{os.getpid()}-tune"
-    with journal.open_journal().holds("link", name), IPRoute() as route:
-        route.link("add", ifname=name, kind="veth", peer={"ifname": f"nm-{os.getpid()}-peer"})
+    name, peer = owner.label("tune"), {"ifname": owner.label("peer")}
+    with journal.open_journal().link(name) as index, IPRoute() as route:
+        route.link("add", ifname=name, kind="veth", index=index, peer=peer)
         yield name
 
 

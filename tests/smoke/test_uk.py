@@ -184,7 +184,7 @@ def test_a_row_whose_part_is_killed(one: Rung, victim: str, tmp_path: Path) -> N
         (row,) = tool.rows(out).values()
         assert row["status"] == "failed"
         assert f"{victim} ended with SIGKILL" in row["reason"] and "\n" not in row["reason"]
-    assert not (owner.state_directory() / f"nm-{bench.pid}-vhost").exists()
+    assert not (owner.state_directory() / owner.label("vhost", bench.pid)).exists()
 
 
 # ---- served ----

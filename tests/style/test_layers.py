@@ -30,7 +30,9 @@ LAYERS = (
 )
 # The one folder with folders in it that build on one another.
 MACHINE = (
-    ("cores", "devices", "facts", "hugepage_claims", "processes"),
+    ("cores", "devices", "facts", "processes"),
+    ("hugepage_claims", "records"),
+    ("undo",),
     ("journal",),
     ("memory",),
     ("links", "vm"),

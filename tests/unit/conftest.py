@@ -1,9 +1,11 @@
-"""A network namespace of the test's own, for links that are real."""
+"""A network namespace of the test's own, for links that are real; an owner that has ended."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import netns
 from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.owner import Fate, Owner
 
 
 @pytest.fixture
@@ -21,3 +24,15 @@ def space(tmp_path: Path) -> Iterator[None]:
     records = Journal(tmp_path / "netns-journal", owner.current())
     with netns._namespace(records, tmp_path / "ns"), netns.inside(tmp_path / "ns"):
         yield
+
+
+@pytest.fixture
+def gone() -> Owner:
+    """An owner that has ended."""
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        status = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        ended = replace(owner.current(), pid=child.pid, started_ticks=int(status[19]))
+        assert owner.fate(ended) is Fate.LIVES
+        child.kill()
+    assert owner.fate(ended) is Fate.DEAD
+    return ended

@@ -1,12 +1,12 @@
-"""clean: undo what a killed run left; with --all, everything that set-up and build made."""
+"""clean: undo what a killed run left; with --all, everything that set-up and build made too."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 
-from nearmetal import machine
-from nearmetal.machine.journal import kept
+from nearmetal.errors import NearmetalError
+from nearmetal.machine.journal import kept, swept
 from nearmetal.machine.processes.owner import state_directory
 from nearmetal.machine.tune.apply import kept_folder
 from nearmetal.paths import cache_dir
@@ -14,15 +14,19 @@ from nearmetal.paths import cache_dir
 
 def clean(everything: bool) -> None:
     """Print what was done, a line each."""
-    undone = machine.clean()
-    for line in undone:
+    done = swept()
+    for line in done.undone:
         print(line)
-    if not undone:
+    for line in done.left:
+        print(f"left alone: {line}")
+    if not (done.undone or done.failed):
         print("nothing was left behind")
     if kept(kept_folder(state_directory())):
         print("what `tune apply` set stays until `tune restore`")
     if everything:
         _remove_cache()
+    if done.failed:
+        raise NearmetalError("; ".join(done.failed))
 
 
 def _remove_cache() -> None:

@@ -53,7 +53,7 @@ def switch(
             # would name one that the switch does not know.
             netns.neighbour(port.wire.tg, port.wire.sut.addr, port.wire.sut.mac)
         assert peer is not None
-        path = socket or owner.state_directory() / f"nm-{os.getpid()}-switch.sock"
+        path = socket or owner.state_directory() / owner.label("switch.sock")
         sides = Sides(port, path, peer, server_mac, tuple(os.sched_getaffinity(0)))
         running = stack.enter_context(forwarding(testpmd, sides, journal))
         if not quiet:

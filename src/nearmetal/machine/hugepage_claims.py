@@ -7,15 +7,19 @@ stays theirs. A claim is a small file: the pool and the wish before the act, the
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nearmetal.machine.processes.lock import of_all, taken
+
+_ALONE_S = 5.0
+
 
 def take(claim: Path, file: Path, wanted: int) -> None:
     """Write a claim and raise the pool (its file nr_hugepages); the kernel may give fewer."""
-    with _alone(claim.parent):
+    with _alone():
         before = _persistent(file)
         claim.write_text(f"{before} {wanted}\n", encoding="ascii")
         _set(file, before + wanted)
@@ -25,9 +29,7 @@ def take(claim: Path, file: Path, wanted: int) -> None:
 
 def give_back(claim: Path, file: Path) -> None:
     """Undo a claim; doing it twice is the same as once, and so is one that was never written."""
-    if not claim.parent.is_dir():
-        return
-    with _alone(claim.parent), contextlib.suppress(FileNotFoundError):
+    with _alone(), contextlib.suppress(FileNotFoundError):
         raised = _raised(claim, file)
         claim.unlink(missing_ok=True)
         if raised > 0:
@@ -60,8 +62,12 @@ def _set(file: Path, total: int) -> None:
 
 
 @contextmanager
-def _alone(claims: Path) -> Iterator[None]:
-    """One of us at a time; the kernel drops the lock with the process."""
-    with (claims / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _alone() -> Iterator[None]:
+    """One of us at a time, of all that share the pool. Somebody who keeps the lock for long is none
+    of us."""
+    handle = os.open(of_all(1), os.O_RDONLY)
+    try:
+        taken(handle, _ALONE_S)
         yield
+    finally:
+        os.close(handle)

@@ -17,6 +17,7 @@ from nearmetal.machine.devices import ethtool, pci
 from nearmetal.machine.journal import Journal, changed
 from nearmetal.machine.tune.interrupts import affinities_of, irqbalance
 from nearmetal.machine.tune.setting import text_of
+from nearmetal.samples import Frozen
 
 Entries = int | Literal["max"]
 
@@ -34,7 +35,7 @@ def rings(stack: ExitStack, journal: Journal, iface: str, wanted: Entries) -> st
     were = f"rings of {now.rx} to receive and {now.tx} to send"
     if now == to:
         return were
-    stack.enter_context(journal.holds("rings", iface, old=now.model_dump_json()))
+    stack.enter_context(journal.holds("rings", iface, **_to(now, to)))
     try:
         ethtool.set_rings(iface, to)
     except OSError as error:
@@ -49,7 +50,7 @@ def one(stack: ExitStack, journal: Journal, iface: str) -> str:
         return "one queue"
     apart = 0 if now.combined else 1  # receive and transmit queues with interrupts of their own
     to = ethtool.Channels(rx=apart, tx=apart, other=now.other, combined=1 - apart)
-    stack.enter_context(journal.holds("channels", iface, old=now.model_dump_json()))
+    stack.enter_context(journal.holds("channels", iface, **_to(now, to)))
     try:
         ethtool.set_channels(iface, to)
     except OSError as error:
@@ -106,6 +107,10 @@ def _steer(stack: ExitStack, journal: Journal, queues: Path, cpu: int) -> None:
             old = text_of(file)  # one of a single queue does not tell
             if old is not None and cpus.parse_mask(old) != to:
                 stack.enter_context(changed(journal, file, cpus.format_mask(to)))
+
+
+def _to(now: Frozen, to: Frozen) -> dict[str, str | None]:
+    return {"old": now.model_dump_json(), "new": to.model_dump_json()}
 
 
 def _affinity(root: Path, number: int) -> Path:

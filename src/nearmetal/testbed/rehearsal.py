@@ -76,10 +76,9 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
     if os.geteuid() != 0:
         raise CannotRunError("testbed rehearse: needs root: it makes network namespaces")
     names = ["sut", *(f"tg{number}" for number in range(1, generators + 1))]
-    folder = owner.state_directory() / f"nm-{os.getpid()}-rig"
+    folder = owner.state_directory() / owner.label("rig")
     with ExitStack() as stack:
-        stack.enter_context(journal.holds("path", str(folder)))
-        folder.mkdir(mode=0o700, parents=True)
+        stack.enter_context(journal.folder(folder))
         keys = sshd.make_keys(folder)
         sshd.make_accounts(keys)
         networks, data = _networks(len(names))
@@ -89,9 +88,10 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
         }
         pids = {name: child.pid for name, child in children.items()}
         for number, name in enumerate(names):
-            link = f"nm-{os.getpid()}-{name}"
-            stack.enter_context(journal.holds("link", link))
-            _control(link, pids[name], networks[number])
+            link = owner.label(name)
+            index = stack.enter_context(journal.link(link))
+            _control(link, index, pids[name], networks[number])
+            _mark(index, journal)
         if generators == 1:
             _cable(pids["sut"], DATA, pids["tg1"], DATA)
         else:
@@ -148,7 +148,9 @@ def _machine(keys: sshd.Keys, name: str, address: ipaddress.IPv4Address) -> Iter
 @contextmanager
 def _held(script: str, argv: list[str], *, mounts: bool) -> Iterator[Child]:
     """A program in a namespace of its own, which ends with it."""
-    command = ["unshare", "--net", *(["--mount"] if mounts else [])]
+    # A machine of its own, also for the lock of the machine, which its agent takes.
+    apart = ["--time"] if Path("/proc/self/ns/time").exists() else []
+    command = ["unshare", "--net", *apart, *(["--mount"] if mounts else [])]
     with Child([*command, "sh", "-c", script, "sh", *argv], Where(), talks=True) as child:
         try:
             child.expect("made", START_S)
@@ -169,12 +171,16 @@ def _quiet(pid: int) -> None:
         )
 
 
-def _control(link: str, pid: int, network: ipaddress.IPv4Network) -> None:
+def _mark(index: int, journal: Journal) -> None:
+    with IPRoute() as route:
+        route.link("set", index=index, ifalias=journal.alias())
+
+
+def _control(link: str, index: int, pid: int, network: ipaddress.IPv4Network) -> None:
     """A cable from here; the machine has the network's first address, this one the second."""
     with IPRoute() as route:
         peer = {"ifname": CONTROL, "net_ns_pid": pid}
-        route.link("add", ifname=link, kind="veth", peer=peer)
-        (index,) = route.link_lookup(ifname=link)
+        route.link("add", ifname=link, kind="veth", index=index, peer=peer)
         quiet = Path("/proc/sys/net/ipv6/conf") / link / "disable_ipv6"
         if quiet.exists():
             quiet.write_text("1", encoding="ascii")

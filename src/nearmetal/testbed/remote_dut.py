@@ -6,7 +6,6 @@ the controller only says which rung. So the switch and virtual machines need not
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -155,9 +154,8 @@ def _standing(
     """The wire as it stands on this machine: with its NIC, a folder for sockets, and pages."""
     if not is_frames(order.rung):
         return order.topology
-    directory = owner.state_directory() / f"nm-{os.getpid()}-bed"
-    stack.enter_context(journal.holds("path", str(directory)))
-    directory.mkdir(mode=0o700, parents=True)
+    directory = owner.state_directory() / owner.label("bed")
+    stack.enter_context(journal.folder(directory))
     changed: dict[str, Any] = {"directory": str(directory), "port": port.eal}
     changed["control_cpus"] = tuple(sorted(cores.control))
     if order.rung.hugepages:

@@ -44,12 +44,11 @@ def joined(
             "a tap device needs root: as an ordinary user try host-mmsg, or a generator on the"
             " server's vhost-user socket (./nearmetal bench)"
         )
-    directory = owner.state_directory() / f"nm-{os.getpid()}-tap"
+    directory = owner.state_directory() / owner.label("served")
     socket = directory / "vhost"
     with ExitStack() as stack:
         device = stack.enter_context(netns.tap(journal))
-        stack.enter_context(journal.holds("path", str(directory)))
-        directory.mkdir(mode=0o700, parents=True)
+        stack.enter_context(journal.folder(directory))
         stack.enter_context(journal.holds("process", "what was started on the tap device"))
         carrier = ["--tap", device.iface]
         child = stack.enter_context(

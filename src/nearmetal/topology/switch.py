@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import eal, nic
+from nearmetal.machine.undo import identity
 from nearmetal.topology.testpmd import Testpmd
 
 NIC, VHOST = 0, 1  # ports, in the order in which testpmd is given them
@@ -38,10 +39,15 @@ def forwarding(testpmd: Sequence[str], sides: Sides, journal: Journal) -> Iterat
     """A switch at work, by DPDK's testpmd (testpmd.program); its socket is there."""
     with ExitStack() as stack:
         hugepages = stack.enter_context(nic.memory(journal)) > 0
-        stack.enter_context(journal.holds("path", str(sides.socket)))
+        record = None
+        if not sides.calls:  # else it is the other side's
+            record = stack.enter_context(journal.holds("path", str(sides.socket)))
         argv = [*testpmd, *_arguments(sides, hugepages)]
         stack.enter_context(journal.holds("process", "the switch"))
-        yield stack.enter_context(Testpmd(argv, sides.port.where))
+        switch = stack.enter_context(Testpmd(argv, sides.port.where))
+        if record is not None and (made := identity(sides.socket)) is not None:
+            record.came_about(made)
+        yield switch
 
 
 def _arguments(sides: Sides, hugepages: bool) -> list[str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
+from dead import journal_of, long_ago
 from nearmetal.machine import hugepage_claims
-from nearmetal.machine.journal import Journal, Record, clean, undo
+from nearmetal.machine.journal import Journal, clean
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.memory.hugepages import PAGE_BYTES
 from nearmetal.machine.processes import owner
+from nearmetal.machine.records import Record
+from nearmetal.machine.undo import undo
 
 POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
 
@@ -102,13 +104,8 @@ def test_killed_in_the_act(root: Path, journal: Journal, tmp_path: Path) -> None
 
 
 def test_what_a_killed_one_left_is_undone(root: Path, journal: Journal) -> None:
-    dead = owner.Owner(os.getpid(), 1)  # our pid, long ago
-    other = Journal(journal.directory, dead)
-    # It ends here too, in the end, and misses its record.
-    with (
-        contextlib.suppress(FileNotFoundError),
-        hugepages.reserved(other, 5 * PAGE_BYTES, root),
-    ):
+    other = journal_of(long_ago(), journal.directory)
+    with hugepages.reserved(other, 5 * PAGE_BYTES, root):
         assert total(root) == 517
         assert any("pages" in line for line in clean(journal.directory.parent))
         assert total(root) == 512

@@ -17,6 +17,7 @@ from pathlib import Path
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.devices import interface, pci
 from nearmetal.machine.journal import Journal
+from nearmetal.machine.undo import index_of
 
 _VFIO, _UIO = "vfio-pci", "uio_pci_generic"
 _IOMMU = "boot with intel_iommu=on iommu=pt (AMD: iommu=pt)"
@@ -36,9 +37,10 @@ def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator
         was = interface.seen(name)
         folder = str(its.folder)
         stack.enter_context(remembered(journal, its))
-        stack.enter_context(journal.holds("interface", folder, old=was.model_dump_json()))
+        more = {"old": was.model_dump_json(), "known_by": index_of(name)}
+        stack.enter_context(journal.holds("interface", folder, **more))
         old = f"{its.driver}:{its.override}"
-        stack.enter_context(journal.holds("driver", folder, old=old))
+        stack.enter_context(journal.holds("driver", folder, old=old, new=driver))
         pci.hand_over(its, driver)
         yield f"{driver} has it"
 
@@ -89,8 +91,10 @@ def _driver(stack: ExitStack, journal: Journal, its: pci.Device, root: Path) -> 
 def _load(stack: ExitStack, journal: Journal, driver: str, root: Path) -> None:
     if pci.has_driver(driver, root):
         return
-    stack.enter_context(journal.holds("module", driver))
+    record = stack.enter_context(journal.holds("module", driver))
     reason = pci.load(driver)
+    if reason is None:
+        record.came_about("loaded")
     if reason is None and pci.has_driver(driver, root):
         return
     raise CannotRunError(f"this kernel has no driver {driver}" + (f" ({reason})" if reason else ""))

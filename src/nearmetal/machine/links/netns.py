@@ -8,9 +8,11 @@ did not put there. Links have no queue (noqueue), as veth has by default.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import ipaddress
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,11 +25,15 @@ from nearmetal.errors import NearmetalError
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.links.frames import SUT_MAC, TG_MAC
 from nearmetal.machine.processes import owner as owners
+from nearmetal.machine.undo import identity
 
 # RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
 _BENCHMARK_RANGE = ipaddress.ip_network("198.18.0.0/15")
 _CLONE_NEWNET = 0x40000000  # setns(2)
 _HERE = Path("/proc/self/ns/net")
+# linux/if_tun.h
+_TUNSETIFF, _TUNSETPERSIST, _TUNSETIFINDEX = 0x400454CA, 0x400454CB, 0x400454DA
+_TAP_OF_OURS = 0x0002 | 0x1000 | 0x8000  # IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,10 @@ def veth(journal: Journal) -> Iterator[Wire]:
     """Bring the pair up; taken down in reverse."""
     sut, tg, subnet = _ends()
     with ExitStack() as stack:
+        stack.enter_context(journal.folder(sut.netns.parent))
         for end in (sut, tg):
             stack.enter_context(_namespace(journal, end.netns))
-        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
-        _join(sut, tg)
+        _join(stack, journal, sut, tg)
         _configure(sut, subnet.prefixlen)
         _configure(tg, subnet.prefixlen)
         # No ARP on the wire, and no wait for it in the first trial.
@@ -86,10 +92,10 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
     if here:
         tg = replace(tg, netns=_HERE)
     with ExitStack() as stack:
+        stack.enter_context(journal.folder(sut.netns.parent))
         for end in (sut,) if here else (sut, tg):
             stack.enter_context(_namespace(journal, end.netns))
-        stack.enter_context(journal.holds("link", sut.iface, inside=str(sut.netns)))
-        _join(sut, tg)
+        _join(stack, journal, sut, tg)
         with NetNS(str(sut.netns), flags=0) as route:
             route.link("set", index=route.link_lookup(ifname=sut.iface)[0], state="up")
         _configure(tg, subnet.prefixlen)
@@ -101,14 +107,14 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
 def tap(journal: Journal) -> Iterator[Tap]:
     """A tap device, up and with an address; it says nothing of its own accord."""
     subnet = free_subnet()
-    made = Tap(f"nm-{os.getpid()}-tap", str(subnet[2]), str(subnet[1]), str(subnet))
-    with journal.holds("link", made.iface):
+    made = Tap(owners.label("tap"), str(subnet[2]), str(subnet[1]), str(subnet))
+    with journal.link(made.iface) as index:
+        _make_tap(made.iface, index)
         with IPRoute() as route:
-            route.link("add", ifname=made.iface, kind="tuntap", mode="tap")
+            route.link("set", index=index, ifalias=journal.alias())
             quiet = Path("/proc/sys/net/ipv6/conf") / made.iface / "disable_ipv6"
             if quiet.exists():
                 quiet.write_text("1", encoding="ascii")
-            (index,) = route.link_lookup(ifname=made.iface)
             route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
             route.link("set", index=index, state="up")
         yield made
@@ -119,13 +125,18 @@ def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
     """A tap device in a namespace of its own; what holds its other end answers for sut.addr."""
     sut, tg, subnet = _ends("peer", name)
     sut = replace(sut, netns=tg.netns, iface="")
-    with _namespace(journal, tg.netns), journal.holds("link", tg.iface, inside=str(tg.netns)):
+    with ExitStack() as stack:
+        stack.enter_context(journal.folder(tg.netns.parent))
+        stack.enter_context(_namespace(journal, tg.netns))
+        index = stack.enter_context(journal.link(tg.iface, tg.netns))
+        with inside(tg.netns):
+            _make_tap(tg.iface, index)
         with NetNS(str(tg.netns), flags=0) as route:
-            route.link("add", ifname=tg.iface, kind="tuntap", mode="tap", address=tg.mac)
+            route.link("set", index=index, address=tg.mac)
         _configure(tg, subnet.prefixlen)
         neighbour(tg, sut.addr, sut.mac)
-        with journal.holds("process", "what was started on the wire"):
-            yield Wire(sut, tg, str(subnet))
+        stack.enter_context(journal.holds("process", "what was started on the wire"))
+        yield Wire(sut, tg, str(subnet))
 
 
 def neighbour(end: End, addr: str, mac: str) -> None:
@@ -184,24 +195,19 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
 def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
     """The server's, the generator's, and the subnet that both are in."""
     subnet = free_subnet()
-    names = [f"nm-{os.getpid()}-{side}" for side in sides or ("sut", "tg")]
+    names = [owners.label(side) for side in sides or ("sut", "tg")]
+    folder = owners.state_directory() / "netns" / names[0]  # one wire's
     sut, tg = (
-        End(_directory() / name, name, str(subnet[number]), mac)
+        End(folder / name, name, str(subnet[number]), mac)
         for number, (name, mac) in enumerate(zip(names, (SUT_MAC, TG_MAC), strict=True), 1)
     )
     return sut, tg, subnet
 
 
-def _directory() -> Path:
-    directory = owners.state_directory() / "netns"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return directory
-
-
 @contextmanager
 def _namespace(journal: Journal, file: Path) -> Iterator[None]:
-    with journal.holds("netns", str(file)):
-        file.touch(mode=0o600)
+    with journal.holds("netns", str(file), known_by=identity(file.parent)):
+        file.touch(mode=0o600, exist_ok=False)
         # util-linux mounts the new namespace on the file; it lives as long as the mount.
         command = ["unshare", f"--net={file}", "true"]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -213,10 +219,19 @@ def _namespace(journal: Journal, file: Path) -> Iterator[None]:
         yield
 
 
-def _join(sut: End, tg: End) -> None:
+def _join(stack: ExitStack, journal: Journal, sut: End, tg: End) -> None:
+    index = stack.enter_context(journal.link(sut.iface, sut.netns))
     with NetNS(str(sut.netns), flags=0) as route:
         peer = {"ifname": tg.iface, "address": tg.mac, "net_ns_fd": str(tg.netns)}
-        route.link("add", ifname=sut.iface, kind="veth", address=sut.mac, peer=peer)
+        route.link("add", ifname=sut.iface, kind="veth", index=index, address=sut.mac, peer=peer)
+
+
+def _make_tap(iface: str, index: int) -> None:
+    """A tap device that stays (Documentation/networking/tuntap.rst); never one that is there."""
+    with open("/dev/net/tun", "rb+", buffering=0) as handle:  # noqa: PTH123 (it cannot be sought)
+        fcntl.ioctl(handle, _TUNSETIFINDEX, struct.pack("I", index))
+        fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", iface.encode(), _TAP_OF_OURS))
+        fcntl.ioctl(handle, _TUNSETPERSIST, 1)
 
 
 def _configure(end: End, prefix_bits: int) -> None:

@@ -1,26 +1,29 @@
-"""One run at a time per machine: a file lock that names its holder.
+"""One run at a time per machine, whoever's it is: a lock that names its holder.
 
-The kernel drops the lock with the process, so a killed run never blocks the next. Who would rather
-wait than be refused sets NEARMETAL_WAIT_S, as the tests do.
+It is taken on a file that the kernel has once for all, and that everybody may open: its time
+namespace (time_namespaces(7)). Containers and users have process, mount, network and user
+namespaces of their own, but hardly ever one of these; who has one is a machine of its own here,
+as those of `testbed rehearse` are. The kernel drops the lock with the process, so a killed run
+never blocks the next. Who would rather wait than be refused sets NEARMETAL_WAIT_S, as the tests do.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import sys
+import pwd
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from nearmetal.errors import BadInputError, NearmetalError
-from nearmetal.machine.processes.owner import state_directory
+from nearmetal.machine.processes import owner
 
 WAIT = "NEARMETAL_WAIT_S"  # in the environment: how long to wait for another run; else not at all
+# Linux before 5.6 has no time namespaces. Then rootless containers have a lock of their own.
+_OF_ALL = ("time", "user", "ipc")
 _LOOK_S = 0.1
 
 
@@ -29,36 +32,35 @@ class BusyError(NearmetalError):
 
 
 @contextmanager
-def machine_lock(directory: Path | None = None) -> Iterator[None]:
+def machine_lock(file: Path | None = None) -> Iterator[None]:
     """Hold the machine, or say who does; WAIT in the environment: after so long."""
-    directory = directory or state_directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (directory / "lock").open("a+", encoding="utf-8") as file:
-        deadline = time.monotonic() + _wait_s()
-        while not _take(file):
-            if time.monotonic() >= deadline:
-                raise BusyError(f"another run has this machine: {_holder(directory)}")
-            time.sleep(_LOOK_S)
-        file.truncate(0)
-        json.dump(
-            {
-                "pid": os.getpid(),
-                "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": " ".join(sys.argv),
-            },
-            file,
-        )
-        file.flush()
-        yield
-        file.truncate(0)
-
-
-def _take(file: IO[str]) -> bool:
+    handle = os.open(file or of_all(0), os.O_RDONLY)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if not taken(handle, _wait_s()):
+            raise BusyError(f"another run has this machine: {_holder(handle)}")
+        yield
+    finally:
+        os.close(handle)
+
+
+def of_all(number: int) -> Path:
+    """One of the files that all processes of this kernel share: 0 is the machine's."""
+    files = [owner.PROC / "self/ns" / kind for kind in _OF_ALL]
+    return [file for file in files if file.exists()][number]
+
+
+def taken(handle: int, wait_s: float) -> bool:
+    """Lock it, within that time."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_S)
+        else:
+            return True
 
 
 def _wait_s() -> float:
@@ -68,9 +70,46 @@ def _wait_s() -> float:
     return float(given)
 
 
-def _holder(directory: Path) -> str:
+def _holder(handle: int) -> str:
+    """In words."""
+    pid = _pid_of_holder(handle)
+    if pid is not None:
+        with suppress(OSError):
+            return _in_words(pid)
+    wait = f"wait for its end, or have {WAIT}=SECONDS wait for it"
+    return f"who it is cannot be told from here, as of another container; {wait}"
+
+
+def _pid_of_holder(handle: int) -> int | None:
+    """From proc_locks(5), which shows the processes that we may see."""
+    found = os.fstat(handle)
+    name = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:
-        holder = json.loads((directory / "lock").read_text(encoding="utf-8"))
-        return f"pid {holder['pid']} since {holder['started_utc']} ({holder['command']})"
-    except (ValueError, KeyError):  # caught between taking it and writing the name
-        return "it is just starting"
+        lines = (owner.PROC / "locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for words in map(str.split, lines):
+        if words[1:2] == ["FLOCK"] and words[5] == name and int(words[4]) > 0:
+            return int(words[4])
+    return None
+
+
+def _in_words(pid: int) -> str:
+    """Whose process it is, since when, and what it was told. OSError: it has ended."""
+    folder = owner.PROC / str(pid)
+    uid = folder.stat().st_uid
+    words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    command = " ".join(words).strip()
+    return f"pid {pid} ({user}) since {_started(folder)} ({command})"
+
+
+def _started(folder: Path) -> str:
+    stat = (owner.PROC / "stat").read_text(encoding="ascii")
+    booted = next(int(line.split()[1]) for line in stat.splitlines() if line.startswith("btime"))
+    ticks = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+    since = booted + ticks / os.sysconf("SC_CLK_TCK")
+    return datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")

@@ -19,7 +19,7 @@ from nearmetal.machine import journal
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import Cores, place
 from nearmetal.machine.devices import ethtool
-from nearmetal.machine.journal import Journal
+from nearmetal.machine.journal import Journal, Standing
 from nearmetal.machine.links import nic
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes import owner
@@ -27,8 +27,9 @@ from nearmetal.machine.tune.interrupts import Irq, Rps
 from nearmetal.machine.tune.link import Offload
 from nearmetal.machine.tune.memory import Pages
 from nearmetal.machine.tune.processor import Governor, NmiWatchdog, Smt, Turbo
-from nearmetal.machine.tune.setting import Change, LacksError, Setting, State, on_off
+from nearmetal.machine.tune.setting import Change, LacksError, Setting, State, on_off, text_of
 from nearmetal.machine.tune.wanted import Wanted
+from nearmetal.machine.undo import undo
 from nearmetal.samples import Frozen
 
 ROOT = Path("/")
@@ -78,11 +79,8 @@ def keep(wanted: Wanted, state: Path | None = None, root: Path = ROOT) -> Iterat
     folder = kept_folder(state)
 
     def hold(change: Change) -> None:
-        with journal.keeps(
-            folder, change.kind, change.what, old=change.old, inside=change.inside
-        ) as record:
-            change.perform()
-        del record
+        with journal.keeps(folder, change.kind, change.what, **change.undone_by) as record:
+            _perform(change, record)
 
     _give_up_pages(wanted, folder)
     for each in _asked(wanted, root, state, _KEPT_BY):
@@ -215,12 +213,18 @@ def _give_up_pages(wanted: Wanted, folder: Path) -> None:
             if record.kind == "pages" and Path(record.inside or "").parent.name.endswith(
                 f"-{size >> 10}kB"
             ):
-                journal.undo(record)
+                undo(record)
                 file.unlink()
 
 
 @contextmanager
 def _held(made: Journal, change: Change) -> Iterator[None]:
-    with made.holds(change.kind, change.what, old=change.old, inside=change.inside):
-        change.perform()
+    with made.holds(change.kind, change.what, **change.undone_by) as record:
+        _perform(change, record)
         yield
+
+
+def _perform(change: Change, record: Standing) -> None:
+    change.perform()
+    if change.kind == "value" and (now := text_of(Path(change.what))) is not None:
+        record.came_about(now)

@@ -15,7 +15,7 @@ from typing import Protocol
 from nearmetal.errors import NearmetalError
 from nearmetal.machine import hugepage_claims
 from nearmetal.machine.devices import ethtool
-from nearmetal.machine.journal import Kind
+from nearmetal.machine.records import Kind
 
 
 class LacksError(NearmetalError):
@@ -41,6 +41,11 @@ class Change:
     new: str
     old: str | None = None
     inside: str | None = None
+
+    @property
+    def undone_by(self) -> dict[str, str | None]:
+        """The rest of its record."""
+        return {"old": self.old, "new": self.new, "inside": self.inside}
 
     def perform(self) -> None:
         """Do it. OSError: the kernel will not."""

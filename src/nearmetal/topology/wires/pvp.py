@@ -6,7 +6,6 @@ switch is on the server's, behind its data NIC (testbed/).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Literal
@@ -31,7 +30,7 @@ class Pvp(Switched):
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
     """Two links for a switch to join."""
     del hugepages_bytes  # the switch has the pages
-    journal, directory = open_journal(), owner.state_directory() / f"nm-{os.getpid()}-pvp"
+    journal, directory = open_journal(), owner.state_directory() / owner.label("pvp")
     polled, switch = {cores.sut, cores.tg}, cores.switch
     where = f"core {switch[0]}" if len(switch) == 1 else f"cores {', '.join(map(str, switch))}"
     shared = " (theirs: there is no other)" if polled & set(switch) else ""
@@ -39,8 +38,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
         pair = stack.enter_context(netns.tapped(journal, here=False))
         offloads.tx_checksums_on_send(pair.tg)
         netns.neighbour(pair.tg, pair.sut.addr, pair.sut.mac)
-        stack.enter_context(journal.holds("path", str(directory)))
-        directory.mkdir(mode=0o700, parents=True)
+        stack.enter_context(journal.folder(directory))
         yield Pvp(
             sut_netns=None,
             tg_netns=str(pair.tg.netns),

@@ -3,7 +3,6 @@ wants them, pages of the kernel's pool. No kernel between."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Literal
@@ -28,11 +27,10 @@ class VhostUser(Socketed):
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
     """A folder, and pages; too few of them are none."""
     journal, subnet = open_journal(), netns.free_subnet()
-    directory = owner.state_directory() / f"nm-{os.getpid()}-vhost"
+    directory = owner.state_directory() / owner.label("vhost")
     notes = [cores.note] if cores.note else []
     with ExitStack() as stack:
-        stack.enter_context(journal.holds("path", str(directory)))
-        directory.mkdir(mode=0o700, parents=True)
+        stack.enter_context(journal.folder(directory))
         free_bytes = stack.enter_context(hugepages.reserved(journal, hugepages_bytes))
         if free_bytes < hugepages_bytes:
             notes.append(

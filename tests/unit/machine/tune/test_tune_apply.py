@@ -14,6 +14,7 @@ import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dead import journal_of, long_ago
 from nearmetal.errors import NearmetalError
 from nearmetal.machine import journal
 from nearmetal.machine.cores import cpus
@@ -174,7 +175,7 @@ def test_too_few_pages_are_told(made: Made, tmp_path: Path) -> None:
 def test_a_killed_run_is_cleaned(made: Made, tmp_path: Path) -> None:
     root = made(cores=6, threads=2)
     before = trees.values(root)
-    killed = tuned(EVERYTHING, journal_in(tmp_path, owner.Owner(os.getpid(), 1)), root)
+    killed = tuned(EVERYTHING, journal_of(long_ago(), tmp_path / "state/journal"), root)
     killed.__enter__()
     assert trees.values(root) != before
     assert journal.clean(tmp_path / "state")
@@ -285,8 +286,9 @@ def test_put_back_is_as_it_was(
         for each in kept:
             list(keep(each, state, root))
         held = trees.values(root)
-        who = owner.current() if end == "with" else owner.Owner(os.getpid(), 1)
-        run = tuned(wanted, Journal(state / "journal", who), root)
+        records = state / "journal"
+        of_run = Journal(records, owner.current())
+        run = tuned(wanted, of_run if end == "with" else journal_of(long_ago(), records), root)
         run.__enter__()
         if end == "killed":
             journal.clean(state)
