@@ -2,38 +2,107 @@
 
 The pool is given back by difference: what other programs, or others of us, add or take meanwhile
 stays theirs. A claim is a small file: the pool and the wish before the act, then what came of it.
+
+The whole kernel shares the pool, and a container's /run may go with it. So each claim is noted in
+the folder nearmetal/ of the kernel's devtmpfs, too, of which there is one, whoever mounted it
+where: what a killed container raised is given back by any root's `clean` that sees it is dead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nearmetal.machine.processes.lock import of_all, taken
 
 _ALONE_S = 5.0
+_POOLS = Path("/sys/kernel/mm/hugepages")
+# New mount calls (linux/mount.h); the numbers are those of every architecture.
+_FSOPEN, _FSCONFIG, _FSMOUNT, _CREATE, _CLOEXEC = 430, 431, 432, 6, 1
 
 
 def take(claim: Path, file: Path, wanted: int) -> None:
     """Write a claim and raise the pool (its file nr_hugepages); the kernel may give fewer."""
-    with _alone():
+    with _alone(), _notes() as notes:
+        both = [claim, *_of(claim, file, notes)]
         before = _persistent(file)
-        claim.write_text(f"{before} {wanted}\n", encoding="ascii")
+        for path in both:
+            path.write_text(f"{before} {wanted}\n", encoding="ascii")
         _set(file, before + wanted)
-        with claim.open("a", encoding="ascii") as written:
-            written.write(f"{max(0, _persistent(file) - before)}\n")
+        came = max(0, _persistent(file) - before)
+        for path in both:
+            with path.open("a", encoding="ascii") as written:
+                written.write(f"{came}\n")
 
 
 def give_back(claim: Path, file: Path) -> None:
     """Undo a claim; doing it twice is the same as once, and so is one that was never written."""
-    with _alone(), contextlib.suppress(FileNotFoundError):
-        raised = _raised(claim, file)
-        claim.unlink(missing_ok=True)
+    with _alone(), _notes() as notes:
+        _give_back([claim, *_of(claim, file, notes)], file)
+
+
+def give_back_of_the_dead(is_dead: Callable[[str], bool]) -> Iterator[str]:
+    """Undo what is noted of claims that nobody sees any more. is_dead: whose name it has."""
+    with _alone(), _notes() as notes:
+        for note in sorted(notes.iterdir()) if notes else []:
+            name, _, pool = note.name.partition("@")
+            if is_dead(name):
+                _give_back([note], _POOLS / pool / "nr_hugepages")
+                yield name
+
+
+def _give_back(both: list[Path], file: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        raised = _raised(both[0], file)
+        for path in both:
+            path.unlink(missing_ok=True)
         if raised > 0:
             _set(file, max(0, _persistent(file) - raised))
+
+
+def _of(claim: Path, file: Path, notes: Path | None) -> list[Path]:
+    """Its note; none of a made-up machine's."""
+    if notes is None or not file.is_relative_to(_POOLS):
+        return []
+    return [notes / f"{claim.name}@{file.parent.name}"]
+
+
+@contextmanager
+def _notes() -> Iterator[Path | None]:
+    """The folder of notes; None: we may not ask for it, nor could we raise the pool, then."""
+    handle = _devtmpfs()
+    if handle is None:
+        yield None
+        return
+    try:
+        folder = Path(f"/proc/self/fd/{handle}/nearmetal")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            yield None
+        else:
+            yield folder
+    finally:
+        os.close(handle)
+
+
+def _devtmpfs() -> int | None:
+    """The kernel's own, mounted nowhere (fsopen(2)). None: we may not, or it has none."""
+    libc = ctypes.CDLL(None)
+    context = libc.syscall(_FSOPEN, b"devtmpfs", _CLOEXEC)
+    if context < 0:
+        return None
+    try:
+        if libc.syscall(_FSCONFIG, context, _CREATE, None, None, 0) < 0:
+            return None
+        handle = libc.syscall(_FSMOUNT, context, _CLOEXEC, 0)
+        return int(handle) if handle >= 0 else None
+    finally:
+        os.close(context)
 
 
 def _raised(claim: Path, file: Path) -> int:

@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
 from nearmetal.machine import records
+from nearmetal.machine.hugepage_claims import give_back_of_the_dead
 from nearmetal.machine.processes import owner as owners
 from nearmetal.machine.processes import signals
 from nearmetal.machine.processes.lock import taken
@@ -142,22 +143,25 @@ def clean(directory: Path | None = None) -> list[str]:
 def swept(directory: Path | None = None) -> Swept:
     """The same, and what was not undone is told."""
     journal = (directory or owners.state_directory()) / "journal"
-    done = Swept()
+    done, fates, others = Swept(), dict[Owner, Fate](), defaultdict[Owner, list[str]](list)
     with _one_at_a_time(journal):
         folders = sorted(journal.iterdir()) if journal.is_dir() else []
-        fates: dict[Owner, Fate] = {}
         for folder in (each for each in folders if each.is_dir()):
             if (owner := owners.parse(folder.name)) is None:
                 done.left.append(f"{folder}: nothing of ours has such a name")
             else:
-                _sweep(folder, owner, fates, done)
-        _sweep_processes(fates, done)
-        _sweep_links(fates, done)
+                others[owner] += _sweep(folder, owner, fates, done)
+        for owner, what in (*_processes(fates, done), *_links(fates, done), *_pages(fates, done)):
+            others[owner].append(what)
+    done.left.extend(_of(owner, fates[owner], what) for owner, what in others.items() if what)
     return done
 
 
-def _sweep(folder: Path, owner: Owner, fates: dict[Owner, Fate], done: Swept) -> None:
-    """What one owner left, if it is dead."""
+Fates = dict[Owner, Fate]
+
+
+def _sweep(folder: Path, owner: Owner, fates: Fates, done: Swept) -> list[str]:
+    """What one owner left, if it is dead; else what there is of it, in words."""
     with records.nobody_holds(folder) as free:
         count = len(records.files(folder))
         if free is None or (free and count == 0):  # it has not begun, or is of an older release
@@ -176,11 +180,12 @@ def _sweep(folder: Path, owner: Owner, fates: dict[Owner, Fate], done: Swept) ->
             done.undone.extend(_ended([c for c in owners.children() if c[1] == owner]))
             done.add(_undo_all(folder))
         else:
-            done.left.append(_of(owner, fates[owner], f"{count} records in {folder}"))
+            return [f"{_count(count, 'record')} in {folder}"]
+    return []
 
 
-def _sweep_processes(fates: dict[Owner, Fate], done: Swept) -> None:
-    """Children of the dead, whatever became of the records."""
+def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
+    """Children of the dead, whatever became of the records. Yields what is others'."""
     if not owners.shows_ours():
         done.left.append("all processes: this /proc is another process namespace's, mount it anew")
     living: Counter[Owner] = Counter()
@@ -194,10 +199,10 @@ def _sweep_processes(fates: dict[Owner, Fate], done: Swept) -> None:
         else:
             living[owner] += 1
     for owner, count in living.items():
-        done.left.append(_of(owner, fates[owner], f"{count} processes"))
+        yield owner, _count(count, "process")
 
 
-def _sweep_links(fates: dict[Owner, Fate], done: Swept) -> None:
+def _links(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
     """Links here that name a dead owner, whose records nobody sees: it had a /run of its own."""
     with contextlib.suppress(OSError, NetlinkError), IPRoute() as route:
         for link in route.get_links():
@@ -210,13 +215,37 @@ def _sweep_links(fates: dict[Owner, Fate], done: Swept) -> None:
             if fates[owner] is Fate.DEAD:
                 route.link("del", index=link["index"])
                 done.undone.append(f"link {name} (of {owner.pid})")
-            elif fates[owner] is Fate.UNKNOWN:
-                done.left.append(_of(owner, fates[owner], f"link {name}"))
+            else:
+                yield owner, f"link {name}"
 
 
-def _of(owner: Owner, fate: Fate, what: str) -> str:
+def _pages(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
+    """Huge pages of the dead, likewise."""
+    others = []
+
+    def is_dead(claim: str) -> bool:
+        owner = owners.parse(claim.rpartition("-")[0])
+        if owner is None:  # kept by `tune apply`
+            return False
+        if owner not in fates:
+            fates[owner] = owners.fate(owner)
+        if fates[owner] is not Fate.DEAD:
+            others.append(owner)
+        return fates[owner] is Fate.DEAD
+
+    done.undone.extend(f"pages {name}" for name in give_back_of_the_dead(is_dead))
+    for owner in others:
+        yield owner, "huge pages"
+
+
+def _count(number: int, thing: str) -> str:
+    plural = "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{plural if number != 1 else ''}"
+
+
+def _of(owner: Owner, fate: Fate, what: list[str]) -> str:
     why = "which runs" if fate is Fate.LIVES else "of which it cannot be told whether it runs"
-    return f"{what}: of {owner.in_words}, {why}"
+    return f"{', '.join(what)}: of {owner.in_words}, {why}"
 
 
 def _ended(marked: list[tuple[int, Owner]]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,47 @@ def test_without_the_right_what_is_free_must_do(root: Path, journal: Journal) ->
     (root / POOL / "nr_hugepages").chmod(0o444)
     with hugepages.reserved(journal, 200 * PAGE_BYTES, root) as free_bytes:
         assert (total(root), free_bytes) == (512, 90 * PAGE_BYTES)
+
+
+def test_claims_that_nobody_sees_any_more(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a container that was killed, and its /run with it: the kernel's own folder has them."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    monkeypatch.setattr(hugepage_claims, "_notes", lambda: contextlib.nullcontext(notes))
+    monkeypatch.setattr(hugepage_claims, "_POOLS", (root / POOL).parent)
+    file = root / POOL / "nr_hugepages"
+    for name, wanted in (("dead-0", 5), ("dead-1", 2), ("living-0", 7)):
+        hugepage_claims.take(tmp_path / name, file, wanted)
+    hugepage_claims.give_back(tmp_path / "dead-1", file)
+    assert total(root) == 524 and len(list(notes.iterdir())) == 2
+    (tmp_path / "dead-0").unlink()
+
+    def given_back() -> list[str]:
+        return list(hugepage_claims.give_back_of_the_dead(lambda name: name.startswith("dead")))
+
+    assert given_back() == ["dead-0"] and given_back() == []
+    assert total(root) == 519
+    hugepage_claims.give_back(tmp_path / "living-0", file)
+    assert total(root) == 512 and not list(notes.iterdir())
+
+
+def test_the_kernel_has_one_folder_for_all_containers() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the kernel's devtmpfs")
+    with hugepage_claims._notes() as notes:
+        if notes is None:
+            pytest.skip("this root may not mount the kernel's devtmpfs, or there is none")
+        here = notes.stat().st_ino
+    code = "from nearmetal.machine.hugepage_claims import _notes\n"
+    code += "with _notes() as notes: print(notes.stat().st_ino)"
+    apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "sh", "-c"]
+    hidden = 'mount -t tmpfs none /dev && exec "$@"'
+    done = subprocess.run(
+        [*apart, hidden, "sh", sys.executable, "-c", code],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0 and "unshare" in done.stderr:
+        pytest.skip(f"no namespaces to be had here: {done.stderr.strip()}")
+    assert int(done.stdout) == here

@@ -176,9 +176,9 @@ def test_what_another_process_namespace_owns_is_not_touched(tmp_path: Path) -> N
         assert child.poll() is None
         child.kill()
     assert thing.exists() and len(written(tmp_path)) == 1
-    mine = [line for line in told.left if f"pid {theirs.pid} of process namespace 1," in line]
-    assert [line.split(" ")[:2] for line in mine] == [["1", "records"], ["1", "processes:"]]
-    assert all("it cannot be told whether it runs" in line for line in mine)
+    (line,) = [line for line in told.left if f"pid {theirs.pid} of process namespace 1," in line]
+    assert line.startswith("1 record in ") and ", 1 process: " in line
+    assert line.endswith("it cannot be told whether it runs")
 
 
 def test_another_boot_s_records_are_left_alone(tmp_path: Path) -> None:
