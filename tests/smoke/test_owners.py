@@ -48,7 +48,7 @@ class Host:
 
     @property
     def state(self) -> Path:
-        return Path(f"/proc/{self.pid}/root/{STATE}")
+        return root_of(self.pid) / STATE
 
     def started(self, *words: str, apart: bool, own_run: bool = False) -> subprocess.Popen[str]:
         """The command, on the host or in namespaces of its own."""
@@ -191,12 +191,17 @@ def up(host: Host, process: subprocess.Popen[str], own_run: bool) -> Server:
     (first,) = psutil.Process(process.pid).children()
     space = owner.namespace("pid", str(first.pid))
     assert space is not None
-    root = Path(f"/proc/{first.pid if own_run else host.pid}/root")
+    root = root_of(first.pid if own_run else host.pid)
     files = list((root / STATE / "journal").glob(f"*:{space}:*/*.json"))
     told = [json.loads(file.read_text().splitlines()[0]) for file in files]
     paths = [root / each["what"].lstrip("/") for each in told if each["kind"] == "path"]
     links = [each["what"] for each in told if each["kind"] == "link"]
     return Server(process, first, space, tuple(found), (*files, *paths), tuple(links))
+
+
+def root_of(pid: int) -> Path:
+    """What a process sees as its own."""
+    return Path("/proc") / str(pid) / "root"
 
 
 def pages() -> int:
