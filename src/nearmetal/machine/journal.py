@@ -140,6 +140,22 @@ def clean(directory: Path | None = None) -> list[str]:
     return done.undone
 
 
+def behind(directory: Path | None = None) -> list[str]:
+    """What `clean` would undo of records and processes, a line each. Looks only."""
+    journal, fates = (directory or owners.state_directory()) / "journal", dict[Owner, Fate]()
+    found = []
+    for folder in sorted(journal.iterdir()) if journal.is_dir() else []:
+        if (owner := owners.parse(folder.name)) is not None and (there := kept(folder)):
+            with records.nobody_holds(folder) as free:
+                fates[owner] = _fate(owner, free)
+            if fates[owner] is Fate.DEAD:
+                found += [f"{each.kind} {each.what} (of {owner.pid})" for each in there.values()]
+    for pid, owner in owners.children():
+        if (fates.get(owner) or _fate_of_parent(owner, pid)) is Fate.DEAD:
+            found.append(f"process {pid} (of {owner.pid})")
+    return found
+
+
 def swept(directory: Path | None = None) -> Swept:
     """The same, and what was not undone is told."""
     journal = (directory or owners.state_directory()) / "journal"
@@ -164,12 +180,7 @@ def _sweep(folder: Path, owner: Owner, fates: Fates, done: Swept) -> list[str]:
     """What one owner left, if it is dead; else what there is of it, in words."""
     with records.nobody_holds(folder) as free:
         count = len(records.files(folder))
-        if free is None or (free and count == 0):  # it has not begun, or is of an older release
-            fates[owner] = owners.fate(owner) if owner.here else Fate.UNKNOWN
-        elif owner.boot == owners.boot():
-            fates[owner] = Fate.DEAD if free else Fate.LIVES
-        else:
-            fates[owner] = Fate.UNKNOWN
+        fates[owner] = _fate(owner, None if free and not count else free)
         if count == 0 and free is None:
             with contextlib.suppress(OSError):  # its owner makes it anew, if it is just beginning
                 folder.rmdir()
@@ -179,9 +190,24 @@ def _sweep(folder: Path, owner: Owner, fates: Fates, done: Swept) -> list[str]:
             # First what could still use the rest.
             done.undone.extend(_ended([c for c in owners.children() if c[1] == owner]))
             done.add(_undo_all(folder))
-        else:
+        elif count:
             return [f"{_count(count, 'record')} in {folder}"]
     return []
+
+
+def _fate(owner: Owner, free: bool | None) -> Fate:
+    """By the lock on its records. None: it has not begun, or is of an older release."""
+    if free is None:
+        return owners.fate(owner) if owner.here else Fate.UNKNOWN
+    if owner.boot != owners.boot():
+        return Fate.UNKNOWN
+    return Fate.DEAD if free else Fate.LIVES
+
+
+def _fate_of_parent(owner: Owner, pid: int) -> Fate:
+    """It is in its child's process namespace, or further up, where we may see nothing."""
+    told = owner.here or owners.namespace("pid", str(pid)) == owner.space
+    return owners.fate(owner) if told else Fate.UNKNOWN
 
 
 def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
@@ -191,9 +217,7 @@ def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
     living: Counter[Owner] = Counter()
     for pid, owner in owners.children():
         if owner not in fates:
-            # Its owner is in its process namespace, or further up, where we may see nothing.
-            told = owner.here or owners.namespace("pid", str(pid)) == owner.space
-            fates[owner] = owners.fate(owner) if told else Fate.UNKNOWN
+            fates[owner] = _fate_of_parent(owner, pid)
         if fates[owner] is Fate.DEAD:
             done.undone.extend(_ended([(pid, owner)]))
         else:
