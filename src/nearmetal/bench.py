@@ -15,14 +15,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from nearmetal import machine, report
+from nearmetal import report
 from nearmetal.build import against
 from nearmetal.build import programs as build
 from nearmetal.dut import ukp
 from nearmetal.errors import BadInputError, NearmetalError, in_words
 from nearmetal.machine import facts
+from nearmetal.machine.journal import clean
 from nearmetal.machine.links import eal
 from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root, write_whole
 from nearmetal.report import Report
@@ -45,8 +47,8 @@ def bench(
     report and the exit code: 0 done, 1 failed or wrong answers."""
     write(folder / "spec.json", chosen)
     write(folder / "machine.json", facts.facts())
-    with machine.machine_lock():
-        for line in machine.clean():
+    with machine_lock():
+        for line in clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
         began = time.monotonic()
         built = build.build(programs(chosen), progress=shown.stage)

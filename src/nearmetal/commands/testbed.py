@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nearmetal import bench, machine
+from nearmetal import bench
 from nearmetal.commands import last
 from nearmetal.errors import BadInputError
-from nearmetal.machine.journal import open_journal
+from nearmetal.machine.journal import clean, open_journal
 from nearmetal.machine.links.nic import Take
+from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.report import Report
 from nearmetal.spec.experiment import Spec, points
 from nearmetal.spec.experiment import load as load_spec
@@ -68,8 +69,8 @@ def asking(spec: Spec) -> int:
 def _rehearse(
     chosen: Spec, folder: Path, shown: Shown, generators: int, take: Take | None
 ) -> tuple[Report, Path, int]:
-    with machine.machine_lock():
-        for line in machine.clean():
+    with machine_lock():
+        for line in clean():
             shown.say(f"left behind by a run that was killed, undone: {line}")
         shown.stage("making machines of namespaces")
         with rehearsal.standing(open_journal(), generators, take) as made:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearmetal import machine
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine import journal
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import in_words
+from nearmetal.machine.journal import clean
 from nearmetal.machine.processes import owner
+from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.tune import apply as act
 from nearmetal.machine.tune import boot
 from nearmetal.machine.tune.wanted import from_words
@@ -65,8 +66,8 @@ def _show(interface: str | None) -> None:
 
 def _apply(words: Sequence[str]) -> None:
     wanted = from_words(words)
-    with machine.machine_lock():
-        for line in machine.clean():  # or what a killed run set would be taken for what was there
+    with machine_lock():
+        for line in clean():  # or what a killed run set would be taken for what was there
             print(f"left behind by a run that was killed, undone: {line}")
         for applied in act.keep(wanted):
             print(applied)
@@ -76,8 +77,8 @@ def _apply(words: Sequence[str]) -> None:
 
 def _restore() -> int:
     failed = 0
-    with machine.machine_lock():
-        machine.clean()
+    with machine_lock():
+        clean()
         done = list(act.put_back())
     for line in done:
         failed += isinstance(line, NearmetalError)

@@ -32,10 +32,10 @@ from typing import Any, NoReturn
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nearmetal import machine
 from nearmetal.errors import NearmetalError, in_words, place
 from nearmetal.machine.cores import cpus
-from nearmetal.machine.journal import open_journal
+from nearmetal.machine.journal import clean, open_journal
+from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.processes.process import Child, ChildError, SilentError
 from nearmetal.testbed.lease import BEAT_S, LEASE_S, Lease
 from nearmetal.testbed.operations import OPERATIONS, Agent, look
@@ -51,8 +51,8 @@ def serve() -> NoReturn:
     voice = threading.Lock()  # whose turn it is to speak
     listener = threading.Thread(target=_listen, args=(requests, wake, voice), daemon=True)
     journal = open_journal()
-    with machine.machine_lock(), ExitStack() as stack:
-        machine.clean()
+    with machine_lock(), ExitStack() as stack:
+        clean()
         cores, seen = cpus.choose(cpus.allowed()), look()  # before we are kept off most of them
         stack.enter_context(cpus.ourselves_on(cores.control))
         stack.enter_context(journal.holds("process", "what the agent started"))

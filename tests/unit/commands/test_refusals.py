@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,13 +98,31 @@ RUN = {
 }
 
 
+_HOLDS = """
+from pathlib import Path
+import typer
+from nearmetal import __main__
+from nearmetal.commands import cli
+from nearmetal.machine.journal import open_journal
+
+cli.app = typer.Typer()
+
+@cli.app.command()
+def hold() -> None:
+    with open_journal().folder(Path("/run/nearmetal/thing")):
+        pass
+
+__main__.main()
+"""
+
+
 @pytest.mark.parametrize("how", RUN)
 def test_a_state_folder_that_cannot_be_had_is_one_line(how: str) -> None:
     apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", RUN[how] + ' && "$@"']
     if subprocess.run([*apart, "sh", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no mount namespace can be made here")
     done = subprocess.run(
-        [*apart, "sh", *tool.NEARMETAL, "tune", "restore"],
+        [*apart, "sh", sys.executable, "-c", _HOLDS],
         capture_output=True,
         text=True,
         check=False,

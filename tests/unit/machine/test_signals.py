@@ -32,12 +32,11 @@ cli.app = typer.Typer(pretty_exceptions_enable=False)
 
 @cli.app.command(context_settings={"ignore_unknown_options": True})
 def wait(words: list[str]) -> None:
-    with open_journal(folder).holds("path", str(folder / "thing")):
-        (folder / "thing").write_text("made")
+    with open_journal(folder).folder(folder / "thing"):
         with Child(["sh", "-c", "echo '{}'; exec sleep 1000"], Where()) as child:
             child.event(100)
-            print(child.pid, flush=True)
             try:
+                print(child.pid, flush=True)
                 time.sleep(1000)
             finally:
                 for name in at_undo:  # they come while it is on its way out
