@@ -4,7 +4,6 @@ Looks only; changes nothing."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -12,6 +11,7 @@ from nearmetal.build import guest_kernel
 from nearmetal.commands import last, left, rows
 from nearmetal.dut.available import missing
 from nearmetal.machine import facts as machine
+from nearmetal.machine import rights
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator
 from nearmetal.report.layout import Column, paragraph, table
@@ -87,6 +87,6 @@ def _facts(known: machine.MachineFacts) -> Iterator[tuple[str, str]]:
     yield "virtual machines", _accelerator()
     fetched = guest_kernel.package()
     yield "guests' kernel", fetched or "not fetched yet: `bench` does so for rows guest-*"
-    yield "rights", "root" if os.geteuid() == 0 else "an ordinary user"
+    yield "rights", rights.in_words()
     found = last.run()
     yield "last run", f"{found / 'report.html'}" if found else "none that is still there"

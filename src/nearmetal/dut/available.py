@@ -13,8 +13,9 @@ from pathlib import Path
 
 from nearmetal.build import guest_kernel
 from nearmetal.build import programs as build
-from nearmetal.build.groups import package_groups, rows_of
+from nearmetal.build.groups import groups_of, package_groups, rows_of
 from nearmetal.build.programs import Build
+from nearmetal.machine.links import xdp
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
 from nearmetal.spec.datapaths import datapaths
@@ -57,17 +58,22 @@ def _judged(
     if rung.absent is not None or wire is not None:
         return rung.absent or wire
     programs = [program_of(rung, service) for service in services]
-    return next(filter(None, map(lacking, [*programs, *programs_beside(rung)])), None)
+    reason = next(filter(None, map(lacking, [*programs, *programs_beside(rung)])), None)
+    return reason or (xdp.why_not() if "bpf" in groups_of(rung.name) else None)
 
 
 def _without_wire(rung: Rung, wires: Topologies) -> str | None:
     """Why its wire does not stand in this run, where that matters."""
     if wires.itself(rung.wire) is not None:
         return None
-    instead = wires.instead_of(rung.wire)
-    if instead is not None and rung.name == known.find(rung.wire).null_responder:
-        return f"the wire of this run is {instead.wire}, not {rung.wire} (no root)"
-    return wire_why_not(rung) if instead is None else None
+    wire, instead = known.find(rung.wire), wires.instead_of(rung.wire)
+    # A wire's limit is nothing on another.
+    if instead is not None and rung.name != wire.null_responder:
+        return None
+    reason = wires.failed.get(wire.name) or wire_why_not(rung) or wire.why_not()
+    if reason is None or instead is None:
+        return reason or f"wire {wire.name} does not stand in this run"
+    return f"the wire of this run is {instead.wire}, not {wire.name}: {reason}"
 
 
 def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:
@@ -75,17 +81,19 @@ def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:
     wire = known.find(rung.wire)
     if wire.between_machines:
         return NO_NIC
-    reason = wire.why_not(machine)
-    if reason is None or known.stand_in(wire) is None:
-        return reason
-    # A wire's limit is nothing on another.
-    return f"{reason} and BPF" if rung.name == wire.null_responder else None
+    reason, other = wire.why_not(machine), known.stand_in(wire)
+    if reason is None or other is None or rung.name == wire.null_responder:
+        return reason  # a wire's limit is nothing on another
+    return reason if other.why_not(machine) else None
 
 
 def missing() -> Iterator[tuple[str, str]]:
     """What is not here, and what that costs."""
-    if os.geteuid() != 0:
-        yield "root", "the traffic goes over lo, with the default placement; limit-veth is skipped"
+    for wire in known.known():
+        other = known.stand_in(wire)
+        if other is not None and (reason := wire.why_not()) is not None:
+            gone = f"{wire.null_responder} is skipped"
+            yield reason, f"the traffic goes over {other.name}, not {wire.name}; {gone}"
     if len(os.sched_getaffinity(0)) < 2:
         yield "a second core", "server and generator share one: figures mean little"
     if reason := build.why_not("nm-load-ethdev"):
@@ -129,6 +137,6 @@ def _hugepages() -> str | None:
     pool = hugepages.pool()
     if pool is None:
         return "2 MiB pages: this kernel has no pool of them"
-    if os.geteuid() != 0 and pool.free == 0:
-        return "2 MiB pages: none is free, and only root can make more"
+    if pool.free == 0 and not hugepages.may_raise():
+        return "2 MiB pages: none is free, and their number may not be raised here"
     return None

@@ -44,7 +44,7 @@ def _limit_veth(launch: Launch) -> Command:
     """The wire's null responder: an XDP program in the receive thread of the server's end."""
     topology = _standing(launch)
     if known.find(topology.wire).null_responder != launch.rung.name:
-        raise CannotRunError("limit-veth is the limit of veth, and this run's wire is lo (no root)")
+        raise CannotRunError(f"limit-veth is the limit of veth, not of {topology.wire}")
     argv = [*_null_xdp(launch), "--peer", topology.tg_iface]
     return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=True)
 

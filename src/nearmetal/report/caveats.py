@@ -23,6 +23,7 @@ SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
 BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
 MEMCACHED_RUNG = "memcached"
+SMALL_PAGES = "small pages"  # so begins the note of topology/wires/vhost_user.py
 
 
 def of(row: Row) -> tuple[str, ...]:
@@ -41,6 +42,7 @@ def of(row: Row) -> tuple[str, ...]:
         _strays(row),
         _paper(row),
         _wire(row),
+        *_standing(row),
         _place(row),
         _accelerator(row),
         _guest(row),
@@ -264,6 +266,13 @@ def _wire(row: Row) -> str:
             f"{how}; the ratio holds the difference of the wires too"
         )
     return ""
+
+
+def _standing(row: Row) -> Iterator[str]:
+    """What is odd about its wire as it stood; small pages matter to whom wants the others."""
+    for note in row.wire_notes:
+        if not note.startswith(SMALL_PAGES) or row.knobs.get("hugepages"):
+            yield note
 
 
 def _paper(row: Row) -> str:

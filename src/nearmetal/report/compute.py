@@ -51,6 +51,7 @@ class Standing:
     wire: str
     placement: str | None = None
     cores: Cores = field(default_factory=Cores)
+    notes: tuple[str, ...] = ()  # what changes what figures on it mean, kind first
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _identity(
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),
         placement=_placement(standing, trials),
+        wire_notes=standing.notes,
         # The paper calls it a key-value store, and its servers answered like an echo: beside both.
         paper=setting.paper.get(rung.name),
         frame_bytes=FrameBytes(request=request, reply=reply),

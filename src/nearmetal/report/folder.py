@@ -164,11 +164,12 @@ def _facts(path: Path) -> Facts:
 
 def _standing(wire: Facts) -> Standing:
     sut, tg = wire.get("sut_cpu"), wire.get("tg_cpu")
-    placement = wire.get("placement")
+    placement, notes = wire.get("placement"), wire.get("notes")
     return Standing(
         wire=str(wire.get("wire")),
         placement=str(placement) if placement else None,
         cores=Cores(
             sut=sut if isinstance(sut, int) else None, tg=tg if isinstance(tg, int) else None
         ),
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
     )

@@ -195,3 +195,4 @@ class Row(Frozen):
     # Of a virtual machine: what the probe found of each accelerator.
     accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
     guest: Guest | None = None  # of Linux in one
+    wire_notes: tuple[str, ...] = ()  # of its wire as it stood: kind, colon, what it means

@@ -27,7 +27,7 @@ from pyroute2 import IPRoute, NetNS
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.machine.devices import ethtool
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import netns
+from nearmetal.machine.links import netns, networks, tried
 from nearmetal.machine.links.nic import Take
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import START_S, Child, ChildError, Where
@@ -73,8 +73,8 @@ class Rig:
 @contextmanager
 def standing(journal: Journal, generators: int, take: Take | None = None) -> Iterator[Rig]:
     """A server's machine and some generators', each with its SSH server up."""
-    if os.geteuid() != 0:
-        raise CannotRunError("testbed rehearse: needs root: it makes network namespaces")
+    if (reason := tried.why_not("veth")) is not None:
+        raise CannotRunError(f"testbed rehearse: {reason}")
     names = ["sut", *(f"tg{number}" for number in range(1, generators + 1))]
     folder = owner.state_directory() / owner.label("rig")
     with ExitStack() as stack:
@@ -108,7 +108,7 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
 
 def _networks(count: int) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:
     """One for each control cable, and one for the data, out of a free one."""
-    lower, upper = netns.free_subnet().subnets()
+    lower, upper = networks.free().subnets()
     return list(lower.subnets(new_prefix=29))[:count], upper
 
 

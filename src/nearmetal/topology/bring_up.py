@@ -1,8 +1,9 @@
 """Stage 3: the wires of a run, brought up and taken down again, in reverse, however the body ends.
 
 Which wires there are, and what each makes on the machine, say the files of wires/. One that cannot
-be made here has another stand in for it (lo for veth, without root), and the result says so; where
-there is none for it, it is left out, and dut/available.py tells its rows why.
+be made here, or whose making fails, has another stand in for it (lo for veth), and the result says
+so; where there is none for it, it is left out, and dut/available.py tells its rows why. So what is
+wrong with one wire costs its rows and never the run.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from nearmetal.errors import CannotRunError
+from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.tune.apply import Applied
 from nearmetal.samples import Frozen
 from nearmetal.topology.known import find, stand_in
 from nearmetal.topology.standing import Topology
 from nearmetal.topology.wire import Wire
-from nearmetal.topology.wires import veth
+from nearmetal.topology.wires import loopback
 
 
 def standing(data: Any) -> Any:
@@ -40,6 +41,9 @@ class Topologies(Frozen):
     version: int = 3
     wires: tuple[AnyTopology, ...]
     machine: tuple[Applied, ...] = ()  # what the spec's [machine] asked, and what came of it
+    failed: dict[str, str] = Field(
+        default_factory=dict
+    )  # wire -> why it does not stand, where making it was tried
 
     def of(self, name: str) -> Topology:
         """The rung's wire as it stands, or what stands in for it."""
@@ -54,7 +58,7 @@ class Topologies(Frozen):
     def instead_of(self, name: str) -> Topology | None:
         """What stands in for a wire; None: nothing does, or it stands itself."""
         other = stand_in(find(name))
-        if other is None or self.itself(name) is not None:
+        if other is None or self.itself(name) is not None or other.name in self.failed:
             return None
         return self.itself(other.name)
 
@@ -71,13 +75,32 @@ class Topologies(Frozen):
 
 @contextmanager
 def up_all(names: Iterable[str], hugepages_bytes: int = 0) -> Iterator[Topologies]:
-    """Every wire that a run needs, each the best that we may have; none is between machines."""
+    """Every wire that a run needs, each the best that we can have; none is between machines."""
     here = [wire for wire in map(find, sorted({*names})) if not wire.between_machines]
-    possible = dict.fromkeys(wire for wire in map(_possible, here) if wire is not None)
-    made = [wire.name for wire in possible] or [veth.WIRE.name]
+    made: dict[str, Topology] = {}
+    failed: dict[str, str] = {}
+    cores = cpus.choose(cpus.allowed())
     with ExitStack() as stack:
-        tops = [stack.enter_context(up(name, hugepages_bytes)) for name in made]
-        yield Topologies(wires=tuple(tops))
+
+        def stands(wire: Wire) -> bool:
+            if wire.name not in {*made, *failed} and wire.up is not None:
+                try:
+                    made[wire.name] = stack.enter_context(wire.up(cores, hugepages_bytes))
+                except (NearmetalError, OSError) as error:
+                    failed[wire.name] = str(error)
+            return wire.name in made
+
+        for wire in here:
+            if wire.why_not() is None and stands(wire):
+                continue
+            other = stand_in(wire)
+            if other is not None and other.why_not() is None:
+                stands(other)
+        if not made:  # nothing is made for lo: a run has cores, whatever it measures
+            if (reason := loopback.WIRE.why_not()) is not None:
+                failed[loopback.WIRE.name] = reason
+            made[loopback.WIRE.name] = stack.enter_context(loopback.up(cores, 0))
+        yield Topologies(wires=tuple(made.values()), failed=failed)
 
 
 def _possible(wire: Wire) -> Wire | None:

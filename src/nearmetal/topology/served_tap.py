@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import frame_host, netns
+from nearmetal.machine.links import frame_host, netns, tried
 from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import Child, Where
@@ -39,11 +39,8 @@ def joined(
     journal: Journal, relay_argv: Sequence[str], *, connect: bool = False
 ) -> Iterator[Joined]:
     """A tap device and a relay on it; both go at the end. connect: the server listens."""
-    if os.geteuid() != 0:
-        raise CannotRunError(
-            "a tap device needs root: as an ordinary user try host-mmsg, or a generator on the"
-            " server's vhost-user socket (./nearmetal bench)"
-        )
+    if (reason := tried.why_not("tap")) is not None:
+        raise CannotRunError(f"no tap device: {reason}; host-mmsg is served without one")
     directory = owner.state_directory() / owner.label("served")
     socket = directory / "vhost"
     with ExitStack() as stack:

@@ -12,8 +12,6 @@ from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import netns
 from nearmetal.topology.standing import on_cores
 
-ROOT = "network namespaces, and a tap device in one"  # is what only root can make
-
 
 @contextmanager
 def device(cores: Cores, name: str, carrier: str) -> Iterator[dict[str, Any]]:
@@ -34,5 +32,5 @@ def device(cores: Cores, name: str, carrier: str) -> Iterator[dict[str, Any]]:
                 f"virtual processor on core {cores.sut}, generator on core {cores.tg}; {carrier}"
                 " carries every frame between the guest's rings and the tap device"
             ),
-            "notes": (cores.note,) if cores.note else (),
+            "notes": tuple(filter(None, (cores.note, ends.note))),
         }

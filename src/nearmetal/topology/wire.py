@@ -6,7 +6,6 @@ not compare with its name: a further fact becomes an attribute here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -42,8 +41,8 @@ class Wire:
     window: int | Wire
     up: BringUp | None = None  # None: it is between machines, and testbed/ makes it
     null_responder: str | None = None  # the row whose rate is the generator's most over it
-    root: str = ""  # what only root can make of it, in words; "": an ordinary user can make it
     devices: tuple[Device, ...] = ()  # that it takes
+    tried: Callable[[], str | None] = lambda: None  # why it cannot be made, found by trying
     stands_in_for: Wire | None = None  # whose rows it carries where that one cannot be made
     caveat: str = ""  # what the label of every row on it says
     # Servers meet it with the kernel's sockets, memcached too: its rows compare with memcached's.
@@ -88,12 +87,10 @@ class Wire:
 
     def why_not(self, machine: Path = Path("/")) -> str | None:
         """Why this machine cannot make it; None: it can. Looks only."""
-        if self.root and os.geteuid() != 0:
-            return f"needs root: {self.root}"
         for device in self.devices:
             if not (machine / device.path).exists():
                 return (
                     f"this machine has no /{device.path}; where its kernel can: modprobe"
                     f" {device.module}"
                 )
-        return None
+        return self.tried()

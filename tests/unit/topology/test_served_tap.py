@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import tried
 from nearmetal.topology import served_tap
 
 
-def test_without_root_there_is_none_and_nothing_is_made(
+def test_without_the_right_there_is_none_and_nothing_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(tried, "why_not", lambda kind: f"needs CAP_X: {kind}")
     with (
-        pytest.raises(CannotRunError, match="a tap device needs root"),
+        pytest.raises(CannotRunError, match="no tap device: needs CAP_X: tap; host-mmsg"),
         served_tap.joined(open_journal(tmp_path), ["nm-relay"]),
     ):
         pass

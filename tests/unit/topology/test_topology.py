@@ -58,7 +58,7 @@ def test_too_few_pages_are_told_and_not_used(monkeypatch: pytest.MonkeyPatch) ->
     pool_of(10 * MIB, monkeypatch)
     with topology.up("vhost-user", 80 * MIB) as top:
         assert top.hugepages_bytes == 0
-        assert any("too few free 2 MiB pages (10 of 80 MiB)" in note for note in top.notes)
+        assert any("small pages: 10 of 80 MiB" in note for note in top.notes)
 
 
 def test_every_wire_that_is_needed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from pydantic import ValidationError
 
 import planted_wire
 from nearmetal.dut import available
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.links import tried, xdp
 from nearmetal.machine.vm.qemu import Tap
 from nearmetal.paths import source_root
 from nearmetal.report import caveats
@@ -25,6 +28,7 @@ from nearmetal.testbed.remote_dut import Order
 from nearmetal.topology import bring_up, known
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.topology.standing import Topology
+from nearmetal.topology.wire import Wire
 from nearmetal.topology.wires import loopback, nic, pvp, tap, veth, vhost_net, vhost_user
 
 MIB = 1 << 20
@@ -54,7 +58,6 @@ def test_facts_that_others_ask_for() -> None:
     assert those("sockets") == {"veth", "lo", "nic"}
     assert those("between_machines") == {"nic"}
     assert those("shares_ports") == those("caveat") == those("stands_in_for") == {"lo"}
-    assert those("root") == {"veth", "pvp", "tap", "vhost-net"}
     assert {wire.name for wire in known.known() if wire.shape == "pvp"} == {"pvp"}
 
 
@@ -75,10 +78,20 @@ def test_an_unknown_wire_is_told_with_the_nearest() -> None:
         Rung.model_validate(plain | {"wire": "vhost_user"})
 
 
-def test_without_root_lo_stands_in_and_what_it_cannot_is_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+NO_RIGHT = "needs CAP_SYS_ADMIN, as root has it: network namespaces"
+
+
+@pytest.fixture
+def no_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links are refused; all else that is asked is there."""
+    monkeypatch.setattr(tried, "_try", lambda kind: NO_RIGHT)
+    monkeypatch.setattr(tried, "raw_why_not", lambda: None)
+    monkeypatch.setattr(xdp, "why_not", lambda: None)
+    monkeypatch.setattr(tried, "why_not", tried.why_not.__wrapped__)
+
+
+@pytest.mark.usefixtures("no_right")
+def test_without_the_right_lo_stands_in_and_what_it_cannot_is_left_out(tmp_path: Path) -> None:
     with bring_up.up_all(["pvp", "tap", "veth", "nic"]) as standing:
         assert [top.wire for top in standing.wires] == ["lo"]
         assert standing.of("veth").wire == "lo"
@@ -87,11 +100,72 @@ def test_without_root_lo_stands_in_and_what_it_cannot_is_left_out(
         assert [top.wire for top in standing.wires] == ["lo"]
     told = {name: available.why_not(find(name)) for name in ("limit-veth", "host-dpdk-pvp")}
     assert told == {
-        "limit-veth": "needs root: network namespaces and BPF",
-        "host-dpdk-pvp": "needs root: network namespaces and raw frames",
+        "limit-veth": NO_RIGHT,
+        "host-dpdk-pvp": NO_RIGHT,
     }
-    guest = available.why_not(find("guest-sock-tap"))
-    assert guest == "needs root: network namespaces, and a tap device in one"
+    there = tap.WIRE.devices[0].path
+    guest = available.wire_why_not(find("guest-sock-tap"), made_up(tmp_path, there))
+    assert guest == NO_RIGHT
+
+
+def made_up(root: Path, *devices: str) -> Path:
+    """A machine that has these devices."""
+    for path in devices:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def test_what_a_machine_has_not_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tried, "why_not", lambda kind: None)
+    told = available.wire_why_not(find("guest-sock-tap"), tmp_path)
+    assert told == "this machine has no /dev/net/tun; where its kernel can: modprobe tun"
+    assert available.wire_why_not(find("guest-sock-tap"), made_up(tmp_path, "dev/net/tun")) is None
+
+
+def failing(wire: Wire, error: Exception) -> Wire:
+    """The same, but that bringing it up fails half-way."""
+
+    @contextmanager
+    def up(cores: Cores, hugepages_bytes: int) -> Iterator[Topology]:
+        raise error
+        yield LOOPBACK
+
+    return replace(wire, up=up, tried=lambda: None)
+
+
+def test_a_wire_that_fails_costs_its_rows_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires = {wire.name: wire for wire in known.known()}
+    broken = NearmetalError("cannot make a veth pair: No such device")
+    wires["veth"] = failing(wires["veth"], broken)
+    wires["lo"] = replace(wires["lo"], stands_in_for=wires["veth"])
+    wires["pvp"] = failing(wires["pvp"], OSError(28, "No space left on device"))
+    monkeypatch.setattr(known, "known", lambda: tuple(wires.values()))
+    with bring_up.up_all(["pvp", "veth"]) as standing:
+        assert [top.wire for top in standing.wires] == ["lo"]
+        assert standing.of("veth").wire == "lo"
+        told = {
+            name: available._without_wire(find(name), standing)
+            for name in ("host-sock", "limit-veth", "host-dpdk-pvp")
+        }
+    assert told == {
+        "host-sock": None,
+        "limit-veth": f"the wire of this run is lo, not veth: {broken}",
+        "host-dpdk-pvp": "[Errno 28] No space left on device",
+    }
+
+
+@pytest.mark.usefixtures("no_right")
+def test_where_lo_is_down_too_nothing_carries_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires = {wire.name: wire for wire in known.known()}
+    down = replace(wires["lo"], tried=lambda: "127.0.0.1 cannot be reached")
+    wires["lo"] = down
+    monkeypatch.setattr(loopback, "WIRE", down)
+    monkeypatch.setattr(known, "known", lambda: tuple(wires.values()))
+    assert available.wire_why_not(find("host-sock")) == NO_RIGHT
+    with bring_up.up_all(["veth"]) as standing:
+        assert [top.wire for top in standing.wires] == ["lo"]  # for its cores
+        assert available._without_wire(find("host-sock"), standing) == NO_RIGHT
 
 
 def test_the_nic_of_a_virtual_machine_is_its_wires() -> None:

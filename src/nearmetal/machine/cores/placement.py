@@ -135,11 +135,11 @@ def _control(
 
 def _note(sut: Cpu, tg: Cpu) -> str:
     if sut.number == tg.number:
-        return "server and generator share the only core"
+        return "shared core: server and generator have one between them"
     if tg.number in sut.siblings:
-        return "server and generator share one physical core"
+        return "shared core: server and generator are threads of one"
     if sut.node != tg.node:
-        return "server and generator are on different NUMA nodes"
+        return "two NUMA nodes: server and generator are on different ones"
     return ""
 
 

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import ipaddress
 import os
-import socket
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from pyroute2 import IPRoute, NetNS
+from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.journal import Journal
+from nearmetal.machine.links import networks
 from nearmetal.machine.links.frames import SUT_MAC, TG_MAC
 from nearmetal.machine.processes import owner as owners
 from nearmetal.machine.undo import identity
 
-# RFC 2544's benchmarking range: a machine may route it, so the first free /24 is taken.
-_BENCHMARK_RANGE = ipaddress.ip_network("198.18.0.0/15")
 _CLONE_NEWNET = 0x40000000  # setns(2)
 _HERE = Path("/proc/self/ns/net")
 # linux/if_tun.h
@@ -51,6 +50,7 @@ class Wire:
     sut: End
     tg: End
     subnet: str
+    note: str = ""  # what a reader of figures should know of it; "": nothing
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,10 @@ class Tap:
 @contextmanager
 def veth(journal: Journal) -> Iterator[Wire]:
     """Bring the pair up; taken down in reverse."""
-    sut, tg, subnet = _ends()
+    sut, tg, subnet = _ends(networks.OWN)
     with ExitStack() as stack:
         stack.enter_context(journal.folder(sut.netns.parent))
-        for end in (sut, tg):
-            stack.enter_context(_namespace(journal, end.netns))
+        notes = [stack.enter_context(_namespace(journal, end.netns)) for end in (sut, tg)]
         _join(stack, journal, sut, tg)
         _configure(sut, subnet.prefixlen)
         _configure(tg, subnet.prefixlen)
@@ -78,7 +77,7 @@ def veth(journal: Journal) -> Iterator[Wire]:
         neighbour(sut, tg.addr, tg.mac)
         neighbour(tg, sut.addr, sut.mac)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
-        yield Wire(sut, tg, str(subnet))
+        yield Wire(sut, tg, str(subnet), max(notes))
 
 
 @contextmanager
@@ -88,33 +87,34 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
     That end has a namespace of its own, so no kernel answers or forwards beside the taker. The
     generator's end is `here`, for everybody on this machine, or in a namespace of its own.
     """
-    sut, tg, subnet = _ends() if here else _ends("nic", "far")
+    sut, tg, subnet = _ends(networks.free()) if here else _ends(networks.OWN, "nic", "far")
     if here:
         tg = replace(tg, netns=_HERE)
     with ExitStack() as stack:
         stack.enter_context(journal.folder(sut.netns.parent))
-        for end in (sut,) if here else (sut, tg):
-            stack.enter_context(_namespace(journal, end.netns))
+        apart = (sut,) if here else (sut, tg)
+        notes = [stack.enter_context(_namespace(journal, end.netns)) for end in apart]
         _join(stack, journal, sut, tg)
-        with NetNS(str(sut.netns), flags=0) as route:
+        with told("bring a link up"), NetNS(str(sut.netns), flags=0) as route:
             route.link("set", index=route.link_lookup(ifname=sut.iface)[0], state="up")
         _configure(tg, subnet.prefixlen)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
-        yield Wire(sut, tg, str(subnet))
+        yield Wire(sut, tg, str(subnet), max(notes))
 
 
 @contextmanager
 def tap(journal: Journal) -> Iterator[Tap]:
     """A tap device, up and with an address; it says nothing of its own accord."""
-    subnet = free_subnet()
+    subnet = networks.free()
     made = Tap(owners.label("tap"), str(subnet[2]), str(subnet[1]), str(subnet))
     with journal.link(made.iface) as index:
-        _make_tap(made.iface, index)
-        with IPRoute() as route:
+        with told("make a tap device"), IPRoute() as route:
+            _make_tap(made.iface, index)
             route.link("set", index=index, ifalias=journal.alias())
             quiet = Path("/proc/sys/net/ipv6/conf") / made.iface / "disable_ipv6"
             if quiet.exists():
-                quiet.write_text("1", encoding="ascii")
+                with suppress(OSError):  # read-only: it then says some packets of its own
+                    quiet.write_text("1", encoding="ascii")
             route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
             route.link("set", index=index, state="up")
         yield made
@@ -123,42 +123,27 @@ def tap(journal: Journal) -> Iterator[Tap]:
 @contextmanager
 def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
     """A tap device in a namespace of its own; what holds its other end answers for sut.addr."""
-    sut, tg, subnet = _ends("peer", name)
+    sut, tg, subnet = _ends(networks.OWN, "peer", name)
     sut = replace(sut, netns=tg.netns, iface="")
     with ExitStack() as stack:
         stack.enter_context(journal.folder(tg.netns.parent))
-        stack.enter_context(_namespace(journal, tg.netns))
+        note = stack.enter_context(_namespace(journal, tg.netns))
         index = stack.enter_context(journal.link(tg.iface, tg.netns))
-        with inside(tg.netns):
+        with told("make a tap device"), inside(tg.netns):
             _make_tap(tg.iface, index)
-        with NetNS(str(tg.netns), flags=0) as route:
+        with told("make a tap device"), NetNS(str(tg.netns), flags=0) as route:
             route.link("set", index=index, address=tg.mac)
         _configure(tg, subnet.prefixlen)
         neighbour(tg, sut.addr, sut.mac)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
-        yield Wire(sut, tg, str(subnet))
+        yield Wire(sut, tg, str(subnet), note)
 
 
 def neighbour(end: End, addr: str, mac: str) -> None:
     """Where an address is found, for as long as the link stands: it is not asked by ARP."""
-    with NetNS(str(end.netns), flags=0) as route:
+    with told("set a neighbour of a wire"), NetNS(str(end.netns), flags=0) as route:
         index = route.link_lookup(ifname=end.iface)[0]
         route.neigh("replace", dst=addr, lladdr=mac, ifindex=index, state="permanent")
-
-
-def free_subnet() -> ipaddress.IPv4Network:
-    """The first /24 of the benchmarking range that the machine neither has nor routes."""
-    with IPRoute() as route:
-        taken = [f"{a.get('address')}/{a['prefixlen']}" for a in route.get_addr(socket.AF_INET)]
-        for entry in route.get_routes(socket.AF_INET):
-            if entry.get("dst"):
-                taken.append(f"{entry.get('dst')}/{entry['dst_len']}")
-    networks = [ipaddress.IPv4Network(text, strict=False) for text in taken]
-    for subnet in _BENCHMARK_RANGE.subnets(new_prefix=24):
-        assert isinstance(subnet, ipaddress.IPv4Network)
-        if not any(subnet.overlaps(network) for network in networks):
-            return subnet
-    raise NearmetalError(f"no network left for the wire: all of {_BENCHMARK_RANGE} is routed here")
 
 
 @contextmanager
@@ -186,15 +171,28 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
     script = f"set -e; mount --make-private /sys; mount -t sysfs sysfs /sys; {script}"
     command = ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "unchanged"]
     command += ["sh", "-c", script, "sh"]
-    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, errors="replace", check=False
+    )
     if result.returncode != 0:
         raise NearmetalError(f"in namespace {netns.name}: {result.stderr.strip() or script}")
     return result.stdout
 
 
-def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What the kernel refuses of the body, in words."""
+    try:
+        yield
+    except NetlinkError as error:
+        reason = os.strerror(abs(error.code))
+        raise NearmetalError(f"cannot {what}: {reason}") from error
+    except OSError as error:
+        raise NearmetalError(f"cannot {what}: {error.strerror or error}") from error
+
+
+def _ends(subnet: IPv4Network, *sides: str) -> tuple[End, End, IPv4Network]:
     """The server's, the generator's, and the subnet that both are in."""
-    subnet = free_subnet()
     names = [owners.label(side) for side in sides or ("sut", "tg")]
     folder = owners.state_directory() / "netns" / names[0]  # one wire's
     sut, tg = (
@@ -205,23 +203,34 @@ def _ends(*sides: str) -> tuple[End, End, ipaddress.IPv4Network]:
 
 
 @contextmanager
-def _namespace(journal: Journal, file: Path) -> Iterator[None]:
+def _namespace(journal: Journal, file: Path) -> Iterator[str]:
+    """Gives what a reader should know of it; "": nothing."""
     with journal.holds("netns", str(file), known_by=identity(file.parent)):
         file.touch(mode=0o600, exist_ok=False)
         # util-linux mounts the new namespace on the file; it lives as long as the mount.
         command = ["unshare", f"--net={file}", "true"]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
         if result.returncode != 0:
             raise NearmetalError(f"cannot make a network namespace: {result.stderr.strip()}")
-        script = "cd /proc/sys/net/ipv6/conf; echo 1 | tee */disable_ipv6"
-        if Path("/proc/sys/net/ipv6").is_dir():
-            run_inside(file, script)
-        yield
+        yield _without_ipv6(file)
+
+
+def _without_ipv6(file: Path) -> str:
+    """Switch IPv6 off in a namespace; where that is refused, what it means for figures."""
+    if not Path("/proc/sys/net/ipv6").is_dir():
+        return ""
+    try:
+        run_inside(file, "cd /proc/sys/net/ipv6/conf; echo 1 | tee */disable_ipv6")
+    except NearmetalError:
+        return "IPv6 on: it cannot be switched off here, so the kernel sends some packets itself"
+    return ""
 
 
 def _join(stack: ExitStack, journal: Journal, sut: End, tg: End) -> None:
     index = stack.enter_context(journal.link(sut.iface, sut.netns))
-    with NetNS(str(sut.netns), flags=0) as route:
+    with told("make a veth pair"), NetNS(str(sut.netns), flags=0) as route:
         peer = {"ifname": tg.iface, "address": tg.mac, "net_ns_fd": str(tg.netns)}
         route.link("add", ifname=sut.iface, kind="veth", index=index, address=sut.mac, peer=peer)
 
@@ -235,7 +244,7 @@ def _make_tap(iface: str, index: int) -> None:
 
 
 def _configure(end: End, prefix_bits: int) -> None:
-    with NetNS(str(end.netns), flags=0) as route:
+    with told("bring a link up"), NetNS(str(end.netns), flags=0) as route:
         lo, index = (route.link_lookup(ifname=name)[0] for name in ("lo", end.iface))
         if end.netns != _HERE:
             route.link("set", index=lo, state="up")

@@ -7,26 +7,28 @@ machine reaches the rest of the world by.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pyroute2 import IPRoute
 
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.machine.devices import pci
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import eal, netns, offloads
+from nearmetal.machine.links import eal, netns, networks, offloads, tried
 from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.process import Where
 
 # How DPDK takes a NIC: shared with the kernel, by its XDP sockets, or as a PCI device of its own.
 Take = Literal["af_packet", "af_xdp", "dpdk"]
+
+
+_UNICAST = 1  # RTN_UNICAST, rtnetlink(7)
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,11 @@ def check_listen(nic: str, address: str) -> None:
 @contextmanager
 def port(nic: str | None, journal: Journal) -> Iterator[Port]:
     """A port on a NIC, or on a veth pair that is made for it and taken down at the end."""
-    if os.geteuid() != 0:
-        raise CannotRunError("a DPDK port needs root: raw frames, network namespaces, hugepages")
     if nic is not None:
         yield Port(_device(nic), Where(), None)
         return
+    if (reason := tried.why_not("veth") or tried.raw_why_not()) is not None:
+        raise CannotRunError(f"a DPDK port on a veth pair: {reason}")
     with netns.tapped(journal, here=True) as wire:
         # What reads frames past the kernel would find the sums unfinished.
         offloads.tx_checksums_on_send(wire.tg)
@@ -77,6 +79,8 @@ def _device(nic: str) -> tuple[str, ...]:
         _check_pci(nic.lower())
         return ("-a", nic.lower())
     _check_link(nic)
+    if (reason := tried.raw_why_not()) is not None:
+        raise CannotRunError(f"a DPDK port on {nic}: {reason}")
     return link(nic)
 
 
@@ -138,12 +142,18 @@ def driver(iface: str) -> str:
 
 
 def carries_default_route(iface: str) -> bool:
-    """Whether the machine reaches the rest of the world by it."""
+    """Whether the machine reaches the rest of the world by it: by a default route of any table, or
+    by a VPN's halves of one."""
     with IPRoute() as route:
         indexes = set(route.link_lookup(ifname=iface))
         for family in (socket.AF_INET, socket.AF_INET6):
-            for entry in route.get_default_routes(family=family):
+            for entry in filter(_is_wide, route.get_routes(family)):
                 hops = entry.get("multipath") or ()
                 if indexes & {entry.get("oif"), *(hop.get("oif") for hop in hops)}:
                     return True
     return False
+
+
+def _is_wide(entry: Any) -> bool:
+    """Of the routes that packets may go by; others are there to refuse them, or are local."""
+    return entry["type"] == _UNICAST and networks.is_wide(entry["dst_len"])

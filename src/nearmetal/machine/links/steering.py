@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from nearmetal.errors import NearmetalError
+from nearmetal.machine import rights
 from nearmetal.machine.cores.cpus import pin
 from nearmetal.machine.links.netns import End, run_inside
 from nearmetal.machine.links.offloads import gro_on
@@ -26,28 +29,47 @@ from nearmetal.machine.links.offloads import gro_on
 _COMM_BYTES = 15  # older kernels cut a thread's name to this
 
 
-def pin_receive(end: End, cpu: int) -> int | None:
-    """Do the end's receive processing on this core. Returns the thread; None: not to be seen."""
-    gro_on(end)
-    known = set(napi_threads(end.iface))
-    run_inside(end.netns, 'echo 1 > "/sys/class/net/$1/threaded"', end.iface)
+@dataclass(frozen=True)
+class Receive:
+    """Who does an end's receive processing."""
+
+    thread: int | None  # a thread of the kernel's; None: no such, or not to be seen
+    unpinned: str  # why it is not on its core, in words; "": it is
+
+
+def pin_receive(end: End, cpu: int) -> Receive:
+    """Do the end's receive processing on this core, where the machine lets us."""
+    try:
+        gro_on(end)
+        known = set(napi_threads(end.iface))
+        run_inside(end.netns, 'echo 1 > "/sys/class/net/$1/threaded"', end.iface)
+    except NearmetalError as error:
+        return Receive(None, f"it stays on the sender's core: {error}")
     new = set(napi_threads(end.iface)) - known
     if len(new) != 1:  # in a container of its own process ids the thread is there, but not seen
-        return None
+        return Receive(None, "the kernel's thread that does it cannot be seen here")
     (thread,) = new
-    pin(thread, {cpu})
-    return thread
+    return Receive(thread, _kept_off(thread, cpu))
+
+
+def _kept_off(thread: int, cpu: int) -> str:
+    """Why a thread of the kernel's cannot be pinned; "": it is."""
+    try:
+        pin(thread, {cpu})
+    except PermissionError:
+        return rights.lacking("CAP_SYS_NICE", "pinning the kernel's thread that does it")
+    except OSError as error:  # a container's cores are not all
+        return f"the kernel's thread that does it stays where it is ({error.strerror})"
+    return ""
 
 
 def pin_carriers(pid: int, cpu: int) -> list[int]:
     """Carry the frames of a QEMU's vhost-net device on this core. Returns the threads.
 
-    Before Linux 6.4 they are the kernel's own, which run wherever they like, whatever QEMU may.
+    Before Linux 6.4 they are the kernel's own, which run wherever they like, whatever QEMU may; one
+    that may not be pinned is left there.
     """
-    threads = vhost_threads(pid)
-    for thread in threads:
-        pin(thread, {cpu})
-    return threads
+    return [thread for thread in vhost_threads(pid) if not _kept_off(thread, cpu)]
 
 
 def napi_threads(iface: str) -> list[int]:

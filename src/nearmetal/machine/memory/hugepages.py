@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,17 +74,18 @@ def new_claim(state: Path, owner: str, page_bytes: int = PAGE_BYTES) -> Path:
 def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator[int]:
     """Raise the pool by what is needed; gives the bytes that are free then, maybe too few."""
     now = pool(root)
-    if now is None or needed_bytes <= 0 or not _may_raise(root):
+    if now is None or needed_bytes <= 0 or not may_raise(root):
         yield now.free * PAGE_BYTES if now else 0
         return
     file = pool_file(root)
     claim = new_claim(journal.directory.parent, str(journal.owner))
     with journal.holds("pages", str(claim), inside=str(file)):
-        hugepage_claims.take(claim, file, pages(needed_bytes))
+        with suppress(OSError):  # refused: a run does without
+            hugepage_claims.take(claim, file, pages(needed_bytes))
         after = pool(root)
         yield after.free * PAGE_BYTES if after else 0
 
 
-def _may_raise(root: Path) -> bool:
-    """Not without root, nor where /sys is read-only."""
+def may_raise(root: Path = ROOT) -> bool:
+    """Whether more may be asked of the kernel: not by anybody, nor where /sys is read-only."""
     return os.access(pool_file(root), os.W_OK)

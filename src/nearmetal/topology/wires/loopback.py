@@ -1,4 +1,4 @@
-"""lo: the machine's own loopback, for users that are not root. The result says so."""
+"""lo: the machine's own loopback, for those who may not make a veth pair. The result says so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.links import tried
 from nearmetal.topology.standing import Topology, on_cores
 from nearmetal.topology.wire import Wire
 from nearmetal.topology.wires import veth
@@ -22,7 +23,6 @@ class Loopback(Topology):
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[Loopback]:
     """Only the cores are chosen."""
     del hugepages_bytes  # of servers on vhost-user
-    notes = ["without root the wire is lo: receive processing is done by the sender's core"]
     yield Loopback(
         sut_netns=None,
         tg_netns=None,
@@ -36,7 +36,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Loopback]:
             f"server on core {cores.sut}, generator on core {cores.tg},"
             " each doing the other's receive processing"
         ),
-        notes=tuple([*notes, cores.note] if cores.note else notes),
+        notes=(cores.note,) if cores.note else (),
     )
 
 
@@ -46,6 +46,7 @@ WIRE = Wire(
     generator="nm-load",
     window=veth.WIRE,
     up=up,
+    tried=tried.loopback_why_not,
     stands_in_for=veth.WIRE,
     caveat="wire lo: one namespace, no pinned receive path; not comparable with veth",
     sockets=True,

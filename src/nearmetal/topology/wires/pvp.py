@@ -1,4 +1,4 @@
-"""pvp: a veth to a switch, and vhost-user from there on, as guests have it. Needs root.
+"""pvp: a veth to a switch, and vhost-user from there on, as guests have it.
 
 The switch polls, so it runs during this wire's trials only (trial/start.py). Between machines the
 switch is on the server's, behind its data NIC (testbed/).
@@ -12,7 +12,7 @@ from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links import netns, offloads, tried
 from nearmetal.machine.links.frames import BEHIND_SWITCH_MAC
 from nearmetal.machine.processes import owner
 from nearmetal.topology.standing import Switched, of_pair, on_cores
@@ -54,7 +54,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
                 f"server on core {cores.sut}, generator on core {cores.tg}; the switch between them"
                 f" is a third poller, on {where}{shared}"
             ),
-            notes=(cores.note,) if cores.note else (),
+            notes=tuple(filter(None, (cores.note, pair.note))),
         )
 
 
@@ -65,5 +65,5 @@ WIRE = Wire(
     window=veth.WIRE,
     up=up,
     null_responder=nic.WIRE.null_responder,  # asked over the server's NIC: between machines only
-    root="network namespaces and raw frames",
+    tried=lambda: tried.why_not("veth") or tried.raw_why_not(),
 )

@@ -1,4 +1,4 @@
-"""tap: a virtual machine's NIC is a tap device, and QEMU carries the frames. Needs root."""
+"""tap: a virtual machine's NIC is a tap device, and QEMU carries the frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
+from nearmetal.machine.links import tried
 from nearmetal.machine.vm.qemu import Tap
 from nearmetal.topology import tapped
 from nearmetal.topology.standing import Virtual
@@ -38,6 +39,6 @@ WIRE = Wire(
     generator="nm-load",
     window=veth.WIRE,
     up=up,
-    root=tapped.ROOT,
+    tried=lambda: tried.why_not("tap"),
     devices=(Device("dev/net/tun", "tun"),),
 )

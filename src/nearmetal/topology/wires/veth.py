@@ -1,4 +1,4 @@
-"""veth: two network namespaces of our own, joined by a pair of links. Needs root."""
+"""veth: two network namespaces of our own, joined by a pair of links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns, steering
+from nearmetal.machine.links import netns, steering, tried
 from nearmetal.topology.standing import Topology, of_pair, on_cores
 from nearmetal.topology.wire import Wire
 
@@ -25,21 +25,22 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
     """The pair, with the receive processing of the server's end on the server's core."""
     del hugepages_bytes  # of servers on vhost-user
     with netns.veth(open_journal()) as pair:
-        thread = steering.pin_receive(pair.sut, cores.sut)
-        notes = [cores.note] if cores.note else []
-        if thread is None:
-            notes.append("the kernel's receive thread cannot be seen here, so it is not pinned")
+        receive = steering.pin_receive(pair.sut, cores.sut)
+        unpinned = f"unpinned receive: {receive.unpinned}" if receive.unpinned else ""
+        where = (
+            f"server on core {cores.sut}, generator on core {cores.tg}; receive processing unpinned"
+            if receive.unpinned
+            else f"server and all receive processing on core {cores.sut} (its own in a NAPI"
+            f" thread), generator on core {cores.tg}"
+        )
         yield Veth(
             sut_netns=str(pair.sut.netns),
             tg_netns=str(pair.tg.netns),
             **of_pair(pair),
             **on_cores(cores),
-            napi_pid=thread,
-            placement=(
-                f"server and all receive processing on core {cores.sut} (its own in a NAPI"
-                f" thread), generator on core {cores.tg}"
-            ),
-            notes=tuple(notes),
+            napi_pid=receive.thread,
+            placement=where,
+            notes=tuple(filter(None, (cores.note, pair.note, unpinned))),
         )
 
 
@@ -50,6 +51,6 @@ WIRE = Wire(
     window=128,
     up=up,
     null_responder="limit-veth",
-    root="network namespaces",
+    tried=lambda: tried.why_not("veth"),
     sockets=True,
 )

@@ -1,4 +1,4 @@
-"""vhost-net: as tap, but the host's kernel carries the frames, and not QEMU. Needs root."""
+"""vhost-net: as tap, but the host's kernel carries the frames, and not QEMU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
-from nearmetal.machine.links import steering
+from nearmetal.machine.links import steering, tried
 from nearmetal.machine.vm.qemu import Tap
 from nearmetal.topology import tapped
 from nearmetal.topology.standing import Virtual
@@ -45,6 +45,6 @@ WIRE = Wire(
     generator="nm-load",
     window=veth.WIRE,
     up=up,
-    root=tapped.ROOT,
+    tried=lambda: tried.why_not("tap"),
     devices=(Device("dev/net/tun", "tun"), Device("dev/vhost-net", "vhost_net")),
 )

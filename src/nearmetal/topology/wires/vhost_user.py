@@ -9,7 +9,7 @@ from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns
+from nearmetal.machine.links import networks
 from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes import owner
@@ -26,7 +26,7 @@ class VhostUser(Socketed):
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
     """A folder, and pages; too few of them are none."""
-    journal, subnet = open_journal(), netns.free_subnet()
+    journal, subnet = open_journal(), networks.OWN  # in frames that no kernel sees
     directory = owner.state_directory() / owner.label("vhost")
     notes = [cores.note] if cores.note else []
     with ExitStack() as stack:
@@ -34,8 +34,8 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
         free_bytes = stack.enter_context(hugepages.reserved(journal, hugepages_bytes))
         if free_bytes < hugepages_bytes:
             notes.append(
-                f"too few free 2 MiB pages ({free_bytes >> 20} of {hugepages_bytes >> 20} MiB):"
-                " programs that want them use small pages"
+                f"small pages: {free_bytes >> 20} of {hugepages_bytes >> 20} MiB in free 2 MiB"
+                " pages are too few, so programs that want them use small ones"
             )
         stack.enter_context(journal.holds("process", "what was started on the wire"))
         yield VhostUser(

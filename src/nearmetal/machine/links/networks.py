@@ -1,0 +1,78 @@
+"""Which IPv4 network a link of ours has.
+
+A wire whose ends are both in namespaces of our own meets no route of the machine's: it always has
+OWN, and asks for none. What stands among the machine's own links, a tap device or one end of a
+pair, takes a network that is nobody's.
+
+    covers       a route that is shorter than what we want, as 0.0.0.0/0, or a VPN's 0.0.0.0/1 and
+                 128.0.0.0/1: ours is more special, and so it wins. No conflict.
+    is within    a route or an address inside what we want: it would win against ours, or be lost
+                 to it. A conflict.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
+
+from pyroute2 import IPRoute
+
+from nearmetal.errors import CannotRunError
+
+OWN = IPv4Network("198.18.0.0/24")
+
+# Where it may be from: first what is for benchmarks (RFC 2544), then for examples (RFC 5737),
+# between providers and their customers (RFC 6598), and private use (RFC 1918).
+_RANGES = (
+    *("198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),
+    *("100.64.0.0/10", "172.16.0.0/12", "10.0.0.0/8"),
+)
+_PREFIX_BITS = 24
+_WIDE_BITS = 8  # a route shorter than this is the way to the rest of the world
+
+
+def free() -> IPv4Network:
+    """The first /24 that the machine neither has nor routes; CannotRunError where there is none."""
+    return first_free(list(_taken()))
+
+
+def first_free(taken: Iterable[IPv4Network]) -> IPv4Network:
+    """Of these ranges, in their order: one that no other network than the wide ones has to do with;
+    else one that only lies within such as are routed. Pure."""
+    inside, around = set[IPv4Network](), set[IPv4Network]()
+    for network in taken:
+        if network.prefixlen >= _PREFIX_BITS:
+            inside.add(network.supernet(new_prefix=_PREFIX_BITS))
+        elif not is_wide(network.prefixlen):
+            around.add(network)
+    for covering in (around, set[IPv4Network]()):
+        for subnet in _candidates():
+            if subnet not in inside and not any(map(subnet.subnet_of, covering)):
+                return subnet
+    raise CannotRunError(f"no network left for a link: all of {', '.join(_RANGES)} is in use here")
+
+
+def is_wide(prefix_bits: int) -> bool:
+    """Whether a route of that length is how a machine reaches the rest of the world: a default
+    route, or a VPN's halves of one."""
+    return prefix_bits < _WIDE_BITS
+
+
+def _candidates() -> Iterator[IPv4Network]:
+    for text in _RANGES:
+        yield from IPv4Network(text).subnets(new_prefix=_PREFIX_BITS)
+
+
+def _taken() -> Iterator[IPv4Network]:
+    """Addresses and routes, of every table."""
+    with IPRoute() as route:
+        for entry in route.get_addr(socket.AF_INET):
+            yield _network(entry.get("address"), entry["prefixlen"])
+        for entry in route.get_routes(socket.AF_INET):
+            if entry.get("dst"):
+                yield _network(entry.get("dst"), entry["dst_len"])
+
+
+def _network(address: str, prefix_bits: int) -> IPv4Network:
+    return IPv4Network(f"{address}/{prefix_bits}", strict=False)

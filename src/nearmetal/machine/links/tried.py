@@ -1,0 +1,115 @@
+"""Whether links can be made in a network namespace of our own, found by making one.
+
+It is made by a thread that moves into a new namespace and ends: with it the namespace goes, and
+what was made there. Nobody else sees either, so looking stays looking. Rights alone would not tell:
+a user namespace has them all over what is its own, a kernel may have no such link, a sandbox may
+refuse the call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Literal
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from nearmetal.machine import rights
+
+Kind = Literal["veth", "tap"]
+
+_CLONE_NEWNET = 0x40000000  # unshare(2)
+_OPEN_TREE = 428  # syscall, Linux 5.2, x86-64 (include/uapi/linux/mount.h)
+_OPEN_TREE_CLONE, _O_CLOEXEC, _AT_FDCWD = 1, 0o2000000, -100
+_TUN = "/dev/net/tun"
+_MODULES: dict[Kind, str] = {"veth": "veth", "tap": "tun"}
+
+
+@functools.cache
+def why_not(kind: Kind) -> str | None:
+    """Why such a link cannot be made here; None: it can."""
+    found: list[str | None] = []
+    thread = threading.Thread(target=lambda: found.append(_try(kind)), daemon=True)
+    thread.start()
+    thread.join()
+    return found[0] if found else f"a {kind} link could not be tried"
+
+
+def raw_why_not() -> str | None:
+    """Why frames cannot be read and written past the kernel's stack; None: they can."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except OSError as error:
+        if not rights.held("CAP_NET_RAW"):
+            return rights.lacking("CAP_NET_RAW", "raw frames")
+        return f"no raw frames here ({error.strerror})"
+    return None
+
+
+def loopback_why_not() -> str | None:
+    """Why nothing reaches 127.0.0.1; None: it does. No datagram is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.connect(("127.0.0.1", 9))
+    except OSError as error:
+        return f"127.0.0.1 cannot be reached ({error.strerror}): ip link set lo up"
+    return None
+
+
+def _try(kind: Kind) -> str | None:
+    """By a thread of its own, which leaves its namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        return _no_namespace(ctypes.get_errno())
+    # A namespace is kept by a mount. The tree that is opened here is attached nowhere.
+    place = b"/proc/thread-self/ns/net"
+    tree = libc.syscall(_OPEN_TREE, _AT_FDCWD, place, _OPEN_TREE_CLONE | _O_CLOEXEC)
+    if tree < 0 and ctypes.get_errno() == errno.EPERM:
+        return (
+            "needs CAP_SYS_ADMIN over this mount namespace, which is another user namespace's:"
+            " network namespaces are kept by mounts; with one of its own (unshare -Urm) there is"
+        )
+    if tree >= 0:
+        os.close(tree)
+    return _no_link(kind)
+
+
+def _no_namespace(code: int) -> str:
+    what = "network namespaces"
+    if code == errno.EPERM:
+        if not rights.held("CAP_SYS_ADMIN"):
+            return rights.lacking("CAP_SYS_ADMIN", what)
+        return f"{what} are refused here, by a sandbox or the kernel's settings"
+    if code == errno.ENOSPC:
+        return f"no more {what} are allowed here: sysctl user.max_net_namespaces"
+    return f"no {what} in this kernel ({os.strerror(code)})"
+
+
+def _no_link(kind: Kind) -> str | None:
+    if kind == "tap" and not Path(_TUN).exists():
+        return f"this machine has no {_TUN}; where its kernel can: modprobe tun"
+    try:
+        with IPRoute() as route:
+            if kind == "veth":
+                route.link("add", ifname="nm-try", kind="veth", peer={"ifname": "nm-tried"})
+            else:
+                route.link("add", ifname="nm-try", kind="tuntap", mode="tap")
+    except (NetlinkError, OSError) as error:
+        return _words(kind, error)
+    return None
+
+
+def _words(kind: Kind, error: NetlinkError | OSError) -> str:
+    code = abs(error.code) if isinstance(error, NetlinkError) else error.errno or 0
+    if code in (errno.EPERM, errno.EACCES) and not rights.held("CAP_NET_ADMIN"):
+        return rights.lacking("CAP_NET_ADMIN", f"{kind} links in a network namespace")
+    if kind == "tap" and code in (errno.EPERM, errno.EACCES):
+        return f"{_TUN} may not be opened here ({os.strerror(code)})"
+    hint = f"; where its kernel can: modprobe {_MODULES[kind]}"
+    return f"no {kind} link can be made here ({os.strerror(code)}){hint}"
