@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
+from nearmetal.commands import characters
 from nearmetal.errors import NearmetalError, chain, in_words
 from nearmetal.machine.processes import signals
 
@@ -17,6 +18,7 @@ _OF_TYPER = (1, 130)  # what it makes of a broken pipe and of KeyboardInterrupt
 
 def main() -> NoReturn:
     """Run a command; what goes wrong in the user's world is one line on stderr."""
+    characters.tolerant(sys.stdout, sys.stderr)
     signals.raise_all()
     try:
         code = _run()

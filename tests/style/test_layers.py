@@ -30,7 +30,7 @@ LAYERS = (
 )
 # The one folder with folders in it that build on one another.
 MACHINE = (
-    ("cores", "devices", "facts", "processes"),
+    ("cores", "devices", "facts", "processes", "rights"),
     ("hugepage_claims", "records"),
     ("undo",),
     ("journal",),

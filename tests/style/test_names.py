@@ -51,6 +51,7 @@ EXCEPTIONS = {
         "src/nearmetal/topology/wire.py": "pvp: a topology, after which a wire is named",
         "src/nearmetal/machine/links/netns.py": "kinds and names of the kernel's links",
         "src/nearmetal/machine/links/nic.py": "lo: an interface",
+        "src/nearmetal/machine/links/tried.py": "kinds of the kernel's links",
         "src/nearmetal/machine/vm/qemu.py": "nic: a name for QEMU",
         "src/nearmetal/dut/reference.py": "veth: a driver of the kernel",
         "src/nearmetal/testbed/data_nic.py": "veth: a driver of the kernel; lo: an interface",

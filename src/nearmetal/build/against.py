@@ -7,6 +7,7 @@ an image cannot be without. Generator, relay, QEMU and fetched programs are ours
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from nearmetal.build import meson, programs
 from nearmetal.build.programs import Build, git
 from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.machine.processes import surroundings
 from nearmetal.paths import cache_dir, source_root
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.programs import INIT, TENDER, program_of, programs_beside
@@ -155,7 +157,14 @@ def _written_out(root: Path, sha: str) -> Path:
 
 
 def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv,
+        env=surroundings.of_programs(os.environ),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode != 0:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise NearmetalError(f"--against: {argv[0]} cannot write the tree out: {said}")

@@ -46,9 +46,14 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """pip's: nothing of it or of Python that would install into another place."""
+    """pip's: nothing of it or of Python that would install into another place, or not at all; nor
+    what would be compiled in."""
     kept = {name: value for name, value in given.items() if not name.startswith("PYTHON")}
-    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"):
+    for name in (
+        *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIREMENT"),
+        *("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES"),
+        *("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"),
+    ):
         kept.pop(name, None)
     return kept | {"PIP_USER": "0"}
 
@@ -64,7 +69,8 @@ def _install(names: list[str], extras: list[str], unfinished: Path) -> bool:
         [sys.executable, "-m", "pip", "install", "-q", "--no-input", *names],
         env=environment(os.environ),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode >= 0:  # it ended by itself: what it could not install it took back

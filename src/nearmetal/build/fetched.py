@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from nearmetal.errors import CannotRunError
+from nearmetal.machine.processes import surroundings
 from nearmetal.paths import cache_dir
 
 _PACKAGES = {
@@ -71,12 +72,13 @@ def dpdk_wanted() -> bool:
 
 
 def pkg_config() -> dict[str, str]:
-    """Where pkg-config finds the libraries that were fetched, before others: an environment."""
+    """Where pkg-config finds the libraries that were fetched, before those that the user names: an
+    environment. Of the shell's settings for it this is the one that counts, in the build's key."""
     folder = _folder("dpdk-testpmd") / _LIBRARIES / "pkgconfig"
-    if not _is_there("dpdk-testpmd") or not (folder / "libdpdk.pc").exists():
-        return {}
-    given = os.environ.get("PKG_CONFIG_PATH")
-    return {"PKG_CONFIG_PATH": f"{folder}:{given}" if given else str(folder)}
+    there = _is_there("dpdk-testpmd") and (folder / "libdpdk.pc").exists()
+    places = [str(folder) if there else "", os.environ.get("PKG_CONFIG_PATH", "")]
+    found = ":".join(filter(None, places))
+    return {"PKG_CONFIG_PATH": found} if found else {}
 
 
 def _program(folder: Path, program: str) -> Path:
@@ -256,9 +258,10 @@ def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "LC_ALL": "C"},
+        env={**surroundings.of_programs(os.environ), "LC_ALL": "C"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode != 0:

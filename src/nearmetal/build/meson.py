@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from nearmetal.build import fetched, sources
 from nearmetal.errors import NearmetalError
-from nearmetal.machine.processes import process
+from nearmetal.machine.processes import process, surroundings
 from nearmetal.paths import source_root
 from nearmetal.spec.datapaths import datapaths
 
@@ -45,11 +45,6 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
     ),
 }
-# What a shell may set for other programs' sake, and would be compiled into ours unseen.
-_NOT_FOR_US = (
-    *("CFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
-    *("COMPILER_PATH", "GCC_EXEC_PREFIX", "DESTDIR"),
-)
 _TELLING = re.compile(r"\b(error|ERROR):|\bundefined reference\b|^FAILED\b")
 _SHOWN, _LAST = 40, 20  # lines
 
@@ -83,7 +78,7 @@ def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
     lwip = [f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
     options = [*fixed, *(lwip if _has_option(tree, "lwip_dir") else [])]
     stamp = folder / "nearmetal-setup"
-    key = "\n".join([sys.executable, *options, *sorted(_optional())])
+    key = "\n".join([sys.executable, *options, *_compiler(environment), *sorted(_optional())])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _regenerated(folder):
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -109,6 +104,19 @@ def _regenerated(folder: Path) -> bool:
         check=False,
     )
     return done.returncode == 0
+
+
+def _compiler(environment: dict[str, str]) -> list[str]:
+    """Which one PATH leads to, as it is now, and where the user has further libraries: with others
+    everything is compiled anew, so that build.json is true of all of it."""
+    names = (environment.get("CC"), "cc", "gcc")
+    found = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    libraries = [f"{name}={value}" for name, value in sorted(fetched.pkg_config().items())]
+    if found is None:
+        return libraries
+    program = Path(found).resolve()
+    about = program.stat()
+    return [f"{found} {program} {about.st_size} {about.st_mtime_ns}", *libraries]
 
 
 def _optional() -> list[str]:
@@ -154,7 +162,7 @@ def run(argv: list[str], environment: dict[str, str], what: str, log: Path | Non
         env=_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         check=False,
     )
@@ -187,12 +195,9 @@ def _chain(argv: list[str]) -> list[str]:
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
     """English words, because we look for some; and the venv's tools first."""
-    given = {
-        name: value for name, value in process.environment().items() if name not in _NOT_FOR_US
-    }
-    venv = str(Path(sys.executable).parent)
+    venv = Path(sys.executable).parent
     return {
-        **given,
+        **surroundings.of_tools(process.environment()),
         **fetched.pkg_config(),
         **extra,
         "LC_ALL": "C.UTF-8",

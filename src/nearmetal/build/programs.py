@@ -22,6 +22,7 @@ from nearmetal.build import fetched, guest_kernel, meson, sources
 from nearmetal.build.libraries import libraries, library_bytes
 from nearmetal.build.meson import Variant as Variant
 from nearmetal.errors import CannotRunError
+from nearmetal.machine.processes import surroundings
 from nearmetal.machine.vm import qemu
 from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
@@ -193,7 +194,13 @@ def fuzz_why_not() -> str | None:
     with tempfile.TemporaryDirectory(prefix="nearmetal-") as folder:
         options = ["-fsanitize=fuzzer,address,undefined", "-x", "c", "-", "-o", f"{folder}/fuzzed"]
         done = subprocess.run(
-            ["clang", *options], input=_FUZZED, capture_output=True, text=True, check=False
+            ["clang", *options],
+            env=surroundings.of_tools(os.environ),
+            input=_FUZZED,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
     if done.returncode == 0:
         return None
@@ -270,11 +277,16 @@ def describe_program(path: Path, library_path: str | None = None) -> Program:
 
 
 def _libraries(path: Path, library_path: str | None) -> set[Path]:
-    environment = dict(os.environ)
+    environment = surroundings.of_programs(os.environ)
     if library_path:
         environment["LD_LIBRARY_PATH"] = library_path
     done = subprocess.run(
-        ["ldd", str(path)], env=environment, capture_output=True, text=True, check=False
+        ["ldd", str(path)],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
     )
     found = re.findall(r"(?:=> |^\s+)(/\S.*?) \(0x", done.stdout, re.MULTILINE)
     return {Path(name).resolve() for name in found}
@@ -293,8 +305,10 @@ def git(tree: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", "-C", str(tree), *arguments],
+            env=surroundings.of_programs(os.environ),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except FileNotFoundError:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nearmetal.build import programs
 from nearmetal.errors import BadInputError, NearmetalError
+from nearmetal.machine.processes import surroundings
 from nearmetal.paths import build_dir, cache_dir, source_root
 
 LONG = "NEARMETAL_TEST_LONG"  # set to 1 for the full edition, in C and in Python
@@ -36,7 +37,7 @@ def selftest(*, full: bool, only: str | None, minutes: float | None) -> int:
     if minutes is not None and not full:
         raise BadInputError("--minutes goes with --full; the ordinary edition always runs whole")
     ends_at = None if minutes is None else time.time() + 60 * minutes
-    environment = {**os.environ, LONG: "1" if full else "0"}
+    environment = surroundings.of_tools(os.environ) | {LONG: "1" if full else "0"}
     failed = False
     _build("normal", programs.build)
     if only is None:

@@ -83,12 +83,12 @@ def _mitigations() -> dict[str, str]:
 def _distribution() -> str | None:
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME")
-    except OSError:
+    except (OSError, ValueError):  # ValueError: not in UTF-8
         return None
 
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None

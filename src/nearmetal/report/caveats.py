@@ -7,6 +7,7 @@ can show the kind alone. A threshold here is where a sentence begins, never wher
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 
 from nearmetal.report.row import Asker, Row
@@ -23,6 +24,7 @@ SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
 BEHIND_MAX = 0.01  # of the rate asked for, that was never due
 APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
 MEMCACHED_RUNG = "memcached"
+_KIND = re.compile(r"[\w ]{1,20}: ")
 SMALL_PAGES = "small pages"  # so begins the note of topology/wires/vhost_user.py
 
 
@@ -269,9 +271,11 @@ def _wire(row: Row) -> str:
 
 
 def _standing(row: Row) -> Iterator[str]:
-    """What is odd about its wire as it stood; small pages matter to whom wants the others."""
+    """What is odd about its wire as it stood; small pages matter to whom wants the others. Notes of
+    older runs have no kind, and stand on the page alone."""
     for note in row.wire_notes:
-        if not note.startswith(SMALL_PAGES) or row.knobs.get("hugepages"):
+        of_others = note.startswith(SMALL_PAGES) and not row.knobs.get("hugepages")
+        if _KIND.match(note) and not of_others:
             yield note
 
 

@@ -126,7 +126,7 @@ def start_worker() -> Child:
         raise CannotRunError(f"testbed: {reason}")
     tools = f"PATH={python().parent}:{_path()}"
     # Empty is none: neither our modules nor the shell's are for it.
-    own = ["env", tools, "PYTHONPATH=", "PYTHONHOME="]
+    own = ["env", tools, "PYTHONSAFEPATH=", "PYTHONPATH=", "PYTHONHOME="]
     return Child([*own, str(python()), str(_WORKER)], Where(), talks=True)
 
 

@@ -73,7 +73,7 @@ class Rig:
 @contextmanager
 def standing(journal: Journal, generators: int, take: Take | None = None) -> Iterator[Rig]:
     """A server's machine and some generators', each with its SSH server up."""
-    if (reason := tried.why_not("veth")) is not None:
+    if (reason := tried.pair_why_not()) is not None:
         raise CannotRunError(f"testbed rehearse: {reason}")
     names = ["sut", *(f"tg{number}" for number in range(1, generators + 1))]
     folder = owner.state_directory() / owner.label("rig")

@@ -49,7 +49,7 @@ def argv(keys: Keys, name: str, address: str) -> list[str]:
     """The command line of a server on an address."""
     program, library_path = fetched.provide("sshd")
     config = keys.folder / f"sshd-{name}.conf"
-    config.write_text("\n".join([*_config(keys, address), *_parts(program), ""]), encoding="ascii")
+    config.write_text("\n".join([*_config(keys, address), *_parts(program), ""]), encoding="utf-8")
     environment = ["env", f"LD_LIBRARY_PATH={library_path}"] if library_path else []
     return [*environment, str(program), "-D", "-e", "-f", str(config)]
 
@@ -58,10 +58,10 @@ def make_accounts(keys: Keys) -> None:
     """passwd and shadow as the server sees them: this machine's accounts, and the one under which
     it does what needs no rights. Root's password there is none, so only the key lets in."""
     passwd, shadow = keys.folder / "passwd", keys.folder / "shadow"
-    lines = Path("/etc/passwd").read_text(encoding="utf-8").splitlines()
+    lines = Path("/etc/passwd").read_text("utf-8", "surrogateescape").splitlines()
     if not any(line.startswith("sshd:") for line in lines):
         lines.append("sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin")
-    passwd.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    passwd.write_text("\n".join([*lines, ""]), "utf-8", "surrogateescape")
     shadow.write_text("root:*:19000:0:99999:7:::\n", encoding="ascii")
     shadow.chmod(0o600)
 
@@ -110,7 +110,9 @@ def _word(value: object) -> str:
 def _keygen(file: Path) -> None:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nearmetal", "-f", str(file)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError:
         raise CannotRunError("testbed: there is no ssh-keygen (package openssh-client)") from None
     if done.returncode != 0:

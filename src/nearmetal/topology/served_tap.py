@@ -39,7 +39,7 @@ def joined(
     journal: Journal, relay_argv: Sequence[str], *, connect: bool = False
 ) -> Iterator[Joined]:
     """A tap device and a relay on it; both go at the end. connect: the server listens."""
-    if (reason := tried.why_not("tap")) is not None:
+    if (reason := tried.tap_why_not()) is not None:
         raise CannotRunError(f"no tap device: {reason}; host-mmsg is served without one")
     directory = owner.state_directory() / owner.label("served")
     socket = directory / "vhost"

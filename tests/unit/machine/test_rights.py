@@ -15,7 +15,7 @@ from nearmetal.machine.links.steering import Receive
 from nearmetal.paths import source_root
 
 ASKING = (
-    "from nearmetal.machine.links import tried, xdp; print(tried.why_not('veth'), xdp.why_not())"
+    "from nearmetal.machine.links import tried, xdp; print(tried.pair_why_not(), xdp.why_not())"
 )
 ALL, NONE = "000001ffffffffff", "0000000000000000"
 
@@ -69,7 +69,7 @@ def test_trying_names_the_one_right(how: tuple[str, ...], says: tuple[str, str])
 def test_trying_leaves_nothing() -> None:
     space = Path("/proc/thread-self/ns/net")
     before = space.stat().st_ino
-    tried.why_not.__wrapped__("veth")
+    tried._why_not.__wrapped__("veth")
     assert space.stat().st_ino == before
     assert not list(Path("/sys/class/net").glob("nm-tr*"))
 

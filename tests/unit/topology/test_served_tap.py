@@ -15,7 +15,7 @@ from nearmetal.topology import served_tap
 def test_without_the_right_there_is_none_and_nothing_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tried, "why_not", lambda kind: f"needs CAP_X: {kind}")
+    monkeypatch.setattr(tried, "tap_why_not", lambda: "needs CAP_X: tap")
     with (
         pytest.raises(CannotRunError, match="no tap device: needs CAP_X: tap; host-mmsg"),
         served_tap.joined(open_journal(tmp_path), ["nm-relay"]),

@@ -84,10 +84,9 @@ NO_RIGHT = "needs CAP_SYS_ADMIN, as root has it: network namespaces"
 @pytest.fixture
 def no_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Links are refused; all else that is asked is there."""
-    monkeypatch.setattr(tried, "_try", lambda kind: NO_RIGHT)
+    monkeypatch.setattr(tried, "_why_not", lambda kind: NO_RIGHT)
     monkeypatch.setattr(tried, "raw_why_not", lambda: None)
     monkeypatch.setattr(xdp, "why_not", lambda: None)
-    monkeypatch.setattr(tried, "why_not", tried.why_not.__wrapped__)
 
 
 @pytest.mark.usefixtures("no_right")
@@ -117,7 +116,7 @@ def made_up(root: Path, *devices: str) -> Path:
 
 
 def test_what_a_machine_has_not_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tried, "why_not", lambda kind: None)
+    monkeypatch.setattr(tried, "_why_not", lambda kind: None)
     told = available.wire_why_not(find("guest-sock-tap"), tmp_path)
     assert told == "this machine has no /dev/net/tun; where its kernel can: modprobe tun"
     assert available.wire_why_not(find("guest-sock-tap"), made_up(tmp_path, "dev/net/tun")) is None

@@ -164,7 +164,13 @@ def wait_interface(its: Device) -> str:
 def load(module: str) -> str | None:
     """A driver. Why not; None: done."""
     try:
-        done = subprocess.run(["modprobe", module], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["modprobe", module],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     except FileNotFoundError:
         return "there is no modprobe"
     return " ".join(done.stderr.split()) or "modprobe failed" if done.returncode else None

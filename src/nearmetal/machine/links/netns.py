@@ -172,7 +172,7 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
     command = ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "unchanged"]
     command += ["sh", "-c", script, "sh"]
     result = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, errors="replace", check=False
+        [*command, *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     if result.returncode != 0:
         raise NearmetalError(f"in namespace {netns.name}: {result.stderr.strip() or script}")
@@ -210,7 +210,7 @@ def _namespace(journal: Journal, file: Path) -> Iterator[str]:
         # util-linux mounts the new namespace on the file; it lives as long as the mount.
         command = ["unshare", f"--net={file}", "true"]
         result = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
         )
         if result.returncode != 0:
             raise NearmetalError(f"cannot make a network namespace: {result.stderr.strip()}")

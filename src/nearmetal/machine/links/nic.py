@@ -57,7 +57,7 @@ def port(nic: str | None, journal: Journal) -> Iterator[Port]:
     if nic is not None:
         yield Port(_device(nic), Where(), None)
         return
-    if (reason := tried.why_not("veth") or tried.raw_why_not()) is not None:
+    if (reason := tried.pair_why_not() or tried.raw_why_not()) is not None:
         raise CannotRunError(f"a DPDK port on a veth pair: {reason}")
     with netns.tapped(journal, here=True) as wire:
         # What reads frames past the kernel would find the sums unfinished.

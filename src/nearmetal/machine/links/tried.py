@@ -22,18 +22,27 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.machine import rights
 
-Kind = Literal["veth", "tap"]
+Kind = Literal["veth", "tuntap"]  # the kernel's words
 
 _CLONE_NEWNET = 0x40000000  # unshare(2)
 _OPEN_TREE = 428  # syscall, Linux 5.2, x86-64 (include/uapi/linux/mount.h)
 _OPEN_TREE_CLONE, _O_CLOEXEC, _AT_FDCWD = 1, 0o2000000, -100
 _TUN = "/dev/net/tun"
-_MODULES: dict[Kind, str] = {"veth": "veth", "tap": "tun"}
+_MODULES: dict[Kind, str] = {"veth": "veth", "tuntap": "tun"}
+
+
+def pair_why_not() -> str | None:
+    """Why no pair of links in namespaces can be made here; None: one can."""
+    return _why_not("veth")
+
+
+def tap_why_not() -> str | None:
+    """Why no tap device can be made here; None: one can."""
+    return _why_not("tuntap")
 
 
 @functools.cache
-def why_not(kind: Kind) -> str | None:
-    """Why such a link cannot be made here; None: it can."""
+def _why_not(kind: Kind) -> str | None:
     found: list[str | None] = []
     thread = threading.Thread(target=lambda: found.append(_try(kind)), daemon=True)
     thread.start()
@@ -92,7 +101,7 @@ def _no_namespace(code: int) -> str:
 
 
 def _no_link(kind: Kind) -> str | None:
-    if kind == "tap" and not Path(_TUN).exists():
+    if kind == "tuntap" and not Path(_TUN).exists():
         return f"this machine has no {_TUN}; where its kernel can: modprobe tun"
     try:
         with IPRoute() as route:
@@ -109,7 +118,7 @@ def _words(kind: Kind, error: NetlinkError | OSError) -> str:
     code = abs(error.code) if isinstance(error, NetlinkError) else error.errno or 0
     if code in (errno.EPERM, errno.EACCES) and not rights.held("CAP_NET_ADMIN"):
         return rights.lacking("CAP_NET_ADMIN", f"{kind} links in a network namespace")
-    if kind == "tap" and code in (errno.EPERM, errno.EACCES):
+    if kind == "tuntap" and code in (errno.EPERM, errno.EACCES):
         return f"{_TUN} may not be opened here ({os.strerror(code)})"
     hint = f"; where its kernel can: modprobe {_MODULES[kind]}"
     return f"no {kind} link can be made here ({os.strerror(code)}){hint}"

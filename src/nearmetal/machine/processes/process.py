@@ -27,7 +27,7 @@ from typing import IO, Any, Self
 
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.processes import killed as oom
-from nearmetal.machine.processes import owner
+from nearmetal.machine.processes import owner, surroundings
 
 Event = Mapping[str, Any]
 
@@ -74,8 +74,9 @@ def chain(argv: Sequence[str | Path], where: Where) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the marker that tells whose child it is."""
-    return os.environ | {owner.ENVIRONMENT: str(owner.current())}
+    """Ours, without what is the shell's (surroundings.py), and with the marker that tells whose
+    child it is."""
+    return surroundings.of_programs(os.environ) | {owner.ENVIRONMENT: str(owner.current())}
 
 
 _PIPE_BYTES = 1 << 20  # a reader may look away for some seconds of lines

@@ -73,7 +73,7 @@ class Setting(Protocol):
 def text_of(file: Path) -> str | None:
     """What a file of the kernel's holds; None: it has none such."""
     try:
-        return file.read_text(encoding="ascii").strip()
+        return file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
 

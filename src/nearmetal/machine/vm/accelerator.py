@@ -157,7 +157,7 @@ def _kept(probe: Path) -> Probed | None:
 def _keep(probed: Probed) -> None:
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
         new.write(probed.model_dump_json())
     Path(new.name).replace(file)  # whole, or not at all: two may probe at once
 

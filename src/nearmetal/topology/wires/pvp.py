@@ -65,5 +65,5 @@ WIRE = Wire(
     window=veth.WIRE,
     up=up,
     null_responder=nic.WIRE.null_responder,  # asked over the server's NIC: between machines only
-    tried=lambda: tried.why_not("veth") or tried.raw_why_not(),
+    tried=lambda: tried.pair_why_not() or tried.raw_why_not(),
 )

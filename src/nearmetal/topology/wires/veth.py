@@ -51,6 +51,6 @@ WIRE = Wire(
     window=128,
     up=up,
     null_responder="limit-veth",
-    tried=lambda: tried.why_not("veth"),
+    tried=tried.pair_why_not,
     sockets=True,
 )

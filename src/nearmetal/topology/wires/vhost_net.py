@@ -45,6 +45,6 @@ WIRE = Wire(
     generator="nm-load",
     window=veth.WIRE,
     up=up,
-    tried=lambda: tried.why_not("tap"),
+    tried=tried.tap_why_not,
     devices=(Device("dev/net/tun", "tun"), Device("dev/vhost-net", "vhost_net")),
 )
