@@ -36,6 +36,7 @@ _PACKAGES = {
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
+SOURCES = "sources"  # a folder beside apt.conf, with lists of our own
 STAMP = "nearmetal.json"  # of a folder that is whole: it is written last
 _T = TypeVar("_T")
 _MACHINES_LISTS = Path("/var/lib/apt/lists")
@@ -66,6 +67,22 @@ def provide(program: str) -> tuple[Path, str | None]:
     return _program(folder, program), str(folder / _LIBRARIES)
 
 
+def unfit() -> str | None:
+    """Why nothing can be linked with files that are fetched into this cache; None: it can.
+
+    pkg-config tells paths as a shell would write them, byte by byte, and the linker parts its words
+    by commas: a path of plain letters, digits, spaces and quotes survives both.
+    """
+    cache = str(cache_dir())
+    odd = "".join(sorted(set(re.sub(r"""[A-Za-z0-9_/.+@%~='" -]""", "", cache))))
+    if not odd:
+        return None
+    return (
+        f"DPDK's files cannot be linked with from {cache}, for pkg-config and the linker cannot"
+        f" carry {odd} in a path; name another place by XDG_CACHE_HOME"
+    )
+
+
 def dpdk_wanted() -> bool:
     """Whether set-up was told that DPDK may be fetched: it is large, so it is asked for."""
     return (cache_dir() / "dpdk.wanted").exists()
@@ -75,7 +92,7 @@ def pkg_config() -> dict[str, str]:
     """Where pkg-config finds the libraries that were fetched, before those that the user names: an
     environment. Of the shell's settings for it this is the one that counts, in the build's key."""
     folder = _folder("dpdk-testpmd") / _LIBRARIES / "pkgconfig"
-    there = _is_there("dpdk-testpmd") and (folder / "libdpdk.pc").exists()
+    there = unfit() is None and _is_there("dpdk-testpmd") and (folder / "libdpdk.pc").exists()
     places = [str(folder) if there else "", os.environ.get("PKG_CONFIG_PATH", "")]
     found = ":".join(filter(None, places))
     return {"PKG_CONFIG_PATH": found} if found else {}
@@ -180,9 +197,6 @@ def write_config(private: Path) -> Path:
         (private / folder).mkdir(parents=True, exist_ok=True)
     config = private / "apt.conf"
     config.write_text(
-        f'Dir::State "{private}/state";\n'
-        'Dir::State::status "/var/lib/dpkg/status";\n'
-        f'Dir::Cache "{private}/cache";\n'
         'Dir::Cache::pkgcache "";\n'  # tens of megabytes that save a second
         'Dir::Cache::srcpkgcache "";\n'
         'Debug::NoLocking "1";\n'
@@ -248,9 +262,15 @@ def _check_hash(deb: Path, shown: str) -> None:
 
 
 def apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Path("/")) -> str:
-    """Run one of apt's tools with a configuration and lists of our own."""
-    command = [tool, "-c", str(config), "-o", f"Dir::State::lists={lists}", *arguments]
-    return run(command, folder)
+    """Run one of apt's tools with a configuration and lists of our own. Our paths are options: its
+    files have no way to write a quotation mark."""
+    private = config.parent
+    places = [f"Dir::State={private}/state", f"Dir::State::lists={lists}"]
+    places += ["Dir::State::status=/var/lib/dpkg/status", f"Dir::Cache={private}/cache"]
+    if (parts := private / SOURCES).is_dir():
+        places += ["Dir::Etc::sourcelist=/dev/null", f"Dir::Etc::sourceparts={parts}"]
+    options = [word for place in places for word in ("-o", place)]
+    return run([tool, "-c", str(config), *options, *arguments], folder)
 
 
 def run(command: list[str], folder: Path) -> str:

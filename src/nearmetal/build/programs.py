@@ -116,7 +116,7 @@ def build_c_tests(variant: Variant) -> None:
 def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
     """What comes as files, and is compiled or large. What cannot be had is told by each program
     that lacks it."""
-    if fetched.dpdk_wanted() and not meson.has_package(_DPDK):
+    if fetched.dpdk_wanted() and not fetched.unfit() and not meson.has_package(_DPDK):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
             fetched.provide("dpdk-testpmd")
@@ -149,7 +149,7 @@ def why_not(program: str) -> str | None:
     if program == "memcached":
         return fetched.why_not(program)
     if program == "dpdk-testpmd":
-        return fetched.why_not(program) or _without_dpdk()
+        return fetched.why_not(program) or (None if fetched.dpdk_wanted() else _without_dpdk())
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
     if program == "nm-null-xdp":
@@ -173,8 +173,10 @@ def library_why_not(library: str | None) -> str | None:
 
 
 def _without_dpdk() -> str | None:
-    if meson.has_package(_DPDK) or fetched.dpdk_wanted():
+    if meson.has_package(_DPDK):
         return None
+    if fetched.dpdk_wanted():
+        return fetched.unfit()
     return "no DPDK here (package libdpdk-dev, or files that ./nearmetal bench --yes fetches)"
 
 

@@ -61,7 +61,7 @@ def _fetch(package: str) -> None:
         if found(package) is not None:
             return
         config = fetched.write_config(private)
-        _write_lists(private, config)
+        _write_lists(private)
         lists = private / "state" / "lists"
         failed = fetched.update(config, lists)
         try:
@@ -73,14 +73,12 @@ def _fetch(package: str) -> None:
         fetched.publish(private / "made", _folder(package), told)
 
 
-def _write_lists(private: Path, config: Path) -> None:
-    """The machine's sources, as sources of source packages, where `config` makes apt look."""
-    parts = private / "sources"
+def _write_lists(private: Path) -> None:
+    """The machine's sources, as sources of source packages, where `fetched.apt` makes apt look."""
+    parts = private / fetched.SOURCES
     parts.mkdir()
     for name, text in source_lists(_machine_lists()):
         (parts / name).write_text(text, encoding="utf-8")
-    with config.open("a", encoding="utf-8") as file:
-        file.write(f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{parts}";\n')
 
 
 def _machine_lists() -> list[Path]:

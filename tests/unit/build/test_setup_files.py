@@ -14,14 +14,14 @@ from types import ModuleType
 
 import pytest
 
-from nearmetal.build import fetched, guest_kernel, sources
+from nearmetal.build import fetched, guest_kernel, meson, programs, sources
 from nearmetal.errors import CannotRunError
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 needs_pkg_config = pytest.mark.skipif(shutil.which("pkg-config") is None, reason="no pkg-config")
 
 
-@pytest.fixture(params=["cache", "a cache of 'mine'"])
+@pytest.fixture(params=["cache", "a cache of 'mine' 100%"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a machine without the programs, which can fetch them."""
     base = tmp_path / request.param
@@ -196,6 +196,23 @@ def test_fetched_libraries_are_found_where_they_lie(cache: Path, archive: Archiv
     assert "Description: at /usr, but for =/usr\n" in text
 
 
+@pytest.mark.parametrize("odd", [",", "é", "#", "$", "\\"])
+def test_what_pkg_config_and_linker_cannot_carry_costs_dpdk_alone(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"a{odd}b"))
+    monkeypatch.delenv("PKG_CONFIG_PATH", raising=False)
+    reason = fetched.unfit()
+    assert reason is not None and odd in reason and "XDG_CACHE_HOME" in reason
+    assert len(reason.splitlines()) == 1
+    (tmp_path / f"a{odd}b/nearmetal").mkdir(parents=True)
+    (tmp_path / f"a{odd}b/nearmetal/dpdk.wanted").touch()
+    monkeypatch.setattr(meson, "has_package", lambda name: False)
+    assert programs.why_not("nm-dpdk-kv") == reason
+    assert fetched.pkg_config() == {}
+    assert programs.library_of("nm-mmsg-kv") is None  # what is not linked with it is built
+
+
 def test_libraries_of_two_folders_come_together(tmp_path: Path) -> None:
     other = tmp_path / "lib/x86_64-linux-gnu"
     other.mkdir(parents=True)
@@ -234,5 +251,6 @@ def test_apt_get_takes_our_configuration(cache: Path) -> None:
     lists = cache / "apt" / "state" / "lists"
     shown = fetched.apt(config, lists, "apt-config", "dump")
     assert f'Dir::Cache "{cache}/apt/cache";' in shown
+    assert f'Dir::State "{cache}/apt/state";' in shown
     assert f'Dir::State::lists "{lists}";' in shown
     fetched.apt(config, lists, "apt-get", "-q", "indextargets")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from nearmetal.dut import eal
 from nearmetal.dut.command import Launch
 from nearmetal.dut.places import command
 from nearmetal.machine.memory import hugepages
+from nearmetal.machine.processes import owner
 from nearmetal.spec.rungs import find
 from nearmetal.topology import bring_up as topology
 from nearmetal.topology.bring_up import Topologies
@@ -52,6 +56,29 @@ def test_a_folder_for_sockets_comes_and_goes(monkeypatch: pytest.MonkeyPatch) ->
         assert not any("pages" in note for note in top.notes)
         assert len(str(top.socket)) < 100  # sun_path holds 108 bytes: unix(7)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["a,b", "a=b", "x" * 99])
+def test_a_folder_whose_sockets_cannot_be_named_is_not_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / name
+    runtime.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("TMPDIR", str(runtime))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert owner.state_directory() == Path("/tmp/nearmetal-1000")
+
+
+def test_where_run_cannot_be_written_to_a_root_has_a_users_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(owner, "_may_have", lambda folder: folder.is_relative_to(tmp_path))
+    monkeypatch.setattr(owner, "_fits", lambda folder: True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "a b's"))
+    assert owner.state_directory() == tmp_path / "a b's" / "nearmetal"
 
 
 def test_too_few_pages_are_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: str(owner)
 PROC = Path("/proc")
 _FOLDER_BYTES_MAX = 64  # sockets lie below it, whose whole path has at most 107 (unix(7))
+_NOT_FOR_DPDK = frozenset(",=[]")  # they part the words of its devices (rte_kvargs)
 _FIRST_SPACE = 0xEFFFFFFC  # linux/proc_ns.h, PROC_PID_INIT_INO: it shows every process
 _TAG_CHARACTERS = 7  # the longest pid has as many: a link's name has 15
 
@@ -150,14 +151,26 @@ def label(end: str, pid: int | None = None) -> str:
 
 def state_directory() -> Path:
     """Where journals live: gone at the next boot wherever the system offers that."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and _may_have(Path("/run/nearmetal")):
         return Path("/run/nearmetal")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     name = f"nearmetal-{os.geteuid()}"
-    places = [Path(runtime) / "nearmetal"] if runtime and Path(runtime).is_dir() else []
+    places = [Path(runtime) / "nearmetal"] if runtime else []
+    places = [each for each in places if _may_have(each)]
     places += [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]
-    short = (each for each in places if len(os.fsencode(each)) <= _FOLDER_BYTES_MAX)
-    return next(short, places[-1])
+    return next(filter(_fits, places), places[-1])
+
+
+def _fits(folder: Path) -> bool:
+    """Whether sockets in it can be named to everybody, DPDK too."""
+    return len(os.fsencode(folder)) <= _FOLDER_BYTES_MAX and not _NOT_FOR_DPDK & {*str(folder)}
+
+
+def _may_have(folder: Path) -> bool:
+    """Whether it is there for us to write to, or can be made: not on a read-only /run, nor by the
+    root of a user namespace in the machine's."""
+    there = os.access(folder, os.F_OK)
+    return os.access(folder if there else folder.parent, os.W_OK | os.X_OK)
 
 
 def _seen_from_above(owner: Owner, proc: Path) -> Fate:

@@ -104,7 +104,10 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
     """QEMU's command line. The serial line is on its standard input and output, and is logged in
     `console`; QMP is on the descriptor `monitor`."""
     argv = [PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-    argv += ["-name", f"{machine.kernel.name},debug-threads=on"]  # threads tell what they are
+    argv += [
+        "-name",
+        f"{_escaped(machine.kernel.name)},debug-threads=on",
+    ]  # threads tell what they are
     argv += ["-machine", _machine(machine), "-cpu", machine.accelerator.cpu]
     argv += ["-smp", str(machine.vcpus), "-m", f"{machine.memory_bytes >> 10}K"]
     memory = f"memory-backend-memfd,id=memory,size={machine.memory_bytes},share=on"
@@ -166,7 +169,7 @@ def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
     yield from ("-device", device)
 
 
-def _escaped(path: Path) -> str:
+def _escaped(path: Path | str) -> str:
     """In an option's value a comma is written twice."""
     return str(path).replace(",", ",,")
 
