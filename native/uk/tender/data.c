@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,21 +65,32 @@ static bool place_descriptors(const int fds[], int image)
     return syscall(SYS_close_range, CONTROL_FD_END + 1, ~0u, 0) == 0;
 }
 
+static bool become_nobody(void)
+{
+    return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+           setresuid(NOBODY, NOBODY, NOBODY) == 0;
+}
+
 /* Nobody, where we may choose; in any case nobody who can gain a right. Signals of the terminal are
  * the tender's affair. */
 static bool give_up_rights(void)
 {
     static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGQUIT, SIGPIPE};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none_at_all[_LINUX_CAPABILITY_U32S_3] = {{0}};
     sigset_t none;
 
     for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         signal(ours[i], SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
-                           setresuid(NOBODY, NOBODY, NOBODY) != 0))
+    /* A root without the right to choose (a container's), or in whose user namespace there is no
+     * such user, stays who it is; what it could do it loses all the same, also by execve(2): the
+     * program gains nothing then (Documentation/userspace-api/no_new_privs.rst). */
+    if (geteuid() == 0 && !become_nobody() && errno != EPERM && errno != EINVAL)
         return false;
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+    return syscall(SYS_capset, &header, none_at_all) == 0 &&
+           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 static _Noreturn void become(const int fds[], int image, pid_t tender, struct control *control)
