@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearmetal.machine import rights
 from nearmetal.machine.devices import ethtool
 from nearmetal.machine.tune.setting import Change, LacksError, State, on_off
 
@@ -33,6 +33,6 @@ class Offload:
             raise LacksError(now.note)
         if now.value == wanted:
             return []
-        if os.geteuid() != 0:
-            raise LacksError("needs root")
+        if not rights.held("CAP_NET_ADMIN"):
+            raise LacksError(rights.lacking("CAP_NET_ADMIN", "what a link does"))
         return [Change("offload", self.feature, wanted, now.value, self.iface)]
