@@ -71,9 +71,11 @@ def _without_wire(rung: Rung, wires: Topologies) -> str | None:
     if instead is not None and rung.name != wire.null_responder:
         return None
     reason = wires.failed.get(wire.name) or wire_why_not(rung) or wire.why_not()
-    if reason is None or instead is None:
-        return reason or f"wire {wire.name} does not stand in this run"
-    return f"the wire of this run is {instead.wire}, not {wire.name}: {reason}"
+    if instead is None:
+        return reason
+    return f"the wire of this run is {instead.wire}, not {wire.name}" + (
+        f": {reason}" if reason else ""
+    )
 
 
 def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:

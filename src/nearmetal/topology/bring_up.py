@@ -41,9 +41,7 @@ class Topologies(Frozen):
     version: int = 3
     wires: tuple[AnyTopology, ...]
     machine: tuple[Applied, ...] = ()  # what the spec's [machine] asked, and what came of it
-    failed: dict[str, str] = Field(
-        default_factory=dict
-    )  # wire -> why it does not stand, where making it was tried
+    failed: dict[str, str] = Field(default_factory=dict)  # wire -> why it does not stand
 
     def of(self, name: str) -> Topology:
         """The rung's wire as it stands, or what stands in for it."""
@@ -84,6 +82,9 @@ def up_all(names: Iterable[str], hugepages_bytes: int = 0) -> Iterator[Topologie
 
         def stands(wire: Wire) -> bool:
             if wire.name not in {*made, *failed} and wire.up is not None:
+                if (reason := wire.why_not()) is not None:
+                    failed[wire.name] = reason
+                    return False
                 try:
                     made[wire.name] = stack.enter_context(wire.up(cores, hugepages_bytes))
                 except (NearmetalError, OSError) as error:
@@ -91,14 +92,10 @@ def up_all(names: Iterable[str], hugepages_bytes: int = 0) -> Iterator[Topologie
             return wire.name in made
 
         for wire in here:
-            if wire.why_not() is None and stands(wire):
-                continue
             other = stand_in(wire)
-            if other is not None and other.why_not() is None:
+            if not stands(wire) and other is not None:
                 stands(other)
         if not made:  # nothing is made for lo: a run has cores, whatever it measures
-            if (reason := loopback.WIRE.why_not()) is not None:
-                failed[loopback.WIRE.name] = reason
             made[loopback.WIRE.name] = stack.enter_context(loopback.up(cores, 0))
         yield Topologies(wires=tuple(made.values()), failed=failed)
 
