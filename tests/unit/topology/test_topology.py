@@ -71,14 +71,17 @@ def test_a_folder_whose_sockets_cannot_be_named_is_not_taken(
     assert owner.state_directory() == Path("/tmp/nearmetal-1000")
 
 
-def test_where_run_cannot_be_written_to_a_root_has_a_users_place(
+def test_the_root_of_a_users_namespace_has_a_users_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(owner, "_may_have", lambda folder: folder.is_relative_to(tmp_path))
     monkeypatch.setattr(owner, "_fits", lambda folder: True)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "a b's"))
-    assert owner.state_directory() == tmp_path / "a b's" / "nearmetal"
+    runtime = tmp_path / "a b's"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    assert owner.state_directory() == Path("/run/nearmetal")
+    monkeypatch.setattr(owner, "_is_roots", lambda run: False)
+    assert owner.state_directory() == runtime / "nearmetal"
 
 
 def test_too_few_pages_are_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

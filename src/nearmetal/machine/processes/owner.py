@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+_RUN = Path("/run")
 ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: str(owner)
 PROC = Path("/proc")
 _FOLDER_BYTES_MAX = 64  # sockets lie below it, whose whole path has at most 107 (unix(7))
@@ -151,8 +152,8 @@ def label(end: str, pid: int | None = None) -> str:
 
 def state_directory() -> Path:
     """Where journals live: gone at the next boot wherever the system offers that."""
-    if os.geteuid() == 0 and _may_have(Path("/run/nearmetal")):
-        return Path("/run/nearmetal")
+    if os.geteuid() == 0 and _is_roots(_RUN):
+        return _RUN / "nearmetal"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     name = f"nearmetal-{os.geteuid()}"
     places = [Path(runtime) / "nearmetal"] if runtime else []
@@ -166,9 +167,16 @@ def _fits(folder: Path) -> bool:
     return len(os.fsencode(folder)) <= _FOLDER_BYTES_MAX and not _NOT_FOR_DPDK & {*str(folder)}
 
 
+def _is_roots(run: Path) -> bool:
+    """Whether it belongs to this root: not where that is a user's, in a namespace of his."""
+    try:
+        return run.stat().st_uid == 0
+    except OSError:
+        return True  # whoever makes a folder in it says why not
+
+
 def _may_have(folder: Path) -> bool:
-    """Whether it is there for us to write to, or can be made: not on a read-only /run, nor by the
-    root of a user namespace in the machine's."""
+    """Whether it is there for us to write to, or can be made."""
     there = os.access(folder, os.F_OK)
     return os.access(folder if there else folder.parent, os.W_OK | os.X_OK)
 
