@@ -12,7 +12,6 @@ relay did 1.5 to 3.4 times as many requests a second (docs/rungs.md).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
