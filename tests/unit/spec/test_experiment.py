@@ -216,7 +216,10 @@ def test_the_paper_s_workload_is_the_paper_s_frames() -> None:
     assert paper.workload.frame_bytes("echo") == (64, 64)
     assert paper.workload.frame_bytes("kv") == (64, 85)
     assert load._workload("paper") == paper.workload
-    kv, echo = (generator.arguments(paper.workload, 128, service) for service in ("kv", "echo"))
+    kv, echo = (
+        generator.arguments(paper.workload, 128, service, warmup_s=1, measured_s=2)
+        for service in ("kv", "echo")
+    )
     assert "--stamp" in echo and "--stamp" not in kv
     assert kv[kv.index("--source-port") + 1] == "9000" and "--uniform" in kv
     assert "uk-dpdk" not in " ".join(bench.programs(paper))
