@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -34,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell has what it starts in the background ignore these, and what tests start would, too.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     # One run at a time has the machine: what tests start waits for it.
     os.environ.setdefault(lock.WAIT, str(MACHINE_S))
     config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")

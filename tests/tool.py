@@ -19,11 +19,10 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from nearmetal import machine as lab
 from nearmetal.build import programs
 from nearmetal.build.programs import Build
 from nearmetal.machine.processes import owner
-from nearmetal.machine.processes.lock import BusyError
+from nearmetal.machine.processes.lock import BusyError, machine_lock
 from nearmetal.machine.processes.process import Child, Event, Where
 
 NEARMETAL = (sys.executable, "-m", "nearmetal")
@@ -114,7 +113,7 @@ def machine() -> Iterator[None]:
     """No other run has it meanwhile; waits for that, and skips where it takes too long."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(lab.machine_lock())
+            stack.enter_context(machine_lock())
         except BusyError as error:
             pytest.skip(str(error))
         yield
