@@ -25,6 +25,7 @@ WAIT = "NEARMETAL_WAIT_S"  # in the environment: how long to wait for another ru
 # Linux before 5.6 has no time namespaces. Then rootless containers have a lock of their own.
 _OF_ALL = ("time", "user", "ipc")
 _LOOK_S = 0.1
+_COMMAND_MAX = 200  # characters of a holder's
 
 
 class BusyError(NearmetalError):
@@ -103,7 +104,9 @@ def _in_words(pid: int) -> str:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    command = " ".join(words).strip()
+    command = " ".join(" ".join(words).split())  # one line, whatever its words have in them
+    if len(command) > _COMMAND_MAX:
+        command = f"{command[:_COMMAND_MAX]}..."
     return f"pid {pid} ({user}) since {_started(folder)} ({command})"
 
 
