@@ -142,17 +142,16 @@ def test_nobody_touches_another_s(host: Host, served: list[str], is_long: bool) 
 def in_order(chance: random.Random, host: Host, served: list[str]) -> None:
     """Some servers at once; ends and cleans in between; then nothing is left."""
     with ExitStack() as stack:
-        begun = [
-            stack.enter_context(
-                starting(host, served[0] if number == 0 else chance.choice(served), own_run)
-            )
-            for number, own_run in enumerate(chance.choices([False, True], k=chance.choice([2, 3])))
-        ]
+        # The first has records, where the host sees them.
+        wanted = [(served[0], False)]
+        for _ in range(chance.choice([1, 2])):
+            wanted.append((chance.choice(served), chance.choice([False, True])))
+        begun = [(stack.enter_context(starting(host, *each)), each[1]) for each in wanted]
         living = [up(host, process, own_run) for process, own_run in begun]
         spaces = {server.space for server in living}
         chance.shuffle(living)
         while living:
-            apart = chance.choice([False, True])
+            apart = len(living) < len(wanted) and chance.choice([False, True])
             host.clean(apart=apart, own_run=apart and chance.choice([False, True]))
             for server in living:
                 server.is_whole()
@@ -170,10 +169,10 @@ def in_order(chance: random.Random, host: Host, served: list[str]) -> None:
 
 
 @contextmanager
-def starting(host: Host, rung: str, own_run: bool) -> Iterator[tuple[subprocess.Popen[str], bool]]:
+def starting(host: Host, rung: str, own_run: bool) -> Iterator[subprocess.Popen[str]]:
     with host.started("serve", rung, apart=True, own_run=own_run) as process:
         try:
-            yield process, own_run
+            yield process
         finally:
             process.kill()
 
