@@ -124,8 +124,10 @@ def test_bench_ends_with_a_table_and_a_missing_row_names_one_thing(
     odd: Odd, tmp_path: Path, is_long: bool
 ) -> None:
     wanted = (*RUNGS, *FULL) if is_long else RUNGS
-    for folder in tmp_path.parents[:2]:
+    for folder in tmp_path.parents:  # one more of them where tests run side by side
         folder.chmod(0o755)
+        if folder.name.startswith("pytest-of-"):
+            break
     tmp_path.chmod(0o777)  # who is not root makes the run's folder, too
     programs.build()
     judged = json.loads(inside(odd, sys.executable, "-c", JUDGE, *wanted).stdout)
