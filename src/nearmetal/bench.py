@@ -37,6 +37,7 @@ from nearmetal.topology import known
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
+_SPARE_BYTES = 8 * hugepages.PAGE_BYTES  # what other programs may take before a server starts
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 
@@ -135,7 +136,7 @@ def hugepages_bytes(chosen: Spec) -> int:
         if row.rung.hugepages
         for point in points(chosen)
     ]
-    return max(sizes) + hugepages.PAGE_BYTES if sizes else 0
+    return max(sizes) + _SPARE_BYTES if sizes else 0
 
 
 def _frames_bytes(rung: Rung) -> int:
