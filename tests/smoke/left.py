@@ -150,7 +150,7 @@ def _hugepages() -> int:
 def _claimed(claim: Path) -> int:
     """Pages of a claim: what came of it; none where it was given up meanwhile."""
     try:
-        return int(claim.read_text().split()[-1])
+        return int([word for word in claim.read_text().split() if word.isdecimal()][-1])
     except FileNotFoundError:
         return 0
 

@@ -34,6 +34,7 @@ class Talk:
     """An agent on a pipe."""
 
     def __init__(self, netns: str, *before: str) -> None:
+        tool.wait_for_machine()  # its /run is its own, the machine is not
         command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", AGENT, "sh"]
         self.process = subprocess.Popen(
             [*command, *before, *tool.NEARMETAL, "agent"],

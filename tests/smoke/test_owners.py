@@ -208,7 +208,8 @@ def pages() -> int:
     pool = hugepages.pool()
     with hugepage_claims._notes() as notes:
         claims = list(notes.glob("*@hugepages-2048kB")) if notes else []
-        claimed = sum(int(claim.read_text().split()[-1]) for claim in claims)
+        words = [claim.read_text().split() for claim in claims]
+        claimed = sum(int([word for word in each if word.isdecimal()][-1]) for each in words)
     if pool is None or not os.access(hugepages.pool_file(), os.W_OK):
         return 0  # nor do we raise it
     return pool.total - claimed

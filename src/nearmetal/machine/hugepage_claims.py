@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from pathlib import Path
 from nearmetal.machine.processes.lock import of_all, taken
 
 _ALONE_S = 5.0
+_NOTED = "noted"
 _POOLS = Path("/sys/kernel/mm/hugepages")
 # New mount calls (linux/mount.h); the numbers are those of every architecture.
 _FSOPEN, _FSCONFIG, _FSMOUNT, _CREATE, _CLOEXEC = 430, 431, 432, 6, 1
@@ -28,10 +30,10 @@ _FSOPEN, _FSCONFIG, _FSMOUNT, _CREATE, _CLOEXEC = 430, 431, 432, 6, 1
 def take(claim: Path, file: Path, wanted: int) -> None:
     """Write a claim and raise the pool (its file nr_hugepages); the kernel may give fewer."""
     with _alone(), _notes() as notes:
-        both = [claim, *_of(claim, file, notes)]
+        both = [*_of(claim, file, notes), claim]
         before = _persistent(file)
         for path in both:
-            path.write_text(f"{before} {wanted}\n", encoding="ascii")
+            path.write_text(f"{before} {wanted} {_NOTED * (len(both) - 1)}\n", encoding="ascii")
         _set(file, before + wanted)
         came = max(0, _persistent(file) - before)
         for path in both:
@@ -41,23 +43,34 @@ def take(claim: Path, file: Path, wanted: int) -> None:
 
 def give_back(claim: Path, file: Path) -> None:
     """Undo a claim; doing it twice is the same as once, and so is one that was never written."""
-    with _alone(), _notes() as notes:
-        _give_back([claim, *_of(claim, file, notes)], file)
+    with _alone(), _notes() as notes, contextlib.suppress(FileNotFoundError):
+        is_noted = _NOTED in claim.read_text(encoding="ascii").split()
+        # Where its note has gone, another root gave it back.
+        _give_back((*_of(claim, file, notes), claim) if is_noted else (claim,), file)
+        claim.unlink(missing_ok=True)
 
 
-def give_back_of_the_dead(is_dead: Callable[[str], bool]) -> Iterator[str]:
-    """Undo what is noted of claims that nobody sees any more. is_dead: whose name it has."""
+def give_back_of_the_dead(is_dead: Callable[[str], bool]) -> Iterator[tuple[str, OSError | None]]:
+    """Undo what is noted of claims that nobody sees any more. is_dead: whose name it has. With what
+    the system has against it."""
     with _alone(), _notes() as notes:
         for note in sorted(notes.iterdir()) if notes else []:
             name, _, pool = note.name.partition("@")
             if is_dead(name):
-                _give_back([note], _POOLS / pool / "nr_hugepages")
-                yield name
+                try:
+                    _give_back((note,), _POOLS / pool / "nr_hugepages")
+                except OSError as error:
+                    yield name, error
+                else:
+                    yield name, None
 
 
-def _give_back(both: list[Path], file: Path) -> None:
+def _give_back(both: tuple[Path, ...], file: Path) -> None:
+    """What the first of them says."""
     with contextlib.suppress(FileNotFoundError):
         raised = _raised(both[0], file)
+        if raised > 0 and not os.access(file, os.W_OK):  # before it is forgotten
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
         for path in both:
             path.unlink(missing_ok=True)
         if raised > 0:
@@ -107,7 +120,7 @@ def _devtmpfs() -> int | None:
 
 def _raised(claim: Path, file: Path) -> int:
     """By how many pages its writer raised the pool; 0: it did not come to that."""
-    words = claim.read_text(encoding="ascii").split()
+    words = [word for word in claim.read_text(encoding="ascii").split() if word != _NOTED]
     if len(words) == 3:
         return int(words[2])
     if len(words) < 2:

@@ -257,7 +257,11 @@ def _pages(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
             others.append(owner)
         return fates[owner] is Fate.DEAD
 
-    done.undone.extend(f"pages {name}" for name in give_back_of_the_dead(is_dead))
+    for name, error in give_back_of_the_dead(is_dead):
+        if error is None:
+            done.undone.append(f"pages {name}")
+        else:
+            done.left.append(f"huge pages of {name}, which has ended: {error}")
     for owner in others:
         yield owner, "huge pages"
 

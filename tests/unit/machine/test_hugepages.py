@@ -157,13 +157,18 @@ def test_claims_that_nobody_sees_any_more(
         hugepage_claims.take(tmp_path / name, file, wanted)
     hugepage_claims.give_back(tmp_path / "dead-1", file)
     assert total(root) == 524 and len(list(notes.iterdir())) == 2
-    (tmp_path / "dead-0").unlink()
 
-    def given_back() -> list[str]:
-        return list(hugepage_claims.give_back_of_the_dead(lambda name: name.startswith("dead")))
+    def given_back() -> list[tuple[str, bool]]:
+        dead = hugepage_claims.give_back_of_the_dead(lambda name: name.startswith("dead"))
+        return [(name, error is None) for name, error in dead]
 
-    assert given_back() == ["dead-0"] and given_back() == []
+    with monkeypatch.context() as read_only:
+        read_only.setattr(os, "access", lambda path, mode: False)
+        assert given_back() == [("dead-0", False)] and total(root) == 524
+    assert given_back() == [("dead-0", True)] and given_back() == []
     assert total(root) == 519
+    hugepage_claims.give_back(tmp_path / "dead-0", file)  # its container cleans, too
+    assert total(root) == 519 and not (tmp_path / "dead-0").exists()
     hugepage_claims.give_back(tmp_path / "living-0", file)
     assert total(root) == 512 and not list(notes.iterdir())
 
