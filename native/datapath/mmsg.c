@@ -10,9 +10,10 @@
  * the device (or the receiver) cuts up again: UDP_SEGMENT. It needs equal lengths, and pays only
  * where a peer has several requests in one burst. On a wildcard socket each reply goes alone.
  *
- * A message that the kernel refuses is that peer's affair (no way to him, a route of a small MTU, a
- * device on it that cannot cut): its replies go one by one and it is counted; the next is joined
- * again, his too. Only a kernel that knows no UDP_SEGMENT ends it, which it says when asked.
+ * The kernel may refuse a joined message because of its peer: no route, a route with a small MTU, a
+ * device that cannot cut. The replies of that message then leave one by one, and it is counted. The
+ * next message is joined again, for the same peer too. Nothing is joined where the kernel knows no
+ * UDP_SEGMENT, which it is asked at the start.
  */
 #include "datapath.h"
 

@@ -81,8 +81,7 @@ void serve_until(struct serve *serve, uint64_t until_ns)
         if (nb_rx > 0)
             turn(serve, now_ns, nb_rx, requests);
         else
-            serve->nb_ahead =
-                0; /* nothing is on its way: where a ring was lost, nothing came of it */
+            serve->nb_ahead = 0; /* none is left: frames of a lost ring never came */
     }
 }
 

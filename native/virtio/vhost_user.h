@@ -108,7 +108,7 @@ enum vhost_user_result {
 enum vhost_user_result vhost_user_receive(int socket, struct vhost_user_reader *reader);
 
 /* As vhost_user_receive, but waits for the rest until this time of CLOCK_MONOTONIC, however it
- * comes: a byte at a time gains nobody more. */
+ * comes: a peer that sends a byte at a time gets no more time. */
 enum vhost_user_result vhost_user_wait(int socket, struct vhost_user_reader *reader,
                                        uint64_t end_ns);
 

@@ -12,7 +12,7 @@ from nearmetal.commands import characters
 from nearmetal.errors import NearmetalError, chain, in_words
 from nearmetal.machine.processes import signals
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE  # as who dies of it
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # as of a program that SIGPIPE ended
 _OF_TYPER = (1, 130)  # what it makes of a broken pipe and of KeyboardInterrupt
 
 
@@ -76,7 +76,7 @@ def _code(end: SystemExit) -> int:
 
 def _ended(end: KeyboardInterrupt) -> int:
     code = end.exit_code if isinstance(end, signals.Ended) else 128 + signal.SIGINT
-    if code != _BROKEN_PIPE:  # who reads no more is told nothing
+    if code != _BROKEN_PIPE:  # nothing reads it any more
         _complain(signals.why(end))
     return code
 

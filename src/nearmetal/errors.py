@@ -40,7 +40,7 @@ _CURES = {
     errno.ENOSPC: "free some of that disk, then start again",
     errno.EDQUOT: "your share of that disk is used up: free some of it, then start again",
     errno.EFBIG: "no file may be larger (ulimit -f): raise that, then start again",
-    errno.EACCES: "start as who may, or name a place of your own",
+    errno.EACCES: "start it as a user who may write there, or name another place",
     errno.EPERM: "start as root, or with the capability that it wants",
     errno.EROFS: "it can only be read: name a place that can be written to",
     errno.EISDIR: "it is a folder, and a file is wanted",
@@ -84,7 +84,7 @@ def full(error: OSError) -> bool:
 
 
 def place(error: BaseException) -> str:
-    """Where it was raised: for who knows the program."""
+    """Where it was raised, for a developer: file and line."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if each.filename.startswith(_OURS)] or frames
     return f"{ours[-1].filename.rpartition('/')[2]}:{ours[-1].lineno}" if ours else "here"

@@ -23,7 +23,7 @@ bool first_answer_wait(const struct load_options *options, struct port *port,
 bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns);
 
 /* Take what still comes, until nothing came for so long, or *stopped: its ids are about to be used
- * again. Ends after a minute, whatever still comes. */
+ * again. Ends after a minute in any case. */
 void answers_drain(struct port *port, uint64_t quiet_ns, const volatile sig_atomic_t *stopped);
 
 #endif

@@ -106,8 +106,8 @@ answer_take(struct loop *loop, const struct slot *slot, const struct datagram *r
     loop_flow_free(loop, reply->flow);
 }
 
-/* A reply to nothing that is in flight. One to nothing that was ever asked is no sign of life:
- * whoever sends them, a target that is silent must not pass for one that answers. */
+/* A reply to nothing that is in flight. A reply to nothing that was ever asked is no sign of life:
+ * a silent target must not pass for one that answers. */
 static void stray_count(struct loop *loop, const struct slot *slot, enum slot_state before,
                         uint64_t now)
 {

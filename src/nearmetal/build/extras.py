@@ -18,6 +18,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from nearmetal.machine.processes import surroundings
+
 
 def main(arguments: list[str]) -> int:
     """Install what has no stamp yet."""
@@ -48,13 +50,13 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """pip's: nothing of it or of Python that would install into another place, or not at all; nor
     what would be compiled in."""
-    kept = {name: value for name, value in given.items() if not name.startswith("PYTHON")}
-    for name in (
-        *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIREMENT"),
-        *("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES"),
-        *("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS"),
-    ):
-        kept.pop(name, None)
+    left_out = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+    left_out |= {"PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIREMENT"}
+    kept = {
+        name: value
+        for name, value in surroundings.of_tools(given).items()
+        if name not in left_out and not name.startswith("PYTHON")
+    }
     return kept | {"PIP_USER": "0"}
 
 

@@ -1,6 +1,6 @@
 """What a terminal that cannot show a character shows in its place.
 
-Output goes in whatever encoding the terminal asks for (PYTHONIOENCODING, the locale). Where that
+Output has the encoding that the terminal asks for (PYTHONIOENCODING, the locale). Where that
 lacks one of our signs, a plain one says the same: a floor stays a floor.
 """
 

@@ -95,7 +95,8 @@ def bench(
     A row that cannot run here keeps its place, with the reason; `list` shows which those are. How
     long it takes is said before it starts (`list` says it, too). Each stage leaves a file in the
     run's folder; `report` makes the report again from them. As root the traffic goes over a veth
-    pair between two network namespaces of our own; who may not, over lo, said in the table.
+    pair between two network namespaces of our own. A user who may not make these gets lo, which the
+    table says.
     """
     from nearmetal import bench as flow
     from nearmetal.build.against import found

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from nearmetal.build import guest_kernel
-from nearmetal.commands import last, left, rows
+from nearmetal.commands import last, rows
 from nearmetal.dut.available import missing
 from nearmetal.machine import facts as machine
-from nearmetal.machine import rights
+from nearmetal.machine import journal, rights
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator
 from nearmetal.report.layout import Column, paragraph, table
@@ -41,7 +41,7 @@ def as_json() -> str:
     found = {
         "machine": dict(_facts(machine.facts())),
         "missing": [{"what": what, "costs": cost} for what, cost in missing()],
-        "left_behind": left.behind(),
+        "left_behind": journal.behind(),
         "rows": listed,
     }
     return json.dumps(found)
@@ -57,7 +57,7 @@ def _missing(width: int | None) -> Iterator[str]:
 
 
 def _left(width: int | None) -> Iterator[str]:
-    found = left.behind()
+    found = journal.behind()
     for line in found:
         yield from paragraph(line, width)
     yield from paragraph("nearmetal clean undoes it" if found else "nothing", width)

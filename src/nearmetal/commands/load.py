@@ -38,7 +38,7 @@ from nearmetal.topology.wires import veth, vhost_user
 from nearmetal.trial.generator import UNTIL_STOPPED_S, arguments, pace
 
 _WORKLOADS = {
-    "light": Workload(name="light", keys=100_000),  # fits whatever is started with its defaults
+    "light": Workload(name="light", keys=100_000),  # fits a server with default options
     "standard": Workload(),
     "smoke": Workload(name="smoke", keys=1_000, flows=4),
     # specs/paper.toml's, towards whichever port the target has.

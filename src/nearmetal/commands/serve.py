@@ -164,8 +164,8 @@ def _check(rung: Rung, options: Options) -> None:
 
 
 def _follow(child: Dut, relay: Child | None, counters: Counters) -> Event:
-    """Listen to it until it is ended by somebody who knows its pid: its last words. Another end is
-    raised; what else it says is for bench."""
+    """Listen to it until a signal to its own pid ends it; returns its final line. ChildError: it
+    ended in another way. Other lines are for bench."""
     while True:
         with suppress(SilentError):
             event = child.event(_LOOK_S)

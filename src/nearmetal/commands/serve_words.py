@@ -13,7 +13,8 @@ _ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # a frame of one datagram, and a comman
 
 
 def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iterator[str]:
-    """Once it answers. own_pid: whom to end; allow: who may ask, nobody named is loopback."""
+    """The lines once it answers. own_pid: the process to end; allow: sources that may ask, loopback
+    where it is empty."""
     listen = ready["listen"]
     yield f"{name} on {listen}, pid {ready['pid']}"
     yield f"who may ask: {', '.join(allow or LOOPBACK)} (--allow)"
@@ -35,7 +36,8 @@ def one_line(host: str, port: int) -> str:
 
 
 def target(listen: str, allow: Sequence[str]) -> tuple[str, int] | None:
-    """Where somebody on this machine can ask; None: his source address would not be admitted."""
+    """Address and port to ask from this machine; None: a source address of this machine would not
+    be admitted."""
     host, _, text = listen.rpartition(":")
     address = ip_address(host.strip("[]"))
     if not address.is_unspecified:

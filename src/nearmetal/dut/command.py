@@ -72,7 +72,8 @@ class Launch:
         return [*argv, "--every", str(self.every_s), *self.more]
 
     def _sources(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Who may do what. Beyond loopback nobody is let in unsaid: the DUT then refuses."""
+        """Options and their networks. Only loopback is admitted without being named: elsewhere the
+        DUT refuses to start."""
         allow = self.allow or (LOOPBACK if is_loopback(self.address) else ())
         yield "allow", allow
         yield "admin", self.admin or LOOPBACK

@@ -4,8 +4,8 @@ The pool is given back by difference: what other programs, or others of us, add 
 stays theirs. A claim is a small file: the pool and the wish before the act, then what came of it.
 
 The whole kernel shares the pool, and a container's /run may go with it. So each claim is noted in
-the folder nearmetal/ of the kernel's devtmpfs, too, of which there is one, whoever mounted it
-where: what a killed container raised is given back by any root's `clean` that sees it is dead.
+the folder nearmetal/ of the kernel's devtmpfs, too, which all its mounts share: what a killed
+container raised is given back by any root's `clean` that sees it is dead.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def give_back(claim: Path, file: Path) -> None:
 
 
 def give_back_of_the_dead(is_dead: Callable[[str], bool]) -> Iterator[tuple[str, OSError | None]]:
-    """Undo what is noted of claims that nobody sees any more. is_dead: whose name it has. With what
-    the system has against it."""
+    """Undo the noted claims of dead owners. is_dead: asked with the name of a claim. Yields each
+    name, with the system's error where it could not be undone."""
     with _alone(), _notes() as notes:
         for note in sorted(notes.iterdir()) if notes else []:
             name, _, pool = note.name.partition("@")
@@ -145,8 +145,8 @@ def _set(file: Path, total: int) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One of us at a time, of all that share the pool. Somebody who keeps the lock for long is none
-    of us."""
+    """One of us at a time, of all that share the pool. A program that keeps the lock for longer is
+    not ours, and is not waited for."""
     handle = os.open(of_all(1), os.O_RDONLY)
     try:
         taken(handle, _ALONE_S)

@@ -157,7 +157,7 @@ def behind(directory: Path | None = None) -> list[str]:
 
 
 def swept(directory: Path | None = None) -> Swept:
-    """The same, and what was not undone is told."""
+    """Undo what dead owners left behind; tells what was undone, left alone, and failed."""
     journal = (directory or owners.state_directory()) / "journal"
     done, fates, others = Swept(), dict[Owner, Fate](), defaultdict[Owner, list[str]](list)
     with _one_at_a_time(journal):
@@ -211,7 +211,7 @@ def _fate_of_parent(owner: Owner, pid: int) -> Fate:
 
 
 def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """Children of the dead, whatever became of the records. Yields what is others'."""
+    """End children of dead owners, also those without records. Yields what other owners have."""
     if not owners.shows_ours():
         done.left.append("all processes: this /proc is another process namespace's, mount it anew")
     living: Counter[Owner] = Counter()
@@ -227,7 +227,8 @@ def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
 
 
 def _links(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """Links here that name a dead owner, whose records nobody sees: it had a /run of its own."""
+    """Remove links whose alias names a dead owner; its records were in a /run of its own. Yields
+    what other owners have."""
     with contextlib.suppress(OSError, NetlinkError), IPRoute() as route:
         for link in route.get_links():
             alias, name = str(link.get("ifalias") or ""), link.get("ifname")
@@ -244,7 +245,7 @@ def _links(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
 
 
 def _pages(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """Huge pages of the dead, likewise."""
+    """Give back huge pages of dead owners. Yields what other owners have."""
     others = []
 
     def is_dead(claim: str) -> bool:

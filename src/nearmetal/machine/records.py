@@ -2,8 +2,8 @@
 
 A record is one line of JSON, what is about to be done; where that can be known only afterwards, a
 second line is what the thing is known by. Beside an owner's records lies a file `lock`, which it
-holds (flock(2)) as long as there are any. The kernel drops it with the process, whatever namespaces
-that had, so it tells whether the owner lives to everybody who sees the folder.
+holds (flock(2)) as long as there are any. The kernel drops it with the process, so every
+process that sees the folder can tell whether the owner lives, in any namespace.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.processes.owner import Owner, namespace
+from nearmetal.paths import sync_folder
 from nearmetal.samples import Frozen
 
 Kind = Literal[
@@ -113,11 +114,7 @@ def write(folder: Path, record: Record) -> Path:
         out.write(f"{record.model_dump_json()}\n")
         out.flush()
         os.fsync(out.fileno())
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)
     return file
 
 
@@ -131,7 +128,7 @@ def add_known_by(file: Path, identity: str) -> None:
 
 def read(file: Path) -> Record | None:
     """None: cut short by a kill, before anything was done. StrangeError: not to be understood.
-    FileNotFoundError: somebody else undid it."""
+    FileNotFoundError: another process undid it."""
     first, *added = file.read_text(encoding="utf-8").splitlines() or [""]
     try:
         told = json.loads(first)

@@ -50,7 +50,7 @@ from nearmetal.machine.records import Kind, Record
 _IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
-_BY_HAND = "it cannot be told whether it is ours; remove it by hand if nobody uses it"
+_BY_HAND = "it cannot be told whether it is ours; remove it by hand if it is not in use"
 
 
 class LeftAloneError(NearmetalError):
@@ -182,7 +182,7 @@ def _undo_value(record: Record) -> str | None:
         if now == record.old:  # some files refuse to be written even what they hold
             return None
         if ours is not None and _plain(now) != _plain(ours):
-            return f"value {file} is not put back: somebody made it {now} since"
+            return f"value {file} is not put back: it was set to {now} since then"
         file.write_text(record.old, encoding="ascii")
     return None
 

@@ -166,7 +166,7 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int, voice: threa
             for line in lines:
                 requests.put(json.loads(line))
         except ValueError:
-            break  # whoever that is, it is not the controller
+            break  # it is not the controller
         if lines:
             os.write(wake, b"!")
     os.kill(os.getpid(), signal.SIGTERM)

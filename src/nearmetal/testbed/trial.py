@@ -24,7 +24,7 @@ from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Turns
-from nearmetal.trial.generator import arguments, asker, pace
+from nearmetal.trial.generator import asker, of_trial
 from nearmetal.trial.start import expect, next_event
 from nearmetal.trial.trial import (
     Left,
@@ -146,18 +146,7 @@ class Trials:
     @contextmanager
     def _generators(self, trial: Trial, bed: Bed, dut: _Dut) -> Iterator[list[Remote]]:
         """All of them, having said `ready`."""
-        spec, window = bed.spec, bed.spec.window.of(bed.topology.wire)
-        asked = _target(trial, dut) + arguments(
-            spec.workload,
-            window,
-            trial.service,
-            warmup_s=spec.warmup_s,
-            measured_s=spec.measured_s,
-            seed=spec.seed + trial.round,
-        )
-        if trial.point.rate_per_s is not None:
-            arrivals = spec.sweep.arrivals if spec.sweep else "constant"
-            asked += pace(trial.point.rate_per_s, arrivals)
+        asked = _target(trial, dut) + of_trial(trial, bed.spec, bed.topology.wire)
         with ExitStack() as stack:
             generators = []
             for at, tg in enumerate(self.tgs, 1):

@@ -95,7 +95,7 @@ def up_all(names: Iterable[str], hugepages_bytes: int = 0) -> Iterator[Topologie
             other = stand_in(wire)
             if not stands(wire) and other is not None:
                 stands(other)
-        if not made:  # nothing is made for lo: a run has cores, whatever it measures
+        if not made:  # a run needs cores also without a wire; for lo nothing is made
             made[loopback.WIRE.name] = stack.enter_context(loopback.up(cores, 0))
         yield Topologies(wires=tuple(made.values()), failed=failed)
 

@@ -1,12 +1,13 @@
 """The command line of the traffic generator, as far as a load makes it.
 
-Every value is handed over: what nm-load takes where nothing is said is for whoever types it.
+Every value is handed over: the defaults of nm-load are for people who type its command line.
 """
 
 from __future__ import annotations
 
 from nearmetal.spec import services
-from nearmetal.spec.experiment import Workload
+from nearmetal.spec.experiment import Spec, Workload
+from nearmetal.trial.bed import Trial
 
 TIMEOUT_S = 0.1  # unanswered for longer is lost
 SEED = 1
@@ -33,6 +34,21 @@ def arguments(
     argv += ["--flows", str(workload.flows), "--window", str(window)]
     argv += ["--warmup", f"{warmup_s:g}", "--time", f"{measured_s:g}"]
     return [*argv, "--timeout", f"{TIMEOUT_S:g}", "--seed", str(seed)]
+
+
+def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:
+    """The load of one visit, with its rate where that is given; wire: whose window it has."""
+    asked = arguments(
+        spec.workload,
+        spec.window.of(wire),
+        trial.service,
+        warmup_s=spec.warmup_s,
+        measured_s=spec.measured_s,
+        seed=spec.seed + trial.round,
+    )
+    if trial.point.rate_per_s is not None:
+        asked += pace(trial.point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
+    return asked
 
 
 def asker(workload: Workload, service: str) -> list[str]:

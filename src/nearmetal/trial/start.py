@@ -39,7 +39,7 @@ from nearmetal.spec.experiment import memory_bytes
 from nearmetal.topology import switch, testpmd
 from nearmetal.topology.standing import Socketed, Switched, Virtual
 from nearmetal.trial.bed import Bed, Trial
-from nearmetal.trial.generator import arguments, asker, pace
+from nearmetal.trial.generator import asker, of_trial
 
 _SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
 
@@ -275,18 +275,8 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
 
 
 def _generator(plan: Plan) -> Child:
-    trial, spec, top = plan.trial, plan.bed.spec, plan.bed.topology
-    window = spec.window.of(trial.rung.wire)
-    argv = load_argv(plan) + arguments(
-        spec.workload,
-        window,
-        trial.service,
-        warmup_s=spec.warmup_s,
-        measured_s=spec.measured_s,
-        seed=spec.seed + trial.round,
-    )
-    if trial.point.rate_per_s is not None:
-        argv += pace(trial.point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
+    trial, top = plan.trial, plan.bed.topology
+    argv = load_argv(plan) + of_trial(trial, plan.bed.spec, trial.rung.wire)
     if plan.bed.shares_memory:
         assert isinstance(top, Socketed)
         source = plan.command.source or top.tg_addr

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.commands import doctor, last, left, rows
+from nearmetal.commands import doctor, last, rows
 from nearmetal.dut import available
+from nearmetal.machine import journal
 from nearmetal.spec.rungs import RUNGS
 
 WIDTHS = ["80", "40", ""]  # "": a pipe has none
@@ -157,11 +158,11 @@ def test_what_did_a_killed_run_leave(
         stdout=subprocess.PIPE,
     ) as maker:
         assert maker.stdout is not None and maker.stdout.readline() == b"made\n"
-        assert left.behind(tmp_path) == []  # its maker is at it
+        assert journal.behind(tmp_path) == []  # its maker is at it
         maker.send_signal(signal.SIGKILL)
-    (line,) = left.behind(tmp_path)
+    (line,) = journal.behind(tmp_path)
     assert str(thing) in line
-    monkeypatch.setattr(left, "behind", lambda: [line])
+    monkeypatch.setattr(journal, "behind", lambda: [line])
     said = joined("\n".join(doctor.in_words(SHOWN[width])))
     assert f"left behind {line} nearmetal clean undoes it" in said
 

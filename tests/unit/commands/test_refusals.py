@@ -1,4 +1,4 @@
-"""What the system refuses is one line: what, where, what to do; and who reads no more is left."""
+"""What the system refuses is one line: what, where, what to do. A reader that has gone ends it."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ def test_who_needs_no_state_folder_is_not_kept_from_going_on() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (PermissionError(errno.EACCES, "?", "/a"), "/a: Permission denied; start as who may"),
+        (
+            PermissionError(errno.EACCES, "?", "/a"),
+            "/a: Permission denied; start it as a user who may",
+        ),
         (OSError(errno.ENOSPC, "?", "/a"), "/a: No space left on device; free some"),
         (OSError(errno.EDQUOT, "?", "/a"), "/a: Disk quota exceeded; your share"),
         (OSError(errno.EROFS, "?", "/a"), "/a: Read-only file system; it can only be read"),

@@ -62,7 +62,7 @@ def test_a_value_is_given_back_if_it_is_still_ours(
     value.write_text(now)
     abandon(tmp_path, gone, "value", value, old="old", new="new")
     (told,) = journal.clean(tmp_path)
-    assert value.read_text() == then and ("made it other since" in told) == (now == "other")
+    assert value.read_text() == then and ("was set to other since" in told) == (now == "other")
 
 
 def test_one_that_cannot_be_undone_does_not_hinder_the_rest(tmp_path: Path, gone: Owner) -> None:

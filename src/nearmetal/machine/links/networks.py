@@ -2,7 +2,7 @@
 
 A wire whose ends are both in namespaces of our own meets no route of the machine's: it always has
 OWN, and asks for none. What stands among the machine's own links, a tap device or one end of a
-pair, takes a network that is nobody's.
+pair, takes a network that is not in use.
 
     covers       a route that is shorter than what we want, as 0.0.0.0/0, or a VPN's 0.0.0.0/1 and
                  128.0.0.0/1: ours is more special, and so it wins. No conflict.

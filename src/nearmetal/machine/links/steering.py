@@ -66,8 +66,8 @@ def _kept_off(thread: int, cpu: int) -> str:
 def pin_carriers(pid: int, cpu: int) -> list[int]:
     """Carry the frames of a QEMU's vhost-net device on this core. Returns the threads.
 
-    Before Linux 6.4 they are the kernel's own, which run wherever they like, whatever QEMU may; one
-    that may not be pinned is left there.
+    Before Linux 6.4 they are the kernel's own, which run on any core, not only on those of QEMU.
+    One that may not be pinned is left there.
     """
     return [thread for thread in vhost_threads(pid) if not _kept_off(thread, cpu)]
 

@@ -1,9 +1,9 @@
 """Whether links can be made in a network namespace of our own, found by making one.
 
 It is made by a thread that moves into a new namespace and ends: with it the namespace goes, and
-what was made there. Nobody else sees either, so looking stays looking. Rights alone would not tell:
-a user namespace has them all over what is its own, a kernel may have no such link, a sandbox may
-refuse the call.
+what was made there. No other process sees either, so nothing is changed. Rights alone would not
+tell: a user namespace has them all over what is its own, a kernel may have no such link, a sandbox
+may refuse the call.
 """
 
 from __future__ import annotations

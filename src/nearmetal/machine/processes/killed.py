@@ -1,4 +1,4 @@
-"""Whether the kernel ended a program for want of memory: a kill that nobody sent."""
+"""Whether the kernel ended a program for want of memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One run at a time per machine, whoever's it is: a lock that names its holder.
+"""One run at a time per machine, for all users and containers: a lock that names its holder.
 
-It is taken on a file that the kernel has once for all, and that everybody may open: its time
+It is taken on a file that the kernel has only once, and that every user may open: its time
 namespace (time_namespaces(7)). Containers and users have process, mount, network and user
 namespaces of their own, but hardly ever one of these; who has one is a machine of its own here,
 as those of `testbed rehearse` are. The kernel drops the lock with the process, so a killed run
@@ -104,7 +104,7 @@ def _in_words(pid: int) -> str:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    command = " ".join(" ".join(words).split())  # one line, whatever its words have in them
+    command = " ".join(" ".join(words).split())  # one line, also with line ends in its words
     if len(command) > _COMMAND_MAX:
         command = f"{command[:_COMMAND_MAX]}..."
     return f"pid {pid} ({user}) since {_started(folder)} ({command})"

@@ -141,7 +141,7 @@ def parse(text: str) -> Owner | None:
 
 def label(end: str, pid: int | None = None) -> str:
     """The name of a link or folder of ours, or of that process of our namespace: one that no other
-    process of this kernel gives, whatever /run and network it shares with us. In a namespace below
+    process of this kernel gives, also one that shares /run or the network. In a namespace below
     the first a pid is no such name, so there it is a hash."""
     pid, space = pid or os.getpid(), namespace("pid")
     if space == _FIRST_SPACE:
@@ -163,16 +163,16 @@ def state_directory() -> Path:
 
 
 def _fits(folder: Path) -> bool:
-    """Whether sockets in it can be named to everybody, DPDK too."""
+    """Whether sockets in it can be named to every program, DPDK too."""
     return len(os.fsencode(folder)) <= _FOLDER_BYTES_MAX and not _NOT_FOR_DPDK & {*str(folder)}
 
 
 def _is_roots(run: Path) -> bool:
-    """Whether it belongs to this root: not where that is a user's, in a namespace of his."""
+    """Whether it belongs to this root: the root of a user namespace does not own the machine's."""
     try:
         return run.stat().st_uid == 0
     except OSError:
-        return True  # whoever makes a folder in it says why not
+        return True  # making a folder in it will say why not
 
 
 def _may_have(folder: Path) -> bool:

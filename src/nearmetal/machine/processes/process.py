@@ -252,7 +252,7 @@ class Child:
                 if len(waiting) > 1 and not self._read(0):
                     waiting.pop()
             except _FloodError:
-                self._pending = b""  # nobody will read it; its end is waited for all the same
+                self._pending = b""  # it will not be read; the end is still waited for
         return not self.running()
 
     def stderr_tail(self) -> str:

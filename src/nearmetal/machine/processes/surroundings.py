@@ -1,7 +1,7 @@
 """What of the shell's environment reaches what we build, measure and run.
 
 A shell's variables are for the programs that its user starts: a preloaded allocator, another
-compiler, a Python of somebody else's. Here they would change what a figure means, unseen. So what
+compiler, another Python. Here they would change what a figure means, unseen. So what
 steers a loader, an allocator, a Python or a tool that we rely on is left out of every child's
 environment; what says where things lie and who we are (PATH, HOME, XDG_*, proxies) stays. The
 launcher does the same for the Python that this runs in.
@@ -34,8 +34,8 @@ _BUILD_NAMES = (
 
 
 def of_programs(given: Mapping[str, str]) -> dict[str, str]:
-    """For whatever is started; a Python among them has our modules, and none of the folder that it
-    happens to be started in."""
+    """For every program that is started. A Python among them has our modules, and none from the
+    folder in which it is started."""
     ours = {
         "PYTHONPATH": str(source_root() / "src"),
         "PYTHONSAFEPATH": "1",

@@ -178,7 +178,7 @@ class Vm:
 
     def _read_until(self, there: Callable[[], object], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        late = f"said nothing for {timeout_s:g} s"  # that was waited for, whatever else it said
+        late = f"said nothing for {timeout_s:g} s"  # other words are none
         while not there():
             if self._error:
                 raise ChildError(self._reason(""))
