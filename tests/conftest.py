@@ -39,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    # What tests start holds its words back as a user's does.
+    os.environ.pop("PYTHONUNBUFFERED", None)
     # One run at a time has the machine: what tests start waits for it.
     os.environ.setdefault(lock.WAIT, str(MACHINE_S))
     config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")

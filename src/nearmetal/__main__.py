@@ -89,17 +89,23 @@ def _complain(words: str) -> None:
 
 
 def _flushed(code: int) -> int:
-    """What is still to be said on stdout is said now, or that it could not be."""
+    """What is still to be said is said now, or that it could not be. What a stream still holds when
+    the interpreter ends, and cannot write, would make the exit code 120."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
         _silence(1)
-        return code or _BROKEN_PIPE
+        code = code or _BROKEN_PIPE
     except OSError as error:
         _silence(1)
         _complain(f"cannot write to stdout: {error.strerror}")
-        return code or 1
+        code = code or 1
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        _silence(2)
     return code
 
 

@@ -219,6 +219,38 @@ def test_a_reader_of_progress_who_leaves_ends_the_run(monkeypatch: pytest.Monkey
     shown.say("on the way out nothing is said any more")
 
 
+_SPEAKS = """
+import signal
+import sys
+import typer
+from nearmetal import __main__
+from nearmetal.commands import cli
+from nearmetal.machine.processes import signals
+
+cli.app = typer.Typer()
+
+@cli.app.command()
+def speak(stream: str) -> None:
+    sys.stdin.readline()  # by now the reader of the pipe has gone
+    print("no end of line", end="", file=getattr(sys, stream))
+    raise signals.Ended(signal.SIGPIPE)
+
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_a_stream_still_holds_changes_no_exit_code(stream: str) -> None:
+    """Python itself would end with 120."""
+    argv = [sys.executable, "-c", _SPEAKS, stream]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdout.close()
+        child.stdin.close()
+        assert child.wait(LIMIT_S) == BROKEN_PIPE
+
+
 def test_a_terminal_that_hung_up_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress._Console, "file", Gone(OSError(errno.EIO, "?")))
     with Shown() as shown:

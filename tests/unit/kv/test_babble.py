@@ -66,3 +66,16 @@ def test_lengths_are_checked(reply: bytes) -> None:
         pytest.raises(NearmetalError),
     ):
         client.gets(["a"])
+
+
+def test_a_reply_of_many_small_datagrams_has_an_end() -> None:
+    """As of memcached, where a request of many commands draws a datagram a command."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.connect(server.getsockname())
+            target = check.Udp(udp)
+            small = b"\0\1\0\0\0\1\0\0END\r\n"
+            for datagram in (*[small] * 1000, b"\x80\0\0\0\0\1\0\0VERSION x\r\n"):
+                server.sendto(datagram, udp.getsockname())
+            assert target.received(b"get a\r\n" * 1000) == [small] * 1000

@@ -20,7 +20,7 @@ from typing import Protocol, runtime_checkable
 from nearmetal.errors import NearmetalError
 from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME, Case, Step, masked
 from nearmetal.kv.corpus.cases import CASES
-from nearmetal.kv.protocol import BODY_BYTES, DATAGRAMS_MAX, FRAME_BYTES
+from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES, MESSAGE_BYTES_MAX
 
 ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
 QUESTION_S = 20.0  # and for all that one question draws
@@ -176,11 +176,13 @@ class Udp:
         sentinel = struct.pack(">HHHH", next(self._sentinels), 0, 1, 0)
         self._send(sentinel + b"version\r\n")
         answers: list[bytes] = []
-        while len(answers) <= DATAGRAMS_MAX and (left_s := deadline - time.monotonic()) > 0:
+        nb_bytes = 0  # and not datagrams: memcached gives each command's answer one of its own
+        while nb_bytes <= MESSAGE_BYTES_MAX and (left_s := deadline - time.monotonic()) > 0:
             answer = self._receive(datagram, left_s)
             if answer[:2] == sentinel[:2]:
                 return answers
             answers.append(answer)
+            nb_bytes += max(1, len(answer) - FRAME_BYTES)
         raise CorpusError(f"no end of answers to {_short(datagram)}")
 
     def echo(self, datagram: bytes) -> bytes:
