@@ -23,7 +23,6 @@ from nearmetal.errors import BadInputError, NearmetalError, in_words
 from nearmetal.machine import facts
 from nearmetal.machine.journal import clean
 from nearmetal.machine.links import eal
-from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root, write_whole
@@ -37,7 +36,6 @@ from nearmetal.topology import known
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
-_SPARE_BYTES = 8 * hugepages.PAGE_BYTES  # what other programs may take before a server starts
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 
 
@@ -136,7 +134,7 @@ def hugepages_bytes(chosen: Spec) -> int:
         if row.rung.hugepages
         for point in points(chosen)
     ]
-    return max(sizes) + _SPARE_BYTES if sizes else 0
+    return max(sizes, default=0)
 
 
 def _frames_bytes(rung: Rung) -> int:

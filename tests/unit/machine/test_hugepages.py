@@ -37,6 +37,12 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "state" / "journal", owner.current())
 
 
+@pytest.fixture(autouse=True)
+def none_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the sums below are of what each test asks for."""
+    monkeypatch.setattr(hugepages, "SPARE_PAGES", 0)
+
+
 def total(root: Path) -> int:
     return int((root / POOL / "nr_hugepages").read_text())
 
@@ -53,6 +59,14 @@ def test_raised_by_what_is_needed_and_brought_back(root: Path, journal: Journal)
         assert free_bytes == 90 * PAGE_BYTES  # what this machine says, not what was asked for
     assert total(root) == 512
     assert not list(journal.directory.rglob("*.json"))
+
+
+def test_some_are_to_spare(root: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may take a page between here and our server's start."""
+    monkeypatch.setattr(hugepages, "SPARE_PAGES", 8)
+    with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
+        assert total(root) == 512 + 7 + 8
+    assert total(root) == 512
 
 
 def test_the_last_one_leaves_what_the_first_one_met(root: Path, journal: Journal) -> None:

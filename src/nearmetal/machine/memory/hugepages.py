@@ -24,6 +24,7 @@ from nearmetal.machine.journal import Journal
 ROOT = Path("/")
 PAGE_BYTES = 2 << 20
 GIB_BYTES = 1 << 30
+SPARE_PAGES = 8  # what other programs may take before ours has begun
 _POOLS = Path("sys/kernel/mm/hugepages")
 
 
@@ -72,7 +73,8 @@ def new_claim(state: Path, owner: str, page_bytes: int = PAGE_BYTES) -> Path:
 
 @contextmanager
 def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator[int]:
-    """Raise the pool by what is needed; gives the bytes that are free then, maybe too few."""
+    """Raise the pool by what is needed and some to spare; gives the bytes that are free then, maybe
+    too few."""
     now = pool(root)
     if now is None or needed_bytes <= 0 or not may_raise(root):
         yield now.free * PAGE_BYTES if now else 0
@@ -81,7 +83,7 @@ def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator
     claim = new_claim(journal.directory.parent, str(journal.owner))
     with journal.holds("pages", str(claim), inside=str(file)):
         with suppress(OSError):  # refused: a run does without
-            hugepage_claims.take(claim, file, pages(needed_bytes))
+            hugepage_claims.take(claim, file, pages(needed_bytes) + SPARE_PAGES)
         after = pool(root)
         yield after.free * PAGE_BYTES if after else 0
 
