@@ -53,8 +53,9 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 
 def append_whole(path: Path, line: str) -> None:
-    """Add a line, or leave the file as it was. FullError: no room."""
-    content = line.encode() + b"\n"
+    """Add a line, or leave the file as it was. FullError: no room. A line that a signal finds
+    written stays: it is a finished trial."""
+    content = whole = line.encode() + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         size_bytes = os.fstat(handle).st_size
@@ -62,9 +63,11 @@ def append_whole(path: Path, line: str) -> None:
             while content:  # a disk that is nearly full takes a part
                 content = content[os.write(handle, content) :]
             os.fsync(handle)  # some file systems say only now that there is no room
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.ftruncate(handle, size_bytes)
+        except BaseException as error:
+            there = os.fstat(handle).st_size == size_bytes + len(whole)
+            if not there or isinstance(error, OSError):
+                with contextlib.suppress(OSError):
+                    os.ftruncate(handle, size_bytes)
             raise
     except OSError as error:
         raise _grown(path, error) from error

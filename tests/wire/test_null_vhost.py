@@ -1,4 +1,5 @@
-"""The null responder of vhost-user tells its counters whenever it is asked."""
+"""The null responder of vhost-user tells its counters whenever it is asked; a generator waits for
+it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nearmetal.machine.processes.process import SilentError
 from tool import Program, until
 
 SAY_S = 120.0
@@ -42,3 +44,23 @@ def test_counters_before_between_and_after_generators(
             assert received < meanwhile <= after and after >= received + sent
             received = after
         assert server.final(SAY_S)["received"] == received
+
+
+@pytest.mark.parametrize("connects", [False, True], ids=["listens", "connects"])
+def test_nothing_is_measured_before_the_other_end_is_up(
+    programs: Programs, tmp_path: Path, connects: bool
+) -> None:
+    """Else a machine that boots for longer than the load lasts finds nobody there."""
+    vhost = tmp_path / "vhost"
+    null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
+    load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *LOAD[:-1]]
+    null, load = ([*null, "--listen"], [*load, "--connect"]) if connects else (null, load)
+    with Program(load) as generator:
+        generator.expect("ready", SAY_S)
+        with pytest.raises(SilentError):
+            generator.event(1.0)
+        with Program(null) as server:
+            server.expect("ready", SAY_S)
+            result = until(generator, "result", SAY_S)
+            assert result["answered"] > 0 and result["lost"] == 0
+            generator.wait(SAY_S)

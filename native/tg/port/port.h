@@ -61,6 +61,10 @@ const char *port_check(const struct port_config *config);
 
 const char *port_open(struct port **port, const struct port_config *config);
 
+/* Whether the other end is there to be sent to: on a wire of frames, its device is up and its MAC
+ * address known, which port_rx_burst looks after. A kernel's socket can always send. */
+bool port_is_up(const struct port *port);
+
 /* Set datagrams[0..returned).data to rooms of request_bytes, in the order in which they will leave;
  * nb <= PORT_BURST_MAX. Fewer than nb where the wire has no more room now. */
 unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb);

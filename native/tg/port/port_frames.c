@@ -225,6 +225,11 @@ static unsigned frames_take(struct port *port, const struct wire_frame *frames, 
     return taken;
 }
 
+bool port_is_up(const struct port *port)
+{
+    return port->up && port->neighbour.known;
+}
+
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round)
 {
     struct wire_frame frames[PORT_BURST_MAX];

@@ -295,6 +295,12 @@ static bool round_ended(const struct port *port)
     return port->cursor == 0 && port->message == port->nb_messages;
 }
 
+bool port_is_up(const struct port *port)
+{
+    (void)port;
+    return true;
+}
+
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round)
 {
     unsigned got = cut_up(port, datagrams, nb);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def test_a_compiler_that_changed_compiles_anew(
     assert meson._compiler({})[-1].endswith("/opt/dpdk")
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_shells_git_folder_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a hook of some repository, which sets it for all that it starts."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)

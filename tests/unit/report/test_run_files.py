@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -63,6 +64,25 @@ def test_a_line_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
             append_whole(file, "y" * 7000)
         append_whole(file, "z")
     assert file.read_text() == "x" * 7000 + "\nz\n"
+
+
+def test_a_finished_line_outlives_the_signal_that_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    file = tmp_path / "samples.jsonl"
+    append_whole(file, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            append_whole(file, "second")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            append_whole(file, "third")
+    assert file.read_text() == "first\nsecond\n"
 
 
 def test_another_error_names_its_file(tmp_path: Path) -> None:
