@@ -99,9 +99,10 @@ def check_frames(result: Event, final: Event) -> None:
         assert one["frames"] + one["duplicated"] - one["lost"] - one["held"] == one["passed"]
         assert one["held"] == 0
     drops = final["drops"]
-    assert final["received"] == sum(drops.values()) == frames["tx"]
+    assert final["received"] == sum(drops.values()) == tx["passed"] + drops["arp"]
+    # A question that meets a server in the middle of its start may be lost, and is asked again.
+    assert 1 <= drops["arp"] <= frames["tx"] - tx["passed"]
     assert final["replies"] == drops["answered"]
-    assert frames["tx"] == tx["passed"] + drops["arp"]
     assert frames["rx"] == final["replies"] + drops["arp"] == rx["frames"] + frames["arp"]
     assert frames["bad"] == drops["tx"] == final["tx_errors"] == final["rx_errors"] == 0
     # What is corrupted and still answered was hit in its sender's MAC address, which no checksum
@@ -117,7 +118,9 @@ def run(
     for time_s in TIMES_S:
         asked = ["--service", service, "--faults", faults, "--time", time_s]
         result, final = once(rung, service, asked, programs, folder / time_s)
-        if result["sent"] >= ENOUGH:
+        # Replies that were sent when the generator had gone: the server was held up until then.
+        seen = result["frames"]["rx"] == final["replies"] + final["drops"]["arp"]
+        if result["sent"] >= ENOUGH and seen:
             break
     return result, final
 
