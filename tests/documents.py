@@ -32,12 +32,13 @@ _COMMAND = re.compile(r"\./nearmetal((?: [^\n|;&)#]*)?)")
 _FOLDERS = ("data", "docs", "native", "src")
 _NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*")
 RUN = ("sh", "python", "toml")  # languages that are run, or read, unless a mark says otherwise
-SHOWN = ("text", "json")  # and those that are not: what it is, the mark says
+FILES = ("ini", "dockerfile")  # which a test of their own reads
+SHOWN = ("text", "json")  # what is not run: what it is, the mark says
 MARKS = {
     "": RUN,
     "needs": RUN,
     "not run": RUN,
-    "tested by": (*RUN, *SHOWN),
+    "tested by": (*RUN, *FILES, *SHOWN),
     "prints": SHOWN,
     "usage": SHOWN,
     "drawing": SHOWN,

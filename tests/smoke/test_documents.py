@@ -5,6 +5,7 @@ say (tests/documents.py). The closing line of `documents` counts both."""
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ from nearmetal.testbed import spec as bed
 PORT = 11211
 READY = ("Ctrl-C", '"event":"ready"')  # what says that it may be ended: to people, to programs
 OURS = ("PYTHON", "PYTEST", "NEARMETAL_TEST_LONG", "COLUMNS")  # this run's, not a reader's
+LOOK = ("completion", "doctor", "list", "man")  # commands that change nothing
+LOOK_AS = ("tune show", "tune --boot")
 EVERY = [block for block in documents.every() if block.mark not in ("prints", "usage", "drawing")]
 
 pytestmark = [pytest.mark.rung("documents"), pytest.mark.timeout(tool.RUN_S)]
@@ -41,6 +44,18 @@ def those(belongs: Callable[[Block], bool]) -> list[object]:
 def named(block: Block) -> str:
     """By its page and its first words."""
     return f"{block.file} {' '.join(block.text.split('#')[0].split())[:48]}"
+
+
+def looking() -> list[str]:
+    """Command lines in prose that only look, and are whole."""
+    lines = {
+        shlex.join(words)
+        for page in documents.files()
+        for span in documents.inline(page)
+        for words in documents.command_lines(span)
+        if words and (words[0] in LOOK or shlex.join(words).startswith(LOOK_AS))
+    }
+    return sorted(line for line in lines if line.islower())  # DIR stands for something
 
 
 def is_command(block: Block) -> bool:
@@ -77,6 +92,12 @@ def test_a_block_runs_as_it_stands(block: Block, clone: Path, is_long: bool) -> 
         assert documents.shape(output).search(said), f"{block} shows\n{output}\nit prints\n{said}"
 
 
+@pytest.mark.parametrize("line", looking())
+def test_a_command_in_prose_that_only_looks(line: str, clone: Path) -> None:
+    done = launched(clone, line)
+    assert done.returncode == 0 and done.stdout, done.stdout
+
+
 def skip_where_missing(block: Block, is_long: bool) -> None:
     """What is asked of machine and edition; the first that is not so is the reason."""
     for need in block.needs:
@@ -101,9 +122,15 @@ def link_programs(folder: Path) -> None:
 
 def measured(clone: Path) -> None:
     """A run of seconds, made there."""
-    words = ["bench", "--spec", "smoke", "--rungs", "host-sock:kv", "--yes"]
-    done = subprocess.run(
-        ["./nearmetal", *words],
+    done = launched(clone, "bench --spec smoke --rungs host-sock:kv --yes")
+    tool.skip_where_busy(done.stdout)
+    assert done.returncode == 0, done.stdout
+
+
+def launched(clone: Path, line: str) -> tool.Finished:
+    """`./nearmetal` there, run to its end; both outputs as one."""
+    return subprocess.run(
+        ["./nearmetal", *shlex.split(line)],
         cwd=clone,
         env=environment(clone),
         stdin=subprocess.DEVNULL,
@@ -112,8 +139,6 @@ def measured(clone: Path) -> None:
         text=True,
         check=False,
     )
-    tool.skip_where_busy(done.stdout)
-    assert done.returncode == 0, done.stdout
 
 
 def environment(clone: Path) -> dict[str, str]:
