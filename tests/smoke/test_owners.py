@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import documents
 import tool
 from nearmetal.build import programs
 from nearmetal.machine import hugepage_claims
@@ -170,6 +171,17 @@ def in_order(chance: random.Random, host: Host, served: list[str]) -> None:
     with hugepage_claims._notes() as notes:
         claims = [note.name for note in notes.iterdir()] if notes else []
     assert not [claim for claim in claims if any(f":{space}:" in claim for space in spaces)], said
+
+
+def test_clean_says_what_it_leaves_alone(host: Host, served: list[str]) -> None:
+    if served[0] != RUNGS[0]:
+        pytest.skip(f"{RUNGS[0]}, which has records, does not run here")
+    with starting(host, served[0], own_run=False) as process:
+        server = up(host, process, own_run=False)
+        said = host.clean(apart=False)
+        server.end(signal.SIGTERM)
+    shown = documents.shown("docs/sharing.md", "left alone")
+    assert documents.shape(shown).search(said), said
 
 
 @contextmanager

@@ -20,11 +20,12 @@ import psutil
 import pytest
 from pyroute2 import IPRoute
 
+import documents
 import tool
 from nearmetal.build import fetched, programs
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.processes import owner
-from nearmetal.paths import cache_dir, source_root
+from nearmetal.paths import cache_dir
 from nearmetal.testbed import enos, rehearsal
 from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
@@ -112,16 +113,14 @@ def generating() -> bool:
 
 def of_the_document(seats: dict[str, Seat]) -> str:
     """Its machines, with nothing but where SSH finds them put in."""
-    text = (source_root() / "docs" / "testbed.md").read_text("utf-8")
-    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (static,) = (block for block in blocks if "[provider]" not in block)
+    static = documents.shown("docs/testbed.md", '[sut]\nhost = "server.example.org"')
     for name, seat in (("server", seats["sut"]), ("client", seats["tg1"])):
         reached = f'host = "{seat.host}"\nport = {seat.port}\nkey = "{seat.key}"\n'
         reached += f"options = {json.dumps(seat.options)}\n"
         line = f'host = "{name}.example.org"\n'
         assert line in static
         static = static.replace(line, reached)
-    return str(static)
+    return static
 
 
 @pytest.mark.usefixtures("links")

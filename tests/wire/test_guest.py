@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +22,7 @@ from framed import (
 )
 from targets import OPEN
 
+import documents
 from nearmetal.build import guest_kernel
 from nearmetal.build.guest_modules import Modules
 from nearmetal.kv.corpus import quick
@@ -31,6 +33,7 @@ from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec.rungs import find
 
 Programs = Callable[[str], Path]
+SAYS_BOOT = '{"event":"boot","kernel"'
 SOCK, DPDK = find("guest-sock"), find("guest-dpdk")
 
 
@@ -66,6 +69,8 @@ def test_what_it_says_when_it_boots(sock: Machine) -> None:
         assert boot["kernel"] in str(sock.kernel) and boot["vcpus"] == 1
         assert 0 < boot["uptime_ms"] < 60_000 and boot["clock"]
         assert boot["mitigations"]["meltdown"]
+        told = json.dumps(boot, separators=(",", ":"))
+        assert documents.shape(documents.shown("docs/programs.md", SAYS_BOOT)).search(told)
         ready = vm.expect("ready", END_S)
         assert (ready["datapath"], ready["store_budget_bytes"]) == ("sock", MEMORY_BYTES)
         assert vm.counters(END_S)["received"] == 0

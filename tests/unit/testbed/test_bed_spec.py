@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import documents
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.paths import source_root
 from nearmetal.testbed import enos
@@ -29,8 +31,9 @@ address = "10.10.0.2/24"
 
 
 def blocks() -> list[str]:
-    """The specs in docs/testbed.md."""
-    return re.findall(r"^```toml\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """The files of machines in docs/testbed.md."""
+    found = documents.blocks("docs/testbed.md")
+    return [block.text for block in found if block.mark == "tested by" and block.language == "toml"]
 
 
 def provider(text: str) -> str:
@@ -120,3 +123,19 @@ def test_what_enoslib_refuses_comes_as_one_line() -> None:
         enos.ask(worker, "check", 60, provider="vagrant", config={"resources": {"machines": [{}]}})
     assert "\n" not in str(caught.value)
     assert Path(str(enos.python())).exists()
+
+
+def test_what_the_engine_is_asked_is_written_up() -> None:
+    """src/nearmetal/testbed/engine/README.md: each operation that it has, with its arguments."""
+    page = "src/nearmetal/testbed/engine/README.md"
+    shown = re.findall(
+        r'^\{"op": "(\w+)"(.*?)\} *(?:$|\{)', documents.shown(page, "{"), re.MULTILINE
+    )
+    tree = ast.parse((source_root() / page).with_name("worker.py").read_text("utf-8"))
+    (engine,) = (each for each in ast.walk(tree) if isinstance(each, ast.ClassDef))
+    has = {
+        each.name: {argument.arg for argument in each.args.args} - {"self"}
+        for each in engine.body
+        if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")
+    }
+    assert {name: set(re.findall(r'"(\w+)":', words)) for name, words in shown} == has
