@@ -40,6 +40,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 @pytest.mark.rung("image")
+@pytest.mark.usefixtures("only_full")
 def test_memcached_in_a_distribution_s_kernel(
     programs: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -100,13 +100,8 @@ power_off()
 """
 
 
-@pytest.fixture(autouse=True)
-def one_way(request: pytest.FixtureRequest, is_long: bool) -> None:
-    if "[iommu]" in request.node.name and not is_long:
-        pytest.skip("only with --full: the ordinary edition tries the other way")
-
-
 @pytest.mark.timeout(2 * LIMIT_S)
+@pytest.mark.usefixtures("only_full")
 @pytest.mark.rung("host-dpdk")
 @pytest.mark.parametrize(
     ("driver", "cmdline", "devices", "nic"),

@@ -103,6 +103,7 @@ def _let_in(made: rehearsal.Rig, cache: Path, program: Path | None) -> None:
         subprocess.run([*inside, *words], check=True)
 
 
+@pytest.mark.usefixtures("only_full")
 def test_a_user_who_may_sudo_is_as_good_as_root(
     run: Callable[[Path | None], Finished], sudo: Path, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ flows = 2
 pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
+@pytest.mark.usefixtures("only_full")
 def test_guests_on_tap_devices_have_a_figure_or_a_reason(tmp_path: Path) -> None:
     if (reason := available.why_not(find("guest-dpdk-tap"))) is not None:
         pytest.skip(reason)
