@@ -44,7 +44,7 @@ from nearmetal.machine.processes.process import (
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
-from nearmetal.spec.programs import PROBE, program_of, programs_beside
+from nearmetal.spec.programs import PROBE, RELAY, programs_of_serving
 from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
@@ -225,10 +225,7 @@ def _launch(rung: Rung, options: Options) -> Launch:
         poll=options.poll,
         every_s=1 if options.metrics else EVERY_S,
     )
-    names = [program_of(rung, services.FIRST)]
-    if rung.place == "ukp" or rung.machine is not None:
-        names += [*programs_beside(rung), "nm-relay"]
-        names.remove(rung.generator)
+    names = programs_of_serving(rung, services.FIRST)
     built = programs.build(names, progress=_say_building)
     for name in names:
         if name not in built.programs:
@@ -243,7 +240,7 @@ def _say_building(what: str) -> None:
 
 def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """The tender, and a relay between its server and a tap device."""
-    relay = launched.programs["nm-relay"]
+    relay = launched.programs[RELAY]
     journal = open_journal()
     joined = stack.enter_context(served_tap.joined(journal, relay.argv()))
     wanted = ukp.MEMORY_BYTES + hugepages.pages(launched.memory_bytes) * hugepages.PAGE_BYTES
@@ -256,7 +253,7 @@ def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
 
 def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """A virtual machine, and a relay between its NIC and a tap device."""
-    probe, relay = (launched.programs[name] for name in (PROBE, "nm-relay"))
+    probe, relay = (launched.programs[name] for name in (PROBE, RELAY))
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
     launched = _beside(launched, options, joined.topology, "it has a tap device of its own")
