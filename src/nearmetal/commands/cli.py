@@ -284,6 +284,7 @@ def tune(
     words: tune_options.Words = None,
     boot: tune_options.Boot = False,
     interface: tune_options.Interface = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how this machine is set for measuring, set it, put it back.
 
@@ -292,7 +293,7 @@ def tune(
     """
     from nearmetal.commands.tune import run
 
-    raise typer.Exit(run(action, words or [], interface, boot))
+    raise typer.Exit(run(action, words or [], interface, boot, as_json=as_json))
 
 
 @_command(
@@ -337,6 +338,7 @@ def clean(
     everything: Annotated[
         bool, typer.Option("--all", help="The cache and everything built, too.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Undo what a killed run left behind; with --all remove the cache and everything built.
 
@@ -346,7 +348,7 @@ def clean(
     """
     from nearmetal.commands.clean import clean as run
 
-    run(everything)
+    run(everything, as_json=as_json)
 
 
 @_command(
