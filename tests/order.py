@@ -16,7 +16,7 @@ import pytest
 
 # Files whose tests run one at a time, though they are many: what measures, kills, or looks what is
 # left on the machine; and what polls with a server and a generator, and takes two cores.
-MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|uk|ukp)\.py)")
+MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|supervised|uk|ukp)\.py)")
 POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py")
 LONGEST = ("machine", "polls")
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970

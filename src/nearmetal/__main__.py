@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from nearmetal.commands import characters
 from nearmetal.errors import NearmetalError, chain, in_words
-from nearmetal.machine.processes import signals
+from nearmetal.machine.processes import signals, supervisor
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE  # as of a program that SIGPIPE ended
 _OF_TYPER = (1, 130)  # what it makes of a broken pipe and of KeyboardInterrupt
@@ -83,7 +83,7 @@ def _ended(end: KeyboardInterrupt) -> int:
 
 def _complain(words: str) -> None:
     try:
-        print(f"nearmetal: {words}", file=sys.stderr, flush=True)
+        print(supervisor.line(words, 3), file=sys.stderr, flush=True)
     except OSError:  # the terminal has gone, and we go, too
         _silence(2)
 

@@ -12,7 +12,8 @@ SPDX = "/* SPDX-License-Identifier: BSD-3-Clause */"
 
 UNFINISHED = re.compile("|".join(["TODO", "FIXME", "XXX", "HACK:"]))
 VAGUE_NAMES = re.compile(r"(^|/)(util|utils|helper|helpers|common|misc|manager)\.(py|c|h)$")
-MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|root|home/\w+|opt/\w+)/")
+# Where a guide has something installed (packaging/) is no place of ours.
+MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|root|home/\w+|opt/(?!nearmetal\b)\w+)/")
 # `odd ? sum + *data : sum`: GCC 14 makes a product of it, and reads *data where odd is 0 too.
 READS_IN_AN_ARM = re.compile(r"\? (\w+) [-+|^*] [^:;?]*(?:\*\w|\w\[)[^:;?]*: \1\b")
 HOSTS = re.compile(

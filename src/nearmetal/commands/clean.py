@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-import sys
+from collections.abc import Iterator
 
 from nearmetal.errors import NearmetalError
-from nearmetal.machine.journal import kept, swept
+from nearmetal.machine.journal import Swept, kept, swept
 from nearmetal.machine.processes.owner import state_directory
 from nearmetal.machine.tune.apply import kept_folder
 from nearmetal.paths import cache_dir
 
 
-def clean(everything: bool) -> None:
-    """Print what was done, a line each."""
+def clean(everything: bool, *, as_json: bool) -> None:
+    """Say what was done: a line each, or one object."""
     done = swept()
-    for line in done.undone:
-        print(line)
-    for line in done.left:
-        print(f"left alone: {line}")
-    if not (done.undone or done.failed):
-        print("nothing was left behind")
-    if kept(kept_folder(state_directory())):
-        print("what `tune apply` set stays until `tune restore`")
-    if everything:
-        _remove_cache()
+    stays = bool(kept(kept_folder(state_directory())))
+    packages = _packages() if everything else []
+    if not as_json:
+        for line in _in_words(done, stays, packages):
+            print(line)
+    removed = _remove_cache() if everything else None
+    if as_json:
+        print(json.dumps(_as_object(done, stays, packages, removed)), flush=True)
+    elif removed is not None:
+        print(f"removed {removed}", flush=True)
     if done.failed:
         raise NearmetalError("; ".join(done.failed))
 
 
-def _remove_cache() -> None:
-    """The cache holds the venv we run in: nothing may be imported behind this."""
+def _in_words(done: Swept, stays: bool, packages: list[str]) -> Iterator[str]:
+    yield from done.undone
+    for line in done.left:
+        yield f"left alone: {line}"
+    if not (done.undone or done.failed):
+        yield "nothing was left behind"
+    if stays:
+        yield "what `tune apply` set stays until `tune restore`"
+    if packages:
+        yield "set-up installed these system packages; they stay, remove them with apt-get purge:"
+        yield f"  {' '.join(packages)}"
+
+
+def _as_object(
+    done: Swept, stays: bool, packages: list[str], removed: str | None
+) -> dict[str, object]:
+    return {
+        "undone": done.undone,
+        "left_alone": done.left,
+        "failed": done.failed,
+        "tuned": stays,
+        "system_packages": packages,
+        "removed": removed,
+    }
+
+
+def _packages() -> list[str]:
+    """Those that set-up installed."""
+    packages = cache_dir() / "packages"
+    return sorted(set(packages.read_text(encoding="utf-8").split())) if packages.is_file() else []
+
+
+def _remove_cache() -> str | None:
+    """The cache holds the venv we run in: nothing may be imported behind this. None: there is no
+    cache."""
     cache = cache_dir()
-    packages = cache / "packages"
-    if packages.is_file():
-        names = sorted(set(packages.read_text(encoding="utf-8").split()))
-        print("set-up installed these system packages; they stay, remove them with apt-get purge:")
-        print("  " + " ".join(names))
-    if cache.is_dir():
-        shutil.rmtree(cache)
-        print(f"removed {cache}", file=sys.stdout, flush=True)
+    if not cache.is_dir():
+        return None
+    shutil.rmtree(cache)
+    return str(cache)

@@ -24,7 +24,7 @@ from nearmetal.commands import (
     tune_options,
 )
 from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken
-from nearmetal.commands.common_options import AsJson, Quiet, Version, Yes
+from nearmetal.commands.common_options import AsJson, Quiet, Rows, Version, Yes
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -139,20 +139,17 @@ def report(
     _show(write(found, pdf=pdf), found, as_json=as_json)
 
 
-@_command()
-def build(yes: Yes = False) -> None:
-    """Build the native programs, and say which are missing here and why."""
+@_command("build", "build host-mmsg ukp-netdev --yes")
+def build(rows: Rows = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Build the native programs, and say which are missing here and why.
+
+    Of named rows: what these start, measured or served, and set-up asks for no more than they need;
+    exit code 1 where one of their programs cannot be had.
+    """
     del yes  # the launcher's
-    from rich.console import Console
+    from nearmetal.commands.build import build as run
 
-    from nearmetal.build.programs import build as build_all
-
-    with Console(stderr=True).status("configuring") as status:
-        built = build_all(progress=status.update)
-    for name, program in built.programs.items():
-        print(f"{name:16} {program.image_bytes:>10} bytes with libraries  {program.path}")
-    for name, reason in built.missing.items():
-        print(f"{name:16} missing: {reason}")
+    run(rows or [], as_json=as_json)
 
 
 @_command(name="list")
@@ -287,6 +284,7 @@ def tune(
     words: tune_options.Words = None,
     boot: tune_options.Boot = False,
     interface: tune_options.Interface = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how this machine is set for measuring, set it, put it back.
 
@@ -295,7 +293,7 @@ def tune(
     """
     from nearmetal.commands.tune import run
 
-    raise typer.Exit(run(action, words or [], interface, boot))
+    raise typer.Exit(run(action, words or [], interface, boot, as_json=as_json))
 
 
 @_command(
@@ -340,6 +338,7 @@ def clean(
     everything: Annotated[
         bool, typer.Option("--all", help="The cache and everything built, too.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Undo what a killed run left behind; with --all remove the cache and everything built.
 
@@ -349,7 +348,7 @@ def clean(
     """
     from nearmetal.commands.clean import clean as run
 
-    run(everything)
+    run(everything, as_json=as_json)
 
 
 @_command(

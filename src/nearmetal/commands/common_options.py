@@ -22,3 +22,7 @@ Version = Annotated[
     bool, typer.Option("--version", help="Print the version.", callback=_told, is_eager=True)
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]
+Rows = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ROW", help="As `list` shows them.", show_default="everything"),
+]

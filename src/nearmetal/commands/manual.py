@@ -89,11 +89,15 @@ def completion(app: typer.Typer) -> str:
     """A script for bash, of words alone: to complete one starts no program."""
     from nearmetal.spec.rungs import RUNGS  # heavy
 
-    ours = [rung.name for rung in RUNGS if rung.place != "reference" and rung.absent is None]
+    built = [rung for rung in RUNGS if rung.absent is None]
+    rows = {
+        "serve": [rung.name for rung in built if rung.place != "reference"],
+        "build": [rung.name for rung in built],
+    }
     names = [name for name, _ in _commands(app)]
     cases = [_case("''", [*names, *_options(get_command(app), "nearmetal")])]
     for name, command in _commands(app):
-        cases.append(_case(name, [*_options(command, name), *(ours if name == "serve" else ())]))
+        cases.append(_case(name, [*_options(command, name), *rows.get(name, ())]))
     return _SCRIPT.format(cases="\n".join(cases))
 
 

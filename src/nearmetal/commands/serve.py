@@ -21,6 +21,7 @@ from typing import Any
 
 from nearmetal.build import programs
 from nearmetal.commands import serve_words
+from nearmetal.commands.serve_log import EVERY_S, Log
 from nearmetal.dut import ukp
 from nearmetal.dut.command import Command, Launch
 from nearmetal.dut.contract import Dut
@@ -31,7 +32,7 @@ from nearmetal.machine.cores import cpus
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.links import nic
 from nearmetal.machine.memory import hugepages
-from nearmetal.machine.processes import signals
+from nearmetal.machine.processes import signals, supervisor
 from nearmetal.machine.processes.process import (
     START_S,
     Child,
@@ -43,7 +44,7 @@ from nearmetal.machine.processes.process import (
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
-from nearmetal.spec.programs import PROBE, program_of, programs_beside
+from nearmetal.spec.programs import PROBE, RELAY, programs_of_serving
 from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
@@ -113,34 +114,53 @@ class Counters:
 
 
 def serve(name: str, options: Options) -> int:
-    """Serve until SIGTERM, SIGINT or the program's own end."""
+    """Serve until SIGTERM, SIGINT or the program's own end. A service manager is told when it
+    answers, and when it ends."""
     rung = find(name)
     _check(rung, options)
-    counters = Counters()
+    counters, log = Counters(), Log(name, quiet=options.quiet or options.as_json)
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
     with ExitStack() as stack:
         start = _start(rung, options, stack)
         child = stack.enter_context(start.dut())
-        ready = child.expect("ready", START_S)
+        ready = _answers(child, start.relay)
         try:
             pid = child.pid if start.command.machine else ready["pid"]
             _tell_ready(name, options, {**ready, "pid": pid}, start.allow)
-            final = _follow(child, start.relay, counters)
+            final = _follow(child, start.relay, counters, log)
         except KeyboardInterrupt as end:
+            supervisor.tell("STOPPING=1")
             _tell_final(name, options, _final(name, child.stop()))
             return signals.code_of_service(end)
+        supervisor.tell("STOPPING=1")
         _tell_final(name, options, final)
     return 0
 
 
+def _answers(child: Dut, relay: Child | None) -> Event:
+    """Its first line, once whoever asks is answered: by the relay, where there is one."""
+    ready = child.expect("ready", START_S)
+    if relay is not None:
+        relay.expect("up", START_S)
+    return ready
+
+
 def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...]) -> None:
-    """That it answers: to people, or to programs."""
+    """That it answers: to people, or to programs, and to a service manager."""
+    in_one = serve_words.in_one_line(name, ready, allow)
     if options.as_json:
         print(json.dumps(ready), flush=True)
     elif not options.quiet:
-        for line in serve_words.serving(name, ready, os.getpid(), allow):
-            print(f"nearmetal: {line}", file=sys.stderr)
+        lines = (
+            [in_one]
+            if supervisor.is_there()
+            else serve_words.serving(name, ready, os.getpid(), allow)
+        )
+        for line in lines:
+            print(supervisor.line(line), file=sys.stderr, flush=True)
+    if (reason := supervisor.tell("READY=1", f"STATUS={in_one}")) is not None:
+        print(supervisor.line(reason, 4), file=sys.stderr, flush=True)
 
 
 def _tell_final(name: str, options: Options, final: Event) -> None:
@@ -148,7 +168,7 @@ def _tell_final(name: str, options: Options, final: Event) -> None:
     if options.as_json:
         print(json.dumps(final), flush=True)
     elif not options.quiet:
-        print(f"nearmetal: {serve_words.ended(name, final)}", file=sys.stderr)
+        print(supervisor.line(serve_words.ended(name, final)), file=sys.stderr)
 
 
 def _check(rung: Rung, options: Options) -> None:
@@ -163,7 +183,7 @@ def _check(rung: Rung, options: Options) -> None:
     raise BadInputError(f"--nic {options.nic}: {rung.name} {has}; try host-dpdk")
 
 
-def _follow(child: Dut, relay: Child | None, counters: Counters) -> Event:
+def _follow(child: Dut, relay: Child | None, counters: Counters, log: Log) -> Event:
     """Listen to it until a signal to its own pid ends it; returns its final line. ChildError: it
     ended in another way. Other lines are for bench."""
     while True:
@@ -173,6 +193,7 @@ def _follow(child: Dut, relay: Child | None, counters: Counters) -> Event:
                 return event
             if event.get("event") == "counters":
                 counters.event = event
+                log.heard(event)
         if relay is not None and (reason := relay.failed()) is not None:
             raise ChildError(reason)
 
@@ -202,22 +223,24 @@ def _launch(rung: Rung, options: Options) -> Launch:
         admin=_cidrs("--admin", options.admin),
         trusted=_cidrs("--trusted", options.trusted),
         poll=options.poll,
-        every_s=1 if options.metrics else 0,
+        every_s=1 if options.metrics else EVERY_S,
     )
-    names = [program_of(rung, services.FIRST)]
-    if rung.place == "ukp" or rung.machine is not None:
-        names += [*programs_beside(rung), "nm-relay"]
-        names.remove(rung.generator)
-    built = programs.build(names)
+    names = programs_of_serving(rung, services.FIRST)
+    built = programs.build(names, progress=_say_building)
     for name in names:
         if name not in built.programs:
             raise CannotRunError(f"{rung.name}: {built.missing[name]}")
     return replace(launched, programs=built.programs)
 
 
+def _say_building(what: str) -> None:
+    """The first start may take a minute; only a manager asks why."""
+    supervisor.tell(f"STATUS=building: {what}")
+
+
 def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """The tender, and a relay between its server and a tap device."""
-    relay = launched.programs["nm-relay"]
+    relay = launched.programs[RELAY]
     journal = open_journal()
     joined = stack.enter_context(served_tap.joined(journal, relay.argv()))
     wanted = ukp.MEMORY_BYTES + hugepages.pages(launched.memory_bytes) * hugepages.PAGE_BYTES
@@ -230,7 +253,7 @@ def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
 
 def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
     """A virtual machine, and a relay between its NIC and a tap device."""
-    probe, relay = (launched.programs[name] for name in (PROBE, "nm-relay"))
+    probe, relay = (launched.programs[name] for name in (PROBE, RELAY))
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
     launched = _beside(launched, options, joined.topology, "it has a tap device of its own")

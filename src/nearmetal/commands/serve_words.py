@@ -6,10 +6,17 @@ import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
+from nearmetal.commands import serve_log
 from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.processes.process import Event
 
 _ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # a frame of one datagram, and a command
+
+
+def in_one_line(name: str, ready: Event, allow: Sequence[str]) -> str:
+    """The same for a log, whose lines stand alone."""
+    who = ", ".join(allow or LOOPBACK)
+    return f"{name} serves on {ready['listen']}, pid {ready['pid']}; who may ask: {who}"
 
 
 def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iterator[str]:
@@ -68,8 +75,7 @@ def _own_address(towards: str) -> str | None:
 def ended(name: str, final: Event) -> str:
     """What it did."""
     drops = final.get("drops", {})
-    answered = drops.get("answered", 0)
-    parts = [f"{answered:,} of {final['received']:,} requests answered"]
+    parts = [serve_log.answered(final)]
     parts += [
         f"{count:,} {reason}" for reason, count in drops.items() if count and reason != "answered"
     ]

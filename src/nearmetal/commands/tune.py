@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine import journal
@@ -14,6 +17,7 @@ from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.tune import apply as act
 from nearmetal.machine.tune import boot
+from nearmetal.machine.tune.setting import State
 from nearmetal.machine.tune.wanted import from_words
 from nearmetal.report.layout import Column, columns, table
 
@@ -22,8 +26,10 @@ _ROOT = Path("/")
 _SHOWN = (Column("setting"), Column("how it is", wraps=16))
 
 
-def run(action: str, words: Sequence[str], interface: str | None, boot_line: bool) -> int:
-    """One action; gives the exit code. --boot is the action boot."""
+def run(
+    action: str, words: Sequence[str], interface: str | None, boot_line: bool, *, as_json: bool
+) -> int:
+    """One action; gives the exit code. --boot is the action boot. as_json: an object a line."""
     if boot_line:
         if action not in ("show", "boot"):  # show is what no word stands for
             raise BadInputError(f"--boot: does not go with {action}")
@@ -34,55 +40,73 @@ def run(action: str, words: Sequence[str], interface: str | None, boot_line: boo
         raise BadInputError(f"tune {action}: takes no {words[0]}; only apply does")
     if interface is not None and action != "show":
         raise BadInputError("--interface: of show; for apply say interface=NAME")
+    if action == "restore":
+        return _restore(as_json)
     if action == "show":
-        _show(interface)
+        _show(interface, as_json)
     elif action == "apply":
-        _apply(words)
-    elif action == "restore":
-        return _restore()
+        _apply(words, as_json)
+    elif as_json:
+        for each in boot.parameters(boot.facts(_ROOT)):
+            print(json.dumps(asdict(each)))
     else:
         for line in boot.lines(_ROOT):
             print(line)
     return 0
 
 
-def _show(interface: str | None) -> None:
-    rows = []
-    for state in act.every(interface):
-        note = f" ({state.note})" if state.value and state.note else ""
-        value = f"{state.value}{note}" if state.value else f"not here: {state.note}"
-        rows.append((state.name, value))
+def _show(interface: str | None, as_json: bool) -> None:
+    states = list(act.every(interface))
     cores = cpus.choose(cpus.allowed())
     about = "; ".join(filter(None, (in_words(cores), cores.note, cores.shared)))
-    rows.append(("placement", about))
     isolated = cpus.format_list(cpus.machine(cpus.allowed()).isolated)
-    rows.append(("isolated", isolated or "no core"))
-    kept = journal.kept(act.kept_folder(owner.state_directory()))
-    if kept:
-        rows.append(("kept", f"{len(kept)} changes of `tune apply`; `tune restore` puts them back"))
+    count = len(journal.kept(act.kept_folder(owner.state_directory())))
+    if as_json:
+        for state in states:
+            print(json.dumps({"setting": state.name, "value": state.value, "note": state.note}))
+        print(json.dumps({"placement": about, "isolated": isolated, "kept": count}))
+        return
+    rows = [(state.name, _value(state)) for state in states]
+    rows += [("placement", about), ("isolated", isolated or "no core")]
+    if count:
+        rows.append(("kept", f"{count} changes of `tune apply`; `tune restore` puts them back"))
     for line in table(_SHOWN, rows, columns(), head=False):
         print(line)
 
 
-def _apply(words: Sequence[str]) -> None:
+def _value(state: State) -> str:
+    note = f" ({state.note})" if state.value and state.note else ""
+    return f"{state.value}{note}" if state.value else f"not here: {state.note}"
+
+
+def _apply(words: Sequence[str], as_json: bool) -> None:
     wanted = from_words(words)
     with machine_lock():
         for line in clean():  # or what a killed run set would be taken for what was there
-            print(f"left behind by a run that was killed, undone: {line}")
+            _say(as_json, {"undone": line}, f"left behind by a run that was killed, undone: {line}")
         for applied in act.keep(wanted):
-            print(applied)
-    kept = journal.kept(act.kept_folder(owner.state_directory()))
-    print("until `tune restore`, or the next boot" if kept else "nothing was changed")
+            _say(as_json, applied.model_dump(), str(applied))
+    count = len(journal.kept(act.kept_folder(owner.state_directory())))
+    until = "until `tune restore`, or the next boot"
+    _say(as_json, {"kept": count}, until if count else "nothing was changed")
 
 
-def _restore() -> int:
+def _restore(as_json: bool) -> int:
     failed = 0
     with machine_lock():
         clean()
         done = list(act.put_back())
     for line in done:
-        failed += isinstance(line, NearmetalError)
-        print(line if isinstance(line, NearmetalError) else f"put back: {line}")
+        if isinstance(line, NearmetalError):
+            failed += 1
+            _say(as_json, {"failed": str(line)}, str(line))
+        else:
+            _say(as_json, {"put_back": line}, f"put back: {line}")
     if not done:
-        print("nothing is kept")
+        _say(as_json, {"kept": 0}, "nothing is kept")
     return 1 if failed else 0
+
+
+def _say(as_json: bool, found: dict[str, Any], words: str) -> None:
+    """A fact, for programs or for people."""
+    print(json.dumps(found) if as_json else words)

@@ -169,6 +169,11 @@ def test_proxies_are_known_by_their_small_names(system: System) -> None:
         (["serve", "guest-mmsg"], "qemu-system-x86"),
         (["serve", "uk-netdev"], "qemu-system-x86"),
         (["serve", "guest-dpdk"], "DPDK"),
+        (["build", "host-mmsg", "guest-mmsg"], "qemu-system-x86"),
+        (["build", "host-mmsg", "host-dpdk"], "DPDK"),
+        (["build", "limit-veth"], "gcc-bpf"),
+        (["build"], "DPDK"),
+        (["build"], "gcc-bpf"),
         (["load", "--nic", "eth9", "10.0.0.1:1"], "DPDK"),
         (["load", "--nic=eth9", "10.0.0.1:1"], "DPDK"),
         (["test", "--full"], "debootstrap"),
@@ -182,11 +187,19 @@ def test_a_named_row_or_option_asks_for_what_it_needs(
     assert package in system.run(*words).stderr
 
 
-@pytest.mark.parametrize("words", [["serve", "host-mmsg"], ["load", "10.0.0.1:1"], ["test"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "host-mmsg"],
+        ["build", "host-mmsg", "ukp-netdev"],
+        ["load", "10.0.0.1:1"],
+        ["test"],
+    ],
+)
 def test_others_do_not(words: list[str], system: System) -> None:
     said = system.run(*words).stderr
     assert "debootstrap" not in said
-    assert words[0] == "test" or ("qemu" not in said and "DPDK" not in said)
+    assert words[0] == "test" or not any(name in said for name in ("qemu", "DPDK", "bpf"))
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the distribution has none here")

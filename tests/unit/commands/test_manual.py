@@ -87,4 +87,5 @@ def test_bash_completes_every_command_and_option() -> None:
         assert completed(script, "nearmetal", name, "-") == options(command), name
     assert completed(script, "nearmetal", "bench", "--r") == {"--rungs", "--rounds"}
     ours = {rung.name for rung in RUNGS if rung.name.startswith("ukp-")}
-    assert completed(script, "nearmetal", "serve", "--quiet", "ukp-") == ours
+    for command in ("serve", "build"):
+        assert completed(script, "nearmetal", command, "--json", "ukp-") == ours

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from nearmetal.errors import NearmetalError
+from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.processes import killed as oom
 from nearmetal.machine.processes import owner, surroundings
 
@@ -56,6 +56,12 @@ class GarbledError(ChildError):
 
 class SilentError(ChildError):
     """A child runs but said nothing for as long as it might."""
+
+
+class RefusedError(ChildError):
+    """It ended because what it was given is wrong: our programs say so by exit code 2."""
+
+    exit_code = BadInputError.exit_code
 
 
 class _FloodError(ChildError):
@@ -148,7 +154,7 @@ class Child:
                 raise SilentError(self._reason(f"said nothing for {timeout_s:g} s"))
             if not self._read(left):
                 select.select([self._ended], [], [], left)
-                raise ChildError(self.failed() or self._reason("closed its output"))
+                raise self._end()
         return line
 
     def expect(self, name: str, timeout_s: float) -> Event:
@@ -201,15 +207,27 @@ class Child:
 
     def failed(self) -> str | None:
         """Why it is not running any more, in words; None while it runs. Not after stop."""
-        status = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        status = self._status()
         if status is None:
             return None
-        killed = status.si_code != os.CLD_EXITED
-        number = status.si_status
+        code, number = status
+        killed = code != os.CLD_EXITED
         how = signal.Signals(number).name if killed else f"exit code {number}"
         if killed and number == signal.SIGKILL:
             how += oom.why(self._killed_before)
         return self._reason(f"ended with {how}")
+
+    def _end(self) -> ChildError:
+        """Why it says no more."""
+        if (reason := self.failed()) is None:
+            return ChildError(self._reason("closed its output"))
+        refused = self._status() == (os.CLD_EXITED, RefusedError.exit_code)
+        return RefusedError(reason) if refused else ChildError(reason)
+
+    def _status(self) -> tuple[int, int] | None:
+        """How it ended (waitid(2): code, status); None while it runs."""
+        found = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return None if found is None else (found.si_code, found.si_status)
 
     def __enter__(self) -> Self:
         return self

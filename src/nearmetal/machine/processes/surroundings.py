@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nearmetal.machine.processes import supervisor
 from nearmetal.paths import source_root
 
 # Of the loader, the allocator, Python, and what servers and machines under test look at.
 _PREFIXES = ("LD_", "MALLOC_", "PYTHON", "LIBXDP_", "RTE_", "QEMU_", "MEMCACHED_")
+# What a service manager says to the process that it started, and to no other (sd_notify(3),
+# sd_listen_fds(3)): a child that answered would be taken for us.
+_MANAGERS_PREFIXES = ("LISTEN_", "WATCHDOG_")
+_MANAGERS_NAMES = (supervisor.SOCKET, supervisor.JOURNAL)
 _NAMES = (
     *("GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS"),
     *("BASH_ENV", "ENV", "CDPATH", "POSIXLY_CORRECT", "TAR_OPTIONS", "GREP_OPTIONS"),
@@ -41,7 +46,8 @@ def of_programs(given: Mapping[str, str]) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "PYTHONUTF8": "1",
     }
-    return _without(given, _PREFIXES, _NAMES) | ours
+    prefixes, names = _PREFIXES + _MANAGERS_PREFIXES, _NAMES + _MANAGERS_NAMES
+    return _without(given, prefixes, names) | ours
 
 
 def of_tools(given: Mapping[str, str]) -> dict[str, str]:
