@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(2 * LIMIT_S)
 BASES = {"docker.io/library/debian:12-slim": "bookworm"}
 RIGHTS = ",+net_admin,+sys_admin,+setuid,+setgid,+kill"
 # Starts the container's process, types what it says to try, and ends it as `podman stop` does.
-SCRIPT = """
+SCRIPT = """set -u
 setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{rights} \\
     sh -c {process} >said 2>&1 </dev/null &
 while ! grep -q 'end it:' said; do
@@ -53,13 +53,13 @@ def test_the_image_is_made_and_serves(tmp_path: Path) -> None:
         except CannotRunError as error:
             pytest.skip(str(error))
         ignored = (source_root() / ".dockerignore").read_text(encoding="utf-8").split()
-        log = tmp_path / "log"
-        run(bare, made.builds(f"{bare.home}/nearmetal", ignored), log, network=True)
-        said = run(bare, served(made, ""), log, network=False)
+        build = made.builds(f"{bare.home}/nearmetal", ignored)
+        run(bare, build, tmp_path / "build", network=True)
+        said = run(bare, served(made, ""), tmp_path / "on sockets", network=False)
         assert "VERSION nearmetal-" in said, said
         assert "nearmetal: host-mmsg ended: 1 of 1 requests answered" in said, said
         words = ["ukp-netdev", "--memory", "8MiB"]
-        said = run(bare, served(made, RIGHTS, *words), log, network=False)
+        said = run(bare, served(made, RIGHTS, *words), tmp_path / "on a tap", network=False)
         assert "VERSION nearmetal-" in said, said
         assert "nearmetal: ukp-netdev ended: 1 of " in said, said
 
