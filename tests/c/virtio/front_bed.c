@@ -124,8 +124,10 @@ void front_bed_open(struct front_bed *bed)
         .path = bed->path, .ring_size = SIZE, .buffers_bytes = SIZE * ROOM};
     struct vhost_config device = {.path = bed->path, .sleeps = true};
 
-    snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-%ld",
-             getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (long)getpid());
+    const char *tmp = getenv("TMPDIR");
+    if (tmp == NULL || strlen(tmp) > sizeof(bed->folder) / 2) /* a socket's path has 107 bytes */
+        tmp = "/tmp";
+    snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-%ld", tmp, (long)getpid());
     CHECK(mkdir(bed->folder, 0700) == 0);
     snprintf(bed->path, sizeof(bed->path), "%s/socket", bed->folder);
     CHECK(vhost_open(&bed->device, &device) == NULL);
