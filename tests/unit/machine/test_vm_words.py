@@ -83,6 +83,16 @@ def test_so_does_one_whose_qemu_ends(tmp_path: Path) -> None:
     assert "line 19" in said and "line 2 " not in said and len(said) < 900
 
 
+def test_a_panic_is_told_whatever_it_prints_after(tmp_path: Path) -> None:
+    trace = "; ".join(f"echo '[ 1.{n}] ? do_it+0x{n}/0x9'" for n in range(30))
+    script = f"echo booting; echo 'Kernel panic - not syncing: no root'; {trace}; exit 0"
+    with running(script, tmp_path) as vm:
+        vm._child.wait(60)
+        said = vm.failed() or ""
+    assert "ended with 'Kernel panic - not syncing: no root … " in said and "0x29/0x9'" in said
+    assert "booting" not in said
+
+
 def test_silence_is_said_and_no_file_is_named_that_goes(tmp_path: Path) -> None:
     with running("exec cat", tmp_path) as vm:
         assert vm.said() == "; its serial line (COM1) said nothing"

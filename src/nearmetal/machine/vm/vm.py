@@ -42,6 +42,8 @@ _QUIT_S = 3.0
 _TALKED_ON_S = 1.0  # behind a deadline, for lines that were there by then
 _WORDS = 8  # last lines of the serial line that a reason carries,
 _SAID_CHARS_MAX = 500  # and of these the last letters
+# Behind a panic come registers and a trace; its own line is worth more than any of them.
+_TELLING = re.compile(r"panic|fatal|not syncing|assertion|crash|unhandled", re.IGNORECASE)
 # Colours and the like (ECMA-48), and other signs that no line of ours may hold.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[^\S ]|[\x00-\x1f\x7f-\x9f]")
 
@@ -72,6 +74,7 @@ class Vm:
         self._grace_s = grace_s if speaks else 0.0
         self._log = log if kept else None
         self._words: deque[str] = deque(maxlen=_WORDS)
+        self._telling = ""  # the last line that spoke of a failure
         self._error = ""  # that the guest told
         self._unread: deque[Event] = deque()
         self._stopped = False
@@ -156,6 +159,8 @@ class Vm:
             return "" if self._speaks else "; its serial line (COM1) said nothing"
         if len(text) > _SAID_CHARS_MAX:
             text = "…" + text[-_SAID_CHARS_MAX:]
+        if self._telling not in text:
+            text = f"{self._telling} … {text}"
         rest = f" (all of it: {self._log})" if self._log else ""
         return f"; its serial line ended with {text!r}{rest}"
 
@@ -218,6 +223,8 @@ class Vm:
         if not (self._speaks and text.startswith(b"{")):
             if words := _words(text):
                 self._words.append(words)
+                if _TELLING.search(words):
+                    self._telling = words
             return
         event = parse(self.name, text)
         if event.get("event") == "boot":
