@@ -19,7 +19,7 @@ struct udp_socket {
     int fd;
     bool wildcard; /* bound to every address: replies must leave from the address asked */
     bool poll;
-    char error[160];
+    char error[224];
 };
 
 /* Where a request came from and, on a wildcard socket, which address it was sent to. The kernel

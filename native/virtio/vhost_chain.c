@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Chains of descriptors, by way of a copy: see vhost_ring.h. They have to be right, not fast. */
+/* Chains of descriptors, and whatever a legacy driver lends, by way of a copy: see vhost_ring.h.
+ * They have to be right, not fast. */
 #include <string.h>
 
 #include "vhost_ring.h"
@@ -36,21 +37,23 @@ static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *m
     return 0;
 }
 
-static void gather(struct vhost_bounce *bounce)
+/* Where a header lies that ends where every frame begins. */
+static uint8_t *header_of(const struct vhost_ring *ring, struct vhost_bounce *bounce)
 {
-    uint8_t *to = bounce->data;
+    return bounce->data + VIRTIO_NET_HEADER_BYTES - vhost_header_bytes(ring);
+}
 
+static void gather(const struct vhost_bounce *bounce, uint8_t *to)
+{
     for (unsigned i = 0; i < bounce->nb_segments; i++) {
         memcpy(to, bounce->segments[i].data, bounce->segments[i].len);
         to += bounce->segments[i].len;
     }
 }
 
-/* bounce->data, so many bytes of it, to where the driver wants them. */
-static void scatter(const struct vhost_bounce *bounce, uint32_t nb_bytes)
+/* So many bytes to where the driver wants them. */
+static void scatter(const struct vhost_bounce *bounce, const uint8_t *from, uint32_t nb_bytes)
 {
-    const uint8_t *from = bounce->data;
-
     for (unsigned i = 0; i < bounce->nb_segments && nb_bytes > 0; i++) {
         uint32_t len = bounce->segments[i].len;
         len = len < nb_bytes ? len : nb_bytes;
@@ -71,20 +74,25 @@ void vhost_chain_prepare(struct vhost_ring *ring, struct vhost_memory *memory, u
     struct vhost_bounce *bounce = bounce_of(ring, number);
     uint64_t total = chain_read(ring, memory, vhost_entry_head(entry), bounce);
 
-    if (!vhost_length_sound(ring->frames, total)) {
+    if (!vhost_length_sound(ring, total)) {
         entry->mark |= VHOST_DROPPED << VHOST_HEAD_BITS;
         ring->nb_bad_descriptor++;
         return;
     }
-    total -= VIRTIO_NET_HEADER_BYTES;
+    total -= vhost_header_bytes(ring);
     entry->mark |= VHOST_CHAIN << VHOST_HEAD_BITS;
     entry->data = bounce->data + VIRTIO_NET_HEADER_BYTES;
     entry->len = total < VHOST_FRAME_BYTES_MAX ? (uint32_t)total : VHOST_FRAME_BYTES_MAX;
     if (ring->frames)
-        gather(bounce);
+        gather(bounce, header_of(ring, bounce));
 }
 
 void vhost_chain_send(struct vhost_ring *ring, uint16_t number, uint32_t nb_bytes)
 {
-    scatter(bounce_of(ring, number), nb_bytes);
+    const struct virtio_net_header plain = {.nb_buffers = 1};
+    struct vhost_bounce *bounce = bounce_of(ring, number);
+    uint8_t *header = header_of(ring, bounce);
+
+    memcpy(header, &plain, vhost_header_bytes(ring));
+    scatter(bounce, header, vhost_header_bytes(ring) + nb_bytes);
 }

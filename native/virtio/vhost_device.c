@@ -46,6 +46,7 @@ static void disconnect(struct vhost_device *device)
     device->retired = device->memory;
     device->memory = (struct vhost_memory){0};
     device->features = device->protocol_features = 0;
+    device->agreed = false;
     vhost_user_drop(&device->reader.message);
     device->reader = (struct vhost_user_reader){0};
     close_fd(&device->socket);

@@ -5,7 +5,8 @@
  *
  * Specification: vhost-user as QEMU documents it; rings as virtio 1.1, 2.6 (split virtqueues). One
  * queue pair: queue 0 takes what we send, queue 1 brings what the driver sends. Offered: VERSION_1,
- * IN_ORDER, EVENT_IDX, PROTOCOL_FEATURES; neither offloads nor mergeable buffers.
+ * IN_ORDER, EVENT_IDX, PROTOCOL_FEATURES; neither offloads nor mergeable buffers. A driver from
+ * before virtio 1 (legacy, without VERSION_1) is served too, by way of a copy.
  *
  * Call order: open, then any number of the others, then close. Errors: open returns NULL, or one
  * sentence for the user. A front end that leaves or breaks the protocol only takes the device down

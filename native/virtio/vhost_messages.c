@@ -47,17 +47,18 @@ static void ring_start(struct vhost_device *device, unsigned i)
     ring->frames = i == FRAMES;
     ring->in_order = device->features & BIT(VIRTIO_F_IN_ORDER);
     ring->event_idx = device->features & BIT(VIRTIO_F_EVENT_IDX);
+    ring->legacy = !(device->features & BIT(VIRTIO_F_VERSION_1));
     vhost_ring_start(ring, &at);
     told->running = true;
 }
 
 static void rings_refresh(struct vhost_device *device)
 {
-    bool up = device->features & BIT(VIRTIO_F_VERSION_1);
+    bool up = device->agreed;
 
     for (unsigned i = 0; i < NB_RINGS; i++) {
         struct told *told = &device->told[i];
-        if (!told->running && told->size > 0 && told->has_addr && told->kicked)
+        if (device->agreed && !told->running && told->size > 0 && told->has_addr && told->kicked)
             ring_start(device, i);
         up &= told->running && told->enabled && !device->rings[i].broken;
     }
@@ -194,6 +195,7 @@ static bool take_message(struct vhost_device *device, struct vhost_user_message 
         return get_base(device, message);
     case VHOST_USER_SET_FEATURES:
         device->features = payload->u64 & OFFERED;
+        device->agreed = true;
         return true;
     case VHOST_USER_SET_PROTOCOL_FEATURES:
         device->protocol_features = payload->u64 & OFFERED_PROTOCOL;

@@ -79,8 +79,8 @@ struct said {
     uint16_t head, flags;
 };
 
-/* An entry of what is not simply one sound descriptor in the region of the last one. False: not
- * yet, or, the ring being broken, never. */
+/* An entry of what is not simply one sound descriptor in the region of the last one, or is a legacy
+ * driver's. False: not yet, or, the ring being broken, never. */
 static __attribute__((noinline)) bool
 prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number, struct said said)
 {
@@ -94,7 +94,7 @@ prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t numbe
         return false;
     }
     entry->mark = ring->heads[number & ring->mask] = said.head;
-    if (said.flags == single && vhost_length_sound(ring->frames, said.len))
+    if (!ring->legacy && said.flags == single && vhost_length_sound(ring, said.len))
         data = vhost_memory_guest(memory, said.addr, said.len);
     if (data != NULL) {
         entry->data = data + VIRTIO_NET_HEADER_BYTES;
@@ -135,12 +135,14 @@ _Static_assert(sizeof(struct vhost_frame) == 16 && offsetof(struct vhost_frame, 
                    offsetof(struct vhost_frame, mark) == 12,
                "a register");
 
-/* The region of the last address; one that is smaller than `most` holds nothing. */
-static inline struct vhost_region region_last(const struct vhost_memory *memory, uint32_t most)
+/* The region of the last address; one that is smaller than `most` holds nothing, nor does any for a
+ * ring whose header is another. */
+static inline struct vhost_region region_last(const struct vhost_ring *ring,
+                                              const struct vhost_memory *memory, uint32_t most)
 {
     const struct vhost_region *region = &memory->regions[memory->last];
 
-    if (LIKELY(region->bytes >= most))
+    if (LIKELY(region->bytes >= most && !ring->legacy))
         return *region;
     return (struct vhost_region){.guest = UINT64_MAX, .bytes = most};
 }
@@ -158,7 +160,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     const _Atomic uint16_t *const heads = ring->vring.avail->ring;
     const uint32_t least = frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST;
     const uint32_t most = frames ? VHOST_FRAME_MOST : VHOST_ROOM_MOST;
-    struct vhost_region region = region_last(memory, most);
+    struct vhost_region region = region_last(ring, memory, most);
     uint32_t number = ring->prepared, end;
 
     nb = look(ring, nb);
@@ -184,7 +186,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         }
         if (!prepare_odd(ring, memory, (uint16_t)number, (struct said){addr, len, head, flags}))
             break;
-        region = region_last(memory, most);
+        region = region_last(ring, memory, most);
     }
     ring->prepared = (uint16_t)number;
 }
@@ -243,18 +245,18 @@ static inline void write_header(uint8_t *at)
         memcpy(at, &plain, sizeof(plain));
 }
 
-/* One entry of a send that is not simply one descriptor; returns whether a frame went with it. */
+/* One entry of a send that is not in place; returns whether a frame of so many bytes went with it.
+ */
 static __attribute__((noinline)) bool send_odd(struct vhost_ring *ring, uint16_t number,
                                                uint32_t len)
 {
     const struct vhost_frame *entry = entry_of(ring, number);
     bool dropped = vhost_entry_kind(entry) == VHOST_DROPPED;
 
-    if (!dropped) {
-        write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
+    if (!dropped)
         vhost_chain_send(ring, number, len);
-    }
-    use(used_at(ring, number), vhost_entry_head(entry), dropped ? 0 : len);
+    use(used_at(ring, number), vhost_entry_head(entry),
+        dropped ? 0 : vhost_header_bytes(ring) + len);
     return !dropped;
 }
 
@@ -273,7 +275,7 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
 
         assert(frames[nb_sent].len <= entry->len || vhost_entry_kind(entry) == VHOST_DROPPED);
         if (UNLIKELY(vhost_entry_kind(entry) != VHOST_IN_PLACE)) {
-            nb_sent += send_odd(ring, number, len);
+            nb_sent += send_odd(ring, number, frames[nb_sent].len);
             continue;
         }
         write_header(entry->data - VIRTIO_NET_HEADER_BYTES);

@@ -35,7 +35,7 @@
  * these 16 bits, what it is. */
 enum vhost_entry_kind {
     VHOST_IN_PLACE, /* one descriptor: used where it lies */
-    VHOST_CHAIN,    /* several: by way of a bounce buffer */
+    VHOST_CHAIN,    /* several, or a legacy driver's: by way of a bounce buffer */
     VHOST_DROPPED,  /* failed a check */
 };
 
@@ -59,7 +59,7 @@ struct vhost_segment {
 struct vhost_bounce {
     struct vhost_segment segments[VHOST_SEGMENTS_MAX];
     unsigned nb_segments;
-    uint8_t data[VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX];
+    uint8_t data[VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MAX]; /* a shorter header ends there */
 };
 
 struct vhost_ring {
@@ -70,6 +70,7 @@ struct vhost_ring {
     bool frames;      /* the driver's frames (ring 1), not rooms */
     bool in_order;    /* one used entry may speak for a burst */
     bool event_idx;
+    bool legacy; /* the driver knows no VERSION_1: its header is shorter, and all goes by a copy */
     bool broken;
     bool rests;  /* nothing came, when last asked */
     int call_fd; /* -1: the driver never wants to be told */
@@ -79,6 +80,11 @@ struct vhost_ring {
     struct vhost_bounce bounces[VHOST_CHAINS_MAX];
 };
 
+static inline uint32_t vhost_header_bytes(const struct vhost_ring *ring)
+{
+    return ring->legacy ? VIRTIO_NET_HEADER_LEGACY_BYTES : VIRTIO_NET_HEADER_BYTES;
+}
+
 /* Header and frame together: is that a length that can be? A driver gives rooms of at least 1,526
  * bytes (5.1.6.3.1), and sends at least an Ethernet header, at most a full frame. */
 #define VHOST_FRAME_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_FRAME_BYTES_MIN)
@@ -86,17 +92,19 @@ struct vhost_ring {
 #define VHOST_ROOM_LEAST (VIRTIO_NET_HEADER_BYTES + VHOST_ROOM_BYTES_MIN)
 #define VHOST_ROOM_MOST 4096u /* is only looked at twice above that */
 
-static inline bool vhost_length_sound(bool frames, uint64_t bytes)
+static inline bool vhost_length_sound(const struct vhost_ring *ring, uint64_t bytes)
 {
-    return bytes >= (frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST) &&
-           (!frames || bytes <= VHOST_FRAME_MOST);
+    bytes += VIRTIO_NET_HEADER_BYTES - vhost_header_bytes(ring);
+    return bytes >= (ring->frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST) &&
+           (!ring->frames || bytes <= VHOST_FRAME_MOST);
 }
 
 /* An entry of all that is not one sound descriptor: a chain, or dropped. */
 void vhost_chain_prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number,
                          struct vhost_frame *entry);
 
-/* So many bytes of an entry's bounce buffer, header included, to where the driver wants them. */
+/* A plain header, and so many bytes of the frame in an entry's bounce buffer, to where the driver
+ * wants them. */
 void vhost_chain_send(struct vhost_ring *ring, uint16_t number, uint32_t nb_bytes);
 
 /* Begin where the driver's memory says that used buffers end. */

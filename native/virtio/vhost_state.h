@@ -31,6 +31,7 @@ struct vhost_device {
     int listener, socket;
     struct vhost_user_reader reader;
     uint64_t features, protocol_features;
+    bool agreed;         /* on features: a legacy driver's may be none */
     uint64_t connect_ns; /* not before then */
     uint64_t nb_connections, nb_kicks;
 };

@@ -113,8 +113,10 @@ struct virtio_net_header {
 };
 
 #define VIRTIO_NET_HEADER_BYTES 12u
+#define VIRTIO_NET_HEADER_LEGACY_BYTES 10u /* 5.1.6.1: without nb_buffers */
 _Static_assert(sizeof(struct virtio_net_header) == VIRTIO_NET_HEADER_BYTES, "5.1.6");
-_Static_assert(offsetof(struct virtio_net_header, nb_buffers) == 10, "5.1.6");
+_Static_assert(offsetof(struct virtio_net_header, nb_buffers) == VIRTIO_NET_HEADER_LEGACY_BYTES,
+               "5.1.6");
 
 /* A ring, as seen in one's own address space. */
 struct vring {

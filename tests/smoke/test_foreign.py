@@ -30,6 +30,7 @@ measured_s = 1.0
 workload = {{ keys = 1_000 }}
 [[image]]
 name = "debian-memcached"
+legacy = {legacy}
 kernel = "{kernel}"
 initrd = "memcached.cpio"
 cmdline = '{cmdline}'
@@ -41,9 +42,11 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 @pytest.mark.rung("image")
 @pytest.mark.usefixtures("only_full")
+@pytest.mark.parametrize("legacy", ["false", "true"])
 def test_memcached_in_a_distribution_s_kernel(
-    programs: Callable[[str], Path], tmp_path: Path
+    legacy: str, programs: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    """By virtio 1, and by what drivers spoke before it: Linux has both."""
     for program in programs_beside(rungs.find("uk-netdev")):
         if (reason := build.why_not(program)) is not None:
             pytest.skip(reason)
@@ -59,7 +62,8 @@ def test_memcached_in_a_distribution_s_kernel(
     server = f"-U 11211 -p 0 -t 1 -u root -m 16 -l {ADDRESS}"
     said = f'console=ttyS0 quiet panic=-1 nm.address={ADDRESS}/24 nm.server="{server}"'
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
-    spec.write_text(SPEC.format(kernel=booted.image, cmdline=said, address=ADDRESS))
+    values = {"kernel": booted.image, "cmdline": said, "address": ADDRESS, "legacy": legacy}
+    spec.write_text(SPEC.format(**values))
     tool.bench(spec, out)
     (row,) = tool.rows(out).values()
     assert (row["status"], row["place"], row["wrong"]) == ("ok", "image", 0)

@@ -4,6 +4,7 @@
  * millisecond, all the same, until the first right answer. The time printed is CLOCK_MONOTONIC's,
  * which whoever started the server can read too.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "check.h"
@@ -62,6 +63,25 @@ bool first_answer_wait(const struct load_options *options, struct port *port,
     return false;
 }
 
+const char *first_answer_none(const struct port *port)
+{
+    static const char none[] = "no right answer within 60 s";
+    static char said[160];
+    struct port_stats stats;
+
+    port_stats(port, &stats);
+    if (!stats.has_frames)
+        return none;
+    if (stats.nb_tx == 0 && stats.nb_rx == 0)
+        snprintf(said, sizeof(said),
+                 "%s: nobody took a frame at the other end; does its driver know this NIC?", none);
+    else
+        snprintf(said, sizeof(said),
+                 "%s: %" PRIu64 " frames went out, %" PRIu64 " came back (%" PRIu64 " of ARP)",
+                 none, stats.nb_tx, stats.nb_rx, stats.nb_arp);
+    return said;
+}
+
 bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns)
 {
     struct datagram replies[PORT_BURST_MAX];
@@ -107,7 +127,7 @@ int first_answer_run(const struct load_options *options)
         if (first_answer_wait(options, port, &format, &never))
             line_first_answer(clock_ns());
         else
-            why = FIRST_ANSWER_NONE;
+            why = first_answer_none(port);
         port_close(port);
     }
     if (why != NULL)

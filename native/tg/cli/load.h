@@ -13,9 +13,10 @@ int load_run(const struct load_options *options);
 /* --first-answer: ask every millisecond until the first right answer, print when it came. */
 int first_answer_run(const struct load_options *options);
 
-#define FIRST_ANSWER_NONE "no right answer within 60 s"
+/* In words: none came within a minute; of frames also what did. Until the next call. */
+const char *first_answer_none(const struct port *port);
 
-/* The same on an open port; false: it did not come, or *stopped. */
+/* The same as first_answer_run on an open port; false: it did not come, or *stopped. */
 bool first_answer_wait(const struct load_options *options, struct port *port,
                        const struct format *format, const volatile sig_atomic_t *stopped);
 

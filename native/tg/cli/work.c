@@ -311,7 +311,7 @@ static enum outcome target_await(struct worker *worker)
             line_first_answer(clock_ns());
             answers_drain(loop->port, load->options->timeout_ns, &work_stopped);
         } else if (!is_over(load)) {
-            fail(load, "await", FIRST_ANSWER_NONE, "");
+            fail(load, "await", first_answer_none(loop->port), "");
         }
     }
     return phase_end(load);

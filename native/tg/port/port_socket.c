@@ -140,7 +140,7 @@ static int socket_open(const struct addrinfo *info, uint32_t source_port)
 
 static const char *sockets_open(struct port *port, const struct port_config *config)
 {
-    static char error[128];
+    static char error[192];
     struct addrinfo *info = NULL;
     const char *why = target_parse(config->target, &info);
 
@@ -153,8 +153,12 @@ static const char *sockets_open(struct port *port, const struct port_config *con
                 snprintf(error, sizeof(error), "cannot open a socket towards the target: %s",
                          strerror(errno));
             else
-                snprintf(error, sizeof(error), "--source-port: none can be opened from port %u: %s",
-                         from, strerror(errno));
+                snprintf(error, sizeof(error),
+                         "--source-port: none can be opened from port %u: %s; %s", from,
+                         strerror(errno),
+                         errno == EACCES /* ip(7): below net.ipv4.ip_unprivileged_port_start */
+                             ? "ports this low want root or CAP_NET_BIND_SERVICE; give a higher one"
+                             : "give another one");
             why = error;
             break;
         }

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from nearmetal.build import fetched, sources
 from nearmetal.errors import NearmetalError
-from nearmetal.machine.processes import process, surroundings
+from nearmetal.machine.processes import killed, process, surroundings
 from nearmetal.paths import source_root
 from nearmetal.spec.datapaths import datapaths
 
@@ -45,6 +45,7 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
     ),
 }
+_KILLED = re.compile(r"\bKilled\b|\bSIGKILL\b")  # gcc's word, and the shell's, for a child
 _TELLING = re.compile(r"\b(error|ERROR):|\bundefined reference\b|^FAILED\b")
 _SHOWN, _LAST = 40, 20  # lines
 
@@ -157,6 +158,7 @@ def ninja(folder: Path, names: list[str]) -> None:
 
 def run(argv: list[str], environment: dict[str, str], what: str, log: Path | None = None) -> None:
     """Run a build tool; where it fails, show what it said of that, and not the rest."""
+    before = killed.out_of_memory()
     done = subprocess.run(
         _chain(argv),
         env=_environment(environment),
@@ -171,7 +173,10 @@ def run(argv: list[str], environment: dict[str, str], what: str, log: Path | Non
     said = done.stdout.splitlines()
     if not any(line.strip() for line in said) and log is not None and log.exists():
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    print("\n".join([*_telling(said), _ending(what, done.returncode)]), file=sys.stderr)
+    ending = _ending(what, done.returncode)
+    if done.returncode == -signal.SIGKILL or _KILLED.search(done.stdout):
+        ending += killed.why(before, less="")
+    print("\n".join([*_telling(said), ending]), file=sys.stderr)
     raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
 
 

@@ -34,6 +34,10 @@ class Dut(Protocol):
         """Why it does not serve any more, in words; None while it runs."""
         ...
 
+    def said(self) -> str:
+        """What it said last and where the rest is, to be put behind a reason; "": nothing."""
+        ...
+
     def counters(self, timeout_s: float = COUNTERS_S) -> Event:
         """Its counters now; other events that come meanwhile stay to be read. ChildError when it
         ends or tells none."""

@@ -7,12 +7,15 @@
         print(client.get("greeting"))
 
 Each request has an id of its own; a reply may be several datagrams, which are checked and put in
-order. Where nothing came within `timeout_s`, what may safely be asked twice (get, stats, version)
-is asked again, RETRIES times; all else raises NoAnswerError, since it may have been carried out.
+order. Many keys are asked for in as many requests as they take: none is longer than one frame, and
+where a reply would be too large, the keys are asked for in two halves. Where nothing came within
+`timeout_s`, what may safely be asked twice (get, stats, version) is asked again, RETRIES times; all
+else raises NoAnswerError, since it may have been carried out.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import secrets
 import socket
@@ -30,6 +33,9 @@ RETRIES = 2
 _FRAME = struct.Struct(">HHHH")
 _RECEIVE_BUFFER_BYTES = 1 << 20
 _DIGITS_MAX = 20  # of 64 bits
+FRAME_UDP_BYTES_MAX = 1500 - 20 - 8  # Ethernet's MTU less IPv4 and UDP: what one frame carries
+_DATAGRAM_BYTES_MAX = 65_507  # udp(7): of IPv4, whatever carries it
+_LINE_BYTES_MAX = FRAME_UDP_BYTES_MAX - _FRAME.size - len(b"gets\r\n")
 
 
 class ClientError(NearmetalError):
@@ -89,9 +95,24 @@ class Client:
         return {key: value.data for key, value in self.gets(keys).items()}
 
     def gets(self, keys: Iterable[str | bytes]) -> dict[bytes, Value]:
-        """Values with flags and cas id."""
-        line = b" ".join([b"gets", *(_checked(key) for key in keys)])
-        return dict(_values(self._ask(line + b"\r\n", retries=RETRIES)))
+        """Values with flags and cas id; a key that is not there is not among them."""
+        found: dict[bytes, Value] = {}
+        for some in _parts([_checked(key) for key in keys]):
+            found |= self._some(some)
+        return found
+
+    def _some(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
+        """In one request, or in two where its reply would be too large."""
+        answer = self._ask(b" ".join([b"gets", *keys]) + b"\r\n", retries=RETRIES)
+        if answer != protocol.TOO_LARGE:
+            return dict(_values(answer))
+        if len(keys) < 2:
+            raise ClientError(
+                "SERVER_ERROR reply too large: this client draws at most 3 times its request; name"
+                " its address to the server's --trusted"
+            )
+        half = len(keys) // 2
+        return self._some(keys[:half]) | self._some(keys[half:])
 
     def set(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> None:
         """Store, whatever was there."""
@@ -190,10 +211,11 @@ class Client:
             except ConnectionRefusedError:
                 raise NoAnswerError("nobody listens there; start the server") from None
             except OSError as error:
-                raise NearmetalError(f"cannot send the request: {error.strerror}") from None
+                raise NearmetalError(_not_sent(error, _FRAME.size + len(body))) from None
             if message is not None:
                 return message
-        raise NoAnswerError(f"no answer within {self._timeout_s} s; asked {1 + retries} times")
+        asked = f"no answer within {self._timeout_s} s; asked {1 + retries} times"
+        raise NoAnswerError(asked + _too_long(_FRAME.size + len(body)))
 
     def _message(self, request_id: int) -> bytes | None:
         """All datagrams of the reply, in order; None when they do not come in time."""
@@ -218,6 +240,38 @@ class Client:
             if len(parts) == total:
                 return b"".join(parts[i] for i in range(total))
         return None
+
+
+def _parts(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
+    """In their order, as many at once as one frame takes."""
+    start = line_bytes = 0
+    for end, key in enumerate(keys):
+        line_bytes += 1 + len(key)
+        if line_bytes > _LINE_BYTES_MAX:
+            yield keys[start:end]
+            start, line_bytes = end, 1 + len(key)
+    if keys:
+        yield keys[start:]
+
+
+def _too_long(datagram_bytes: int) -> str:
+    """What may be the matter with a request that nobody answers; "": not its length."""
+    if datagram_bytes <= FRAME_UDP_BYTES_MAX:
+        return ""
+    return (
+        f"; its request has {datagram_bytes:,} bytes, and a server on frames (host-dpdk, ukp-*,"
+        f" uk-*) takes at most {FRAME_UDP_BYTES_MAX:,} in a datagram: store less in one item, or"
+        " serve on sockets (host-mmsg)"
+    )
+
+
+def _not_sent(error: OSError, datagram_bytes: int) -> str:
+    if error.errno != errno.EMSGSIZE:
+        return f"cannot send the request: {error.strerror}"
+    return (
+        f"cannot send the request: it has {datagram_bytes:,} bytes, and a datagram holds at most"
+        f" {_DATAGRAM_BYTES_MAX:,}; store less in one item"
+    )
 
 
 def _values(message: bytes) -> Iterable[tuple[bytes, Value]]:

@@ -83,7 +83,8 @@ def open_socket(options: Options) -> socket.socket:
 _REMEDIES = {
     errno.EADDRINUSE: "stop the other server or give another --listen",
     errno.EACCES: (
-        "ports this low are root's or CAP_NET_BIND_SERVICE's; give one from 1024 on to --listen"
+        "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) want root or"
+        " CAP_NET_BIND_SERVICE; give a higher one to --listen"
     ),
 }
 _IP_PKTINFO = 8  # Linux; the socket module names it from 3.14 on

@@ -46,6 +46,7 @@ def of(row: Row) -> tuple[str, ...]:
         _wire(row),
         *_standing(row),
         _place(row),
+        _cycles(row),
         _accelerator(row),
         _guest(row),
     )
@@ -106,8 +107,9 @@ def _ceiling(row: Row) -> str:
             + _wall(row)
         )
     if row.generator_ceiling_per_s is None:
+        failed = f" ({row.ceiling_missing})" if row.ceiling_missing else ""
         why = (
-            "the null responder gave no figure in this run"
+            f"the null responder gave no figure in this run{failed}"
             if _has_null_responder(row)
             else f"{row.wire} has no null responder"
         )
@@ -117,6 +119,8 @@ def _ceiling(row: Row) -> str:
             "above the ceiling: the null responder was slower than this row, so it was held up "
             "itself, and the ceiling of this run is too low"
         )
+    if row.ceiling_missing:
+        return f"ceiling of fewer rounds: of the null responder {row.ceiling_missing}"
     return ""
 
 
@@ -301,6 +305,21 @@ def _place(row: Row) -> str:
     return (
         f"{PLACES['ukp']}: the unikernel's own code, but no virtual machine around it; a tender"
         " makes its vhost-user connection, and its costs stand apart"
+    )
+
+
+def counts_whole_time(row: Row) -> bool:
+    """Whether its cycles are all of its core's time: of an image that is not ours nobody knows
+    which of its turns found nothing."""
+    return row.place == "image" and row.busy_cycles_per_reply is not None
+
+
+def _cycles(row: Row) -> str:
+    if not counts_whole_time(row):
+        return ""
+    return (
+        "whole cycles: those of its core's whole time, empty polls too where it polls; those of our"
+        " rows on this wire are of turns that found something"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nearmetal.report.caveats import counts_whole_time
 from nearmetal.report.row import Row
 from nearmetal.report.words import name
 from nearmetal.samples import Frozen
@@ -39,10 +40,12 @@ class Comparison(Frozen):
     wires: tuple[str, ...]  # one, or the row's and the other's
     paper: float | None = None  # the same ratio of the paper's figures, mostly of an echo
     emulated: bool = False  # instructions are counted, not cycles
+    whole: tuple[str, ...] = ()  # of the two, those whose cycles are all of their core's time
 
 
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
-    """PAIRS, and every row of ours on testpmd's wire over what that merely bounces."""
+    """PAIRS, every row of ours on testpmd's wire over what that merely bounces, and every image of
+    anybody's over each row of ours that does the same on its wire."""
     closed = {
         name(row): row
         for row in rows
@@ -54,6 +57,12 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
     if base is not None:
         ours = (row for row in closed.values() if row.place != "reference")
         pairs += [(row, base) for row in ours if (row.wire, row.point) == (base.wire, base.point)]
+    pairs += [
+        (image, row)
+        for image in closed.values()
+        for row in closed.values()
+        if _are_alike(image, row)
+    ]
     papers = {row.rung: row.paper.replies_per_s for row in rows if row.paper}
     for row, over in pairs:
         yield _compare(row, over, papers)
@@ -66,11 +75,19 @@ def sentence(found: Comparison) -> str:
     cycles = ""
     if found.by_busy_cycles is not None:
         cycles = f", for {found.by_busy_cycles:.2f} times its busy cycles per reply"
+        if found.whole:
+            cycles += f" ({' and '.join(found.whole)}: all cycles, empty polls too)"
     paper = f"; the paper has {found.paper:.0f}" if found.paper is not None else ""
     tcg = " (TCG counts instructions)" if found.emulated else ""
     both = " (both rates are floors: the cycles tell)" if len(found.floors) > 1 else ""
     wires = f", each on its own wire ({', '.join(found.wires)})" if len(found.wires) > 1 else ""
     return f"{found.row} answers {times}{cycles}{wires}{both}{tcg}{paper}."
+
+
+def _are_alike(image: Row, row: Row) -> bool:
+    """Whether a row of ours is what an image is to be set beside."""
+    same = (image.wire, image.point, image.service) == (row.wire, row.point, row.service)
+    return same and image.place == "image" and row.place not in ("image", "reference")
 
 
 def _side(found: Comparison) -> str:
@@ -95,4 +112,5 @@ def _compare(row: Row, over: Row, papers: Mapping[str, int]) -> Comparison:
         if papers.keys() >= {row.rung, over.rung}
         else None,
         emulated="tcg" in (row.accelerator, over.accelerator),
+        whole=tuple(name(each) for each in (row, over) if counts_whole_time(each)),
     )

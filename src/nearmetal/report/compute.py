@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 from nearmetal.errors import BadInputError
 from nearmetal.report import caveats, loss
+from nearmetal.report.ceilings import Ceiling
+from nearmetal.report.ceilings import of as ceiling
 from nearmetal.report.intervals import interval, percentiles
 from nearmetal.report.row import (
     Asker,
@@ -101,7 +104,14 @@ def rows(setting: Setting, samples: Iterable[Sample]) -> tuple[Row, ...]:
                 "which spec.json does not name: the folder mixes two runs"
             )
         trials[key].append(sample)
-    return _beside_each_other([_row(setting, each, trials[each.key]) for each in wanted])
+    ceilings = {
+        (each.planned.rung.name, each.point): ceiling(
+            trials[each.key], fault, partial(_row, setting, each)
+        )
+        for each in wanted
+        if caveats.is_null_responder(each.planned.rung.name) and not sweep.is_open(each.point)
+    }
+    return _beside_each_other([_row(setting, each, trials[each.key]) for each in wanted], ceilings)
 
 
 def fault(sample: Sample) -> str:
@@ -333,7 +343,9 @@ def _median_known(values: Sequence[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
+def _beside_each_other(
+    alone: Sequence[Row], ceilings: Mapping[tuple[str, Point], Ceiling]
+) -> tuple[Row, ...]:
     """What a row is only next to others of its run: ceiling, ratios; labels come last.
 
     Only rows of one point are set beside each other, and none whose rate was a schedule's.
@@ -345,21 +357,20 @@ def _beside_each_other(alone: Sequence[Row]) -> tuple[Row, ...]:
     }
     # Of whatever wire: where that is another one than the row's, a label says so.
     beside = {row.point: row for row in measured.values() if row.rung == caveats.MEMCACHED_RUNG}
-    nulls = [row for row in measured.values() if caveats.is_null_responder(row.rung)]
-    ceilings = {(row.rung, row.point): row for row in nulls}
     related = []
     for row in alone:
         if row.status == "ok" and row.loop == "closed":
-            null_responder = ceilings.get((find(row.wire).null_responder or "", row.point))
-            ceiling = null_responder.replies_per_s.median if null_responder else None
+            found = ceilings.get((find(row.wire).null_responder or "", row.point))
+            most = found.per_s if found else None
             memcached = beside.get(row.point)
             if memcached is not None and memcached.service != row.service:
                 memcached = None
             twin = services.find(row.service).twin
             echo = measured.get((row.rung, twin, row.wire, row.point)) if twin else None
             update = {
-                "generator_ceiling_per_s": ceiling,
-                "generator_bound": caveats.generator_bound(row, ceiling),
+                "generator_ceiling_per_s": most,
+                "ceiling_missing": found.missing if found else "",
+                "generator_bound": caveats.generator_bound(row, most),
                 "vs_memcached": _ratio(row, memcached),
                 "vs_echo": _ratio(row, echo),
             }

@@ -195,4 +195,5 @@ class Row(Frozen):
     # Of a virtual machine: what the probe found of each accelerator.
     accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
     guest: Guest | None = None  # of Linux in one
+    ceiling_missing: str = ""  # why the null responder's figure is missing, or one of its rounds'
     wire_notes: tuple[str, ...] = ()  # of its wire as it stood: kind, colon, what it means

@@ -16,7 +16,17 @@ from nearmetal.report.layout import Column, kept, least, natural
 from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
-from nearmetal.report.words import at, count, cycles, load, loss, microseconds, paired, ratio
+from nearmetal.report.words import (
+    at,
+    count,
+    cycles,
+    load,
+    loss,
+    microseconds,
+    name,
+    paired,
+    ratio,
+)
 
 _PAPER = "Of an echo: beside kv only for its order of magnitude."
 _EDGES = 3  # of a table, beside what is between its columns
@@ -229,9 +239,16 @@ def _caption(report: Report) -> Iterator[str]:
     )
     if _beside_paper(report):
         source = next((row.paper.source for row in report.rows if row.paper), "no figure")
-        yield f"cycles: busy ones of the SUT's core per reply. * {source}. {_PAPER}"
+        yield f"{footnote(report.rows)} * {source}. {_PAPER}"
         return
     yield (
-        "cycles: busy ones of the SUT's core per reply. x memc.: replies per second of that core, "
+        f"{footnote(report.rows)} x memc.: replies per second of that core, "
         "over memcached's; †: on another wire than memcached. Notes in words: report.html."
     )
+
+
+def footnote(rows: Iterable[Row]) -> str:
+    """What the column cycles counts, and of which rows it is more."""
+    whole = [name(row) for row in rows if caveats.counts_whole_time(row)]
+    of_images = f"; of {', '.join(whole)} all, empty polls too" if whole else ""
+    return f"cycles: busy ones of the SUT's core per reply{of_images}."

@@ -3,7 +3,7 @@
     [[image]]
     name = "my-uk"
     kernel = "my-uk_qemu-x86_64"
-    cmdline = "netdev.ip=10.0.0.2/24"
+    cmdline = "netdev.ip=10.0.0.2/24:10.0.0.1::: --"
     memory = "64MiB"
     address = "10.0.0.2"
     port = 11211
@@ -43,6 +43,7 @@ class ImageFile(Frozen):
     address: IPv4Address
     port: int = Field(11211, ge=1, le=65_535)
     service: Service = services.FIRST
+    legacy: bool = False
     options: tuple[str, ...] = ()
 
     @field_validator("name")
@@ -93,6 +94,7 @@ class ImageFile(Frozen):
                 memory_bytes=memory_bytes(self.memory),
                 address=str(self.address),
                 port=self.port,
+                legacy=self.legacy,
                 options=self.options,
             ),
             wire="vhost-user",

@@ -40,6 +40,7 @@ class Image(Frozen):
     memory_bytes: int
     address: str
     port: int
+    legacy: bool = False  # its drivers speak virtio from before version 1 only
     options: tuple[str, ...] = ()  # further words for QEMU
 
 

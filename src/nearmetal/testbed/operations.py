@@ -143,6 +143,10 @@ def _running(agent: Agent) -> remote_dut.Serving:
     return agent.serving
 
 
+def _said(agent: Agent) -> str:
+    return "" if agent.serving is None else agent.serving.dut.said()
+
+
 def _start(agent: Agent, argv: list[str], cpu: int | None) -> dict[str, int]:
     child = Child(argv, Where(cpu=cpu))
     agent.started += 1
@@ -199,6 +203,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "look": _look,
     "leave": _leave,
     "halt": _halt,
+    "said": _said,
     "start": _start,
     "stop": _stop,
     "go": _go,

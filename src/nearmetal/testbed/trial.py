@@ -67,6 +67,10 @@ class _Dut:
             station.pump()
         return self.station.dut_ended
 
+    def said(self) -> str:
+        words: str = self.station.ask("said")
+        return words
+
 
 @dataclass(frozen=True)
 class Trials:

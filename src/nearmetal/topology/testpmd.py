@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from nearmetal.machine.processes import killed
 from nearmetal.machine.processes.process import START_S, ChildError, Where, chain, environment
 
 # libxdp: no dispatcher around the XDP program. What a kill leaves is then one program on the link.
@@ -54,6 +55,7 @@ class Testpmd:
         assert threading.current_thread() is threading.main_thread()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._output = b""
+        self._killed_before = killed.out_of_memory()
         # Its words are needed when it says them: a pipe would get them in blocks.
         command = chain(["stdbuf", "-oL", *argv], where)
         self._popen = subprocess.Popen(
@@ -77,8 +79,7 @@ class Testpmd:
     def wait(self) -> str:
         """Until it ends by itself; why."""
         self._wait_for(None, None)
-        self._popen.wait()
-        return self._reason("ended")
+        return self._ended()
 
     def stop(self) -> tuple[PortCounts, ...]:
         """End it; what each port did."""
@@ -110,9 +111,20 @@ class Testpmd:
             piece = os.read(stdout, 1 << 16)
             if not piece:
                 if words is not None:
-                    raise ChildError(self._reason("ended"))
+                    raise ChildError(self._ended())
                 return
             self._output = (self._output + piece)[-_OUTPUT_BYTES:]
+
+    def _ended(self) -> str:
+        """Its output has ended, so it does: how, and why."""
+        try:
+            status = self._popen.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return self._reason("closed its output")
+        how = f"exit code {status}" if status >= 0 else signal.Signals(-status).name
+        if status == -signal.SIGKILL:
+            how += killed.why(self._killed_before)
+        return self._reason(f"ended with {how}")
 
     def _kill(self) -> None:
         if self._stderr.closed:

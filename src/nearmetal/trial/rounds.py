@@ -3,7 +3,8 @@
 Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
 of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
 those at a share of a row's peak come after the rounds that measure it. A trial without one answer
-is tried once more; a row that fails is not measured further, the others go on. Where another tree's
+is tried once more; a row that fails is not measured further, the others go on, and so does a null
+responder, by which others are judged. Where another tree's
 programs are measured too (against.py), each visit is two, one right after the other. Whatever ends
 the run, the samples that were taken stay, and run.json says how it went.
 """
@@ -33,6 +34,7 @@ from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec, at, points
 from nearmetal.spec.programs import PROBE
 from nearmetal.spec.rungs import Rung, Service
+from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.trial.bed import Bed, Row, Trial
 from nearmetal.trial.trial import OneMachine, failed_sample, now_utc
@@ -104,7 +106,7 @@ def run(
     try:
         with cpus.ourselves_on(wires.control_cpus):
             for number, each in enumerate(todo, 1):
-                if (each.row, each.point) in state.failed:
+                if (each.row, each.point) in state.failed and not _for_all(each.rung):
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
                 bed = Bed(spec, build, wires.of(each.rung.wire), chosen, consoles)
@@ -162,6 +164,11 @@ def _of_the_other(bed: Bed) -> Bed:
         consoles = consoles / "against"
         consoles.mkdir(exist_ok=True)
     return replace(bed, build=build, consoles=consoles)
+
+
+def _for_all(rung: Rung) -> bool:
+    """Whether other rows are judged by it: a null responder is measured as often as it can be."""
+    return any(wire.null_responder == rung.name for wire in known.known())
 
 
 def _unsuited(spec: Spec, measurer: Measurer) -> dict[str, str]:

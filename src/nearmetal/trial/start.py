@@ -109,9 +109,12 @@ class Living(Protocol):
 
     def failed(self) -> str | None: ...
 
+    def said(self) -> str: ...
+
 
 def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
-    """The next line of the generator; a server that has died is named instead of it."""
+    """The next line of the generator; a server that has died is named instead of it, and one that
+    lives says what it said last: that may be why it was not heard."""
     deadline = time.monotonic() + timeout_s
     while True:
         left_s = deadline - time.monotonic()
@@ -121,9 +124,10 @@ def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
             if (reason := dut.failed()) is not None:
                 raise ChildError(reason) from error
             if not isinstance(error, SilentError):
-                raise
+                raise ChildError(f"{error}{dut.said()}") from error
             if left_s <= _SLICE_S:
-                raise ChildError(f"{speaker.name} said nothing for {timeout_s:.0f} s") from error
+                late = f"{speaker.name} said nothing for {timeout_s:.0f} s"
+                raise ChildError(f"{late}{dut.said()}") from error
 
 
 def expect(name: str, event: Event) -> Event:
@@ -191,7 +195,8 @@ def start(plan: Plan) -> Dut:
         folder = Path(top.directory)
     log = folder / f"{plan.trial.rung.name}-{plan.trial.service}.log"
     where = Where(top.sut.netns, top.vmm_cpu)
-    return Vm(made.machine, where, log, speaks=made.says_ready)
+    kept = plan.bed.consoles is not None
+    return Vm(made.machine, where, log, speaks=made.says_ready, kept=kept)
 
 
 @contextmanager
@@ -220,7 +225,7 @@ def _boot(vm: Vm, generator: Child) -> None:
             return
         except SilentError as error:
             if (reason := generator.failed()) is not None:
-                raise ChildError(reason) from error
+                raise ChildError(f"{reason}{vm.said()}") from error
             if (reason := vm.failed()) is not None:
                 raise ChildError(reason) from error
             if time.monotonic() > deadline:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nearmetal.dut.contract import Dut
+from nearmetal.dut.image import run_by
 from nearmetal.errors import NearmetalError
 from nearmetal.kv.client import Client
 from nearmetal.machine.cores import cpus
@@ -112,7 +113,7 @@ def sample_of(
         evicted=evicted,
         **_cpu(measured, left.turns, counts),
         point=trial.point,
-        accelerator=bed.accelerator if trial.rung.machine else None,
+        accelerator=run_by(trial.rung.image, bed.accelerator) if trial.rung.machine else None,
         guest=left.guest,
         resources=left.resources,
     )

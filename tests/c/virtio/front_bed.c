@@ -36,8 +36,9 @@ void front_bed_dial(struct front_bed *bed)
     bed->front.socket = vhost_user_connect(bed->path);
     CHECK(bed->front.socket >= 0);
     /* As the front end's own handshake would agree. */
-    bed->front.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_IN_ORDER |
-                          1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+    bed->front.features = 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+    if (!bed->legacy)
+        bed->front.features |= 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_IN_ORDER;
     front_bed_control(bed);
 }
 
@@ -61,6 +62,11 @@ void front_bed_send_state(struct front_bed *bed, uint32_t request, uint32_t ring
     front_bed_send_message(bed, &message);
 }
 
+static uint32_t header_bytes(const struct front_bed *bed)
+{
+    return bed->legacy ? VIRTIO_NET_HEADER_LEGACY_BYTES : VIRTIO_NET_HEADER_BYTES;
+}
+
 void front_bed_shake_hands(struct front_bed *bed)
 {
     struct vhost_front *front = &bed->front;
@@ -68,12 +74,12 @@ void front_bed_shake_hands(struct front_bed *bed)
     front_bed_dial(bed);
     front_bed_send_u64(bed, VHOST_USER_SET_FEATURES, front->features);
     memset(front->memory, 0, (size_t)(front->buffers - front->memory));
-    vring_driver_init(&bed->rx, &front->rings[VHOST_FRONT_RX], bed->rx_order, true);
-    vring_driver_init(&bed->tx, &front->rings[VHOST_FRONT_TX], bed->tx_order, true);
+    vring_driver_init(&bed->rx, &front->rings[VHOST_FRONT_RX], bed->rx_order, !bed->legacy);
+    vring_driver_init(&bed->tx, &front->rings[VHOST_FRONT_TX], bed->tx_order, !bed->legacy);
     for (uint16_t i = 0; i < SIZE; i++) {
         uint64_t at = front->buffers_guest + (uint64_t)i * ROOM;
         vring_driver_describe(&bed->rx, i, at, ROOM, VRING_DESC_F_WRITE);
-        vring_driver_describe(&bed->tx, i, at, FRAME + VIRTIO_NET_HEADER_BYTES, 0);
+        vring_driver_describe(&bed->tx, i, at, FRAME + header_bytes(bed), 0);
         vring_driver_offer(&bed->rx, i);
     }
     vring_driver_publish(&bed->rx);
@@ -96,7 +102,7 @@ void front_bed_check_works(struct front_bed *bed)
     for (unsigned i = 0; i < 8; i++) {
         uint32_t len;
         uint16_t id = vring_driver_take(&bed->rx, &len);
-        CHECK(len == FRAME + VIRTIO_NET_HEADER_BYTES);
+        CHECK(len == FRAME + header_bytes(bed));
         vring_driver_offer(&bed->tx, id);
     }
     vring_driver_publish(&bed->tx);
@@ -118,8 +124,10 @@ void front_bed_open(struct front_bed *bed)
         .path = bed->path, .ring_size = SIZE, .buffers_bytes = SIZE * ROOM};
     struct vhost_config device = {.path = bed->path, .sleeps = true};
 
-    snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-%ld",
-             getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (long)getpid());
+    const char *tmp = getenv("TMPDIR");
+    if (tmp == NULL || strlen(tmp) > sizeof(bed->folder) / 2) /* a socket's path has 107 bytes */
+        tmp = "/tmp";
+    snprintf(bed->folder, sizeof(bed->folder), "%s/nearmetal-virtio-%ld", tmp, (long)getpid());
     CHECK(mkdir(bed->folder, 0700) == 0);
     snprintf(bed->path, sizeof(bed->path), "%s/socket", bed->folder);
     CHECK(vhost_open(&bed->device, &device) == NULL);

@@ -16,6 +16,7 @@ struct front_bed {
     struct vhost_front front;
     struct vring_driver rx, tx;
     uint16_t rx_order[SIZE], tx_order[SIZE];
+    bool legacy; /* a driver from before virtio 1 */
 };
 
 void front_bed_open(struct front_bed *bed);

@@ -41,10 +41,12 @@ static uint64_t take_addr(struct input *input, const struct bed *bed)
 
 static uint32_t take_len(struct input *input)
 {
-    static const uint32_t lens[] = {0, 12, 25, 26, 112, 1526, 1530, 1531, 1536, UINT32_MAX};
+    static const uint32_t lens[] = {0,    10,   12,   24,   25,   26,   112,
+                                    1524, 1526, 1528, 1530, 1531, 1536, UINT32_MAX};
     uint64_t which = take(input, 1);
 
-    return which < 10 ? lens[which] : (uint32_t)take(input, which % 2 ? 4 : 1);
+    return which < sizeof(lens) / sizeof(lens[0]) ? lens[which]
+                                                  : (uint32_t)take(input, which % 2 ? 4 : 1);
 }
 
 static void drive(struct input *input, struct bed *bed)
@@ -114,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nb_bytes)
     uint64_t options = take(&input, 1);
 
     bed_open(&bed, SIZE, 65530, options & 1, options & 2);
+    bed.device[BED_ROOMS]->legacy = bed.device[BED_FRAMES]->legacy = options & 4;
     while (input.at < input.end) {
         unsigned step = (unsigned)take(&input, 1) % 4;
         if (step < 2)

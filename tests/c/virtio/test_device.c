@@ -51,6 +51,25 @@ static void test_enable_first(struct front_bed *bed)
     CHECK(vhost_up(bed->device));
 }
 
+/* Before virtio 1 a driver may agree on nothing at all; the next one may be of today. */
+static void test_legacy(struct front_bed *bed)
+{
+    bed->legacy = true;
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+    front_bed_check_works(bed);
+    bed->legacy = false;
+    front_bed_shake_hands(bed);
+    front_bed_check_works(bed);
+    /* Rings of which nobody said what they carry are none. */
+    front_bed_dial(bed);
+    CHECK(vhost_front_start(&bed->front));
+    front_bed_control(bed);
+    CHECK(!vhost_up(bed->device));
+    front_bed_send_u64(bed, VHOST_USER_SET_FEATURES, 0);
+    CHECK(vhost_up(bed->device));
+}
+
 /* Stop, memory again, and on from where it was. */
 static void test_stop_and_go(struct front_bed *bed)
 {
@@ -139,6 +158,7 @@ int main(void)
     front_bed_open(&bed);
     test_next_front_end(&bed);
     test_enable_first(&bed);
+    test_legacy(&bed);
     test_stop_and_go(&bed);
     test_reply_ack(&bed);
     test_sleep(&bed);

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nearmetal.errors import NearmetalError
+from nearmetal.kv import client as client_module
 from nearmetal.kv.client import BadReplyError, Client, ClientError, NoAnswerError
 from nearmetal.kv.model import Model
+from nearmetal.machine.links.frames import UDP_BYTES_MAX
 
 Answer = Callable[[bytes], list[bytes]]
 
@@ -107,6 +110,59 @@ def test_numbers_and_the_rest(client: Client) -> None:
 def test_several_datagrams(client: Client) -> None:
     client.set("a", bytes(range(256)) * 200)
     assert client.get("a") == bytes(range(256)) * 200
+
+
+def test_many_keys_take_as_many_requests_as_they_need(serve: Callable[[Answer], Server]) -> None:
+    """More than one reply holds (89,088 bytes), and more keys than one frame does (1,472 bytes)."""
+    model = Model(now_s=1_800_000_000)
+    server = serve(lambda request: model.handle(request, 1_800_000_000).datagrams)
+    stored = {b"%03d" % number + b"k" * 100: b"%d" % number * 400 for number in range(200)}
+    with Client("127.0.0.1", server.port, timeout_s=5) as client:
+        for key, data in stored.items():
+            client.set(key, data)
+        large = {b"large%d" % number: bytes([number]) * 60_000 for number in range(8)}
+        for key, data in large.items():
+            client.set(key, data)
+        server.asked.clear()
+        assert client.get_many([*stored, b"nope", *large]) == stored | large
+        assert client.get_many([]) == {}
+    server.close()
+    assert all(len(request) <= 1472 for request in server.asked)
+
+
+def test_a_frame_holds_what_frames_hold() -> None:
+    assert client_module.FRAME_UDP_BYTES_MAX == UDP_BYTES_MAX
+
+
+def test_of_no_keys_nothing_is_asked(serve: Callable[[Answer], Server]) -> None:
+    server = serve(lambda _: [])
+    with Client("127.0.0.1", server.port) as client:
+        assert client.get_many([]) == {}
+    server.close()
+    assert server.asked == []
+
+
+def test_one_value_that_is_too_large_for_a_stranger(serve: Callable[[Answer], Server]) -> None:
+    server = serve(lambda request: [request[:2] + b"\0\0\0\1\0\0SERVER_ERROR reply too large\r\n"])
+    with (
+        Client("127.0.0.1", server.port) as client,
+        pytest.raises(ClientError, match=r"reply too large: .*3 times its request; .*--trusted"),
+    ):
+        client.get_many(["a", "b"])
+
+
+def test_a_request_that_is_longer_than_a_frame_is_named(
+    serve: Callable[[Answer], Server],
+) -> None:
+    server = serve(lambda _: [])
+    with Client("127.0.0.1", server.port, timeout_s=0.05) as client:
+        with pytest.raises(NoAnswerError, match=r"60,0\d\d bytes, .*ukp-.* at most 1,472 .*store"):
+            client.set("a", b"x" * 60_000)
+        with pytest.raises(NoAnswerError) as caught:
+            client.set("a", b"x")
+        assert "1,472" not in str(caught.value)
+        with pytest.raises(NearmetalError, match=r"a datagram holds at most 65,507; store less"):
+            client.set("a", b"x" * 70_000)
 
 
 def test_refusals_in_the_servers_words(client: Client) -> None:

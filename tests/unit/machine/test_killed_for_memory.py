@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nearmetal.build import meson
+from nearmetal.errors import NearmetalError
 from nearmetal.machine.processes import killed
-from nearmetal.machine.processes.process import Child, Where
+from nearmetal.machine.processes.process import Child, ChildError, Where
+from nearmetal.topology import testpmd
 
 
 def machine(root: Path, *, kills: int, limits: dict[str, str], ours: str = "/a/b") -> Path:
@@ -52,6 +55,43 @@ def test_a_child_that_it_met_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         reason = child.failed()
     assert reason is not None
     assert reason.startswith("sh ended with SIGKILL, by the kernel, for want of memory")
+
+
+MET = "SIGKILL, by the kernel, for want of memory.*: give it more, or ask for less"
+
+
+@pytest.fixture
+def one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel kills somebody between our first look and our second."""
+    kills = iter((0, 1))
+    monkeypatch.setattr(killed, "out_of_memory", lambda *_: next(kills))
+
+
+@pytest.mark.usefixtures("one_more")
+def test_so_does_one_whose_other_half_it_met() -> None:
+    """As the tender says it of its data process."""
+    script = "echo 'the data process was killed (signal 9, SIGKILL)' >&2; exit 1"
+    with Child(["sh", "-c", script], Where()) as child:
+        assert child.wait(60)
+        reason = child.failed() or ""
+    assert reason.startswith("sh ended with exit code 1, by the kernel, for want of memory")
+
+
+@pytest.mark.usefixtures("one_more")
+def test_so_does_testpmd() -> None:
+    with pytest.raises(ChildError, match=f"testpmd ended with {MET}"):
+        testpmd.Testpmd(["sh", "-c", "kill -KILL $$"], Where())
+
+
+@pytest.mark.usefixtures("one_more")
+@pytest.mark.parametrize(
+    "script", ["kill -KILL $$", "echo 'fatal error: Killed signal terminated program cc1'; exit 1"]
+)
+def test_so_does_a_build(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NearmetalError, match="words are above"):
+        meson.run(["sh", "-c", script], {}, "build")
+    said = capsys.readouterr().err
+    assert "by the kernel, for want of memory" in said and "--memory" not in said
 
 
 def test_a_kill_that_was_sent_is_only_told() -> None:

@@ -58,6 +58,24 @@ def test_no_msi_x_where_qemu_dies_of_it(accelerator: Accelerator, vectors: bool)
     assert "rx_queue_size=1024,tx_queue_size=1024" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "now", "before"),
+    [
+        ("q35", "disable-legacy=on,", "disable-legacy=off,disable-modern=on,"),
+        ("microvm", "virtio-mmio.force-legacy=false", "virtio-mmio.force-legacy=true"),
+    ],
+)
+def test_virtio_is_version_1_or_that_from_before_it(
+    kind: MachineType, now: str, before: str
+) -> None:
+    """Whoever carries its frames: a back end of ours, or QEMU on a tap device."""
+    for nic in (RING, Tap("tap0", "02:00:00:00:00:01")):
+        said = argv(kind=kind, nics=(nic,))
+        assert now in said and before not in said
+        said = argv(kind=kind, nics=(nic,), legacy=True)
+        assert before in said and now not in said
+
+
 def test_a_tap_device_is_there_already() -> None:
     said = argv(nics=(Tap("tap0", "02:00:00:00:00:01", vhost=True),))
     assert "tap,id=nic0,ifname=tap0,script=no,downscript=no,vhost=on" in said

@@ -1,34 +1,118 @@
-"""A virtual machine, and testpmd, that talk without end: who waits for a word comes to an end."""
+"""A virtual machine, and testpmd: what they said last is in the reason, and who talks without end
+does not keep anybody waiting."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from nearmetal.machine.processes.process import Child, ChildError, SilentError, Where
+from nearmetal.machine.processes.process import Child, ChildError, Event, SilentError, Where
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Accelerator
 from nearmetal.topology import testpmd
+from nearmetal.trial import start
 
 TALKS = "while echo words; do :; done"
 NO_LINE = "while printf xxxxxxxx; do :; done"
+BOOTED = r"printf 'SeaBIOS\r\n\033[1;32mPowered by\033[0m Unikraft\nNo RDSEED; \007halted'"
+WAITS = "; cat >/dev/null"  # as a halted machine does
 
 
-@pytest.mark.parametrize("script", [TALKS, NO_LINE, "exec cat /dev/zero"])
-def test_an_image_s_words_gain_no_time(
-    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
-    machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))
-    vm = Vm(machine, Where(), tmp_path / "log", speaks=False)
+@contextmanager
+def running(script: str, folder: Path, *, speaks: bool = False, kept: bool = True) -> Iterator[Vm]:
+    """A machine whose QEMU is a script."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
+        machine = qemu.Machine(folder / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))
+        vm = Vm(machine, Where(), folder / "mine-kv.log", speaks=speaks, kept=kept)
     try:
-        with pytest.raises((SilentError, ChildError)):
-            vm.event(0.3)
+        yield vm
     finally:
         vm._child.finish(lambda: None, 0)
         vm._monitor.close()
+
+
+class Asks:
+    """A generator that gave up, or never says a word."""
+
+    name = "nm-load-vhost"
+
+    def __init__(self, vm: Vm, error: type[ChildError]) -> None:
+        self._vm, self._error = vm, error
+
+    def event(self, timeout_s: float) -> Event:
+        while "halted" not in self._vm.said():
+            pass  # the test's own time is the bound
+        raise self._error("nm-load-vhost ended with exit code 1: await: no right answer")
+
+
+@pytest.mark.parametrize("script", [TALKS, NO_LINE, "exec cat /dev/zero"])
+def test_an_image_s_words_gain_no_time(script: str, tmp_path: Path) -> None:
+    with (
+        running(script, tmp_path) as vm,
+        pytest.raises((SilentError, ChildError)),
+    ):
+        vm.event(0.3)
+
+
+@pytest.mark.parametrize("error", [ChildError, SilentError])
+def test_an_image_that_is_not_heard_says_what_it_said_last(
+    error: type[ChildError], tmp_path: Path
+) -> None:
+    """The generator's own reason first, then the last of the console, a line without its end too,
+    and where all of it is."""
+    with running(BOOTED + WAITS, tmp_path) as vm, pytest.raises(ChildError) as caught:
+        start.next_event(Asks(vm, error), vm, 0.1)
+    said = str(caught.value)
+    assert said.startswith("nm-load-vhost ") and "\x1b" not in said and "\n" not in said
+    assert "ended with 'SeaBIOS / Powered by Unikraft / No RDSEED; halted'" in said
+    assert said.endswith(f"(all of it: {tmp_path / 'mine-kv.log'})")
+
+
+def test_so_does_one_whose_qemu_ends(tmp_path: Path) -> None:
+    lines = "; ".join(f"echo line {number} {'x' * 90}" for number in range(20))
+    with running(f"{lines}; {BOOTED}; exit 3", tmp_path) as vm:
+        vm._child.wait(60)
+        said = vm.failed() or ""
+    assert "ended with exit code 3" in said and "No RDSEED; halted'" in said
+    assert f"(all of it: {tmp_path / 'mine-kv.log'})" in said
+    assert "line 19" in said and "line 2 " not in said and len(said) < 900
+
+
+def test_a_panic_is_told_whatever_it_prints_after(tmp_path: Path) -> None:
+    trace = "; ".join(f"echo '[ 1.{n}] ? do_it+0x{n}/0x9'" for n in range(30))
+    script = f"echo booting; echo 'Kernel panic - not syncing: no root'; {trace}; exit 0"
+    with running(script, tmp_path) as vm:
+        vm._child.wait(60)
+        said = vm.failed() or ""
+    assert "ended with 'Kernel panic - not syncing: no root … " in said and "0x29/0x9'" in said
+    assert "booting" not in said
+
+
+def test_silence_is_said_and_no_file_is_named_that_goes(tmp_path: Path) -> None:
+    with running("exec cat", tmp_path) as vm:
+        assert vm.said() == "; its serial line (COM1) said nothing"
+    with running(BOOTED + WAITS, tmp_path, kept=False) as vm:
+        while "halted" not in vm.said():
+            pass
+        assert "all of it" not in vm.said()
+
+
+def test_the_events_of_an_image_of_ours_are_no_words(tmp_path: Path) -> None:
+    script = r"""printf '{"event":"boot"}\n{"event":"re'; read _; printf '\npanic\n'; cat >&2"""
+    with running(script, tmp_path, speaks=True) as vm:
+        vm.booted(60)
+        assert vm.said() == ""
+        vm._child.tell(b"\n")
+        with pytest.raises(ChildError, match="JSON"):
+            vm.event(60)  # the rest of that line
+        while not (said := vm.said()):
+            pass
+        assert "'panic'" in said
 
 
 @pytest.mark.parametrize(
@@ -37,6 +121,12 @@ def test_an_image_s_words_gain_no_time(
 def test_a_program_s_words_gain_no_time(script: str, said: str) -> None:
     with pytest.raises(ChildError, match=said), Child(["sh", "-c", script], Where()) as child:
         child.event(100)
+
+
+def test_a_program_that_is_not_heard_says_what_it_said_last() -> None:
+    with Child(["sh", "-c", "echo no room >&2; echo; exec cat"], Where(), talks=True) as child:
+        child.line(60)
+        assert child.said() == "; sh said: no room"
 
 
 def test_testpmd_s_words_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from nearmetal.dut import image
+from nearmetal.dut.command import Launch
 from nearmetal.errors import BadInputError
+from nearmetal.machine.vm import multiboot
+from nearmetal.machine.vm.qemu import Machine, MachineType
+from nearmetal.samples import Accelerator
 from nearmetal.spec import experiment
+from nearmetal.topology.standing import Socketed
 
 GOOD = """
 rungs = ["mine", "ceiling"]
@@ -26,6 +32,17 @@ def load(folder: Path, text: str, only: str | None = None) -> experiment.Spec:
     path = folder / "spec.toml"
     path.write_text(text, encoding="utf-8")
     return experiment.load(path, only)
+
+
+def machine(spec: experiment.Spec) -> Machine:
+    """What is started of its first row."""
+    rung = spec.rungs[0].rung
+    ends = {"sut_mac": "02:00:00:00:00:01", "directory": "/run/x"}
+    topology = Socketed.served("10.0.0.9", "10.0.0.0/24", **ends)
+    tcg = Accelerator(name="tcg", cpu="max")
+    made = image.command(Launch(rung, "kv", {}, topology, "", 1 << 20, accelerator=tcg)).machine
+    assert made is not None
+    return made
 
 
 def test_it_is_a_row_of_that_spec(tmp_path: Path) -> None:
@@ -50,6 +67,54 @@ def test_who_asks_it_is_its_neighbour(tmp_path: Path) -> None:
     for address, asker in (("10.0.0.2", "10.0.0.1"), ("10.0.0.1", "10.0.0.2")):
         made = load(tmp_path, GOOD.replace("10.0.0.2", address)).rungs[0].rung.image
         assert made is not None and image.asker(made) == asker
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "cpu"),
+    [
+        ('["-snapshot"]', "tcg", "max"),
+        ('["-cpu", "max,-apic"]', "tcg", "max,-apic"),
+        ('["--cpu", "qemu64", "-cpu", "Nehalem"]', "tcg", "Nehalem"),
+        ('["-machine", "q35,accel=kvm:tcg"]', "kvm", "max"),
+        ('["-M", "accel=tcg"]', "tcg", "max"),
+    ],
+)
+def test_what_its_own_words_replace_is_what_its_samples_say(
+    options: str, name: str, cpu: str, tmp_path: Path
+) -> None:
+    asked = GOOD.replace("cmdline", f"options = {options}\ncmdline")
+    made = load(tmp_path, asked).rungs[0].rung.image
+    found = image.run_by(made, Accelerator(name="tcg", cpu="max", loops_per_s={"tcg": 1.0}))
+    assert found is not None and (found.name, found.cpu) == (name, cpu)
+    assert image.run_by(made, None) is None
+
+
+def test_virtio_from_before_version_1_is_asked_for(tmp_path: Path) -> None:
+    assert machine(load(tmp_path, GOOD)).legacy is False
+    asked = GOOD.replace("cmdline", "legacy = true\ncmdline")
+    assert machine(load(tmp_path, asked)).legacy is True
+
+
+MULTIBOOT = struct.pack("<III", 0x1BADB002, 3, -(0x1BADB002 + 3) % (1 << 32))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind", "cmdline", "told"),
+    [
+        (MULTIBOOT, "microvm", "a=1 --", f"{multiboot.NIC} a=1 --"),
+        (b"\x7fELF" + bytes(8000) + MULTIBOOT, "microvm", "", multiboot.NIC),
+        (MULTIBOOT, "q35", "a=1", "a=1"),
+        (MULTIBOOT, "microvm", "virtio_mmio.device=512@0x1:2", "virtio_mmio.device=512@0x1:2"),
+        (b"\x7fELF" + bytes(8192) + MULTIBOOT, "microvm", "a=1", "a=1"),  # QEMU looks no further
+        (b"\x7fELF" + MULTIBOOT[:-1] + b"\0", "microvm", "a=1", "a=1"),
+        (b"short", "microvm", "a=1", "a=1"),
+    ],
+)
+def test_a_microvm_s_nic_is_told_where_qemu_does_not(
+    kernel: bytes, kind: MachineType, cmdline: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "k").write_bytes(kernel)
+    assert multiboot.told(tmp_path / "k", kind, cmdline) == told
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,15 @@ def out_of_memory(root: Path = _ROOT) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def why(before: int, root: Path = _ROOT) -> str:
-    """Of a program that SIGKILL ended, with the count from before it was started: the cure, where
-    it was for want of memory."""
+def why(before: int, root: Path = _ROOT, less: str = "--memory, keys") -> str:
+    """Of a program that SIGKILL ended, or a child of it, with the count from before it was started:
+    the cure, where it was for want of memory. less: what may be asked for less by; "": nothing."""
     if out_of_memory(root) == before:
         return ""
     limit = _limit_bytes(root)
     who = "" if limit is None else f" (a memory cgroup allows us {limit // _MIB} MiB)"
-    return (
-        f", by the kernel, for want of memory{who}: give it more, or ask for less (--memory, keys)"
-    )
+    ask = f", or ask for less ({less})" if less else ""
+    return f", by the kernel, for want of memory{who}: give it more{ask}"
 
 
 def _limit_bytes(root: Path) -> int | None:

@@ -213,8 +213,8 @@ class Child:
         code, number = status
         killed = code != os.CLD_EXITED
         how = signal.Signals(number).name if killed else f"exit code {number}"
-        if killed and number == signal.SIGKILL:
-            how += oom.why(self._killed_before)
+        if (killed and number == signal.SIGKILL) or "SIGKILL" in self.stderr_tail():
+            how += oom.why(self._killed_before)  # itself, or a tender's other half
         return self._reason(f"ended with {how}")
 
     def _end(self) -> ChildError:
@@ -228,6 +228,15 @@ class Child:
         """How it ended (waitid(2): code, status); None while it runs."""
         found = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return None if found is None else (found.si_code, found.si_status)
+
+    def said(self) -> str:
+        """The last of what it said on stderr, to be put behind a reason that is another's."""
+        tail = self.stderr_tail()
+        return f"; {self.name} said: {tail}" if tail else ""
+
+    def unfinished(self) -> bytes:
+        """What it printed since the last end of a line."""
+        return self._pending
 
     def __enter__(self) -> Self:
         return self
@@ -283,9 +292,9 @@ class Child:
         return " ".join(" ".join(telling).split())
 
     def take(self) -> list[bytes]:
-        """The lines that are there now."""
-        while self._ready(0) and self._read(0):
-            pass
+        """The lines that are there now. One read takes all that a pipe holds; who talks on is not
+        waited for."""
+        self._read(0)
         lines = []
         while (line := self._line()) is not None:
             lines.append(line)
@@ -295,7 +304,7 @@ class Child:
         """Read what is there, or wait. False at the end of the output."""
         if not self._ready(timeout_s):
             return True
-        piece = os.read(self._stdout(), 1 << 20)
+        piece = os.read(self._stdout(), _PIPE_BYTES)
         self._pending += piece
         if len(self._pending) > _LINE_BYTES_MAX:
             raise _FloodError(
@@ -311,13 +320,10 @@ class Child:
         return self._popen.stdout.fileno()
 
     def _line(self) -> bytes | None:
-        if self._kept:
-            return self._kept.popleft()
-        line, newline, rest = self._pending.partition(b"\n")
-        if not newline:
-            return None
-        self._pending = rest
-        return line
+        if not self._kept and b"\n" in self._pending:
+            *whole, self._pending = self._pending.split(b"\n")  # at once: there may be many
+            self._kept.extend(whole)
+        return self._kept.popleft() if self._kept else None
 
     def _reason(self, what: str) -> str:
         tail = self.stderr_tail()

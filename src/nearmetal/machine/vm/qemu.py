@@ -78,6 +78,7 @@ class Machine:
     initrd: Path | None = None
     nics: tuple[VhostUser | Tap, ...] = ()
     vcpus: int = 1
+    legacy: bool = False  # its virtio is that from before version 1
     options: tuple[str, ...] = ()  # further words for QEMU
 
     @property
@@ -119,7 +120,9 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
     argv += ["-kernel", str(machine.kernel), "-append", machine.command_line]
     argv += ["-initrd", str(machine.initrd)] if machine.initrd else []
     if machine.type == "microvm":
-        argv += ["-global", "virtio-mmio.force-legacy=false"]  # virtio 1: what our images speak
+        # QEMU's own default is the older one; our images speak virtio 1.
+        legacy = "true" if machine.legacy else "false"
+        argv += ["-global", f"virtio-mmio.force-legacy={legacy}"]
     for number, nic in enumerate(machine.nics):
         argv += _nic(machine, nic, number)
     return [*argv, *machine.options]
@@ -153,7 +156,8 @@ def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
     name = f"nic{number}"
     device = f"virtio-net-device,netdev={name},mac={nic.mac}"
     if machine.type == "q35":
-        device = f"virtio-net-pci,netdev={name},mac={nic.mac},disable-legacy=on,romfile="
+        spoken = "off,disable-modern=on" if machine.legacy else "on"
+        device = f"virtio-net-pci,netdev={name},mac={nic.mac},disable-legacy={spoken},romfile="
         if machine.accelerator.name == "tcg":
             # MSI-X of a vhost-user NIC wants KVM's irqfd; without it QEMU 7.2 dies of SIGSEGV when
             # the guest enables it. A line interrupt will do: it passes through QEMU either way.

@@ -7,12 +7,15 @@
 
 The guest's serial line is QEMU's standard input and output. Lines that begin with { are events, as
 any DUT prints them (docs/programs.md); all others are words, for the log and for the reason of a
-failure. An image of ours takes single bytes there: c for its counters, q to end. QEMU dies with us
-as any child does, and the guest with it.
+failure, whoever finds it: the last of them, and where the log is. An image of ours takes single
+bytes there: c for its counters, q to end. QEMU dies with us as any child does, and the guest with
+it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -37,15 +40,20 @@ from nearmetal.machine.vm.qmp import Monitor
 
 _QUIT_S = 3.0
 _TALKED_ON_S = 1.0  # behind a deadline, for lines that were there by then
-_WORDS = 3  # last words of the serial line that a reason carries
-_WORD_CHARS_MAX = 200
+_WORDS = 8  # last lines of the serial line that a reason carries,
+_SAID_CHARS_MAX = 500  # and of these the last letters
+# Behind a panic come registers and a trace; its own line is worth more than any of them.
+_TELLING = re.compile(r"panic|fatal|not syncing|assertion|crash|unhandled", re.IGNORECASE)
+# Colours and the like (ECMA-48), and other signs that no line of ours may hold.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[^\S ]|[\x00-\x1f\x7f-\x9f]")
 
 
 class Vm:
     """A machine; a DUT (dut/contract.py).
 
     speaks: its guest prints events and takes single bytes, as images of ours do; else all it says
-    is words, and QEMU is told to end. grace_s: how long the guest has to end by itself.
+    is words, and QEMU is told to end. grace_s: how long the guest has to end by itself. kept: the
+    log outlives us, so that reasons name it.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Vm:
         *,
         speaks: bool = True,
         grace_s: float = 5.0,
+        kept: bool = False,
     ) -> None:
         self.machine = machine
         self.name = machine.kernel.name
@@ -63,7 +72,9 @@ class Vm:
         self.boot_ns: int | None = None  # when that was read
         self._speaks = speaks
         self._grace_s = grace_s if speaks else 0.0
+        self._log = log if kept else None
         self._words: deque[str] = deque(maxlen=_WORDS)
+        self._telling = ""  # the last line that spoke of a failure
         self._error = ""  # that the guest told
         self._unread: deque[Event] = deque()
         self._stopped = False
@@ -138,6 +149,21 @@ class Vm:
         why = qemu.given_up(self._child.stderr_tail())
         return None if why is None else self._reason(why)
 
+    def said(self) -> str:
+        """The last of its serial line, the beginning of a line too, and where all of it is."""
+        with contextlib.suppress(ChildError):  # what cannot be read any more is not waited for
+            for line in self._child.take():
+                self._take(line)
+        text = " / ".join(filter(None, (*self._words, self._begun())))
+        if not text:
+            return "" if self._speaks else "; its serial line (COM1) said nothing"
+        if len(text) > _SAID_CHARS_MAX:
+            text = "…" + text[-_SAID_CHARS_MAX:]
+        if self._telling not in text:
+            text = f"{self._telling} … {text}"
+        rest = f" (all of it: {self._log})" if self._log else ""
+        return f"; its serial line ended with {text!r}{rest}"
+
     def guest_rss_bytes(self) -> int | None:
         """Of the guest's memory, what is resident."""
         return mapping_rss_bytes(self.pid, self.machine.memory_bytes)
@@ -195,9 +221,10 @@ class Vm:
     def _take(self, line: bytes) -> None:
         text = line.strip(b"\r\0 ")
         if not (self._speaks and text.startswith(b"{")):
-            words = " ".join(text.decode(errors="replace").split())[:_WORD_CHARS_MAX]
-            if words:
+            if words := _words(text):
                 self._words.append(words)
+                if _TELLING.search(words):
+                    self._telling = words
             return
         event = parse(self.name, text)
         if event.get("event") == "boot":
@@ -211,5 +238,15 @@ class Vm:
         """In one line: what the guest told, or what happened and who said what last."""
         if self._error:
             return f"{self.name} failed: {self._error}"
-        said = f"; its serial line ended with {' / '.join(self._words)!r}" if self._words else ""
-        return f"{self.name}: {what}{said}"
+        return f"{self.name}: {what}{self.said()}"
+
+    def _begun(self) -> str:
+        """A line without its end yet, as of a prompt or of a guest that stopped in the middle."""
+        begun = self._child.unfinished().strip(b"\r\0 ")
+        return "" if self._speaks and begun.startswith(b"{") else _words(begun)
+
+
+def _words(text: bytes) -> str:
+    """The end of a line, without colours."""
+    end = text[-_SAID_CHARS_MAX:].decode(errors="replace")
+    return " ".join(_CONTROL.sub(" ", end).split())
