@@ -189,9 +189,21 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     ring->prepared = (uint16_t)number;
 }
 
+void vhost_ring_call(struct vhost_ring *ring)
+{
+    uint64_t one = 1;
+
+    if (ring->call_fd < 0)
+        return;
+    ring->nb_calls++;
+    if (write(ring->call_fd, &one, sizeof(one)) < 0)
+        return; /* its counter is full: the driver has calls enough to see */
+}
+
 /* After used.idx went from `old` to done: call the driver if it wants that. */
 static void call(struct vhost_ring *ring, uint16_t old)
 {
+    VRING_MOMENT("device: published");
     vring_fence();
     if (ring->event_idx ? !vring_event_passed(atomic_load_explicit(vring_used_event(&ring->vring),
                                                                    memory_order_relaxed),
@@ -199,10 +211,8 @@ static void call(struct vhost_ring *ring, uint16_t old)
                         : atomic_load_explicit(&ring->vring.avail->flags, memory_order_relaxed) &
                               VRING_AVAIL_F_NO_INTERRUPT)
         return;
-    uint64_t one = 1;
-    ring->nb_calls++;
-    if (write(ring->call_fd, &one, sizeof(one)) < 0)
-        return; /* its counter is full: the driver has calls enough to see */
+    VRING_MOMENT("device: knows that it must call");
+    vhost_ring_call(ring);
 }
 
 static inline void publish(struct vhost_ring *ring, uint16_t done)
@@ -210,6 +220,7 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
     uint16_t old = ring->done;
 
     ring->done = done;
+    VRING_MOMENT("device: about to publish");
     vring_publish(&ring->vring.used->idx, done);
     if (ring->call_fd >= 0)
         call(ring, old);
@@ -332,6 +343,7 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     if (ready < wanted(nb) && !ring->broken)
         prepare(ring, memory, wanted(nb) - ready, false);
     nb_rooms = entries_give(ring, &number, rooms, nb);
+    ring->rests = nb_rooms == 0;
     if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
         vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
     return nb_rooms;
@@ -367,7 +379,8 @@ void vhost_ring_return(struct vhost_ring *ring)
     publish(ring, given);
 }
 
-bool vhost_ring_empty(const struct vhost_ring *ring)
+/* The caller could be given no more than he was. */
+static bool is_empty(const struct vhost_ring *ring)
 {
     uint16_t first = ring->frames ? ring->given : ring->done;
 
@@ -390,5 +403,6 @@ bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
     if (!wanted)
         return false;
     vring_fence();
-    return !vhost_ring_empty(ring);
+    VRING_MOMENT("device: asked for a kick");
+    return !is_empty(ring);
 }

@@ -74,9 +74,12 @@ void transport_wait(uint64_t ns)
     uint64_t nb_calls;
 
     process.nb_syscalls++;
+    VRING_MOMENT("driver: about to sleep");
     if (SYSCALL(ppoll, (uint64_t)&wait, 1, (uint64_t)&time, 0, 0) != 1)
         return;
+    VRING_MOMENT("driver: woke");
     SYSCALL(read, CONTROL_FD_CALL, (uint64_t)&nb_calls, sizeof(nb_calls));
+    VRING_MOMENT("driver: has read its calls");
     process.nb_syscalls++;
 }
 
