@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,23 @@ def test_an_image_s_words_gain_no_time(
     try:
         with pytest.raises((SilentError, ChildError)):
             vm.event(0.3)
+    finally:
+        vm._child.finish(lambda: None, 0)
+        vm._monitor.close()
+
+
+def test_a_machine_that_has_booted_is_told_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = r"""echo '{"event":"boot"}'; read -r line
+        printf '{"event":"heard","line":"%s"}\n' "$line"; read -r end"""
+    monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
+    machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))
+    before_ns = time.time_ns()
+    vm = Vm(machine, Where(), tmp_path / "log")
+    try:
+        line = vm.expect("heard", 60)["line"]
+        assert line[0] == "t" and before_ns <= int(line[1:]) <= time.time_ns()
     finally:
         vm._child.finish(lambda: None, 0)
         vm._monitor.close()
