@@ -119,12 +119,13 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
         rte_pktmbuf_free(list[i].buffer);
 }
 
-void frames_wait(struct frames *frames, uint64_t ns)
+bool frames_wait(struct frames *frames, uint64_t ns)
 {
     /* Nobody wakes us, so we look ourselves, and soon. */
     struct timespec time = {.tv_nsec = ns < SLEEP_NS ? (long)ns : SLEEP_NS};
     (void)frames;
     nanosleep(&time, NULL); /* a signal ends it early */
+    return false;
 }
 
 void frames_stats(const struct frames *frames, struct datapath_stats *stats)

@@ -329,10 +329,10 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
     }
 }
 
-void frames_wait(struct frames *frames, uint64_t ns)
+bool frames_wait(struct frames *frames, uint64_t ns)
 {
     struct vring_driver *driver = &frames->rx.driver;
-    bool works = frames->up && !is_broken(frames);
+    bool works = frames->up && !is_broken(frames), is_woken = true;
 
     /* Without a room the device could not call us: all may be frames that it has not read yet. */
     if (works && queue_room(&frames->rx) == driver->ring.size) {
@@ -342,9 +342,10 @@ void frames_wait(struct frames *frames, uint64_t ns)
     if (works && frames->nb_unkicked > 0)
         kick(frames);
     if ((!works || !vring_driver_want_call(driver)) && is_current(frames))
-        transport_wait(ns);
+        is_woken = transport_wait(ns);
     if (works)
         vring_driver_poll(driver);
+    return is_woken;
 }
 
 void frames_stats(const struct frames *frames, struct datapath_stats *stats)

@@ -3,29 +3,30 @@
  * The turns of a datagram datapath over frames: where its cycles went, and when it sleeps.
  *
  * One read of the time stamp counter a turn says where its cycles went: to a turn that found
- * something or to one that found nothing. After a millisecond without a frame, empty turns sleep.
+ * something or to one that found nothing. Empty turns poll for a while (polling.h), then sleep.
  */
 #ifndef NEARMETAL_TURNS_H
 #define NEARMETAL_TURNS_H
 
 #include "frames.h"
-
-#define TURNS_IDLE_PER_SECOND 1000u /* 1 ms */
+#include "polling.h"
 
 struct turns {
-    bool poll;
-    bool is_busy;         /* the turn at hand found something */
-    uint64_t turn_tsc;    /* when it began */
-    uint64_t frame_tsc;   /* when a frame was last there */
-    uint64_t idle_cycles; /* empty turns sleep after so many */
+    bool poll;         /* never sleep */
+    bool is_busy;      /* the turn at hand found something */
+    bool has_slept;    /* in the rest at hand */
+    bool is_woken;     /* and a frame would have ended it */
+    uint64_t turn_tsc; /* when it began */
+    uint64_t rest_tsc; /* when the first empty turn began */
+    struct polling polling;
     struct datapath_stats stats;
 };
 
 static inline void turns_open(struct turns *turns, bool poll, uint64_t tsc_hz)
 {
     turns->poll = poll;
-    turns->idle_cycles = tsc_hz / TURNS_IDLE_PER_SECOND;
-    turns->turn_tsc = turns->frame_tsc = __builtin_ia32_rdtsc();
+    polling_open(&turns->polling, tsc_hz);
+    turns->turn_tsc = turns->rest_tsc = __builtin_ia32_rdtsc();
 }
 
 /* One turn ends and the next begins, with a look for frames. */
@@ -42,14 +43,22 @@ static inline void turns_begin(struct turns *turns)
 /* What the look found; where it found nothing, perhaps asleep. */
 static inline void turns_found(struct turns *turns, struct frames *frames, unsigned nb_rx)
 {
+    bool was_busy = turns->is_busy;
+
     turns->is_busy = nb_rx > 0;
     if (nb_rx > 0) {
-        turns->frame_tsc = turns->turn_tsc;
+        if (__builtin_expect(turns->has_slept, 0))
+            polling_learn(&turns->polling, turns->turn_tsc - turns->rest_tsc, turns->is_woken);
+        turns->has_slept = false;
         return;
     }
     turns->stats.nb_empty_rx++;
-    if (!turns->poll && turns->turn_tsc - turns->frame_tsc > turns->idle_cycles)
-        frames_wait(frames, DATAPATH_WAIT_NS);
+    if (was_busy)
+        turns->rest_tsc = turns->turn_tsc;
+    if (turns->poll || !polling_is_over(&turns->polling, turns->turn_tsc - turns->rest_tsc))
+        return;
+    turns->has_slept = true;
+    turns->is_woken = frames_wait(frames, DATAPATH_WAIT_NS);
 }
 
 #endif

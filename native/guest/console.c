@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/klog.h>
@@ -11,9 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "told_time.h"
+
 #define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities"
 #define KLOG_READ_ALL 3 /* syslog(2) */
 #define KLOG_BYTES 4096
+#define NS_PER_S 1000000000u
+#define HEAR_MS 1000
 
 const char *console_open(void)
 {
@@ -102,6 +107,34 @@ void say_boot(void)
     print_mitigations();
     printf("}\n");
     fflush(stdout);
+}
+
+/* What time it was when it was said: a clock that is not yet there is late. */
+static void go_forward(uint64_t unix_ns)
+{
+    struct timespec told = {(time_t)(unix_ns / NS_PER_S), (long)(unix_ns % NS_PER_S)}, now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec < told.tv_sec || (now.tv_sec == told.tv_sec && now.tv_nsec < told.tv_nsec))
+        (void)clock_settime(CLOCK_REALTIME, &told);
+}
+
+bool hear_time(void)
+{
+    struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct told_time told = {0};
+    char byte;
+
+    while (poll(&wait, 1, HEAR_MS) == 1 && read(STDIN_FILENO, &byte, 1) == 1) {
+        uint64_t unix_ns = told_time_take(&told, byte);
+        if (byte == 'q')
+            return false;
+        if (unix_ns == 0)
+            continue;
+        go_forward(unix_ns);
+        break;
+    }
+    return true;
 }
 
 /* Its last words; the first line may have lost its beginning. */

@@ -4,8 +4,8 @@
  * serial console until one of them ends. Then the machine is switched off.
  *
  * Out go the server's lines as they are, and ours: `boot` when the machine stands, `failed` when
- * something is wrong. What is no JSON are words, for a log. In come single bytes: `c` asks the
- * server for its counters (SIGUSR1), `q` for its end (SIGTERM).
+ * something is wrong. What is no JSON are words, for a log. In come the time, once, and single
+ * bytes: `c` asks the server for its counters (SIGUSR1), `q` for its end (SIGTERM).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,6 +196,8 @@ int main(void)
 
     make_machine(&cmdline);
     say_boot();
+    if (!hear_time())
+        power_off();
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, &before);

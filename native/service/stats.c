@@ -7,13 +7,11 @@
  */
 #include "stats.h"
 
-#define NS_PER_S 1000000000u
-
 /* X(name, value), in memcached's order. */
 #define STATS_NUMBERS_ABOUT_PROCESS(X)                                                             \
     X("pid", stats->pid)                                                                           \
     X("uptime", store->now_s - STORE_START_S)                                                      \
-    X("time", store->start_unix_ns / NS_PER_S + store->now_s - STORE_START_S)
+    X("time", store->start_unix_s + store->now_s - STORE_START_S)
 
 #define STATS_NUMBERS(X)                                                                           \
     X("pointer_size", 64)                                                                          \

@@ -25,7 +25,7 @@ const char *store_open(struct store *store, void *memory, uint64_t memory_bytes,
     if (log_bytes > LOG_BYTES_MAX)
         return "the memory is larger than one store can address; give it at most 35 GiB";
     uint8_t *at = memory;
-    *store = (struct store){.now_s = STORE_START_S, .start_unix_ns = now_ns};
+    *store = (struct store){.now_s = STORE_START_S, .start_unix_s = now_ns / NS_PER_S};
     store->table.seed.word[0] = load64(seed);
     store->table.seed.word[1] = load64(seed + 8);
     store->table.buckets = (struct bucket *)(void *)at;
@@ -48,8 +48,9 @@ static void flush_now(struct store *store)
 
 void store_set_time(struct store *store, uint64_t now_ns)
 {
-    uint64_t elapsed_ns = now_ns > store->start_unix_ns ? now_ns - store->start_unix_ns : 0;
-    store->now_s = STORE_START_S + (uint32_t)(elapsed_ns / NS_PER_S);
+    uint64_t unix_s = now_ns / NS_PER_S;
+    uint64_t elapsed_s = unix_s > store->start_unix_s ? unix_s - store->start_unix_s : 0;
+    store->now_s = STORE_START_S + (uint32_t)elapsed_s;
     if (store->flush_at_s != 0 && store->flush_at_s <= store->now_s)
         flush_now(store);
 }
@@ -62,10 +63,9 @@ uint32_t store_expires_s(const struct store *store, int32_t exptime)
         return STORE_START_S - 1;
     if (exptime <= STORE_RELATIVE_S_MAX)
         return store->now_s + (uint32_t)exptime;
-    uint64_t start_s = store->start_unix_ns / NS_PER_S;
-    if ((uint64_t)exptime <= start_s)
+    if ((uint64_t)exptime <= store->start_unix_s)
         return STORE_START_S - 1;
-    return STORE_START_S + (uint32_t)((uint64_t)exptime - start_s);
+    return STORE_START_S + (uint32_t)((uint64_t)exptime - store->start_unix_s);
 }
 
 void store_flush(struct store *store, uint32_t at_s)

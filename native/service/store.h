@@ -8,8 +8,9 @@
  * evicted; but while much of the log is dead, live items are appended again too, because it is
  * the holes between them that should go. Work per call is bounded by the size asked for.
  *
- * Time is a counter of seconds that starts with the store; an item whose expires_s is not
- * above it is gone. Expired items are noticed when they are looked up or reach the tail.
+ * Time is a counter of seconds that starts with the store and goes on when those of Unix time do;
+ * an item whose expires_s is not above it is gone. Expired items are noticed when they are looked
+ * up or reach the tail.
  */
 #ifndef NEARMETAL_STORE_H
 #define NEARMETAL_STORE_H
@@ -28,8 +29,8 @@ struct store {
     struct table table;
     struct log log;
     uint32_t now_s;
-    uint32_t flush_at_s; /* a delayed flush_all; 0: none */
-    uint64_t start_unix_ns;
+    uint32_t flush_at_s;   /* a delayed flush_all; 0: none */
+    uint64_t start_unix_s; /* when the counter started */
     uint64_t next_cas;
     uint64_t nb_items, live_bytes;
     uint64_t nb_evicted, nb_expired, nb_flushed, nb_stored;

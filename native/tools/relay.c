@@ -3,19 +3,13 @@
  * nm-relay: frames between a vhost-user server, whose back end we are (virtio/vhost_device.h), and
  * a carrier (carrier.h): AF_UNIX datagrams, for a script, or a tap device, for the kernel's stack.
  *
- * While there is no server, what comes for it is dropped.
- *
- * Asleep when idle: one ppoll on kick, vhost-user socket and carrier; up to 64 frames each way a
- * turn.
+ * The program; what it does is in relay_loop.h.
  */
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include "carrier.h"
+#include "relay_loop.h"
 
 #define SLEEP_NS 100000000ull /* at most, when idle: a signal may come just before */
 
@@ -23,13 +17,6 @@ struct options {
     struct vhost_config vhost;
     const struct carrier *carrier;
     const char *carrier_name;
-};
-
-struct relay {
-    struct vhost_device *device;
-    const struct carrier *carrier;
-    bool up, gone;
-    uint64_t nb_dropped; /* no server, no reader, or no frame */
 };
 
 static volatile sig_atomic_t stop;
@@ -40,62 +27,6 @@ static void on_signal(int number)
     stop = 1;
 }
 
-static unsigned from_server(struct relay *relay)
-{
-    struct vhost_frame frames[CARRIER_BURST];
-    unsigned nb = vhost_receive(relay->device, frames, CARRIER_BURST);
-
-    if (nb > 0)
-        relay->nb_dropped += nb - relay->carrier->send(frames, nb);
-    vhost_return(relay->device);
-    return nb;
-}
-
-/* Returns how much was taken from the carrier; *room: there was any to take it. */
-static unsigned to_server(struct relay *relay, bool *room)
-{
-    static uint8_t waste[CARRIER_BURST][VHOST_ROOM_BYTES_MIN];
-    struct vhost_frame rooms[CARRIER_BURST];
-    unsigned nb = vhost_lend(relay->device, rooms, CARRIER_BURST);
-
-    if (!relay->up) {
-        for (nb = 0; nb < CARRIER_BURST; nb++)
-            rooms[nb] = (struct vhost_frame){.data = waste[nb], .len = sizeof(waste[nb])};
-    }
-    *room = nb > 0;
-    if (nb == 0)
-        return 0;
-    struct carrier_received received = relay->carrier->receive(rooms, nb);
-    relay->gone = received.gone;
-    relay->nb_dropped += received.nb_taken - received.nb_frames;
-    if (relay->up && received.nb_frames > 0)
-        vhost_send(relay->device, rooms, received.nb_frames);
-    else
-        relay->nb_dropped += received.nb_frames;
-    return received.nb_taken;
-}
-
-static void say(const char *event)
-{
-    printf("{\"event\":\"%s\"}\n", event);
-    fflush(stdout);
-}
-
-static void relay_run(struct relay *relay)
-{
-    while (!stop && !relay->gone) {
-        bool room;
-        vhost_control(relay->device);
-        if (vhost_up(relay->device) != relay->up) {
-            relay->up = !relay->up;
-            say(relay->up ? "up" : "down");
-        }
-        /* A server without a buffer is waited for; what is said to it stays in the carrier. */
-        if (from_server(relay) + to_server(relay, &room) == 0)
-            vhost_wait(relay->device, room ? relay->carrier->fd() : -1, SLEEP_NS);
-    }
-}
-
 static void print_final(const struct relay *relay)
 {
     struct vhost_stats stats;
@@ -103,9 +34,15 @@ static void print_final(const struct relay *relay)
     vhost_stats(relay->device, &stats);
     printf("{\"event\":\"final\",\"tx\":%" PRIu64 ",\"rx\":%" PRIu64 ",\"dropped\":%" PRIu64
            ",\"bad_descriptor\":%" PRIu64 ",\"bad_index\":%" PRIu64 ",\"kicks\":%" PRIu64
-           ",\"calls\":%" PRIu64 ",\"connections\":%" PRIu64 "}\n",
+           ",\"calls\":%" PRIu64 ",\"overslept\":%" PRIu64 ",\"connections\":%" PRIu64 "}\n",
            stats.nb_tx, stats.nb_rx, relay->nb_dropped, stats.nb_bad_descriptor, stats.nb_bad_index,
-           stats.nb_kicks, stats.nb_calls, stats.nb_connections);
+           stats.nb_kicks, stats.nb_calls, relay->nb_overslept, stats.nb_connections);
+}
+
+static void say(const char *event)
+{
+    printf("{\"event\":\"%s\"}\n", event);
+    fflush(stdout);
 }
 
 static int fail(const char *error)
@@ -116,7 +53,8 @@ static int fail(const char *error)
 
 static int run(const struct options *options)
 {
-    struct relay relay = {.carrier = options->carrier};
+    struct relay relay = {
+        .carrier = options->carrier, .stop = &stop, .say = say, .sleep_ns = SLEEP_NS};
     const char *error = relay.carrier->open(options->carrier_name, &stop);
 
     if (error != NULL)

@@ -178,32 +178,39 @@ static int connection_fd(const struct vhost_device *device)
     return device->socket >= 0 ? device->socket : device->listener;
 }
 
-void vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns)
+bool vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns)
 {
     struct pollfd wait[2 + NB_RINGS] = {{.fd = connection_fd(device), .events = POLLIN},
                                         {.fd = another_fd, .events = POLLIN}};
     struct pollfd *kicks = wait + 2;
     bool work = false;
+    int nb_woke = 1;
 
+    VRING_MOMENT("device: found nothing");
     if (device->socket < 0 && device->listener < 0 && ns > CONNECT_AGAIN_NS)
         ns = CONNECT_AGAIN_NS;
     for (unsigned i = 0; i < NB_RINGS; i++) {
         struct vhost_ring *ring = &device->rings[i];
-        /* Rooms are waited for only where there is none. */
-        bool wanted =
-            device->up && device->config.sleeps && (i == FRAMES || vhost_ring_empty(ring));
+        /* Rooms are waited for where the caller was given none, and not where there is none now:
+         * some may have come since, and nobody will say so. */
+        bool wanted = device->up && device->config.sleeps && (i == FRAMES || ring->rests);
         kicks[i] = (struct pollfd){.fd = wanted ? device->told[i].kick_fd : -1, .events = POLLIN};
         if (wanted && vhost_ring_want_kicks(ring, true))
             work = true;
     }
+    VRING_MOMENT("device: has asked for all kicks");
     struct timespec time = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+    VRING_MOMENT("device: about to sleep");
     if (!work)
-        (void)ppoll(wait, sizeof(wait) / sizeof(wait[0]), &time, NULL);
+        nb_woke = ppoll(wait, sizeof(wait) / sizeof(wait[0]), &time, NULL);
+    VRING_MOMENT("device: woke");
     for (unsigned i = 0; i < NB_RINGS && device->up; i++) {
         vhost_ring_want_kicks(&device->rings[i], false);
         if (kicks[i].revents != 0)
             kicks_read(device, kicks[i].fd);
+        VRING_MOMENT("device: has read its kicks");
     }
+    return nb_woke != 0;
 }
 
 void vhost_stats(const struct vhost_device *device, struct vhost_stats *stats)

@@ -89,9 +89,9 @@ void vhost_return(struct vhost_device *device);
 /* The same, but it gets them in good time: many at once under load, all when nothing comes. */
 void vhost_return_later(struct vhost_device *device);
 
-/* Sleep until the driver kicks, the socket has something to say, or another_fd (-1: none) is
- * readable; at most `ns`. */
-void vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns);
+/* Sleep until there is a frame, or a room where vhost_lend last gave none, the socket has something
+ * to say, or another_fd (-1: none) is readable; at most `ns`. False: the time ended it. */
+bool vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns);
 
 void vhost_stats(const struct vhost_device *device, struct vhost_stats *stats);
 

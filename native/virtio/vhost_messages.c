@@ -90,6 +90,16 @@ static bool replace_fd(struct vhost_user_message *message, int *fd)
     return true;
 }
 
+/* The device before us may have given the driver buffers and ended before it called: a driver that
+ * sleeps on them would not be woken. One that is called for nothing looks, and sleeps again. */
+static bool set_call(struct vhost_user_message *message, struct vhost_ring *ring)
+{
+    bool taken = replace_fd(message, &ring->call_fd);
+
+    vhost_ring_call(ring);
+    return taken;
+}
+
 static bool set_memory(struct vhost_device *device, struct vhost_user_message *message)
 {
     vhost_rings_stop(device);
@@ -209,7 +219,7 @@ static bool take_message(struct vhost_device *device, struct vhost_user_message 
     case VHOST_USER_SET_VRING_KICK:
         return set_kick(device, message, i);
     case VHOST_USER_SET_VRING_CALL:
-        return replace_fd(message, &device->rings[i].call_fd);
+        return set_call(message, &device->rings[i]);
     case VHOST_USER_SET_VRING_ENABLE:
         device->told[i].enabled = payload->state.value == 1;
         return true;

@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <emmintrin.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vhost_ring.h"
 
@@ -194,6 +193,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
 /* After used.idx went from `old` to done: call the driver if it wants that. */
 static void call(struct vhost_ring *ring, uint16_t old)
 {
+    VRING_MOMENT("device: published");
     vring_fence();
     if (ring->event_idx ? !vring_event_passed(atomic_load_explicit(vring_used_event(&ring->vring),
                                                                    memory_order_relaxed),
@@ -201,10 +201,8 @@ static void call(struct vhost_ring *ring, uint16_t old)
                         : atomic_load_explicit(&ring->vring.avail->flags, memory_order_relaxed) &
                               VRING_AVAIL_F_NO_INTERRUPT)
         return;
-    uint64_t one = 1;
-    ring->nb_calls++;
-    if (write(ring->call_fd, &one, sizeof(one)) < 0)
-        return; /* its counter is full: the driver has calls enough to see */
+    VRING_MOMENT("device: knows that it must call");
+    vhost_ring_call(ring);
 }
 
 static inline void publish(struct vhost_ring *ring, uint16_t done)
@@ -212,6 +210,7 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
     uint16_t old = ring->done;
 
     ring->done = done;
+    VRING_MOMENT("device: about to publish");
     vring_publish(&ring->vring.used->idx, done);
     if (ring->call_fd >= 0)
         call(ring, old);
@@ -334,6 +333,7 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     if (ready < wanted(nb) && !ring->broken)
         prepare(ring, memory, wanted(nb) - ready, false);
     nb_rooms = entries_give(ring, &number, rooms, nb);
+    ring->rests = nb_rooms == 0;
     if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
         vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
     return nb_rooms;
@@ -367,30 +367,4 @@ void vhost_ring_return(struct vhost_ring *ring)
             use(used_at(ring, i), ring->heads[i & ring->mask], 0);
     }
     publish(ring, given);
-}
-
-bool vhost_ring_empty(const struct vhost_ring *ring)
-{
-    uint16_t first = ring->frames ? ring->given : ring->done;
-
-    return vring_see(&ring->vring.avail->idx) == first;
-}
-
-bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
-{
-    struct vring_used *used = ring->vring.used;
-
-    if (ring->event_idx) {
-        /* Unwanted: as far away as a place in a count that goes round can be (vring.h). */
-        atomic_store_explicit(vring_avail_event(&ring->vring),
-                              wanted ? ring->seen : (uint16_t)(ring->seen + VRING_EVENT_FAR),
-                              memory_order_relaxed);
-    } else {
-        atomic_store_explicit(&used->flags, wanted ? 0 : VRING_USED_F_NO_NOTIFY,
-                              memory_order_relaxed);
-    }
-    if (!wanted)
-        return false;
-    vring_fence();
-    return !vhost_ring_empty(ring);
 }

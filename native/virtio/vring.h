@@ -195,6 +195,15 @@ static inline void vring_fence(void)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
+/*
+ * Between two steps of publishing, asking, sleeping and waking: where a scheduler that stops one
+ * side does the most harm. A test that compiles these files stops it there, and looks whether
+ * anybody sleeps while there is work (tests/c/uk/test_moments.c); elsewhere this is nothing.
+ */
+#ifndef VRING_MOMENT
+#define VRING_MOMENT(where) ((void)0)
+#endif
+
 /* Fetch a line that will be written: one journey instead of two. Some processors have no such
  * instruction and do nothing. */
 static inline void vring_prefetch_write(const void *line)

@@ -81,7 +81,9 @@ static inline void vring_driver_publish(struct vring_driver *driver)
     if (driver->nb_published == driver->nb_offered)
         return;
     driver->nb_published = driver->nb_offered;
+    VRING_MOMENT("driver: about to publish");
     vring_publish(&driver->ring.avail->idx, driver->nb_published);
+    VRING_MOMENT("driver: published");
 }
 
 /* How many buffers have come back and were not taken yet: looks only where it knows of fewer than
@@ -150,16 +152,21 @@ static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
 {
     const struct vring_used *used = driver->ring.used;
     uint16_t old = driver->nb_asked;
+    bool wanted;
 
     if (old == driver->nb_published)
         return false; /* it was told of everything, or was awake */
     driver->nb_asked = driver->nb_published;
     vring_fence();
     if (driver->event_idx)
-        return vring_event_passed(
+        wanted = vring_event_passed(
             atomic_load_explicit(vring_avail_event(&driver->ring), memory_order_relaxed),
             driver->nb_published, old);
-    return !(atomic_load_explicit(&used->flags, memory_order_relaxed) & VRING_USED_F_NO_NOTIFY);
+    else
+        wanted =
+            !(atomic_load_explicit(&used->flags, memory_order_relaxed) & VRING_USED_F_NO_NOTIFY);
+    VRING_MOMENT("driver: knows whether to kick");
+    return wanted;
 }
 
 /* We poll, and never wish to be called: to be said again whenever VRING_EVENT_AGAIN of nb_taken
@@ -178,13 +185,19 @@ static inline void vring_driver_poll(const struct vring_driver *driver)
  * one already, so that nobody will call. vring_driver_poll takes the wish back. */
 static inline bool vring_driver_want_call(struct vring_driver *driver)
 {
+    bool is_there;
+
+    VRING_MOMENT("driver: about to ask for a call");
     if (driver->event_idx)
         atomic_store_explicit(vring_used_event(&driver->ring), driver->nb_taken,
                               memory_order_relaxed);
     else
         atomic_store_explicit(&driver->ring.avail->flags, 0, memory_order_relaxed);
     vring_fence();
-    return vring_driver_used(driver) > 0 || driver->broken;
+    VRING_MOMENT("driver: asked for a call");
+    is_there = vring_driver_used(driver) > 0 || driver->broken;
+    VRING_MOMENT("driver: looked once more");
+    return is_there;
 }
 
 #endif

@@ -112,9 +112,8 @@ class Loop:
         self._options = options
         self._stopped = False
         self._asked = False
-        self._started = time.monotonic()
-        self._started_s = int(time.time())
-        self._model = Model(options.memory_bytes, self._started_s, os.getpid())
+        self._wall_minus_monotonic_ns = time.time_ns() - time.monotonic_ns()
+        self._model = Model(options.memory_bytes, self._now_s(), os.getpid())
         self._rights = admission(options.allow, options.admin, options.trusted)
         self._handle: Callable[[bytes, int, Rights], Reply] = self._model.handle
         self._drop_names: tuple[str, ...] = (*DROP_NAMES, *KV_DROP_NAMES)
@@ -178,8 +177,9 @@ class Loop:
         return {} if self._options.service == ECHO else kv_counters(self._model)
 
     def _now_s(self) -> int:
-        """Whole seconds, counted from the start, so that a clock step expires nothing."""
-        return self._started_s + int(time.monotonic() - self._started)
+        """Unix time in whole seconds, as it was known at the start, so that a clock step expires
+        nothing."""
+        return (self._wall_minus_monotonic_ns + time.monotonic_ns()) // 1_000_000_000
 
     def _print_counters(self, event: str) -> None:
         counters = self.counters

@@ -139,6 +139,7 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     sweep: Sweep | None = None
+    sleeps: bool = False  # a server that looks at a ring sleeps in between, as `serve` has it
     machine: MachineTable = MachineTable()  # set for the run, and put back
     rungs: tuple[SpecRung, ...]
 
@@ -163,6 +164,7 @@ class _File(Frozen):
     memory_bytes: int | None = Field(None, ge=1 << 20)
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
+    sleeps: bool = False
     machine: MachineTable = MachineTable()
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()

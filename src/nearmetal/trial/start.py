@@ -176,9 +176,12 @@ def launch(trial: Trial, bed: Bed) -> Launch:
         allow=subnet,
         admin=subnet,
         trusted=subnet,
-        # Who looks at a ring does not sleep while it is measured, as testpmd does not; who waits
-        # for a socket is woken.
-        poll=bed.shares_memory and rung.uses is not None and rung.uses.turn == "polls",
+        # Who looks at a ring does not sleep while it is measured, as testpmd does not, unless that
+        # is what is measured; who waits for a socket is woken.
+        poll=bed.shares_memory
+        and rung.uses is not None
+        and rung.uses.turn == "polls"
+        and not bed.spec.sleeps,
         accelerator=bed.accelerator,
     )
 

@@ -116,10 +116,11 @@ void frames_free(struct frames *this, const struct frame *list, unsigned nb)
         give_back(&this->fake, &list[i]);
 }
 
-void frames_wait(struct frames *this, uint64_t ns)
+bool frames_wait(struct frames *this, uint64_t ns)
 {
     CHECK(ns > 0 && ns <= DATAPATH_WAIT_NS);
     this->fake.nb_waits++;
+    return true;
 }
 
 void frames_stats(const struct frames *this, struct datapath_stats *stats)

@@ -6,6 +6,7 @@
 #include "kv_row.h"
 #include "../check.h"
 #include "random.h"
+#include "store.h"
 
 #define S 1000000000ull
 #define HIT "VALUE k 0 1\r\nv\r\nEND\r\n"
@@ -42,6 +43,31 @@ static void expiry(struct bed *bed)
     service_counters(bed->service, &counters);
     CHECK(counters.values[COUNTER_ITEMS] == 0 && counters.values[COUNTER_LIVE_BYTES] == 0 &&
           counters.values[COUNTER_EXPIRED] >= 5);
+}
+
+/* Unix times are over when they have come, whatever the moment at which the store began. */
+static void unix_times(void)
+{
+    static const double starts[] = {0, 0.001, 0.5, 0.999};
+
+    for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        struct store store;
+        static _Alignas(64) uint8_t memory[STORE_BYTES_MIN];
+        const uint8_t seed[16] = {0};
+        uint64_t start_ns = BED_START_NS + (uint64_t)(starts[i] * 1e9);
+
+        memset(memory, 0, sizeof(memory));
+        CHECK(store_open(&store, memory, sizeof(memory), seed, start_ns) == NULL);
+        uint32_t past = store_expires_s(&store, 1700000000),
+                 soon = store_expires_s(&store, 1700000002);
+        CHECK(past <= store.now_s && soon > store.now_s);
+        store_set_time(&store, BED_START_NS + 2 * S - 1);
+        CHECK(soon > store.now_s);
+        store_set_time(&store, BED_START_NS + 2 * S);
+        CHECK(soon <= store.now_s);
+        store_set_time(&store, BED_START_NS - S); /* it never goes back behind its start */
+        CHECK(store.now_s == STORE_START_S);
+    }
 }
 
 static void flushing(struct bed *bed)
@@ -186,6 +212,7 @@ int main(void)
     struct bed *bed = calloc(1, sizeof(*bed));
     CHECK(bed != NULL);
     bed_open(bed, 1 << 20);
+    unix_times();
     expiry(bed);
     flushing(bed);
     cas_ids(bed);

@@ -121,12 +121,13 @@ void transport_kick(unsigned ring)
     bed.nb_kicks[ring]++;
 }
 
-void transport_wait(uint64_t ns)
+bool transport_wait(uint64_t ns)
 {
     CHECK(ns > 0);
     bed.nb_waits++;
     if (bed.during_wait != NULL)
         bed.during_wait();
+    return true;
 }
 
 uint64_t transport_syscalls(void)

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "asleep.h"
 #include "../check.h"
@@ -151,6 +153,50 @@ static void test_sleep(struct front_bed *bed)
     CHECK(!vhost_up(bed->device));
 }
 
+/* It was given no room and is about to sleep; then there are some, and nobody says so, because it
+ * has not asked yet. */
+static void test_rooms_come_before_it_asks(struct front_bed *bed)
+{
+    const uint64_t for_ever = 3600ull * 1000000000u;
+    struct vhost_frame rooms[SIZE];
+    uint32_t len;
+
+    front_bed_shake_hands(bed);
+    for (unsigned nb_sent = 0; nb_sent < SIZE;) {
+        unsigned nb = vhost_lend(bed->device, rooms, SIZE);
+        for (unsigned i = 0; i < nb; i++)
+            rooms[i].len = FRAME;
+        vhost_send(bed->device, rooms, nb);
+        nb_sent += nb;
+    }
+    CHECK(vhost_lend(bed->device, rooms, SIZE) == 0);
+    CHECK(vring_driver_used(&bed->rx) == SIZE);
+    vring_driver_offer(&bed->rx, vring_driver_take(&bed->rx, &len));
+    vring_driver_publish(&bed->rx);
+    CHECK(!vring_driver_kick_wanted(&bed->rx));
+    CHECK(vhost_wait(bed->device, -1, for_ever));
+    CHECK(vhost_lend(bed->device, rooms, SIZE) == 1);
+    CHECK(!vhost_wait(bed->device, -1, 1)); /* now there are rooms, and it waits for frames alone */
+}
+
+/* Whoever was before it may have given the driver something, and ended before it called. */
+static void test_calls_when_it_begins(struct front_bed *bed)
+{
+    int call_fd = eventfd(0, EFD_NONBLOCK);
+    uint64_t nb_calls = 0;
+    struct vhost_user_message message = {
+        .header = {VHOST_USER_SET_VRING_CALL, VHOST_USER_VERSION, sizeof(uint64_t)},
+        .payload.u64 = VHOST_FRONT_RX,
+        .fds = {call_fd},
+        .nb_fds = 1};
+
+    CHECK(call_fd >= 0);
+    front_bed_dial(bed);
+    front_bed_send_message(bed, &message);
+    CHECK(read(call_fd, &nb_calls, sizeof(nb_calls)) == sizeof(nb_calls) && nb_calls == 1);
+    close(call_fd);
+}
+
 int main(void)
 {
     static struct front_bed bed;
@@ -162,6 +208,8 @@ int main(void)
     test_stop_and_go(&bed);
     test_reply_ack(&bed);
     test_sleep(&bed);
+    test_rooms_come_before_it_asks(&bed);
+    test_calls_when_it_begins(&bed);
     front_bed_close(&bed);
     return 0;
 }

@@ -3,6 +3,7 @@ does not keep anybody waiting."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,9 @@ def test_silence_is_said_and_no_file_is_named_that_goes(tmp_path: Path) -> None:
 
 
 def test_the_events_of_an_image_of_ours_are_no_words(tmp_path: Path) -> None:
-    script = r"""printf '{"event":"boot"}\n{"event":"re'; read _; printf '\npanic\n'; cat >&2"""
+    script = (
+        r"""printf '{"event":"boot"}\n{"event":"re'; read t; read _; printf '\npanic\n'; cat >&2"""
+    )
     with running(script, tmp_path, speaks=True) as vm:
         vm.booted(60)
         assert vm.said() == ""
@@ -113,6 +116,23 @@ def test_the_events_of_an_image_of_ours_are_no_words(tmp_path: Path) -> None:
         while not (said := vm.said()):
             pass
         assert "'panic'" in said
+
+
+def test_a_machine_that_has_booted_is_told_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = r"""echo '{"event":"boot"}'; read -r line
+        printf '{"event":"heard","line":"%s"}\n' "$line"; read -r end"""
+    monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
+    machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))
+    before_ns = time.time_ns()
+    vm = Vm(machine, Where(), tmp_path / "log")
+    try:
+        line = vm.expect("heard", 60)["line"]
+        assert line[0] == "t" and before_ns <= int(line[1:]) <= time.time_ns()
+    finally:
+        vm._child.finish(lambda: None, 0)
+        vm._monitor.close()
 
 
 @pytest.mark.parametrize(

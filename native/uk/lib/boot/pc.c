@@ -141,7 +141,7 @@ void boot_open(struct boot *boot)
 
     if (error != NULL)
         boot_fail(BOOT_REFUSED, error);
-    console_listen(&pc.stop, &pc.ask);
+    console_listen(&pc.stop, &pc.ask, clock_told);
     *boot = (struct boot){.options = &pc.options,
                           .pid = PID,
                           .every_s = pc.options.every_s,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* clock, on a machine: the hypervisor's clock where it offers one, else the counter itself, its
- * frequency by the interval timer and the time of day by the clock of the PC. */
+ * frequency by the interval timer and the time of day by the clock of the PC, until somebody tells
+ * it. */
 #include "clock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "clock_pc.h"
@@ -32,8 +34,15 @@ static struct {
     uint64_t refine_tsc; /* when the next estimate is due */
     uint64_t refresh_tsc;
     unsigned nb_refreshes;
-    uint64_t due_tsc; /* the sooner of both */
 } pc = {.refine_tsc = UINT64_MAX};
+
+static volatile uint64_t due_tsc; /* the sooner of both; 0: at once */
+
+/* Written by an interrupt. */
+static volatile struct {
+    bool is_new;
+    uint64_t tsc, ns;
+} told;
 
 const char *clock_open(void)
 {
@@ -55,9 +64,15 @@ const char *clock_source(void)
     return pc.is_pvclock ? "pvclock" : "pit";
 }
 
+static uint64_t ns_of(uint64_t cycles)
+{
+    return (uint64_t)(((unsigned __int128)cycles * pc.mult) >> SHIFT);
+}
+
 static uint64_t ns_at(uint64_t tsc)
 {
-    return pc.base_ns + (uint64_t)(((unsigned __int128)(tsc - pc.base_tsc) * pc.mult) >> SHIFT);
+    return tsc >= pc.base_tsc ? pc.base_ns + ns_of(tsc - pc.base_tsc)
+                              : pc.base_ns - ns_of(pc.base_tsc - tsc);
 }
 
 /* From now on by another frequency. What has passed by the first one is counted by it whole. */
@@ -99,16 +114,40 @@ static void refine(void)
     pc.refine_tsc = interval < pc.hz * LAST_S ? pc.first.tsc + interval * TIMES_LONGER : UINT64_MAX;
 }
 
+void clock_told(uint64_t unix_ns)
+{
+    if (pc.is_pvclock)
+        return;
+    told.tsc = x86_tsc();
+    told.ns = unix_ns;
+    told.is_new = true;
+    due_tsc = 0;
+}
+
+/* The day's clock was late by so much. */
+static void catch_up(void)
+{
+    uint64_t ns = ns_at(told.tsc);
+
+    told.is_new = false;
+    if (told.ns > ns)
+        pc.base_ns += told.ns - ns;
+}
+
 /* What is to be done now and then. */
 static void look_after(uint64_t tsc)
 {
+    if (told.is_new && pc.hz != 0)
+        catch_up();
     if (tsc >= pc.refine_tsc)
         refine();
     if (tsc >= pc.refresh_tsc) {
         memory_refresh();
         pc.refresh_tsc = tsc + (pc.nb_refreshes++ < REFRESHES_SOON ? pc.hz / REFRESHES_A_S : pc.hz);
     }
-    pc.due_tsc = pc.refine_tsc < pc.refresh_tsc ? pc.refine_tsc : pc.refresh_tsc;
+    due_tsc = pc.refine_tsc < pc.refresh_tsc ? pc.refine_tsc : pc.refresh_tsc;
+    if (told.is_new) /* meanwhile */
+        due_tsc = 0;
 }
 
 uint64_t serve_now_ns(void)
@@ -116,7 +155,7 @@ uint64_t serve_now_ns(void)
     static uint64_t last_ns;
     uint64_t tsc = x86_tsc();
 
-    if (__builtin_expect(tsc >= pc.due_tsc, 0))
+    if (__builtin_expect(tsc >= due_tsc, 0))
         look_after(tsc);
     uint64_t ns = pc.is_pvclock ? pvclock_now_ns() : ns_at(tsc > pc.base_tsc ? tsc : pc.base_tsc);
     last_ns = ns > last_ns ? ns : last_ns;

@@ -5,6 +5,7 @@
 #include "interrupts.h"
 #include "power.h"
 #include "text.h"
+#include "told_time.h"
 #include "x86.h"
 
 #define COM1 0x3f8u
@@ -29,6 +30,7 @@
 #define FAIL_BYTES 512u
 
 static atomic_int *on_stop, *on_ask;
+static void (*on_time)(uint64_t unix_ns);
 
 void console_open(void)
 {
@@ -52,21 +54,31 @@ void console_say(const char *text, size_t nb_bytes)
     }
 }
 
+/* Bytes that come faster than they are taken leave the line up, which is no interrupt: it goes down
+ * and, if there are more, up again. */
 static void on_bytes(void)
 {
+    static struct told_time told;
+
     for (unsigned i = 0; i < FIFO_BYTES && x86_in8(LSR) & LSR_RECEIVED; i++) {
         uint8_t byte = x86_in8(DATA);
         if (byte == 'q')
             atomic_store_explicit(on_stop, 1, memory_order_relaxed);
         if (byte == 'c')
             atomic_store_explicit(on_ask, 1, memory_order_relaxed);
+        uint64_t unix_ns = told_time_take(&told, (char)byte);
+        if (unix_ns > 0)
+            on_time(unix_ns);
     }
+    x86_out8(IER, 0);
+    x86_out8(IER, IER_RECEIVED);
 }
 
-void console_listen(atomic_int *stop, atomic_int *ask)
+void console_listen(atomic_int *stop, atomic_int *ask, void (*take_time)(uint64_t unix_ns))
 {
     on_stop = stop;
     on_ask = ask;
+    on_time = take_time;
     interrupts_line(LINE, INTERRUPT_EDGE, INTERRUPT_CONSOLE, on_bytes);
     x86_out8(MCR, MCR_DTR_RTS | MCR_OUT2);
     x86_out8(IER, IER_RECEIVED);

@@ -127,11 +127,12 @@ void transport_kick(unsigned ring)
     virtio_kick(&pc.virtio, ring);
 }
 
-void transport_wait(uint64_t ns)
+bool transport_wait(uint64_t ns)
 {
     bool is_called = pc.virtio.has_interrupt;
 
     interrupts_sleep(is_called || ns < WAIT_UNCALLED_NS ? ns : WAIT_UNCALLED_NS);
+    return is_called;
 }
 
 uint64_t transport_syscalls(void)

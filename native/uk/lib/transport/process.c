@@ -66,7 +66,7 @@ void transport_kick(unsigned ring)
 }
 
 /* A descriptor that is never read would stay readable, so a call that came is read, too. */
-void transport_wait(uint64_t ns)
+bool transport_wait(uint64_t ns)
 {
     struct pollfd wait = {.fd = CONTROL_FD_CALL, .events = POLLIN};
     struct __kernel_timespec time = {.tv_sec = (long long)(ns / NS_PER_S),
@@ -74,10 +74,14 @@ void transport_wait(uint64_t ns)
     uint64_t nb_calls;
 
     process.nb_syscalls++;
+    VRING_MOMENT("driver: about to sleep");
     if (SYSCALL(ppoll, (uint64_t)&wait, 1, (uint64_t)&time, 0, 0) != 1)
-        return;
+        return true;
+    VRING_MOMENT("driver: woke");
     SYSCALL(read, CONTROL_FD_CALL, (uint64_t)&nb_calls, sizeof(nb_calls));
+    VRING_MOMENT("driver: has read its calls");
     process.nb_syscalls++;
+    return true;
 }
 
 uint64_t transport_syscalls(void)

@@ -46,8 +46,8 @@ void transport_begin(struct transport_link *link);
 void transport_kick(unsigned ring);
 
 /* Sleep until the device calls, or *generation or the stop flag changes; at most `ns`. May return
- * early. */
-void transport_wait(uint64_t ns);
+ * early. Returns whether the device can call at all. */
+bool transport_wait(uint64_t ns);
 
 /* System calls made by kick and wait; 0 where there is no system. */
 uint64_t transport_syscalls(void);

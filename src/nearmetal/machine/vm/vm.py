@@ -8,8 +8,8 @@
 The guest's serial line is QEMU's standard input and output. Lines that begin with { are events, as
 any DUT prints them (docs/programs.md); all others are words, for the log and for the reason of a
 failure, whoever finds it: the last of them, and where the log is. An image of ours takes single
-bytes there: c for its counters, q to end. QEMU dies with us as any child does, and the guest with
-it.
+bytes there: c for its counters, q to end; and when it says that it has booted it is told the time.
+QEMU dies with us as any child does, and the guest with it.
 """
 
 from __future__ import annotations
@@ -229,6 +229,7 @@ class Vm:
         event = parse(self.name, text)
         if event.get("event") == "boot":
             self.boot, self.boot_ns = event, time.monotonic_ns()
+            self._child.tell(b"t%d\n" % time.time_ns())  # its clock knows whole seconds
         elif event.get("event") == "failed":
             self._error = str(event.get("error"))
         else:

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The time, as a virtual machine is told it on its serial line: `t`, the nanoseconds of Unix time
+ * in decimal, a newline. The machine's own clock of the day knows whole seconds, of a clock that
+ * QEMU started without a fraction: it is up to two seconds late.
+ *
+ * It was so late when it was said, so that it is later by now: whoever hears it may go forward to
+ * it, and not back. Freestanding.
+ */
+#ifndef NEARMETAL_TOLD_TIME_H
+#define NEARMETAL_TOLD_TIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TOLD_TIME_DIGITS_MAX 19u /* more could not be nanoseconds of 64 bits */
+
+/* All zero to begin with. */
+struct told_time {
+    bool is_open; /* a `t` came, and only digits since */
+    unsigned nb_digits;
+    uint64_t ns;
+};
+
+/* The next byte of the line. Returns the time where it ends one, else 0. */
+static inline uint64_t told_time_take(struct told_time *told, char byte)
+{
+    bool was_open = told->is_open;
+
+    if (byte == 't') {
+        *told = (struct told_time){.is_open = true};
+        return 0;
+    }
+    told->is_open =
+        was_open && byte >= '0' && byte <= '9' && told->nb_digits < TOLD_TIME_DIGITS_MAX;
+    if (told->is_open) {
+        told->nb_digits++;
+        told->ns = told->ns * 10 + (uint64_t)(byte - '0');
+    }
+    return was_open && byte == '\n' ? told->ns : 0;
+}
+
+#endif
