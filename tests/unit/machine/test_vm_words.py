@@ -135,6 +135,18 @@ def test_a_machine_that_has_booted_is_told_the_time(
         vm._monitor.close()
 
 
+def test_one_that_is_stopped_before_it_was_heard_is_told_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first line is read with its last ones, when there is nobody to tell any more."""
+    script = """echo '{"event":"boot"}'; head -c 1 >/dev/null; echo '{"event":"final"}'"""
+    monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
+    machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))
+    vm = Vm(machine, Where(), tmp_path / "log")
+    assert [event["event"] for event in vm.stop()] == ["final"]
+    assert vm.boot == {"event": "boot"}
+
+
 @pytest.mark.parametrize(
     ("script", "said"), [(TALKS, "JSON"), ("exec cat /dev/zero", "without an end")]
 )

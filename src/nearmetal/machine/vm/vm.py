@@ -229,7 +229,8 @@ class Vm:
         event = parse(self.name, text)
         if event.get("event") == "boot":
             self.boot, self.boot_ns = event, time.monotonic_ns()
-            self._child.tell(b"t%d\n" % time.time_ns())  # its clock knows whole seconds
+            if not self._stopped:  # its last words are read, too
+                self._child.tell(b"t%d\n" % time.time_ns())  # its clock knows whole seconds
         elif event.get("event") == "failed":
             self._error = str(event.get("error"))
         else:
