@@ -16,9 +16,12 @@ from targets import OURS, Target, Tools, open_target
 
 from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME, put
 from nearmetal.kv.protocol import END, FRAME_BYTES, STORED
+from nearmetal.spec import rungs
 
 LATE_S = 1.0  # docs/service.md
-EARLY_S = 0.1  # what a counter's frequency may be wrong by, in the seconds of this test
+# What a counter's frequency may be wrong by, in the seconds of this test; a guest measures its own
+# while others may hold its processor up.
+EARLY_S, EARLY_MACHINE_S = 0.1, 1.0
 PLACES = [rung for rung in OURS if rung not in ("model", "mem")]  # the clock of these is a test's
 
 
@@ -34,7 +37,8 @@ def test_unix_times(
     target = open_target(rung, Tools(programs, third_party))
     try:
         _gone_at_once(target)
-        gone_s = _gone_in_time(target)
+        early_s = EARLY_MACHINE_S if rungs.find(rung).machine else EARLY_S
+        gone_s = _gone_in_time(target, early_s)
     finally:
         target.close()
     record_property("gone_s", gone_s)
@@ -47,7 +51,7 @@ def _gone_at_once(target: Target) -> None:
     assert _ask(target, b"get past\r\n") == END
 
 
-def _gone_in_time(target: Target) -> tuple[float, float]:
+def _gone_in_time(target: Target, early_s: float) -> tuple[float, float]:
     """Since when it may be gone, and since when it is, from its time on."""
     end_s = int(time.time()) + 2
     assert _ask(target, put(b"soon", b"x", exptime=end_s)) == STORED
@@ -57,7 +61,7 @@ def _gone_in_time(target: Target) -> tuple[float, float]:
         answer = _ask(target, b"get soon\r\n")
         answered_s = time.time() - end_s
         if answer == END:
-            assert answered_s >= -EARLY_S, "gone too early"
+            assert answered_s >= -early_s, "gone too early"
             return seen_s, answered_s
         assert asked_s < LATE_S, "still there"
         seen_s = asked_s

@@ -37,7 +37,8 @@ def wait(words: list[str]) -> None:
             child.event(100)
             try:
                 print(child.pid, flush=True)
-                time.sleep(1000)
+                while True:  # a signal just before a long sleep is seen only behind it
+                    time.sleep(0.1)
             finally:
                 for name in at_undo:  # they come while it is on its way out
                     signal.raise_signal(signal.Signals[name])
