@@ -22,14 +22,20 @@ pytestmark = pytest.mark.rung("ceiling")
 Programs = Callable[[str], Path]
 
 
+def commands(
+    programs: Programs, vhost: Path, options: list[str], *, null_listens: bool
+) -> tuple[list[str], list[str]]:
+    """Of the null responder and of a generator on that socket, which one of them makes."""
+    null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
+    load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *options]
+    return ([*null, "--listen"], [*load, "--connect"]) if null_listens else (null, load)
+
+
 @pytest.mark.parametrize("listens", [False, True], ids=["connects", "listens"])
 def test_counters_before_between_and_after_generators(
     programs: Programs, tmp_path: Path, listens: bool
 ) -> None:
-    vhost = tmp_path / "vhost"
-    null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
-    load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *LOAD]
-    null, load = ([*null, "--listen"], [*load, "--connect"]) if listens else (null, load)
+    null, load = commands(programs, tmp_path / "vhost", LOAD, null_listens=listens)
     with Program(null) as server:
         server.expect("ready", SAY_S)
         assert server.counters(SAY_S)["received"] == 0
@@ -51,10 +57,8 @@ def test_nothing_is_measured_before_the_other_end_is_up(
     programs: Programs, tmp_path: Path, connects: bool
 ) -> None:
     """Else a machine that boots for longer than the load lasts finds nobody there."""
-    vhost = tmp_path / "vhost"
-    null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
-    load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *LOAD[:-1]]
-    null, load = ([*null, "--listen"], [*load, "--connect"]) if connects else (null, load)
+    without_await = LOAD[:-1]
+    null, load = commands(programs, tmp_path / "vhost", without_await, null_listens=connects)
     with Program(load) as generator:
         generator.expect("ready", SAY_S)
         with pytest.raises(SilentError):

@@ -63,10 +63,23 @@ bool first_answer_wait(const struct load_options *options, struct port *port,
     return false;
 }
 
+bool other_end_wait(struct port *port, const volatile sig_atomic_t *stopped)
+{
+    struct datagram none[PORT_BURST_MAX];
+    uint64_t begin = clock_ns();
+    bool round;
+
+    while (!port_is_up(port) && !*stopped && clock_ns() - begin < GIVE_UP_NS) {
+        (void)port_rx_burst(port, none, PORT_BURST_MAX, &round); /* asks who is there */
+        clock_sleep_ns(LOOK_NS);
+    }
+    return port_is_up(port);
+}
+
 const char *first_answer_none(const struct port *port)
 {
     static const char none[] = "no right answer within 60 s";
-    static char said[160];
+    static _Thread_local char said[160];
     struct port_stats stats;
 
     port_stats(port, &stats);
@@ -74,7 +87,7 @@ const char *first_answer_none(const struct port *port)
         return none;
     if (stats.nb_tx == 0 && stats.nb_rx == 0)
         snprintf(said, sizeof(said),
-                 "%s: nobody took a frame at the other end; does its driver know this NIC?", none);
+                 "%s: the other end took no frame; does its driver know this NIC?", none);
     else
         snprintf(said, sizeof(said),
                  "%s: %" PRIu64 " frames went out, %" PRIu64 " came back (%" PRIu64 " of ARP)",

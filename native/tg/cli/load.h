@@ -13,6 +13,10 @@ int load_run(const struct load_options *options);
 /* --first-answer: ask every millisecond until the first right answer, print when it came. */
 int first_answer_run(const struct load_options *options);
 
+/* Wait until the other end of a wire of frames has come; false: not within a minute, or *stopped.
+ */
+bool other_end_wait(struct port *port, const volatile sig_atomic_t *stopped);
+
 /* In words: none came within a minute; of frames also what did. Until the next call. */
 const char *first_answer_none(const struct port *port);
 

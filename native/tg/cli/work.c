@@ -18,10 +18,6 @@
 #define SILENCE_DOWN_NS NS_PER_S          /* --stay */
 #define SILENCE_FAILED_NS (10 * NS_PER_S) /* preload and verify */
 #define POLL_NS (NS_PER_S / 100)
-#define WIRE_LOOK_NS 20000u
-#define WIRE_WAIT_NS (60 * NS_PER_S)
-#define WIRE_NONE                                                                                  \
-    "the other end did not come up within 60 s; is a server or machine on this socket or NIC?"
 #define HOLD_NS (NS_PER_S / 1000)
 
 volatile sig_atomic_t work_stopped;
@@ -336,31 +332,23 @@ static enum outcome down_run(struct worker *worker)
     return phase_end(load);
 }
 
-/* On a wire of frames: until the other end has come. No time is measured in which nothing could be
- * sent, and a machine that boots for longer than the load lasts does not find it gone. */
+/* Without --await, on a wire of frames: until the other end has come. No time is measured in which
+ * nothing could be sent, and a machine that boots for longer than the load lasts does not find the
+ * generator gone. */
 static enum outcome wire_await(struct worker *worker)
 {
     struct load *load = worker->load;
     struct port *port = worker->loop.port;
-    struct datagram none[PORT_BURST_MAX];
-    uint64_t begin = clock_ns();
-    bool round;
 
-    while (!port_is_up(port) && !is_over(load)) {
-        if (clock_ns() - begin > WIRE_WAIT_NS)
-            fail(load, "wire", WIRE_NONE, "");
-        (void)port_rx_burst(port, none, PORT_BURST_MAX, &round); /* asks who is there */
-        clock_sleep_ns(WIRE_LOOK_NS);
-    }
+    if (!other_end_wait(port, &work_stopped) && !is_over(load))
+        fail(load, "wire", first_answer_none(port), "");
     return phase_end(load);
 }
 
 enum outcome work_run(struct worker *worker)
 {
-    enum outcome outcome = wire_await(worker);
+    enum outcome outcome = worker->load->options->await ? target_await(worker) : wire_await(worker);
 
-    if (outcome == OUTCOME_DONE && worker->load->options->await)
-        outcome = target_await(worker);
     if (outcome == OUTCOME_DONE)
         outcome = life_run(worker);
     while (outcome == OUTCOME_DOWN) {

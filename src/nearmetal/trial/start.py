@@ -36,6 +36,7 @@ from nearmetal.machine.processes.process import (
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec import services
 from nearmetal.spec.experiment import memory_bytes
+from nearmetal.spec.programs import RELAY
 from nearmetal.topology import switch, testpmd
 from nearmetal.topology.standing import Socketed, Switched, Virtual
 from nearmetal.trial.bed import Bed, Trial
@@ -82,7 +83,7 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
             return corpus.quick_corpus(wanted, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)
     unix = top.socket.with_name("relay")
-    argv = bed.build.programs["nm-relay"].argv()
+    argv = bed.build.programs[RELAY].argv()
     carried: list[str | Path] = ["--unix", _fresh(unix)]
     calls = plan.command.machine is not None
     with (
