@@ -6,12 +6,12 @@
  * the core for as long as it lasts. So a rest begins with polling for a `window` of time, which
  * follows what rests turn out to be: a frame that comes soon after the sleep began, within the most
  * that is ever polled, would have been worth waiting for, and the window grows; one that came later
- * would not have been, and the window is closed. (As the kernel's halt polling, Documentation/virt/
- * kvm/halt-polling.rst, does.) A long rest so costs at most about what two sleeps do, most often
- * one; of short ones that follow each other only the first few cost a sleep.
+ * would not have been, and the window is closed. The kernel's halt polling does the same
+ * (Documentation/virt/kvm/halt-polling.rst). So a long rest costs at most about two sleeps, most
+ * often one. Of short rests that follow each other, only the first few cost a sleep.
  *
- * Where nobody would have ended the sleep, and it just lasted its time, nothing is learnt of when
- * the frame came: then the window stays wide open.
+ * Where a frame cannot end the sleep, the sleep lasts its whole time, so it does not tell when the
+ * frame came. Then the window stays at its maximum.
  *
  * A pure function of the times that it is told, in cycles of the time stamp counter.
  */

@@ -69,8 +69,8 @@ unsigned frames_tx_burst(struct frames *frames, const struct frame *list, unsign
 
 void frames_free(struct frames *frames, const struct frame *list, unsigned nb);
 
-/* Sleep until a frame may have come, at most `ns`; where nobody would wake us, only so long that a
- * frame may be kept waiting. Returns whether somebody would. */
+/* Sleep until a frame may have come, at most `ns`; where a frame cannot wake us, only so long that
+ * a frame may be kept waiting. Returns whether a frame can wake us. */
 bool frames_wait(struct frames *frames, uint64_t ns);
 
 /* nb_syscalls, nb_rx_errors and nb_tx_errors; the rest is frames/'s to count. */

@@ -4,8 +4,8 @@
  * in decimal, a newline. The machine's own clock of the day knows whole seconds, of a clock that
  * QEMU started without a fraction: it is up to two seconds late.
  *
- * It was so late when it was said, so that it is later by now: whoever hears it may go forward to
- * it, and not back. Freestanding.
+ * The time is that of sending. On arrival it is later, so the machine's clock may be set forward to
+ * it, never back. Freestanding.
  */
 #ifndef NEARMETAL_TOLD_TIME_H
 #define NEARMETAL_TOLD_TIME_H

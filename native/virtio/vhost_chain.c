@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Chains of descriptors, and whatever a legacy driver lends, by way of a copy: see vhost_ring.h.
+/* Chains of descriptors, and all buffers of a legacy driver, by way of a copy: see vhost_ring.h.
  * They have to be right, not fast. */
 #include <string.h>
 

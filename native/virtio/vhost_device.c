@@ -192,7 +192,7 @@ bool vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns)
     for (unsigned i = 0; i < NB_RINGS; i++) {
         struct vhost_ring *ring = &device->rings[i];
         /* Rooms are waited for where the caller was given none, and not where there is none now:
-         * some may have come since, and nobody will say so. */
+         * some may have come since, of which no kick tells. */
         bool wanted = device->up && device->config.sleeps && (i == FRAMES || ring->rests);
         kicks[i] = (struct pollfd){.fd = wanted ? device->told[i].kick_fd : -1, .events = POLLIN};
         if (wanted && vhost_ring_want_kicks(ring, true))

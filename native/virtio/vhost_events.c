@@ -16,7 +16,7 @@ void vhost_ring_call(struct vhost_ring *ring)
         return; /* its counter is full: the driver has calls enough to see */
 }
 
-/* The caller could be given no more than he was. */
+/* The driver has offered nothing beyond what the caller was given. */
 static bool is_empty(const struct vhost_ring *ring)
 {
     uint16_t first = ring->frames ? ring->given : ring->done;

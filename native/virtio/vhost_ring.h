@@ -72,7 +72,7 @@ struct vhost_ring {
     bool event_idx;
     bool legacy; /* the driver knows no VERSION_1: its header is shorter, and all goes by a copy */
     bool broken;
-    bool rests;  /* the caller was given nothing when he last asked */
+    bool rests;  /* the caller's last request was given nothing */
     int call_fd; /* -1: the driver never wants to be told */
     uint64_t nb_frames, nb_bad_descriptor, nb_bad_index, nb_calls;
     struct vhost_frame entries[VHOST_AHEAD_MAX]; /* from given on: as the caller gets them */
@@ -120,7 +120,7 @@ void vhost_ring_return(struct vhost_ring *ring);
 /* Wake the driver, if it ever sleeps. */
 void vhost_ring_call(struct vhost_ring *ring);
 
-/* Kicks are wanted, or not. If so: could the caller be given more than he was, by now? */
+/* Kicks are wanted, or not. Returns, where they are, whether there is more for the caller now. */
 bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted);
 
 #endif

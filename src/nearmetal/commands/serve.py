@@ -139,7 +139,7 @@ def serve(name: str, options: Options) -> int:
 
 
 def _answers(child: Dut, relay: Child | None) -> Event:
-    """Its first line, once whoever asks is answered: by the relay, where there is one."""
+    """Its first line, once requests are answered: by way of the relay, where there is one."""
     ready = child.expect("ready", START_S)
     if relay is not None:
         relay.expect("up", START_S)

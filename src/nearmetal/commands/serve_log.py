@@ -60,7 +60,7 @@ def answered(counters: Event) -> str:
 
 
 def troubles(counters: Event) -> Iterator[tuple[str, int]]:
-    """Counts that somebody should know of, and how each is called."""
+    """Name and count of each reason that is worth a line."""
     for reason, count in counters.get("drops", {}).items():
         if count and reason not in _USUAL:
             yield reason, count

@@ -34,7 +34,7 @@ _FRAME = struct.Struct(">HHHH")
 _RECEIVE_BUFFER_BYTES = 1 << 20
 _DIGITS_MAX = 20  # of 64 bits
 FRAME_UDP_BYTES_MAX = 1500 - 20 - 8  # Ethernet's MTU less IPv4 and UDP: what one frame carries
-_DATAGRAM_BYTES_MAX = 65_507  # udp(7): of IPv4, whatever carries it
+_DATAGRAM_BYTES_MAX = 65_507  # udp(7): of IPv4, in one frame or several
 _LINE_BYTES_MAX = FRAME_UDP_BYTES_MAX - _FRAME.size - len(b"gets\r\n")
 
 
@@ -255,7 +255,7 @@ def _parts(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
 
 
 def _too_long(datagram_bytes: int) -> str:
-    """What may be the matter with a request that nobody answers; "": not its length."""
+    """What may be wrong with the length of a request that drew no answer; "": nothing."""
     if datagram_bytes <= FRAME_UDP_BYTES_MAX:
         return ""
     return (

@@ -309,8 +309,8 @@ def _place(row: Row) -> str:
 
 
 def counts_whole_time(row: Row) -> bool:
-    """Whether its cycles are all of its core's time: of an image that is not ours nobody knows
-    which of its turns found nothing."""
+    """Whether its cycles are all of its core's time: an image that is not ours does not
+    tell which of its turns found nothing."""
     return row.place == "image" and row.busy_cycles_per_reply is not None
 
 

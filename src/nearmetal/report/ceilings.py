@@ -1,7 +1,7 @@
 """What a null responder came to: the most that the generator can do on its wire.
 
-Other rows are judged by it. So a round of it that failed takes nobody's ceiling: the others' median
-stands, and why one is missing goes to every row that is judged by it.
+Other rows are judged by it. A failed round of it costs them no ceiling: the ceiling is the median
+of the other rounds, and every row that is judged by it says why a round is missing.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Stage 4: the trials of a run, one after the other, a line in samples.jsonl each.
 
 Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
-of the machine's mood falls on all rows alike. The points of a sweep are rows like any other; only
+of the machine's speed affects all rows alike. The points of a sweep are rows like any other; only
 those at a share of a row's peak come after the rounds that measure it. A trial without one answer
 is tried once more; a row that fails is not measured further, the others go on, and so does a null
 responder, by which others are judged. Where another tree's
-programs are measured too (against.py), each visit is two, one right after the other. Whatever ends
-the run, the samples that were taken stay, and run.json says how it went.
+programs are measured too (against.py), each visit is two, one right after the other. However
+the run ends, the samples that were taken stay, and run.json says how it went.
 """
 
 from __future__ import annotations

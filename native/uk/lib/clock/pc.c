@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* clock, on a machine: the hypervisor's clock where it offers one, else the counter itself, its
- * frequency by the interval timer and the time of day by the clock of the PC, until somebody tells
- * it. */
+ * frequency by the interval timer and the time of day by the clock of the PC, until the program
+ * that started the machine tells it. */
 #include "clock.h"
 
 #include <stdbool.h>

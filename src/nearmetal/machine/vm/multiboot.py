@@ -20,7 +20,7 @@ _LOOKED_AT_BYTES = 8192
 
 
 def told(kernel: Path, machine: MachineType, cmdline: str) -> str:
-    """The command line, with the NIC's place in front where nobody else says it."""
+    """The command line, with the NIC's place in front where QEMU does not tell it."""
     if machine != "microvm" or _NAME in cmdline or not is_multiboot(kernel):
         return cmdline
     return f"{NIC} {cmdline}".rstrip()

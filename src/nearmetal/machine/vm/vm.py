@@ -7,7 +7,7 @@
 
 The guest's serial line is QEMU's standard input and output. Lines that begin with { are events, as
 any DUT prints them (docs/programs.md); all others are words, for the log and for the reason of a
-failure, whoever finds it: the last of them, and where the log is. An image of ours takes single
+failure: the last of them, and where the log is. An image of ours takes single
 bytes there: c for its counters, q to end; and when it says that it has booted it is told the time.
 QEMU dies with us as any child does, and the guest with it.
 """
