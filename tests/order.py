@@ -31,7 +31,9 @@ def key_of(location: tuple[str, int | None, str]) -> str:
 
 
 def group_of(item: pytest.Item) -> str:
-    """Tests of one group run one after another, in one process."""
+    """Tests of one group run one after another, in one process. A test may name its own."""
+    if (named := item.get_closest_marker("xdist_group")) is not None:
+        return str(named.args[0])
     file, _, _ = item.location
     for name, files in zip(LONGEST, (MACHINE, POLLS), strict=True):
         if files.match(file):

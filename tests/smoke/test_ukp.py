@@ -208,15 +208,17 @@ def test_the_kernel_asks_through_a_tap_device(rung: Rung) -> None:
     assert not [each for each in family if tool.runs(each)]
 
 
+@pytest.mark.xdist_group("machine")  # where nothing else cleans meanwhile
 def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
-    with serving(rung) as served:
-        family = served.family()
-        assert len(family) == 3, family  # relay, tender, image
-        served.process.kill()
-        served.process.communicate(timeout=SAY_S)
-    tool.gone(*family)
-    assert served.link("tap").name in tool.succeeds("clean")
-    assert not served.link("tap").exists()
+    with tool.machine():
+        with serving(rung) as served:
+            family = served.family()
+            assert len(family) == 3, family  # relay, tender, image
+            served.process.kill()
+            served.process.communicate(timeout=SAY_S)
+        tool.gone(*family)
+        assert served.link("tap").name in tool.succeeds("clean")
+        assert not served.link("tap").exists()
 
 
 def test_metrics_are_the_image_s(rung: Rung) -> None:
