@@ -56,9 +56,9 @@ def switch(
         path = socket or owner.state_directory() / owner.label("switch.sock")
         sides = Sides(port, path, peer, server_mac, tuple(os.sched_getaffinity(0)))
         running = stack.enter_context(forwarding(testpmd, sides, journal))
-        if not quiet:
-            _tell(sides)
         try:
+            if not quiet:
+                _tell(sides)
             raise ChildError(running.wait())
         except KeyboardInterrupt as end:
             told = final(running.stop())
