@@ -281,8 +281,7 @@ static const char *start(struct tender *tender)
     memcpy(control->setup.mac, tender->options.mac, sizeof(control->setup.mac));
     control->setup.called = tender->front.call_fd >= 0;
     control->setup.options = tender->options.dut;
-    control->setup.options.datapath.args =
-        NULL; /* a pointer of this process, meaningless to the data process */
+    control->setup.options.datapath.args = NULL; /* an address in this process only */
     control->setup.options.datapath.nb_args = 0;
     return data_start(&tender->data, tender->options.image, &tender->front);
 }
