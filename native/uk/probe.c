@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-uk-probe: how fast a virtual machine is. Each turn of its loop waits for the one before, so
- * that a processor, a translator or an emulator of one shows about what an instruction takes. It
- * says again and again how many turns it has done, until the machine is ended.
+ * nm-uk-probe: measures how fast a virtual machine is. Each turn of the loop depends on the turn
+ * before, so a turn takes as long as one instruction on this processor, translator or emulator. The
+ * program prints the number of turns done so far again and again, until the machine is stopped.
  */
 #include "boot.h"
 #include "console.h"
 #include "text.h"
 
-/* Turns between two lines: at first so few that the slowest machine soon has a line, then doubled
- * each time, so that lines cost little. */
+/* Turns between two lines. The first step is so small that the slowest machine prints a line soon;
+ * then the step doubles each time, so that printing costs little. */
 #define STEP_FIRST 8192u
 #define STEP_MAX 4194304u
 #define LINE_BYTES 64u

@@ -251,7 +251,7 @@ BAD: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a MAC with a sign": (2, ("--mac", "02:00:00:00:00:-1"), "not a unicast MAC"),
     "a MAC with a blank": (2, ("--mac", "02:00: 0:00:00:01"), "not a unicast MAC"),
     "a MAC and more": (2, ("--mac", "02:00:00:00:00:01:02"), "not a unicast MAC"),
-    "an unknown option": (2, ("--nonsense",), "behind -- it takes --image"),
+    "an unknown option": (2, ("--nonsense",), "the options behind -- are --image"),
     "a word too many": (2, ("nonsense",), "a word too many"),
 }
 

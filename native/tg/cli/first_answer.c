@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When does a server that is just starting answer for the first time? One request every
- * millisecond, all the same, until the first right answer. The time printed is CLOCK_MONOTONIC's,
- * which whoever started the server can read too.
+ * Measures when a server that is starting answers for the first time: sends the same request every
+ * millisecond until the first right answer. The time printed is CLOCK_MONOTONIC, so the program
+ * that started the server can compare it with its own.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #define LOOK_NS 20000u
 #define GIVE_UP_NS (60 * NS_PER_S)
 
-/* END, or a value of ours in any version: what an earlier run stored is no concern here. */
+/* Accept END, or a value of the generator in any version: an earlier run may have stored it. */
 static bool answers(const struct load_options *options, const struct format *format,
                     const struct datagram *reply)
 {
@@ -30,7 +30,7 @@ static bool answers(const struct load_options *options, const struct format *for
            found != 0;
 }
 
-/* One request, where there is room for it. */
+/* Send one request if the port has a room for it. */
 static void ask(struct port *port, const struct format *format)
 {
     struct datagram request;
@@ -70,7 +70,7 @@ bool other_end_wait(struct port *port, const volatile sig_atomic_t *stopped)
     bool round;
 
     while (!port_is_up(port) && !*stopped && clock_ns() - begin < GIVE_UP_NS) {
-        (void)port_rx_burst(port, none, PORT_BURST_MAX, &round); /* asks who is there */
+        (void)port_rx_burst(port, none, PORT_BURST_MAX, &round); /* also asks for the MAC address */
         clock_sleep_ns(LOOK_NS);
     }
     return port_is_up(port);
@@ -87,7 +87,7 @@ const char *first_answer_none(const struct port *port)
         return none;
     if (stats.nb_tx == 0 && stats.nb_rx == 0)
         snprintf(said, sizeof(said),
-                 "%s: the other end took no frame; does its driver know this NIC?", none);
+                 "%s: the other end took no frame; does its driver support this NIC?", none);
     else
         snprintf(said, sizeof(said),
                  "%s: %" PRIu64 " frames went out, %" PRIu64 " came back (%" PRIu64 " of ARP)",

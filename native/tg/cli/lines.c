@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define PACED_TOGETHER 16u /* a divisor of RECORD_HALF: values to 1.6 % */
-_Static_assert(RECORD_PLACES % PACED_TOGETHER == 0, "the last are together too");
+#define PACED_TOGETHER 16u /* a divisor of RECORD_HALF: values exact to 1.6 % */
+_Static_assert(RECORD_PLACES % PACED_TOGETHER == 0, "the last group of places must be full");
 
 static void line_end(void)
 {
@@ -65,7 +65,7 @@ void line_first_answer(uint64_t monotonic_ns)
     line_end();
 }
 
-/* Digits of a number, behind a character; returns their end. */
+/* Write a character and the digits of a number; returns their end. */
 static char *number_write(char *to, char before, uint64_t number)
 {
     char digits[20];
@@ -81,8 +81,8 @@ static char *number_write(char *to, char before, uint64_t number)
 }
 
 /*
- * Pairs of value and count, `together` neighbouring places each: there may be some thousand, and
- * the thread that writes them is one that sends.
+ * Print pairs of value and count, `together` neighbouring places in each. There may be thousands of
+ * pairs, and the thread that prints them also sends requests, so they are buffered.
  */
 static void latency_print(const struct record *latency, uint32_t together)
 {
@@ -107,7 +107,7 @@ static void latency_print(const struct record *latency, uint32_t together)
         *end++ = ',';
     }
     if (end > text)
-        fwrite(text, 1, (size_t)(end - text - 1), stdout); /* but for the last comma */
+        fwrite(text, 1, (size_t)(end - text - 1), stdout); /* without the last comma */
     putchar(']');
 }
 
@@ -155,7 +155,8 @@ void line_measured(const char *event, const struct measured *measured,
         field("slips", measured->nb_slips);
         field("slipped_ns", measured->slipped_ns);
     }
-    /* Nothing leaves while this is written, which an open loop shows: its seconds are coarser. */
+    /* An open loop is late while this prints, because nothing is sent; so its seconds are
+     * coarser. */
     latency_print(&measured->latency, measured->paced && stats == NULL ? PACED_TOGETHER : 1);
     field("over_1s", measured->latency.nb_over);
     printf(",\"cycles\":{\"receive\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"check\":%" PRIu64

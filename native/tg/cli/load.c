@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A worker for each core, each with its share of flows, window, keys and rate. */
+/* One worker a core, each with its part of flows, window, keys and rate. */
 #include "load.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "work.h"
 
 #define SEED_STEP 0x9e3779b97f4a7c15u
-#define LINE_BYTES (1u << 16) /* of most lines: each is one write */
+#define LINE_BYTES (1u << 16) /* longer than most lines, so that each is one write */
 
 static void on_signal(int signal_number)
 {
@@ -28,7 +28,7 @@ static void on_go(int signal_number)
     work_going = 1;
 }
 
-/* This worker's range of the keys. */
+/* Return the workload of this worker: its range of the keys. */
 static struct workload_config worker_workload(const struct worker *worker)
 {
     struct workload_config config = worker->load->options->workload;
@@ -46,7 +46,7 @@ static void worker_pace(struct worker *worker, const struct workload_config *wor
     const struct load_options *options = worker->load->options;
     struct pace_config config = {.rate = options->rate / shares_nb_all(options),
                                  .poisson = options->poisson,
-                                 .seed = ~workload->seed, /* another sequence than the workload's */
+                                 .seed = ~workload->seed, /* not the sequence of the workload */
                                  .tsc_hz = worker->load->tsc_hz,
                                  .timeout_ns = options->timeout_ns};
 
@@ -89,7 +89,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
         loop->port = NULL;
         return why;
     }
-    return loop_open(loop, &config) ? NULL : "out of memory: fewer --keys need less";
+    return loop_open(loop, &config) ? NULL : "out of memory; give fewer --keys";
 }
 
 static const char *load_open(struct load *load)
@@ -102,7 +102,8 @@ static const char *load_open(struct load *load)
     load->workers = calloc(load->nb_workers, sizeof(*load->workers));
     if (load->workers == NULL)
         return "out of memory";
-    /* Touched once, so that the first second of the measured time need not wait for its pages. */
+    /* Touch the pages here, so that the first second of the measured time does not wait for
+     * them. */
     memset(&load->second, 0, sizeof(load->second));
     memset(&load->total, 0, sizeof(load->total));
     load->tsc_hz = load->second.tsc_hz = load->total.tsc_hz = clock_calibrate();
@@ -138,14 +139,15 @@ static void *worker_start(void *argument)
     return NULL;
 }
 
-/* A thread keeps the core of whoever starts it: so each is started from its own. */
+/* Pin this thread to each worker's core before starting the worker, which inherits the core. The
+ * worker with index 0 is this thread. */
 static const char *workers_start(struct load *load)
 {
     const struct load_options *options = load->options;
     const char *why = NULL;
 
     for (unsigned i = 0; why == NULL && i < options->nb_lcores; i++)
-        why = pin(options->lcores[i]); /* all can be used, before any is */
+        why = pin(options->lcores[i]); /* check all cores before a thread starts */
     if (why == NULL)
         line_ready(shares_ours(options, options->nb_flows < options->window ? options->nb_flows
                                                                             : options->window),
@@ -154,8 +156,8 @@ static const char *workers_start(struct load *load)
         why = pin(options->lcores[i]);
         if (why == NULL &&
             pthread_create(&load->workers[i].thread, NULL, worker_start, &load->workers[i]) != 0) {
-            fprintf(stderr, "%s: no thread can be started\n", load_name());
-            exit(1); /* others may already be waiting for it */
+            fprintf(stderr, "%s: cannot start a thread\n", load_name());
+            exit(1); /* other threads may already be waiting for it */
         }
     }
     return why == NULL && options->nb_lcores > 0 ? pin(options->lcores[0]) : why;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The phases of a load: preload, verify, warm-up, measured time, drain; and down and up. */
+/* The phases of a load: preload, verify, warm-up, measured time, drain; also down and up. */
 #ifndef NEARMETAL_TG_LOAD_H
 #define NEARMETAL_TG_LOAD_H
 
@@ -7,28 +7,30 @@
 
 #include "load_options.h"
 
-/* Returns the exit code; what failed is said in one line on stderr. */
+/* Returns the exit code; prints one line on stderr if it fails. */
 int load_run(const struct load_options *options);
 
-/* --first-answer: ask every millisecond until the first right answer, print when it came. */
+/* --first-answer: send a request every millisecond until the first right answer, and print its
+ * time. */
 int first_answer_run(const struct load_options *options);
 
-/* Wait until the other end of a wire of frames has come; false: not within a minute, or *stopped.
- */
+/* Wait until the other end of a wire of frames is up. False: not within a minute, or *stopped. */
 bool other_end_wait(struct port *port, const volatile sig_atomic_t *stopped);
 
-/* In words: none came within a minute; of frames also what did. Until the next call. */
+/* One sentence: no right answer within a minute, and on a wire of frames how many frames were sent
+ * and received. Valid until the next call. */
 const char *first_answer_none(const struct port *port);
 
-/* The same as first_answer_run on an open port; false: it did not come, or *stopped. */
+/* As first_answer_run, on an open port and without printing. False: no right answer within a
+ * minute, or *stopped. */
 bool first_answer_wait(const struct load_options *options, struct port *port,
                        const struct format *format, const volatile sig_atomic_t *stopped);
 
-/* Ask once, wait; true: something came back. */
+/* Send one request and wait. True: a reply arrived. */
 bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns);
 
-/* Take what still comes, until nothing came for so long, or *stopped: its ids are about to be used
- * again. Ends after a minute in any case. */
+/* Receive and drop replies until none has arrived for quiet_ns, or *stopped, or for a minute: their
+ * ids are about to be used again. */
 void answers_drain(struct port *port, uint64_t quiet_ns, const volatile sig_atomic_t *stopped);
 
 #endif

@@ -19,43 +19,43 @@
 #define PORT_MAX 65535u
 
 static const char help[] =
-    "Ask a UDP key-value store, check every answer\n"
+    "Send requests to a UDP key-value store and check every reply\n"
     "\n"
-    "  --target ADDR:PORT    whom to ask; it WRITES there: keys begin with \"nm\"\n"
-    "  --service kv|echo     what answers (default kv)\n"
+    "  --target ADDR:PORT    the server; nm-load WRITES there, keys that begin with \"nm\"\n"
+    "  --service kv|echo     the service at the target (default kv)\n"
     "  --keys N              number of keys (1000000)\n"
-    "  --key-bytes N         8..250; below 12, fewer --keys have names (16)\n"
-    "  --value-bytes N       from 8 to what one reply datagram carries (32)\n"
+    "  --key-bytes N         8..250; below 12 there are fewer --keys (16)\n"
+    "  --value-bytes N       8 and more; a reply must fit one datagram (32)\n"
     "  --get F --set F --miss F   shares of requests, adding up to 1 (0.95 0.05 0)\n"
     "  --zipf S | --uniform  popularity of keys (--zipf 0.99)\n"
-    "  --stamp               of echo: 8 bytes that never repeat, where the key ends\n"
-    "  --flows N             source ports, 1..1024, never more than the window (16)\n"
-    "  --source-port N       the first of them (sockets: any that are free; frames: 20000)\n"
+    "  --stamp               echo only: 8 bytes that never repeat at the end of the key\n"
+    "  --flows N             source ports, 1..1024, at most the window (16)\n"
+    "  --source-port N       the first source port (sockets: any free ones; frames: 20000)\n"
     "  --window N            requests in flight, 1..65536 (128)\n"
     "  --warmup SECONDS      (1)\n"
     "  --time SECONDS        measured time; 0: until SIGINT or SIGTERM (3)\n"
-    "  --timeout SECONDS     unanswered for longer is lost (0.1)\n"
+    "  --timeout SECONDS     a request without a reply for so long is lost (0.1)\n"
     "  --seed N              (1)\n"
-    "  --no-preload          store nothing first, take the versions found\n"
+    "  --no-preload          do not store the keys first; accept the versions found\n"
     "  --no-overlap          no GET while a SET of its key is in flight\n"
-    "  --stay                outlive the target: report down and up, preload again\n"
-    "  --first-answer        print when the first right answer came, and end\n"
-    "  --await               wait for the first right answer, print it, go on\n"
-    "  --rate R              open loop: R requests a second, whatever is answered\n"
+    "  --stay                go on when the target stops: report down and up, preload again\n"
+    "  --first-answer        print the time of the first right answer, and exit\n"
+    "  --await               wait for the first right answer, print its time, continue\n"
+    "  --rate R              open loop: R requests a second, independent of replies\n"
     "  --arrivals constant|poisson  evenly spaced or at random (constant)\n"
-    "  --lcores LIST         a thread on each of these cores, as 1,3 (sockets)\n"
-    "  --share I/N           one of N generators: its part of flows, keys, window and rate;\n"
-    "                        preloaded, it says holding and goes on at SIGUSR1\n"
+    "  --lcores LIST         one thread on each of these cores, such as 1,3 (sockets only)\n"
+    "  --share I/N           be generator I of N: take its part of flows, keys, window, rate;\n"
+    "                        after preload and verify print holding, wait for SIGUSR1\n"
     "\n"
-    "Of whole frames (nm-load-vhost, nm-load-ethdev):\n"
+    "For whole frames (nm-load-vhost, nm-load-ethdev):\n"
     "\n"
-    "  --source ADDR         the IPv4 address that requests come from\n"
-    "  --target-mac MAC      the target's; else it is asked, by ARP\n"
-    "  --checksums           real UDP checksums both ways; else 0\n"
+    "  --source ADDR         the IPv4 source address of requests\n"
+    "  --target-mac MAC      the target's MAC address; without it: found by ARP\n"
+    "  --checksums           real UDP checksums in both directions; without it: 0\n"
     "  --faults LIST         loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms\n"
     "  --socket PATH         nm-load-vhost: listen there for the server's vhost-user front end\n"
-    "  --connect             connect to it instead\n"
-    "  -- ARGUMENTS          nm-load-ethdev: of DPDK's EAL\n";
+    "  --connect             nm-load-vhost: connect to --socket instead of listening\n"
+    "  -- ARGUMENTS          nm-load-ethdev: arguments for DPDK's EAL\n";
 
 enum {
     OPT_TARGET = 256,
@@ -150,7 +150,7 @@ static const char *arrivals(const char *text, bool *poisson)
     return *poisson || strcmp(text, "constant") == 0 ? NULL : "constant or poisson";
 }
 
-/* What only whole frames need. */
+/* Options for whole frames only. */
 static const char *frames_option_take(struct port_frames_config *frames, int option)
 {
     switch (option) {
@@ -173,7 +173,7 @@ static const char *frames_option_take(struct port_frames_config *frames, int opt
     }
 }
 
-/* Who asks, and how much at a time. */
+/* Options for flows, threads and generators. */
 static const char *flows_option_take(struct load_options *o, int option)
 {
     switch (option) {
@@ -248,7 +248,7 @@ static const char *option_take(struct load_options *o, int option, double *get)
     }
 }
 
-/* What of keys and flows only several options together tell. */
+/* Check combinations of options for keys and flows. NULL, or one sentence. */
 static const char *names_check(const struct load_options *options)
 {
     static char said[96];
@@ -256,19 +256,20 @@ static const char *names_check(const struct load_options *options)
     uint64_t keys = options->workload.nb_keys;
 
     if (keys * (options->workload.miss > 0 ? 2 : 1) > named) {
-        snprintf(said, sizeof(said), "--key-bytes: %u bytes name %llu keys, --keys%s wants more",
+        snprintf(said, sizeof(said),
+                 "--key-bytes: %u bytes suffice for %llu keys, --keys%s needs more",
                  options->key_bytes, (unsigned long long)named,
                  options->workload.miss > 0 ? " with --miss" : "");
         return said;
     }
     if (options->stamped && !options->echo)
-        return "--stamp: of --service echo; a store has keys";
+        return "--stamp: needs --service echo; a key-value store needs the key there";
     if (options->source_port + (uint64_t)options->nb_flows - 1 > PORT_MAX)
-        return "--source-port: so many --flows from there on end beyond 65535";
+        return "--source-port: with so many --flows the last port would be above 65535";
     return NULL;
 }
 
-/* What single options cannot know. NULL, or one sentence. */
+/* Check all combinations of options. NULL, or one sentence. */
 static const char *options_check(const struct load_options *options, double get)
 {
     struct port_config port = {
@@ -293,11 +294,11 @@ const char *load_name(void)
     return program_invocation_short_name;
 }
 
-/* What stands behind the options: behind "--", arguments of the wire. */
+/* Take the words behind "--": arguments of the wire. */
 static const char *rest_take(struct load_options *options, int argc, char **argv)
 {
     if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
-        return "takes no arguments beside its options (see --help)";
+        return "takes no arguments besides its options (see --help)";
     options->frames.wire.args = argv + optind;
     options->frames.wire.nb_args = argc - optind;
     options->frames.faults_seed = options->workload.seed;
@@ -328,7 +329,7 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
         }
         wanted = option_take(options, option, &get);
         if (wanted != NULL) {
-            fprintf(stderr, "%s: %s%s: %s wanted\n", load_name(), option == '?' ? "" : "--",
+            fprintf(stderr, "%s: %s%s: expected %s\n", load_name(), option == '?' ? "" : "--",
                     option == '?' ? argv[optind - 1] : names[option - OPT_TARGET].name, wanted);
             return 2;
         }

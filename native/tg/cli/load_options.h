@@ -24,16 +24,16 @@ struct load_options {
     bool preload, no_overlap, stay, first_answer, await, stamped;
     double rate; /* requests a second; 0: closed loop */
     bool poisson;
-    uint32_t nb_lcores; /* 0: one thread, wherever it is put */
+    uint32_t nb_lcores; /* 0: one thread, on any core */
     unsigned lcores[LCORES_MAX];
-    unsigned share, nb_shares;        /* which of how many generators; nb_shares 0: the only one */
-    struct port_frames_config frames; /* of the frame editions */
+    unsigned share, nb_shares; /* this generator (from 0) of so many; nb_shares 0: the only one */
+    struct port_frames_config frames; /* for the frame editions */
 };
 
-/* 0: go on; 1: --help was printed; 2: bad input, said in one line on stderr. */
+/* 0: go on; 1: --help was printed; 2: bad input, reported in one line on stderr. */
 int load_options_parse(struct load_options *options, int argc, char **argv);
 
-/* How errors begin: the name of the edition that runs. */
+/* The name of this edition, which begins every error line. */
 const char *load_name(void);
 
 #endif

@@ -29,7 +29,7 @@ const char *shares_lcores(const char *text, struct load_options *options)
 
 const char *shares_share(const char *text, struct load_options *options)
 {
-    static const char wanted[] = "I/N, as 1/2: which of how many generators, at most 64";
+    static const char wanted[] = "I/N such as 1/2: generator I of N, at most 64";
     char *end;
     unsigned long place = strtoul(text, &end, 10), nb;
 
@@ -51,9 +51,9 @@ const char *shares_check(const struct load_options *options)
     uint32_t nb = shares_nb_all(options);
 
     if (options->nb_flows < nb || options->window < nb || options->workload.nb_keys < nb)
-        return "--lcores, --share: --flows, --window and --keys must give each core one at least";
+        return "--lcores, --share: --flows, --window and --keys must be at least 1 for each core";
     if (options->rate > 0 && options->rate < nb * PACE_RATE_MIN)
-        return "--lcores, --share: --rate must give each core 10 a second at least";
+        return "--lcores, --share: --rate must be at least 10 a second for each core";
     return NULL;
 }
 

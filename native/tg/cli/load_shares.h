@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who does which part of the load: --lcores, a thread on each core, and --share, one of several
- * generators. Flows, keys, window and rate are those of the whole; each part gets its own of each.
+ * Divides the load among the threads of --lcores (one a core) and the generators of --share. The
+ * options give flows, keys, window and rate of the whole; each thread gets its part of each.
  */
 #ifndef NEARMETAL_TG_LOAD_SHARES_H
 #define NEARMETAL_TG_LOAD_SHARES_H
 
 #include "load_options.h"
 
-/* "1,3". NULL, or what is wanted instead. */
+/* Parse "1,3". NULL, or what is expected instead. */
 const char *shares_lcores(const char *text, struct load_options *options);
 
-/* "2/3". NULL, or what is wanted instead. */
+/* Parse "2/3". NULL, or what is expected instead. */
 const char *shares_share(const char *text, struct load_options *options);
 
-/* NULL, or one sentence on why there is not enough for everybody. */
+/* NULL, or one sentence: there is not enough for each thread. */
 const char *shares_check(const struct load_options *options);
 
-/* Threads of this generator. */
+/* Number of threads of this generator. */
 unsigned shares_nb_workers(const struct load_options *options);
 
-/* Of a whole, where the part of one of our threads begins, and how much it is. */
+/* The part of `whole` for one thread of this generator: where it begins, and how much it is. */
 uint32_t shares_begin(const struct load_options *options, uint32_t whole, unsigned worker);
 uint32_t shares_of(const struct load_options *options, uint32_t whole, unsigned worker);
 
-/* Of a whole, the part of this generator. */
+/* The part of `whole` for this generator. */
 uint32_t shares_ours(const struct load_options *options, uint32_t whole);
 
-/* Threads of all generators, and where one of ours is among them. */
+/* Number of threads of all generators, and the position of a thread of this generator among
+ * them. */
 unsigned shares_nb_all(const struct load_options *options);
 unsigned shares_place(const struct load_options *options, unsigned worker);
 

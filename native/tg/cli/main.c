@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-load, the traffic generator. From here: load.c (a worker a core) -> work.c (phases) -> loop.c
- * and answers.c (a turn) -> port_*.c and wire_*.c (the wire), source.c, workload.c and pace.c (what
- * is asked, and when), match.c, check.h, record.c (what came back).
+ * nm-load, the traffic generator. Reading order: load.c (one worker a core), work.c (phases),
+ * loop.c and answers.c (a turn), port_*.c and wire_*.c (the wire); source.c, workload.c and pace.c
+ * (which request, and when); match.c, check.h and record.c (replies).
  */
 #include "load.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a stretch of the measured time has brought, of one loop or of several together. */
+/* Results of a part of the measured time, of one loop or of several together. */
 #ifndef NEARMETAL_TG_MEASURED_H
 #define NEARMETAL_TG_MEASURED_H
 
@@ -19,18 +19,18 @@ struct measured {
     /* Of the open loop: */
     bool paced;
     uint64_t nb_intended, nb_not_sent; /* intended = sent + not_sent */
-    uint64_t nb_slips;                 /* looks at the schedule that came late */
-    uint64_t slipped_ns;               /* the latest of them */
+    uint64_t nb_slips;                 /* late looks at the schedule */
+    uint64_t slipped_ns;               /* the latest look */
 };
 
 void measured_reset(struct measured *measured);
 
-/* Move what a loop has counted since the last time into `sum`. */
+/* Move the loop's counts since the last call into `sum`. */
 void measured_take(struct measured *sum, struct loop *loop);
 
 void measured_add(struct measured *sum, const struct measured *part);
 
-/* What the loop has counted so far is forgotten. */
+/* Forget the loop's counts so far. */
 void measured_forget(struct loop *loop);
 
 #endif

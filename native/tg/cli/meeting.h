@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where the threads of a load wait for one another: nobody goes on before all are there. */
+/* A barrier for the threads of a load: no thread continues before all have arrived. */
 #ifndef NEARMETAL_TG_MEETING_H
 #define NEARMETAL_TG_MEETING_H
 
@@ -11,11 +11,12 @@
 #define MEETING_NAP_NS 20000u
 
 struct meeting {
-    unsigned nb; /* who meet */
+    unsigned nb; /* threads that meet */
     atomic_uint nb_here, nb_held;
 };
 
-/* What any of them wrote before is seen by all of them after. */
+/* Wait for all threads. Everything that any of them wrote before is visible to all of them
+ * after. */
 static inline void meet(struct meeting *meeting)
 {
     unsigned held;
@@ -23,9 +24,10 @@ static inline void meet(struct meeting *meeting)
     if (meeting->nb == 1)
         return;
     held = atomic_load_explicit(&meeting->nb_held, memory_order_relaxed);
-    /* Acquire and release: the last to come has seen what each of the others wrote before. */
+    /* Acquire and release: the last thread to arrive sees everything that the others wrote
+     * before. */
     if (atomic_fetch_add_explicit(&meeting->nb_here, 1, memory_order_acq_rel) + 1 == meeting->nb) {
-        /* Nobody comes again before the next line lets him go. */
+        /* No thread can enter again before the next store releases it. */
         atomic_store_explicit(&meeting->nb_here, 0, memory_order_relaxed);
         atomic_store_explicit(&meeting->nb_held, held + 1, memory_order_release);
         return;

@@ -66,7 +66,7 @@ const char *value_target_mac(const char *text, struct port_frames_config *frames
         frames->target_mac[i] = (uint8_t)strtoul(digits, &end, 16);
         if (end != digits + 2 || digits[0] == '+' || digits[0] == '-' || digits[0] == ' ' ||
             text[2] != (i < 5 ? ':' : '\0'))
-            return "an Ethernet address like 02:00:00:00:00:01";
+            return "an Ethernet address such as 02:00:00:00:00:01";
     }
     return NULL;
 }

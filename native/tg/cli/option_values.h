@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What an option's text stands for. Each returns NULL, or what is wanted instead. */
+/* Parse the values of options. Each function returns NULL, or what is expected instead. */
 #ifndef NEARMETAL_TG_OPTION_VALUES_H
 #define NEARMETAL_TG_OPTION_VALUES_H
 
@@ -13,7 +13,7 @@ const char *value_real(const char *text, double low, double high, double *value)
 const char *value_seconds(const char *text, double low, uint64_t *ns);
 const char *value_ipv4(const char *text, uint8_t address[4]);
 
-/* Six numbers of two hexadecimal digits. */
+/* Parse six numbers of two hexadecimal digits, separated by colons. */
 const char *value_target_mac(const char *text, struct port_frames_config *frames);
 
 #endif

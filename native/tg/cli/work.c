@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A life of the target is preload, verify, warm-up and measured time. It ends when the time is
- * over, at a signal, or, with --stay, when the target has been silent for a second: then we poll
- * until it answers, forget what it knew, and the next life begins. What was measured adds up.
+ * A life of the target consists of preload, verify, warm-up and measured time. It ends when the
+ * time is over, at a signal, or, with --stay, when the target has been silent for a second. Then
+ * the generator polls until the target answers, forgets all versions, and the next life begins. The
+ * results of all lives are added.
  */
 #include "work.h"
 
@@ -38,7 +39,7 @@ static enum outcome outcome_of(const struct load *load)
     return (enum outcome)atomic_load_explicit(&load->over, memory_order_relaxed);
 }
 
-/* End the phase, for all workers. True for the first to say so. */
+/* End the phase for all workers. True: this call is the first to end it. */
 static bool end(struct load *load, enum outcome outcome)
 {
     int none = OUTCOME_DONE;
@@ -60,8 +61,8 @@ static bool is_over(struct load *load)
     return outcome_of(load) != OUTCOME_DONE;
 }
 
-/* Everybody is here: how did the phase end? Nobody begins the next one, which may end otherwise,
- * before all have read it. */
+/* Wait for all workers and return how the phase ended. No worker begins the next phase, which may
+ * end otherwise, before all have read the outcome. */
 static enum outcome phase_end(struct load *load)
 {
     enum outcome outcome;
@@ -72,7 +73,8 @@ static enum outcome phase_end(struct load *load)
     return outcome;
 }
 
-/* What ends preload or verify before every key was asked for. */
+/* End preload or verify early if the target refuses a key, is silent, or loses too many
+ * requests. */
 static void keys_watch(struct worker *worker, enum phase phase, const char *name, uint64_t now)
 {
     struct load *load = worker->load;
@@ -82,13 +84,14 @@ static void keys_watch(struct worker *worker, enum phase phase, const char *name
     bool silent = (int64_t)(now - loop->last_reply_cycles) > (int64_t)silence;
 
     if (phase == PHASE_PRELOAD && loop->phase_wrong > 0)
-        fail(load, name, "the target did not store a key, it said", loop->said);
+        fail(load, name, "the target did not store a key; its reply:", loop->said);
     else if (stay && (silent || loop->gave_up))
         (void)end(load, OUTCOME_DOWN);
     else if (silent)
         fail(load, name, "no answer from the target for 10 s; does it listen there?", "");
     else if (loop->gave_up)
-        fail(load, name, "a request stayed unanswered 16 times: the target loses too many", "");
+        fail(load, name, "one request got no answer 16 times: the target loses too many requests",
+             "");
 }
 
 static void keys_say(const struct load *load, enum phase phase)
@@ -108,7 +111,7 @@ static void keys_say(const struct load *load, enum phase phase)
         line_verified(nb_keys, duration_ns, nb_wrong, nb_lost, nb_missed);
 }
 
-/* Preload or verify: every key once. */
+/* Preload or verify: send one request for every key. */
 static enum outcome keys_run(struct worker *worker, enum phase phase)
 {
     const char *name = phase == PHASE_PRELOAD ? "preload" : "verify";
@@ -128,7 +131,7 @@ static enum outcome keys_run(struct worker *worker, enum phase phase)
     return outcome;
 }
 
-/* Turns of the mix until `until`, or until something ends the phase. Returns the time. */
+/* Do turns of the mix until `until`, or until the phase ends. Returns the time. */
 static uint64_t mix_turns(struct worker *worker, uint64_t until)
 {
     struct load *load = worker->load;
@@ -143,7 +146,7 @@ static uint64_t mix_turns(struct worker *worker, uint64_t until)
     return now;
 }
 
-/* --share: everybody has stored his keys before anybody asks for more. */
+/* --share: wait until all generators have stored their keys; SIGUSR1 announces it. */
 static enum outcome hold_run(struct worker *worker)
 {
     const struct timespec wait = {.tv_nsec = HOLD_NS};
@@ -165,7 +168,7 @@ static enum outcome warmup_run(struct worker *worker)
     return phase_end(worker->load);
 }
 
-/* What is malformed has no id, so it belongs to whatever was going on when it came. */
+/* Malformed frames have no id, so they count in the part of the run in which they arrived. */
 static uint64_t malformed_take(struct worker *worker)
 {
     struct port_stats stats;
@@ -176,7 +179,7 @@ static uint64_t malformed_take(struct worker *worker)
     return stats.nb_malformed - before;
 }
 
-/* Move what all loops have counted since the last time into `second` and `total`. */
+/* Move the counts of all loops since the last call into `second` and `total`. */
 static void counted_take(struct load *load, uint64_t duration_ns)
 {
     measured_reset(&load->second);
@@ -190,7 +193,7 @@ static void counted_take(struct load *load, uint64_t duration_ns)
     measured_add(&load->total, &load->second);
 }
 
-/* A second of the measured time, or what there was of it. last: nothing is due behind it. */
+/* Run one second of the measured time, or what is left of it. last: nothing is due after it. */
 static enum outcome second_run(struct worker *worker, uint64_t until, bool last, uint64_t *since)
 {
     struct load *load = worker->load;
@@ -202,7 +205,7 @@ static enum outcome second_run(struct worker *worker, uint64_t until, bool last,
     outcome = phase_end(load);
     if (worker->index == 0) {
         counted_take(load, to_ns(load, now - *since));
-        if (load->second.duration_ns > NS_PER_S / 10) /* of an odd rest only the total speaks */
+        if (load->second.duration_ns > NS_PER_S / 10) /* a shorter rest is in the total only */
             line_measured("second", &load->second, NULL);
         *since = now;
     }
@@ -224,7 +227,7 @@ static enum outcome measure_run(struct worker *worker)
     }
     meet(&load->meeting);
     loop_start(&worker->loop, PHASE_MIX, true);
-    measured_forget(&worker->loop); /* cycles of preload to warm-up */
+    measured_forget(&worker->loop); /* drop the cycles of preload to warm-up */
     malformed_take(worker);
     since = load->begin_cycles;
     while (outcome == OUTCOME_DONE && (endless || gone < time)) {
@@ -240,8 +243,8 @@ static enum outcome measure_run(struct worker *worker)
 }
 
 /*
- * Send nothing more; wait until nothing is in flight, then a time-out longer for what comes late
- * or twice. Bounded: what is in flight is lost after a time-out.
+ * Send nothing more. Wait until nothing is in flight, and one time-out longer for late and
+ * duplicate replies. The wait is bounded: a request in flight is lost after a time-out.
  */
 static void drain_run(struct worker *worker)
 {
@@ -256,7 +259,7 @@ static void drain_run(struct worker *worker)
         if (loop->match.nb_in_flight > 0)
             quiet = now;
     }
-    memset(&loop->cycles, 0, sizeof(loop->cycles)); /* waiting is no work of the trial */
+    memset(&loop->cycles, 0, sizeof(loop->cycles)); /* the wait is no work of the trial */
     meet(&load->meeting);
     if (worker->index == 0 && counted)
         counted_take(load, 0);
@@ -283,7 +286,7 @@ static enum outcome life_run(struct worker *worker)
     return outcome;
 }
 
-/* Ask once every 10 ms until anything comes back. False: a signal came first. */
+/* Send a request every 10 ms until any reply arrives. False: a signal arrived first. */
 static bool up_wait(struct worker *worker)
 {
     struct loop *loop = &worker->loop;
@@ -296,7 +299,7 @@ static bool up_wait(struct worker *worker)
     return false;
 }
 
-/* --await: the target is only just starting. Of many workers, one asks. */
+/* --await: wait for a target that is starting. Only worker 0 sends requests. */
 static enum outcome target_await(struct worker *worker)
 {
     struct load *load = worker->load;
@@ -313,7 +316,7 @@ static enum outcome target_await(struct worker *worker)
     return phase_end(load);
 }
 
-/* The target went silent: wait for it. */
+/* The target is silent: wait until it answers. */
 static enum outcome down_run(struct worker *worker)
 {
     struct load *load = worker->load;
@@ -332,9 +335,8 @@ static enum outcome down_run(struct worker *worker)
     return phase_end(load);
 }
 
-/* Without --await, on a wire of frames: until the other end has come. No time is measured in which
- * nothing could be sent, and a machine that boots for longer than the load lasts does not find the
- * generator gone. */
+/* Without --await, on a wire of frames: wait until the other end is up. So no time is measured in
+ * which nothing could be sent, and a machine may boot for longer than the load lasts. */
 static enum outcome wire_await(struct worker *worker)
 {
     struct load *load = worker->load;

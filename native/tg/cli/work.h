@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a load consists of: the whole, and a worker for each core.
+ * A load: the state of the whole, and a worker for each core.
  *
- * Workers share nothing while they turn: each has a port, a window, a range of the keys and a
- * schedule of its own. They go through the phases in step. Between two meetings only worker 0 acts:
- * it adds up what they have, and speaks.
+ * Workers share nothing during their turns: each has its own port, window, range of keys and
+ * schedule. All workers are in the same phase. Between two meetings only worker 0 acts: it adds up
+ * the counts and prints.
  */
 #ifndef NEARMETAL_TG_WORK_H
 #define NEARMETAL_TG_WORK_H
@@ -37,7 +37,7 @@ struct load {
     uint64_t tsc_hz;
     uint64_t left_ns;      /* of the measured time */
     uint64_t begin_cycles; /* of the phase */
-    atomic_int over;       /* enum outcome: why the phase ends before its time */
+    atomic_int over;       /* enum outcome: why the phase ends early */
     struct meeting meeting;
     struct measured second, total;
     unsigned nb_workers;
@@ -48,8 +48,8 @@ struct load {
 extern volatile sig_atomic_t work_stopped;
 extern volatile sig_atomic_t work_going; /* --share: all generators start now */
 
-/* All lives of the target, and the drain after the last. Every worker calls it, and all get the
- * same. */
+/* Run all lives of the target and the final drain. Every worker calls it, and all get the same
+ * result. */
 enum outcome work_run(struct worker *worker);
 
 #endif

@@ -3,10 +3,10 @@
 
 #include "check.h"
 
-#define TRIES_MAX 16u /* of one request in preload and verify */
+#define TRIES_MAX 16u /* sends of one request in preload and verify */
 _Static_assert(SLOT_TRIES_MAX >= TRIES_MAX, "a slot can count the tries");
 
-/* Keep the first wrong answer of a phase, for the message that may have to explain it. */
+/* Keep the first wrong answer of a phase: an error message may quote it. */
 static void said_keep(struct loop *loop, const struct datagram *reply)
 {
     uint32_t n = 0;
@@ -14,7 +14,7 @@ static void said_keep(struct loop *loop, const struct datagram *reply)
     if (loop->said[0] != '\0')
         return;
     for (uint32_t i = FRAME_BYTES; i < reply->len && n < LOOP_SAID_BYTES - 1; i++) {
-        uint8_t c = ((const volatile uint8_t *)reply->data)[i]; /* it may be changing */
+        uint8_t c = ((const volatile uint8_t *)reply->data)[i]; /* the server may be changing it */
 
         if (c == '\r' || c == '\n')
             break;
@@ -23,7 +23,8 @@ static void said_keep(struct loop *loop, const struct datagram *reply)
     loop->said[n] = '\0';
 }
 
-/* Verify takes whatever it finds, or only what was stored; a miss is never right. */
+/* In verify: with `adopt` accept any version found and remember it; otherwise only the version that
+ * was stored. A miss is never right. */
 static enum verdict verify_verdict(struct loop *loop, uint32_t number, uint32_t found,
                                    enum verdict verdict)
 {
@@ -57,7 +58,8 @@ static inline enum verdict reply_verdict(struct loop *loop, const struct slot *s
     return verdict;
 }
 
-/* Requests that left together and are answered together took equally long: counted as one. */
+/* Replies that were sent together and received together have the same latency: record them as one
+ * entry. */
 struct together {
     uint64_t age_cycles, nb;
 };
@@ -106,8 +108,8 @@ answer_take(struct loop *loop, const struct slot *slot, const struct datagram *r
     loop_flow_free(loop, reply->flow);
 }
 
-/* A reply to nothing that is in flight. A reply to nothing that was ever asked is no sign of life:
- * a silent target must not pass for one that answers. */
+/* Count a reply to a request that is not in flight. A reply to an id that was never sent does not
+ * update last_reply_cycles: otherwise a silent target could look like one that answers. */
 static void stray_count(struct loop *loop, const struct slot *slot, enum slot_state before,
                         uint64_t now)
 {
@@ -122,7 +124,8 @@ static void stray_count(struct loop *loop, const struct slot *slot, enum slot_st
         loop->counts.duplicate += slot_counted(slot);
 }
 
-/* The slot of a reply, and the id that it has; NULL, and 0, where there is none. */
+/* Return the slot of a reply and set its id. NULL, and id 0: the reply is too short, or no slot has
+ * this id. */
 static inline struct slot *slot_of(const struct loop *loop, const struct datagram *reply,
                                    uint16_t *id)
 {
@@ -147,7 +150,7 @@ static inline __attribute__((always_inline)) void reply_take(struct loop *loop, 
         stray_count(loop, slot, before, now);
 }
 
-/* Two passes: what is known of a burst's keys is fetched before it is needed. */
+/* Two passes: the first prefetches the keys' versions, the second checks the replies. */
 static void keys_take(struct loop *loop, const struct datagram *replies, unsigned nb, uint64_t now,
                       struct together *together)
 {
@@ -183,7 +186,7 @@ void answers_take(struct loop *loop, const struct datagram *replies, unsigned nb
         loop->last_reply_cycles = now;
 }
 
-/* A loss is held against a request only where the target answered others meanwhile. */
+/* Whether the target answers at all: only then does a loss count as a failed try. */
 static bool target_answers(const struct loop *loop)
 {
     return (int64_t)(loop->round_cycles - loop->last_reply_cycles) <

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Behind the id, a reply's frame says sequence 0, total 1, reserved 0. */
+/* Compare a whole reply. Its frame has the id, sequence 0, total 1, reserved 0. */
 static bool is_exactly(const struct expected *expected, const uint8_t *reply, uint32_t len,
                        const char *text, uint32_t text_bytes)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Is this reply right?
+ * Checks whether a reply is right.
  *
- * GET: the reply's key and every byte match, and the version lies between the one last acknowledged
- * before the GET left and the one last sent. An older one is stale. END is version 0: right where
- * nothing was acknowledged, else an unexpected miss. SET: exactly STORED. echo: the request again.
+ * GET: the reply's key and every byte match, and the version lies between the last one acknowledged
+ * before the GET was sent and the last one sent. An older version is stale. END means version 0:
+ * right if nothing was acknowledged, otherwise an unexpected miss. SET: exactly STORED. echo: the
+ * request, unchanged.
  */
 #ifndef NEARMETAL_TG_CHECK_H
 #define NEARMETAL_TG_CHECK_H
@@ -25,14 +26,14 @@ struct expected {
     uint32_t number;
     struct digits digits; /* of the number */
     uint32_t version;     /* SET: the version it wrote */
-    uint32_t acked;       /* GET: last acknowledged before it left */
-    uint32_t sent;        /* GET: last sent, now */
+    uint32_t acked;       /* GET: last acknowledged before it was sent */
+    uint32_t sent;        /* GET: last sent by now */
 };
 
-/* All that answers a SET, or says that a key was not found. */
+/* Check a reply without a value: the answer to a SET, or END. */
 enum verdict check_short(const struct expected *expected, const uint8_t *reply, uint32_t len);
 
-/* Versions wrap, so they are compared by their distance from the acknowledged one. */
+/* Versions wrap, so compare their distances from the acknowledged version. */
 static inline enum verdict check_version(const struct expected *expected, uint32_t found)
 {
     if (found - expected->acked <= expected->sent - expected->acked)
@@ -41,9 +42,9 @@ static inline enum verdict check_version(const struct expected *expected, uint32
 }
 
 /*
- * *found: the version of a GET's well-formed value, right or not; else 0. The reply may lie in
- * memory that the other side is still writing: a version is read once, every other byte is only
- * compared, and nothing of it is used.
+ * Check a reply of a key-value store. *found: the version of a GET's well-formed value, right or
+ * wrong; otherwise 0. The reply may lie in memory that the server is still writing: the version is
+ * read once, and all other bytes are only compared and never used.
  */
 static inline enum verdict check_kv(const struct format *format, const struct expected *expected,
                                     const uint8_t *reply, uint32_t len, uint32_t *found)
@@ -57,7 +58,7 @@ static inline enum verdict check_kv(const struct format *format, const struct ex
         return check_short(expected, reply, len);
     differs = pattern_differs(&format->hit_head, reply, expected->id, expected->digits);
     differs |= value_differs(value, format->value_bytes, expected->number, &version);
-    memcpy(&tail, reply + len - 8, 8); /* the value's last byte, and what ends a reply */
+    memcpy(&tail, reply + len - 8, 8); /* the value's last byte, and the end of the reply */
     differs |= (tail >> 8) ^ CHECK_TAIL;
     if (differs != 0 || version == 0)
         return VERDICT_WRONG;

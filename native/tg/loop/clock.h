@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Time of the generator: TSC cycles in the loop, calibrated against CLOCK_MONOTONIC at start. */
+/* The generator's time: TSC cycles in the loop, calibrated against CLOCK_MONOTONIC at the start. */
 #ifndef NEARMETAL_TG_CLOCK_H
 #define NEARMETAL_TG_CLOCK_H
 
@@ -29,7 +29,7 @@ static inline void clock_sleep_ns(uint64_t ns)
     nanosleep(&wait, NULL);
 }
 
-/* TSC cycles a second, from 50 ms of waiting: an error of 1 us is 20 ppm. */
+/* Measure TSC cycles a second by a wait of 50 ms: an error of 1 us is 20 ppm. */
 static inline uint64_t clock_calibrate(void)
 {
     uint64_t ns = clock_ns(), cycles = clock_cycles();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is counted: sent = answered + wrong + lost once nothing is in flight. */
+/* The counters: sent = answered + wrong + lost once nothing is in flight. */
 #ifndef NEARMETAL_TG_COUNTS_H
 #define NEARMETAL_TG_COUNTS_H
 
 #include <stdint.h>
 
-/* X(name), in the order of the lines. answered: right answers only. wrong includes stale and
- * unexpected_miss; lost includes late; duplicate and unmatched stand apart. malformed: frames that
- * came and are no sound datagram from the target to us. */
+/* X(name), in the order of the output lines. answered: right answers only. wrong includes stale and
+ * unexpected_miss; lost includes late; duplicate and unmatched are in no other counter. malformed:
+ * frames that arrived but are no valid datagram from the target to the generator. */
 #define COUNTS(X)                                                                                  \
     X(sent)                                                                                        \
     X(answered)                                                                                    \
@@ -29,8 +29,8 @@ struct counts {
 #undef X
 };
 
-/* TSC cycles of the generator: receiving something, finding nothing, checking, making and sending.
- */
+/* TSC cycles of the generator: receiving replies, polling without result, checking, making and
+ * sending requests. */
 struct cycles {
     uint64_t receive, empty, check, send;
 };

@@ -22,7 +22,7 @@ static void pattern_make(struct pattern *pattern, const char *word, uint32_t key
     memset(pattern->mask + pattern->low_at, 0, LOW_DIGITS);
 }
 
-/* What of "nm" is in the last eight bytes. */
+/* Compute the part of "nm" that lies in the key's last eight bytes. */
 static void short_init(struct format *format, uint32_t key_bytes)
 {
     uint8_t text[LOW_DIGITS] = {0}, mask[LOW_DIGITS];

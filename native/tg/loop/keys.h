@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the generator knows of each key: the version last sent, the version last acknowledged, and
- * whether a SET of it is in flight. 8 bytes and one bit a key.
+ * The state of each key: the version last sent, the version last acknowledged, and whether a SET of
+ * the key is in flight. 8 bytes and one bit a key.
  *
- * Version 0 means "not stored". Versions go up by one a SET and skip 0 when they wrap. At most one
- * SET of a key is in flight: two of them on two flows could overtake each other, and then nobody
- * could tell which answer is right. A SET that was lost may or may not have been carried out: its
- * version counts as sent, not as acknowledged.
+ * Version 0 means "not stored". Each SET adds 1 to the version and skips 0 when it wraps. At most
+ * one SET of a key is in flight: two of them on two flows could overtake each other, and then no
+ * answer could be judged. A lost SET may or may not have been executed: its version counts as sent,
+ * but not as acknowledged.
  */
 #ifndef NEARMETAL_TG_KEYS_H
 #define NEARMETAL_TG_KEYS_H
@@ -21,14 +21,14 @@ struct key_versions {
 struct keys {
     uint32_t nb_keys;
     struct key_versions *versions;
-    uint64_t *setting; /* a bit a key: a SET is in flight */
+    uint64_t *setting; /* one bit a key: a SET is in flight */
 };
 
-/* False when memory is short. */
+/* False: out of memory. */
 bool keys_open(struct keys *keys, uint32_t nb_keys);
 void keys_close(struct keys *keys);
 
-/* Forget everything: versions restart. */
+/* Forget all keys: versions restart at 0. */
 void keys_reset(struct keys *keys);
 
 static inline bool keys_setting(const struct keys *keys, uint32_t number)
@@ -36,7 +36,7 @@ static inline bool keys_setting(const struct keys *keys, uint32_t number)
     return number < keys->nb_keys && (keys->setting[number / 64] >> (number % 64) & 1) != 0;
 }
 
-/* A SET leaves: the version it writes. */
+/* Begin a SET; returns the version that it writes. */
 static inline uint32_t keys_set_begin(struct keys *keys, uint32_t number)
 {
     struct key_versions *versions = &keys->versions[number];
@@ -46,7 +46,7 @@ static inline uint32_t keys_set_begin(struct keys *keys, uint32_t number)
     return versions->sent;
 }
 
-/* It was answered or is lost; acked: with the right answer. */
+/* End a SET, which was answered or is lost. acked: the answer was right. */
 static inline void keys_set_end(struct keys *keys, uint32_t number, bool acked)
 {
     keys->setting[number / 64] &= ~(1ull << (number % 64));
@@ -54,7 +54,7 @@ static inline void keys_set_end(struct keys *keys, uint32_t number, bool acked)
         keys->versions[number].acked = keys->versions[number].sent;
 }
 
-/* Both are 0 for keys that are never stored. */
+/* Both versions of a key; 0 for keys that are never stored. */
 static inline struct key_versions keys_versions(const struct keys *keys, uint32_t number)
 {
     return number < keys->nb_keys ? keys->versions[number] : (struct key_versions){0, 0};

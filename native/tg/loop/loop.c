@@ -10,7 +10,7 @@
 #define REDRAWS_MAX 8u
 #define STAMP_STEP 0x9e3779b97f4a7c15u
 #define BURST_MIN 32u
-#define REST_TIMEOUTS 10u /* a lost id rests ten time-outs: 1 s */
+#define REST_TIMEOUTS 10u /* a lost id is not used again for ten time-outs (default: 1 s) */
 
 bool loop_open(struct loop *loop, const struct loop_config *config)
 {
@@ -73,7 +73,8 @@ static bool conflicts(const struct loop *loop, const struct draw *draw)
     return (draw->op == OP_SET || loop->no_overlap) && keys_setting(&loop->keys, draw->number);
 }
 
-/* Draw again while a SET of the key is in flight; at last walk to a key that is free. */
+/* Draw another key while a SET of the drawn one is in flight; after REDRAWS_MAX draws take the next
+ * free key. */
 static bool draw_settle(struct loop *loop, struct draw *draw)
 {
     for (unsigned i = 0; i < REDRAWS_MAX && conflicts(loop, draw); i++)
@@ -83,8 +84,9 @@ static bool draw_settle(struct loop *loop, struct draw *draw)
     return !conflicts(loop, draw);
 }
 
-/* Digits as short keys have them; of a stamped echo, its stamp instead. No two stamps are alike: an
- * odd step goes through all of 64 bits. Not inlined: the loops of other loads stay as they are. */
+/* Convert the digits to those of short keys, or in a stamped echo replace them by stamps. Stamps
+ * never repeat: an odd step visits all 64-bit numbers. Not inlined, so that the code of other loads
+ * stays the same. */
 static __attribute__((noinline)) void digits_finish(struct loop *loop, struct digits *digits,
                                                     unsigned nb)
 {
@@ -122,7 +124,7 @@ static __attribute__((noinline)) void digits_again(const struct loop *loop, stru
     *digits = format_digits(&loop->format, number);
 }
 
-/* Draw ahead, so that what is known of a key is there when its request is made. */
+/* Draw ahead, so that a key's state is in the cache when its request is made. */
 static void draws_refill(struct loop *loop)
 {
     uint32_t end = loop->end_draws, begin = end & (LOOP_DRAWS - 1);
@@ -141,7 +143,7 @@ static void draws_refill(struct loop *loop)
     loop->end_draws = end + nb;
 }
 
-/* No id was free for it: later. */
+/* Handle a draw without a free id: preload and verify send it later. */
 static void draw_put_back(struct loop *loop, const struct draw *draw)
 {
     loop->counts.window_limited += loop->counted;
@@ -149,14 +151,14 @@ static void draw_put_back(struct loop *loop, const struct draw *draw)
         source_again(&loop->source, *draw);
 }
 
-/* The version that a SET writes. */
+/* Return the version that a SET writes. */
 static inline uint32_t set_begin(struct loop *loop, uint32_t number)
 {
     loop->nb_sets++;
     return loop->echo ? ++loop->version : keys_set_begin(&loop->keys, number);
 }
 
-/* A request into the room lent for it; returns what its slot has to know of versions. */
+/* Write a request into its room; returns the version that its slot remembers. */
 static inline uint32_t request_write(struct loop *loop, struct datagram *request, uint16_t id,
                                      const struct draw *draw, struct digits digits,
                                      struct keys keys)
@@ -171,9 +173,10 @@ static inline uint32_t request_write(struct loop *loop, struct datagram *request
 }
 
 /*
- * Take slots for up to nb requests, the i-th leaving at sent_cycles[i], and write them. Returns how
- * many: fewer where no id was free, or no key. What does not change meanwhile is a copy, as every
- * store to the wire's memory might change it, for all the compiler knows.
+ * Take slots for up to nb requests, the i-th sent at sent_cycles[i], and write them. Returns how
+ * many: fewer if ids or keys are not free. Fields that do not change meanwhile are copied first:
+ * otherwise the compiler would read them again after every store to the wire's memory, which might
+ * alias them.
  */
 static unsigned requests_make(struct loop *loop, struct datagram *requests, unsigned nb,
                               const uint64_t *sent_cycles)
@@ -198,7 +201,7 @@ static unsigned requests_make(struct loop *loop, struct datagram *requests, unsi
             const uint32_t number = draw->number;
 
             if (!draw_settle(loop, draw))
-                continue; /* fewer keys than the window: this turn goes by */
+                continue; /* fewer keys than the window: skip it in this turn */
             if (draw->number != number)
                 digits_again(loop, digits, draw->number);
         }
@@ -222,8 +225,8 @@ static unsigned requests_make(struct loop *loop, struct datagram *requests, unsi
     return nb_made;
 }
 
-/* Make and send a request in each of nb rooms lent, the i-th with the time sent_cycles[i] as that
- * of its leaving. Returns how many left. */
+/* Make and send a request in each of nb rooms, the i-th with the send time sent_cycles[i]. Returns
+ * how many were sent. */
 static unsigned requests_send(struct loop *loop, struct datagram *requests, unsigned nb,
                               const uint64_t *sent_cycles)
 {
@@ -244,7 +247,7 @@ static unsigned requests_send(struct loop *loop, struct datagram *requests, unsi
     return nb;
 }
 
-/* As many as are free to leave, and due, and as there is room for. */
+/* Send as many requests as are free, due, and have rooms. */
 static void turn_send(struct loop *loop, uint64_t now)
 {
     unsigned nb = loop->nb_free < loop->burst ? loop->nb_free : loop->burst;

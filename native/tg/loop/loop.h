@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loop: a window of requests in flight, and a new one for each that was answered or
- * lost, on the flow that became free. A turn is: receive a burst, check it, time out what is lost,
- * draw and send as many as there is room for; in the open loop, of those that are due by pace.h.
+ * The loop: keeps a window of requests in flight, and sends a new one for each that was answered or
+ * lost, on the flow that became free. A turn receives a burst, checks it, times out lost requests,
+ * then draws and sends as many as have rooms; in the open loop only those that are due (pace.h).
  */
 #ifndef NEARMETAL_TG_LOOP_H
 #define NEARMETAL_TG_LOOP_H
@@ -31,29 +31,29 @@ struct loop {
     struct workload workload;
     struct source source;
     struct match match;
-    bool echo;         /* the target returns requests unchanged: nothing is known of keys */
-    uint32_t version;  /* echo: of the last SET, so that no two are alike */
-    bool stamped;      /* echo: a stamp stands where a key ends */
-    uint64_t stamp;    /* the last */
-    uint64_t nb_sets;  /* that left, ever */
-    bool no_overlap;   /* no GET leaves while a SET of its key is in flight */
-    bool adopt;        /* verify: whatever version is found is the acknowledged one */
-    bool counted;      /* what leaves now belongs to the measured time */
-    struct pace *pace; /* open loop: when requests of the mix are due; NULL: closed loop */
-    bool paced;        /* now */
+    bool echo;         /* the target returns requests unchanged: no keys are stored */
+    uint32_t version;  /* echo: of the last SET; no two SETs are alike */
+    bool stamped;      /* echo: the key ends with a stamp */
+    uint64_t stamp;    /* the last stamp */
+    uint64_t nb_sets;  /* SETs sent since the start */
+    bool no_overlap;   /* send no GET while a SET of its key is in flight */
+    bool adopt;        /* verify: accept any version found as the acknowledged one */
+    bool counted;      /* requests sent now belong to the measured time */
+    struct pace *pace; /* open loop: the schedule of the mix; NULL: closed loop */
+    bool paced;        /* the schedule applies now */
     uint32_t window;
-    /* Most requests or replies at a time: of half the window, so that the target has the other half
-     * to work on meanwhile. */
+    /* Most requests or replies at a time: half the window, so that the target can work on the other
+     * half meanwhile. */
     uint32_t burst;
-    uint16_t *free_flows; /* ring: a flow per request that may leave, in the order they came free */
+    uint16_t *free_flows; /* ring: flows that may send, in the order they became free */
     uint32_t free_mask, free_head, nb_free;
-    uint32_t next_draw, end_draws; /* what is drawn ahead: [next, end) of the ring */
+    uint32_t next_draw, end_draws; /* draws made ahead: [next, end) of the ring */
     struct draw draws[LOOP_DRAWS];
     struct digits digits[LOOP_DRAWS]; /* of the draws' numbers */
     double ns_per_cycle;
     uint64_t round_cycles;      /* when the port's current round began */
     uint64_t turn_cycles;       /* when the last turn ended */
-    uint64_t last_reply_cycles; /* when the target last answered one of our questions */
+    uint64_t last_reply_cycles; /* when the target last answered a request */
     /* Of the whole phase, counted or not: */
     uint64_t phase_lost, phase_wrong, phase_missed;
     bool gave_up;               /* a request of preload or verify was sent too often */
@@ -70,24 +70,24 @@ struct loop_config {
     uint64_t tsc_hz;
 };
 
-/* format and workload are initialised, port is open. False when memory is short. */
+/* Set up the loop; format and workload are initialised, port is open. False: out of memory. */
 bool loop_open(struct loop *loop, const struct loop_config *config);
 void loop_close(struct loop *loop);
 
-/* One more request may leave, on this flow. */
+/* One more request may be sent, on this flow. */
 static inline void loop_flow_free(struct loop *loop, uint32_t flow)
 {
     assert(loop->nb_free < loop->window);
     loop->free_flows[(loop->free_head + loop->nb_free++) & loop->free_mask] = (uint16_t)flow;
 }
 
-/* What follows is of this phase. */
+/* Begin a phase. counted: its requests belong to the measured time. */
 void loop_start(struct loop *loop, enum phase phase, bool counted);
 
-/* Open loop: nothing becomes due after `now`, and what waits is not sent. */
+/* Open loop: stop the schedule at `now`; requests that are due and wait are not sent. */
 void loop_unpace(struct loop *loop, uint64_t now);
 
-/* One turn; returns the time, in TSC cycles. */
+/* Do one turn; returns the time in TSC cycles. */
 uint64_t loop_turn(struct loop *loop);
 
 #endif

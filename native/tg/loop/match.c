@@ -6,13 +6,13 @@
 
 #include "table.h"
 
-#define SLOTS_TOTAL (1u << 18) /* 8 MB, shared out among the flows */
+#define SLOTS_TOTAL (1u << 18) /* 8 MB, divided among the flows */
 #define IDS_MIN 1024u
 #define IDS_MAX 65536u
-/* Flows keep about the same pace. Were their tables a power of two apart, the slots in use would
- * all want the same few places of a cache: each begins five lines further on. */
+/* All flows advance at about the same rate. If their tables were a power of two apart, the slots in
+ * use would compete for a few cache sets; so each table begins five cache lines further on. */
 #define SKEW_SLOTS 10u
-#define SKIPS_MAX 256u /* resting ids passed over in one take */
+#define SKIPS_MAX 256u /* resting ids skipped in one take */
 
 static size_t slots_bytes(const struct match *match)
 {
@@ -48,7 +48,7 @@ void match_close(struct match *match)
     table_close(match->slots, slots_bytes(match));
 }
 
-/* Resting counts from the loss, which was noticed a time-out after the request had left. */
+/* The rest counts from the loss, which was detected one time-out after the request was sent. */
 static bool rests(const struct match *match, const struct slot *slot, uint64_t now)
 {
     return (slot_state(slot) == SLOT_LOST || slot_state(slot) == SLOT_LATE) &&
@@ -61,7 +61,7 @@ struct slot *match_take_rest(struct match match, struct match_flow *flow, uint64
     for (unsigned skips = 0; skips < SKIPS_MAX; skips++) {
         struct slot *slot = match_slot(&match, flow, flow->next);
 
-        /* A whole round ahead of the oldest in flight: its id is not to be had yet. */
+        /* This id is a whole round ahead of the oldest in flight: it is not free yet. */
         if (slot_state(slot) == SLOT_IN_FLIGHT)
             return NULL;
         *turn = flow->next++;
@@ -71,7 +71,7 @@ struct slot *match_take_rest(struct match match, struct match_flow *flow, uint64
     return NULL;
 }
 
-/* `now` may be a little older than the slot: that is no age at all. */
+/* `now` may be slightly earlier than the slot's send time: the age is then 0. */
 static uint64_t age_by(const struct slot *slot, uint64_t now)
 {
     return slot_age(slot, now) > SLOT_TIME_MAX / 2 ? 0 : slot_age(slot, now);
@@ -81,7 +81,7 @@ struct slot *match_expire(struct match *match, uint32_t flow_index, uint64_t now
 {
     struct match_flow *flow = &match->flows[flow_index];
 
-    /* What is further behind was answered or lost, and its id is used anew. */
+    /* Requests further behind were answered or lost, and their ids are in use again. */
     if (flow->next - flow->oldest > match->nb_ids)
         flow->oldest = flow->next - match->nb_ids;
     for (; flow->oldest != flow->next; flow->oldest++) {

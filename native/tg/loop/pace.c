@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
-#define GIVE_UPS_MAX 4096u   /* of one look: giving up takes time too */
+#define GIVE_UPS_MAX 4096u   /* at most so many at once: giving up takes time too */
 #define BACKLOG_CATCH_UPS 4u /* how long a backlog may last, in PACE_CATCH_UP_NS */
 
 static uint64_t cycles_of(uint64_t ns, uint64_t tsc_hz)
@@ -31,9 +31,9 @@ void pace_init(struct pace *pace, const struct pace_config *config)
 }
 
 /*
- * An exponentially distributed number of mean 1, 32 bits of fraction: -ln(u), u uniform in (0, 1].
- * u = x / 2^zeros with 1/2 <= x < 1, and ln(x) is read off a table between whose steps a straight
- * line is off by 2e-6 at most.
+ * Draw an exponentially distributed number of mean 1, 32 bits of fraction: -ln(u), u uniform in (0,
+ * 1]. u = x / 2^zeros with 1/2 <= x < 1; ln(x) is interpolated linearly in a table, with an error
+ * of at most 2e-6.
  */
 static uint64_t exponential(struct pace *pace)
 {
@@ -41,7 +41,7 @@ static uint64_t exponential(struct pace *pace)
     uint64_t bits = random_next(&pace->random) | 1;
     unsigned zeros = (unsigned)__builtin_clzll(bits);
     uint64_t x = bits << zeros;
-    uint32_t step = (uint32_t)(x >> 55) & (PACE_LOG_STEPS - 1); /* behind the leading 1 */
+    uint32_t step = (uint32_t)(x >> 55) & (PACE_LOG_STEPS - 1); /* the bits after the leading 1 */
     uint64_t between = x >> 23 & 0xffffffff;
     uint64_t here = pace->minus_log[step], next = pace->minus_log[step + 1];
 
@@ -94,7 +94,7 @@ static void give_up(struct pace *pace)
     pace->nb_not_sent++;
 }
 
-/* By when a request must have left. */
+/* Latest time at which a request may be sent. */
 static uint64_t deadline(const struct pace *pace, uint64_t due)
 {
     uint64_t since = pace->left_cycles > pace->stall_end ? pace->left_cycles : pace->stall_end;
@@ -104,7 +104,7 @@ static uint64_t deadline(const struct pace *pace, uint64_t due)
     return (since > due ? since : due) + pace->wait_cycles;
 }
 
-/* How late is this look? The first request that fell due since the last one says it. */
+/* Note how late this look is: the first request that became due since the last look measures it. */
 static void slip_note(struct pace *pace, uint64_t now)
 {
     uint64_t head = pace->due[pace->head];
@@ -122,7 +122,7 @@ static void slip_note(struct pace *pace, uint64_t now)
     }
 }
 
-/* A backlog ends with its last request; one that lasts is the target's. */
+/* The backlog ends with its last request; a backlog that lasts is the target's. */
 static void backlog_note(struct pace *pace, uint64_t now)
 {
     if (pace->due[pace->head] > now ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* wyrand: one word of state, seeded with any number, fit for drawing workloads; a multiplication.
- */
+/* wyrand: one word of state, any seed, one multiplication a number; good enough to draw
+ * workloads. */
 #ifndef NEARMETAL_TG_RANDOM_H
 #define NEARMETAL_TG_RANDOM_H
 
@@ -19,7 +19,7 @@ static inline uint64_t random_next(struct random *random)
     return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
-/* A number in [0, n) from 32 random bits; the bias is below n / 2^32. */
+/* Scale 32 random bits to a number in [0, n); the bias is below n / 2^32. */
 static inline uint32_t random_scale(uint32_t bits, uint32_t n)
 {
     return (uint32_t)(((uint64_t)bits * n) >> 32);

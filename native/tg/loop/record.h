@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A histogram laid out as HdrHistogram's: 1 ns to 1 s, 3 significant digits. Bucket k holds values
- * in steps of 2^k ns; the upper half of each bucket's 2,048 places is used, of bucket 0 all.
+ * A histogram with the layout of HdrHistogram: 1 ns to 1 s, 3 significant digits. Bucket k has
+ * 2,048 places of 2^k ns each; bucket 0 uses all of them, the others their upper half.
  */
 #ifndef NEARMETAL_TG_RECORD_H
 #define NEARMETAL_TG_RECORD_H
@@ -9,17 +9,17 @@
 #include <stdint.h>
 
 #define RECORD_MAX_NS 1000000000ull
-#define RECORD_HALF 1024u  /* places of a bucket that its predecessor does not cover */
+#define RECORD_HALF 1024u  /* places of a bucket that the bucket before does not cover */
 #define RECORD_BUCKETS 20u /* 2,048 << 19 > RECORD_MAX_NS */
 #define RECORD_PLACES ((RECORD_BUCKETS + 1) * RECORD_HALF)
 
 struct record {
     uint32_t low, high; /* places in use: [low, high) */
-    uint64_t nb_over;   /* longer than RECORD_MAX_NS: they stand at its place, too */
+    uint64_t nb_over;   /* values above RECORD_MAX_NS: also counted in its place */
     uint64_t counts[RECORD_PLACES];
 };
 
-/* A record that never was reset is all zero. */
+/* Clear a record. A record that was never reset must be all zero. */
 void record_reset(struct record *record);
 
 /* sum += part */
@@ -34,7 +34,7 @@ static inline uint32_t record_place(uint64_t ns)
 
     if (ns > RECORD_MAX_NS)
         ns = RECORD_MAX_NS; /* the highest trackable value, as in HdrHistogram's own recorders */
-    /* The highest bit above the 11 that fit a bucket's places. */
+    /* The number of bits above the 11 that a bucket's places cover. */
     bucket = 63u - (unsigned)__builtin_clzll(ns | (2 * RECORD_HALF - 1)) - 10u;
     return bucket * RECORD_HALF + (uint32_t)(ns >> bucket);
 }

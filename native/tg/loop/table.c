@@ -12,8 +12,8 @@ static size_t whole_pages(size_t bytes)
     return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
-/* A large page begins at a multiple of its size: one more than needed is mapped, and cut off around
- * what is wanted. */
+/* A large page begins at a multiple of its size: map one page more than needed, and unmap the rest
+ * around the aligned part. */
 static void *pages_open(size_t bytes)
 {
     uint8_t *map = mmap(NULL, bytes + PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -26,7 +26,7 @@ static void *pages_open(size_t bytes)
     if (before > 0)
         munmap(map, before);
     munmap(map + before + bytes, PAGE_BYTES - before);
-    (void)madvise(map + before, bytes, MADV_HUGEPAGE); /* where not, small ones do */
+    (void)madvise(map + before, bytes, MADV_HUGEPAGE); /* otherwise small pages are used */
     return map + before;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bytes in whole registers: reading them once, ten digits of a number at a time, and texts of which
+ * Bytes in whole registers: memory that is read once, numbers as ten digits, and texts in which
  * only an id and a number vary.
  */
 #ifndef NEARMETAL_TG_WORDS_H
@@ -13,8 +13,8 @@
 #define PATTERN_BYTES_MAX 320u
 #define PATTERN_CHUNK 16u
 
-/* Out of memory that another side may be writing: what is read stays a register, and is not read
- * again for the next decision. */
+/* Read memory that the other side may be writing. The value stays in a register: the compiler may
+ * not read the memory again for the next decision. */
 static inline uint64_t word_read(const uint8_t *from)
 {
     uint64_t word;
@@ -41,14 +41,14 @@ static inline __m128i register_read(const uint8_t *from)
     return bytes;
 }
 
-/* A number in ten decimal digits, as they lie in memory. */
+/* A number in ten decimal digits, in memory order. */
 struct digits {
     uint16_t high; /* the first two */
     uint64_t low;
 };
 
-/* Eight digits are halved three times, all pieces at once: 10486 / 2^20 is 1/100 for what is below
- * 10,000, and 103 / 2^10 is 1/10 for what is below 100. */
+/* Halve the eight low digits three times, all parts at once: 10486 / 2^20 is 1/100 for numbers
+ * below 10,000, and 103 / 2^10 is 1/10 for numbers below 100. */
 static inline struct digits digits_make(uint32_t number)
 {
     uint32_t high = 0, part_high;
@@ -67,8 +67,8 @@ static inline struct digits digits_make(uint32_t number)
                            .low = (part | (twos - 10 * part) << 8) + 0x3030303030303030};
 }
 
-/* The same of two numbers at once, each below 100,000,000. 0xd1b71759 / 2^45 is 1/10,000, and
- * 5243 / 2^19 is 1/100 for what is below 10,000. */
+/* Convert two numbers at once, each below 100,000,000. 0xd1b71759 / 2^45 is 1/10,000, and 5243 /
+ * 2^19 is 1/100 for numbers below 10,000. */
 static inline void digits_make_pair(uint32_t one, uint32_t other, struct digits *digits)
 {
     __m128i numbers = _mm_set_epi64x((long long)other, (long long)one);
@@ -88,16 +88,16 @@ static inline void digits_make_pair(uint32_t one, uint32_t other, struct digits 
     digits[1].low = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(ones, ones));
 }
 
-/* A text that begins with a 16-bit id, most significant byte first, and has ten digits somewhere,
- * or eight: then their first two are written, and looked at, twice. */
+/* A text that begins with a 16-bit id, most significant byte first, and contains ten digits, or
+ * eight: with eight, high_at and low_at overlap, so two digits are written and compared twice. */
 struct pattern {
     uint32_t bytes; /* PATTERN_CHUNK..PATTERN_BYTES_MAX */
     uint32_t high_at, low_at;
     uint8_t text[PATTERN_BYTES_MAX];
-    uint8_t mask[PATTERN_BYTES_MAX]; /* 0 where it varies, else 0xff */
+    uint8_t mask[PATTERN_BYTES_MAX]; /* 0 for bytes that vary, else 0xff */
 };
 
-/* The last chunk ends where the text ends, over part of the one before it. */
+/* The last chunk ends at the end of the text, and overlaps the chunk before it. */
 static inline void pattern_write(const struct pattern *pattern, uint8_t *room, uint16_t id,
                                  struct digits digits)
 {
@@ -125,7 +125,7 @@ static inline __m128i pattern_chunk(const struct pattern *pattern, const uint8_t
                          pattern_load(pattern->mask + at));
 }
 
-/* 0 where pattern->bytes bytes are the pattern's, with this id and number. */
+/* Compare pattern->bytes bytes with the pattern of this id and number. 0: they are the same. */
 static inline uint64_t pattern_differs(const struct pattern *pattern, const uint8_t *bytes,
                                        uint16_t id, struct digits digits)
 {

@@ -40,7 +40,8 @@ void workload_init(struct workload *workload, const struct workload_config *conf
     workload->below_set = share(config->set);
     workload->below_miss = config->set < 1 ? share(config->miss / (1 - config->set)) : 0;
     workload->random.state = config->seed;
-    /* The golden section scatters evenly; the next number without common divisor permutes. */
+    /* The golden ratio spreads ranks evenly; the next step coprime to nb_keys makes a
+     * permutation. */
     workload->step = (uint64_t)(0.6180339887498949 * config->nb_keys) | 1;
     while (divisor(workload->step, config->nb_keys) != 1)
         workload->step++;
@@ -68,9 +69,9 @@ static uint32_t key_draw(const struct workload *workload, struct random *random)
 }
 
 /*
- * COINS tosses of one coin, a bit each: 1 with probability below / 2^32. Of every toss a random
- * number is compared with `below`, its highest bit first, and one random word has a bit for all of
- * them: after some eight words all are decided.
+ * Toss one coin COINS times, one bit each: 1 with probability below / 2^32. Each toss compares a
+ * random number with `below`, highest bit first. One random word has one bit for all tosses, so
+ * about eight words decide all of them.
  */
 static uint64_t coins_toss(struct random *random, uint32_t below)
 {
@@ -88,11 +89,11 @@ static uint64_t coins_toss(struct random *random, uint32_t below)
 
 _Static_assert(OP_GET == 0, "what is not said");
 
-/* The numbers; all are GETs. */
+/* Draw the numbers; all are GETs. */
 static inline void numbers_fill(const struct workload *workload, struct random *random,
                                 struct draw *draws, unsigned nb)
 {
-    struct random state = *random; /* a register, as long as this takes */
+    struct random state = *random; /* a copy that stays in a register */
 
     if (workload->zipf.nb_segments == 0)
         for (unsigned i = 0; i < nb; i++)

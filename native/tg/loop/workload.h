@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What is asked next: GET, SET or a GET that must miss, and of which key. Seeded, so that the same
- * workload draws the same sequence.
+ * Draws the next request: GET, SET or a GET that must miss, and its key. The same seed draws the
+ * same sequence.
  *
  * Ranks of popularity are scattered over the key numbers (rank * step + shift mod nb_keys, step
- * without common divisor): hot keys do not lie side by side. Behind the last of all keys, as many
- * again are never stored; they are what misses ask for. Several workloads share the keys without
- * meeting: each has a range of its own, and draws from it by the same law.
+ * coprime to nb_keys), so hot keys are not neighbours. Behind the last of all keys there are as
+ * many numbers that are never stored: misses request these. Several workloads can share the keys
+ * without overlap: each has its own range, and draws from it with the same distribution.
  */
 #ifndef NEARMETAL_TG_WORKLOAD_H
 #define NEARMETAL_TG_WORKLOAD_H
@@ -20,7 +20,8 @@
 
 struct workload_config {
     uint32_t nb_keys; /* 1..WORKLOAD_KEYS_MAX */
-    /* Where several share the keys 0..nb_all - 1: ours are first..first + nb_keys - 1. Else 0. */
+    /* If several workloads share the keys 0..nb_all - 1, this one has first..first + nb_keys - 1.
+     * Otherwise 0. */
     uint32_t first, nb_all;
     double set, miss; /* shares of requests; the rest are GETs */
     double zipf;      /* exponent; 0: uniform */
@@ -33,7 +34,7 @@ struct draw {
     uint8_t tries; /* how often it was sent before */
 };
 
-/* op and tries, as a slot remembers them (match.h). */
+/* op and tries, in the form that a slot remembers (match.h). */
 static inline uint16_t draw_asked(const struct draw *draw)
 {
     return (uint16_t)(draw->op | draw->tries << 8);
@@ -41,9 +42,9 @@ static inline uint16_t draw_asked(const struct draw *draw)
 
 struct workload {
     uint32_t nb_keys, first, nb_all;
-    uint32_t below_set, below_miss; /* of 2^32; below_miss: of what is no SET */
+    uint32_t below_set, below_miss; /* of 2^32; below_miss: of the requests that are no SETs */
     uint64_t step, shift;
-    uint64_t step_part, shift_part; /* the same in parts of nb_keys, of 2^64, rounded up */
+    uint64_t step_part, shift_part; /* step and shift in units of nb_keys / 2^64, rounded up */
     struct random random;
     struct zipf zipf; /* nb_segments 0: uniform */
 };
@@ -51,9 +52,9 @@ struct workload {
 void workload_init(struct workload *workload, const struct workload_config *config);
 
 /*
- * The key of a rank: rank * step + shift mod nb_keys, without a division. In parts of nb_keys the
- * modulus is what overflows; rounded up, they are too large by less than 1 + rank, and a key is
- * 2^64 / nb_keys > nb_keys of them wide.
+ * The key of a rank: rank * step + shift mod nb_keys, without a division. In units of nb_keys /
+ * 2^64 the modulus is the overflow of 64 bits. Rounding up makes the result too large by less than
+ * 1 + rank units, and a key is 2^64 / nb_keys > nb_keys units wide.
  */
 static inline uint32_t workload_key(const struct workload *workload, uint32_t rank)
 {
@@ -72,14 +73,14 @@ static inline struct draw workload_draw(struct workload *workload)
     return draw;
 }
 
-/* The key after this one, of ours. */
+/* The next key of this workload's range, cyclically. */
 static inline uint32_t workload_next(const struct workload *workload, uint32_t number)
 {
     number++;
     return number == workload->first + workload->nb_keys ? workload->first : number;
 }
 
-/* Another key for the same draw. */
+/* Replace the key of a draw by another one. */
 void workload_redraw(struct workload *workload, struct draw *draw);
 
 #endif

@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
-#define ALONE 64u     /* this many first ranks have a segment each */
-#define DRAWS_MAX 64u /* a draw is kept with p >= 0.96, so nothing is ever cut short here */
+#define ALONE 64u     /* so many first ranks have a segment each */
+#define DRAWS_MAX 64u /* a draw is kept with p >= 0.96: practically never reached */
 
 static uint32_t segments_cut(struct zipf *zipf, double *weights, uint32_t nb_ranks)
 {
@@ -33,7 +33,7 @@ static uint32_t segments_cut(struct zipf *zipf, double *weights, uint32_t nb_ran
     return n;
 }
 
-/* Vose's way of building Walker's table: each poor segment is topped up by one rich one. */
+/* Vose's construction of Walker's table: one rich segment fills up each poor one. */
 static void aliases_make(struct zipf *zipf, double *weights)
 {
     uint32_t poor[ZIPF_SEGMENTS_MAX], rich[ZIPF_SEGMENTS_MAX], nb_poor = 0, nb_rich = 0;

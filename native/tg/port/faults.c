@@ -11,20 +11,20 @@
 
 #define BURST 64u
 #define NB_BUFFERS 1024u      /* of a direction */
-#define HOLD_NS 1000000u      /* a reordered frame waits no longer for others */
-#define REORDER_FRAMES_MAX 8u /* how many may overtake one */
+#define HOLD_NS 1000000u      /* longest wait of a reordered frame */
+#define REORDER_FRAMES_MAX 8u /* how many frames may overtake one */
 #define REORDERED_MAX 16u     /* held at a time */
 #define ETHERTYPE_AT 12u
 
 struct buffer {
     uint32_t len;
-    uint32_t overtakes; /* reordered: so many frames may still go first */
+    uint32_t overtakes; /* reordered: so many more frames may overtake it */
     uint64_t due_ns;    /* reordered, delayed: passed on by then */
-    bool counted;       /* it is IPv4, and stands in the counts */
+    bool counted;       /* an IPv4 frame, which the counters include */
     uint8_t data[WIRE_FRAME_BYTES_MAX];
 };
 
-/* Buffers by their index, first in, first out. */
+/* Buffer indices, first in, first out. */
 struct queue {
     uint32_t head, nb;
     uint16_t index[NB_BUFFERS];
@@ -43,7 +43,7 @@ struct faults {
     struct wire *wire;
     struct faults_plan plan;
     struct direction tx, rx;
-    uint32_t nb_out; /* received frames that the caller has */
+    uint32_t nb_out; /* received frames that the caller owns */
     uint16_t out[NB_BUFFERS];
     uint8_t rooms[BURST][WIRE_FRAME_BYTES_MAX];
 };
@@ -71,7 +71,7 @@ static void direction_init(struct direction *direction, uint64_t seed)
         queue_put(&direction->free, (uint16_t)i);
 }
 
-/* A frame takes two buffers at most: so many frames can still come in. */
+/* Number of frames that can still be taken: each uses two buffers at most. */
 static unsigned direction_room(const struct direction *direction)
 {
     return direction->free.nb / 2;
@@ -96,7 +96,7 @@ static void reordered_release(struct direction *direction, uint32_t at)
             (direction->nb_reordered - at) * sizeof(direction->reordered[0]));
 }
 
-/* A frame is passed on; of those held, some have been overtaken often enough now. */
+/* Pass a frame on, and release the held frames that have been overtaken often enough. */
 static void pass(struct direction *direction, uint16_t index)
 {
     queue_put(&direction->ready, index);
@@ -132,7 +132,8 @@ static bool is_ipv4(const struct wire_frame *frame)
            frame->data[ETHERTYPE_AT + 1] == 0x00;
 }
 
-/* One frame meets its fate. Two numbers are drawn for each, so that fates do not shift. */
+/* Apply at most one fault to a frame. Always draw two numbers, so that the schedule of later frames
+ * does not depend on the fault. */
 static void frame_take(struct direction *direction, const struct faults_plan *plan,
                        const struct wire_frame *frame, uint64_t now_ns)
 {
@@ -175,7 +176,7 @@ static void frame_take(struct direction *direction, const struct faults_plan *pl
     pass(direction, index);
 }
 
-/* What has waited long enough. All delays are alike, so the first in is the first due. */
+/* Release frames that are due. All delays are the same, so the first in is the first due. */
 static void due_release(struct direction *direction, uint64_t now_ns)
 {
     while (direction->nb_reordered > 0 &&
@@ -186,7 +187,7 @@ static void due_release(struct direction *direction, uint64_t now_ns)
         queue_put(&direction->ready, queue_take(&direction->delayed));
 }
 
-/* Move frames into rooms lent by the wire; returns how many rooms were filled. */
+/* Move frames into rooms of the wire; returns how many rooms were filled. */
 static unsigned rooms_fill(struct direction *tx, struct wire_frame *rooms, unsigned nb_rooms)
 {
     unsigned nb = 0;
@@ -196,7 +197,7 @@ static unsigned rooms_fill(struct direction *tx, struct wire_frame *rooms, unsig
         const struct buffer *buffer = &tx->buffers[index];
 
         queue_put(&tx->free, index);
-        if (buffer->len > rooms[nb].len) { /* it cannot leave by this wire */
+        if (buffer->len > rooms[nb].len) { /* too long for this wire */
             tx->counts.lost += buffer->counted;
             continue;
         }
@@ -291,7 +292,7 @@ unsigned faults_receive(struct faults *faults, struct wire_frame *frames, unsign
     uint64_t now_ns = clock_ns();
     unsigned got = 0;
 
-    tx_flush(faults, now_ns); /* what was held leaves even where nothing is sent any more */
+    tx_flush(faults, now_ns); /* held frames are sent even if nothing new is sent */
     rx_take(faults, now_ns);
     for (; got < nb && rx->ready.nb > 0; got++) {
         uint16_t index = queue_take(&rx->ready);

@@ -20,7 +20,7 @@ static const char *wrong(const char *part, size_t bytes, const char *wanted)
     return said;
 }
 
-/* ":1ms" and nothing behind it. */
+/* Parse ":1ms" at the end of a part. */
 static bool delay_parse(const char *text, const char *end, uint64_t *ns)
 {
     static const struct {
@@ -47,7 +47,7 @@ static bool delay_parse(const char *text, const char *end, uint64_t *ns)
     return false;
 }
 
-/* "loss=0.01" */
+/* Parse "loss=0.01". */
 static const char *part_parse(struct faults_plan *plan, const char *part, size_t bytes,
                               double shares[NB_FAULTS])
 {
@@ -60,17 +60,18 @@ static const char *part_parse(struct faults_plan *plan, const char *part, size_t
            (strlen(words[fault]) != word_bytes || memcmp(words[fault], part, word_bytes) != 0))
         fault++;
     if (fault == NB_FAULTS || equals == NULL)
-        return wrong(part, bytes, "loss=, duplicate=, reorder=, corrupt= or delay= wanted");
+        return wrong(part, bytes, "expected loss=, duplicate=, reorder=, corrupt= or delay=");
     if (shares[fault] != 0)
         return wrong(part, bytes, "this fault is given twice");
     shares[fault] = strtod(equals + 1, &behind);
     if (behind == equals + 1 || behind > end || !(shares[fault] > 0 && shares[fault] <= 1))
-        return wrong(part, bytes, "a share of frames wanted: above 0, at most 1");
+        return wrong(part, bytes, "expected a share of frames: above 0, at most 1");
     if (fault == FAULT_DELAY)
         return delay_parse(behind, end, &plan->delay_ns)
                    ? NULL
-                   : wrong(part, bytes, "a share and a time up to 1s wanted, as delay=0.01:1ms");
-    return behind == end ? NULL : wrong(part, bytes, "nothing may stand behind the share");
+                   : wrong(part, bytes,
+                           "expected a share and a time up to 1s, such as delay=0.01:1ms");
+    return behind == end ? NULL : wrong(part, bytes, "nothing may follow the share");
 }
 
 const char *faults_plan_parse(struct faults_plan *plan, const char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The text of --faults: which share of frames meets which fault. */
+/* The parsed text of --faults: the share of frames for each fault. */
 #ifndef NEARMETAL_TG_FAULTS_PLAN_H
 #define NEARMETAL_TG_FAULTS_PLAN_H
 
@@ -15,7 +15,7 @@ struct faults_plan {
 /* NULL, or one sentence. */
 const char *faults_plan_parse(struct faults_plan *plan, const char *text);
 
-/* Which fault 32 random bits mean; NB_FAULTS: none. */
+/* The fault for 32 random bits; NB_FAULTS: none. */
 static inline enum fault faults_plan_draw(const struct faults_plan *plan, uint32_t bits)
 {
     unsigned fault = FAULT_LOSS;

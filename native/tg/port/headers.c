@@ -42,7 +42,7 @@ static struct words words_of(const struct headers_read *read)
                           .checksum = (uint16_t)_mm_extract_epi16(read->third, 7)};
 }
 
-/* Bytes 26 to 41 by the words. */
+/* Join bytes 26 to 41 from the words. */
 static __m128i third_of(const struct words *words)
 {
     uint8_t bytes[16];
@@ -53,7 +53,7 @@ static __m128i third_of(const struct words *words)
     return _mm_loadu_si128((const __m128i *)(const void *)bytes);
 }
 
-/* All but the UDP checksum. */
+/* Check everything but the UDP checksum. */
 static bool words_sound(const struct headers *headers, __m128i first, const struct words *words)
 {
     uint32_t total = __builtin_bswap16((uint16_t)words->second);
@@ -61,10 +61,10 @@ static bool words_sound(const struct headers *headers, __m128i first, const stru
     uint64_t sum = kind + (words->second & 0xffffffff) + (words->second >> 32) +
                    (words->third & 0xffffffff) + (words->third >> 32) + (words->fourth & 0xffff);
     __m128i differs = _mm_xor_si128(_mm_and_si128(first, headers->rx_mask), headers->rx_first);
-    /* The service (the last byte) may be any. */
+    /* Any service is allowed (the last byte). */
     bool same =
         (_mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())) | 0x8000) == 0xffff;
-    bool fragment = (words->second >> 32 & 0xffbf) != 0; /* more follow, or not at 0; not DF */
+    bool fragment = (words->second >> 32 & 0xffbf) != 0; /* MF set, or an offset; DF is ignored */
     bool alive = (words->second >> 48 & 0xff) != 0;
     bool udp = words->second >> 56 == IPPROTO_UDP_NUMBER;
     bool ours = words->third >> 16 == headers->rx_third &&
@@ -83,7 +83,7 @@ uint32_t headers_judge(struct headers *headers, struct headers_read read, const 
 
     if (total > len - ETHERNET_BYTES || !words_sound(headers, read.first, &words))
         return HEADERS_MALFORMED;
-    /* Who sends no checksums wants none; one that is there is wanted right all the same. */
+    /* Without --checksums none is required, but a checksum that is there must be right. */
     if ((headers->checksums || words.checksum != 0) &&
         (words.checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
                                                 total - IPV4_BYTES) != 0xffff))
@@ -135,8 +135,7 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     headers->tx_first = _mm_loadu_si128((const __m128i *)(const void *)out);
     tx_init(headers, out);
 
-    /* Whose source address it has on Ethernet is the network's affair: a switch may write its own.
-     */
+    /* Accept any Ethernet source address: a switch may insert its own. */
     memcpy(in, config->our_mac, 6);
     memcpy(in + 12, kind, sizeof(kind));
     headers->rx_first = _mm_loadu_si128((const __m128i *)(const void *)in);

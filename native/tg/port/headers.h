@@ -3,7 +3,7 @@
  * The 42 bytes before a UDP payload: Ethernet, IPv4 without options (RFC 791), UDP (RFC 768), from
  * the generator to its target and back.
  *
- * They are made and judged as five words, which lie in the same places in both directions:
+ * They are written and checked as five words, at the same offsets in both directions:
  *
  *      0  destination, source, ethertype, version and IHL, service     16 bytes
  *     16  total length, id, fragment, TTL, protocol                     8
@@ -11,16 +11,17 @@
  *     32  destination's lower half, source port, destination port, UDP length
  *     40  UDP checksum                                                  2
  *
- * Numbers stay in the order in which they lie in memory: the sum of RFC 1071 does not care.
+ * Numbers keep their byte order in memory: the sum of RFC 1071 works in either order.
  *
- * Of datagrams of one length, most bytes are alike. Going out, they are made once for each length,
- * in three registers, of which the last begins at byte 26. Coming in, a header is judged field by
- * field, its checksum too, unless its every byte but the flow's is what the last sound one had that
- * was as long and had no UDP checksum: that has been judged.
+ * Headers of datagrams of one length differ in few bytes. For sending, they are prepared once for
+ * each length, in three registers, of which the last begins at byte 26. A received header is
+ * checked field by field, including its checksum, but only if it is new: if all its bytes except
+ * source MAC and flow's port equal those of the last valid header of the same length without a UDP
+ * checksum, it is valid too.
  *
- * What comes lies in memory that the other side may still be writing. So each word is read once,
- * into a register, and everything that is decided about it, and the length that is handed on, come
- * from there. The payload's bytes are the checker's to read, under the same rule.
+ * Received frames lie in memory that the other side may still be writing. So each word is read
+ * once, into a register, and all decisions and the returned length use that register. The checker
+ * reads the payload, under the same rule.
  */
 #ifndef NEARMETAL_TG_HEADERS_H
 #define NEARMETAL_TG_HEADERS_H
@@ -46,7 +47,8 @@ struct headers_bytes {
     __m128i second, third; /* third: without the port of the flow */
 };
 
-/* As last seen of frames of one length; all 1 where never, which no masked first can be. */
+/* The last valid header of one length; all ones if there was none, which no masked `first`
+ * equals. */
 struct headers_seen {
     __m128i first, second, third;
 };
@@ -54,13 +56,13 @@ struct headers_seen {
 struct headers {
     __m128i tx_first;
     __m128i rx_first, rx_mask;
-    uint64_t rx_third, rx_fourth; /* what must be there of addresses and ports */
-    uint32_t pseudo_sum;          /* of addresses and protocol: the same both ways */
+    uint64_t rx_third, rx_fourth; /* required addresses and ports */
+    uint32_t pseudo_sum;          /* of addresses and protocol: the same in both directions */
     uint32_t nb_flows;
     uint16_t port_base; /* of flow 0 */
     bool checksums;
     struct headers_bytes tx[HEADERS_TOTAL_MAX + 1];
-    struct headers_seen seen[HEADERS_SEEN]; /* by bytes of the frame; of 0: none */
+    struct headers_seen seen[HEADERS_SEEN]; /* by length of the frame; entry 0 is never filled */
 };
 
 struct headers_config {
@@ -68,13 +70,13 @@ struct headers_config {
     uint8_t our_address[4], target_address[4];
     uint16_t target_port, port_base;
     uint32_t nb_flows;
-    bool checksums; /* real UDP checksums out, and wanted in */
+    bool checksums; /* send and require real UDP checksums */
 };
 
 void headers_init(struct headers *headers, const struct headers_config *config);
 
-/* The UDP checksum of a datagram as it stands in memory: 0xffff when it is right and there; out of
- * one with checksum 0, the complement of what has to be written. */
+/* The UDP checksum over a datagram in memory. 0xffff: the datagram's checksum is there and right.
+ * If the checksum field is 0, the result's complement is the checksum to write. */
 uint32_t headers_udp_sum(const struct headers *headers, const uint8_t *udp, uint32_t bytes);
 
 static inline uint16_t headers_fold(uint64_t sum)
@@ -85,7 +87,7 @@ static inline uint16_t headers_fold(uint64_t sum)
     return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Everything before a payload of `bytes` bytes; the payload stands already. */
+/* Write the headers before a payload of `bytes` bytes, which is already in the frame. */
 static inline void headers_write(const struct headers *headers, uint8_t *frame, uint32_t flow,
                                  uint32_t bytes)
 {
@@ -100,24 +102,25 @@ static inline void headers_write(const struct headers *headers, uint8_t *frame, 
         uint8_t *udp = frame + ETHERNET_BYTES + IPV4_BYTES;
         uint16_t checksum = (uint16_t)~headers_udp_sum(headers, udp, UDP_BYTES + bytes);
 
-        checksum = checksum == 0 ? 0xffff : checksum; /* RFC 768: 0 would say that there is none */
+        checksum = checksum == 0 ? 0xffff : checksum; /* RFC 768: 0 would mean "no checksum" */
         memcpy(frame + 40, &checksum, 2);
     }
 }
 
-/* As they came, each byte once. */
+/* The header as received, each byte read once. */
 struct headers_read {
     __m128i first, second, third;
 };
 
-/* headers_check of what was not seen before: field by field, and remembered where it is sound. */
+/* headers_check of a header that was not seen before: check each field, and remember a valid
+ * header. */
 uint32_t headers_judge(struct headers *headers, struct headers_read read, const uint8_t *frame,
                        uint32_t len);
 
 /*
- * The length of the payload of a frame of `len` bytes, and its flow; HEADERS_MALFORMED where it is
- * no sound datagram from the target to one of our ports. Behind the IP datagram there may be
- * padding.
+ * Check a frame of `len` bytes. Returns the length of its payload and sets its flow;
+ * HEADERS_MALFORMED: it is no valid datagram from the target to one of the generator's ports.
+ * Padding may follow the IP datagram.
  */
 static inline uint32_t headers_check(struct headers *headers, const uint8_t *frame, uint32_t len,
                                      uint32_t *flow)
@@ -140,7 +143,7 @@ static inline uint32_t headers_check(struct headers *headers, const uint8_t *fra
     differs = _mm_or_si128(differs, _mm_xor_si128(_mm_insert_epi16(read.third, 0, 5), seen->third));
     if (__builtin_expect(!_mm_testz_si128(differs, differs), 0))
         return headers_judge(headers, read, frame, len);
-    return len - HEADERS_BYTES; /* without padding: such are not remembered */
+    return len - HEADERS_BYTES; /* no padding: headers with padding are not remembered */
 }
 
 #endif

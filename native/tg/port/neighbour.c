@@ -33,7 +33,7 @@ static void frame_make(const struct neighbour *neighbour, uint8_t *frame, uint8_
     memcpy(frame + 38, address, 4);
 }
 
-/* An address of one station: neither a group's nor nobody's. */
+/* Whether this is the address of one station: not of a group, and not zero. */
 static bool is_unicast(const uint8_t *mac)
 {
     static const uint8_t nobody[6];
@@ -44,7 +44,7 @@ static bool is_unicast(const uint8_t *mac)
 bool neighbour_take(struct neighbour *neighbour, const uint8_t *frame, uint32_t len,
                     uint8_t *answer)
 {
-    uint8_t arp[ARP_FRAME_BYTES]; /* a copy: what is checked is what is used */
+    uint8_t arp[ARP_FRAME_BYTES]; /* a copy: the bytes checked are the bytes used */
 
     if (len < sizeof(arp))
         return false;

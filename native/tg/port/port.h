@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The contract of the generator's port: one way to bring requests to a target and replies back.
+ * The contract of the generator's port: carries requests to a target and replies back.
  *
  * Implemented by port_socket.c (UDP sockets) and port_frames.c (whole frames over wire.h), chosen
- * at link time. A port knows flows (a source port each) and payloads, and nothing of what they
- * mean.
+ * at link time. A port handles flows (one source port each) and payloads, and does not interpret
+ * payloads.
  *
  * Call order: open, then any number of { rx_burst, lend, tx_burst }, then close. Errors: open
- * returns NULL, or one sentence for the user. After that nothing fails: what could not be sent will
- * not be answered, and counts as lost.
+ * returns NULL, or one sentence for the user. After that no call fails: a request that could not be
+ * sent gets no answer, and counts as lost.
  *
- * Ownership: rooms lent are the caller's until tx_burst, replies are the caller's until the next
- * rx_burst or tx_burst. Requests of one burst leave in its order. Nothing here blocks, but for the
- * time the kernel takes to send.
+ * Ownership: the caller owns lent rooms until tx_burst, and replies until the next rx_burst or
+ * tx_burst. Requests of one burst are sent in its order. No call blocks, except while the kernel
+ * sends.
  */
 #ifndef NEARMETAL_TG_PORT_H
 #define NEARMETAL_TG_PORT_H
@@ -27,16 +27,16 @@
 
 struct datagram {
     uint8_t *data; /* UDP payload */
-    uint32_t len;  /* bytes; of replies: what came, at most config.reply_bytes + 1 */
+    uint32_t len;  /* bytes; of replies: those received, at most config.reply_bytes + 1 */
     uint32_t flow;
 };
 
-/* What only frames need (port_frames.c); a port of sockets refuses it. */
+/* Options for frames only (port_frames.c); the socket port refuses them. */
 struct port_frames_config {
-    uint8_t source[4];   /* our IPv4 address; 0.0.0.0: not given */
-    bool has_target_mac; /* else the target is asked, by ARP */
+    uint8_t source[4];   /* the generator's IPv4 address; 0.0.0.0: not given */
+    bool has_target_mac; /* otherwise ARP finds it */
     uint8_t target_mac[6];
-    bool checksums;     /* real UDP checksums out, and wanted in; false: 0 both ways */
+    bool checksums;     /* send and require real UDP checksums; false: 0 both ways */
     const char *faults; /* text of --faults; NULL: none */
     uint64_t faults_seed;
     struct wire_config wire;
@@ -46,45 +46,45 @@ struct port_config {
     const char *target; /* ADDR:PORT or, socket only, [ADDR]:PORT */
     struct port_frames_config frames;
     uint32_t nb_flows;
-    uint32_t source_port;   /* of flow 0, the others' behind it; 0: whatever is free, or usual */
+    uint32_t source_port;   /* of flow 0, others follow; 0: any free (sockets), 20000 (frames) */
     uint32_t request_bytes; /* most bytes of a request */
-    uint32_t reply_bytes;   /* most bytes of a reply that can be right */
+    uint32_t reply_bytes;   /* most bytes of a right reply */
     uint32_t window;        /* most requests in flight */
     uint32_t nb_lcores;     /* threads, each with a port of its own */
 };
 
 struct port;
 
-/* What the command line says of target, frames and lcores: NULL, or one sentence on what is wrong
- * with it or missing. Only these members are looked at. */
+/* Check target, frames and nb_lcores, and no other members. NULL, or one sentence: what is wrong or
+ * missing. */
 const char *port_check(const struct port_config *config);
 
 const char *port_open(struct port **port, const struct port_config *config);
 
-/* Whether the other end is there to be sent to: on a wire of frames, its device is up and its MAC
- * address known, which port_rx_burst looks after. A kernel's socket can always send. */
+/* Whether requests can reach the other end. On a wire of frames: its device is up and its MAC
+ * address known; port_rx_burst works towards both. A socket is always up. */
 bool port_is_up(const struct port *port);
 
-/* Set datagrams[0..returned).data to rooms of request_bytes, in the order in which they will leave;
- * nb <= PORT_BURST_MAX. Fewer than nb where the wire has no more room now. */
+/* Set datagrams[0..returned).data to rooms of request_bytes, in the order of sending; nb <=
+ * PORT_BURST_MAX. Returns fewer than nb if the wire has no more room now. */
 unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb);
 
 /* Send; data (as lent), len and flow of each are set. */
 void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned nb);
 
 /*
- * Receive; returns how many came. *round is set when by now every flow was looked at since it was
- * last set: what arrived before the call that began the round has been seen.
+ * Receive; returns how many arrived. Sets *round when every flow has been polled since it was last
+ * set: everything that arrived before the call that began the round has been returned.
  */
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round);
 
-/* Of the port's whole life. */
+/* Since the port was opened. */
 struct port_stats {
-    bool has_frames, has_faults; /* what it has not, stays 0 */
-    uint64_t nb_tx, nb_rx;       /* frames that left; that came */
-    uint64_t nb_malformed;       /* came, but are no sound UDP datagram from the target to us */
-    uint64_t nb_arp;             /* ARP frames that came */
-    uint64_t nb_bad;             /* what the other side of the wire wrote failed a check */
+    bool has_frames, has_faults; /* counters of an absent part stay 0 */
+    uint64_t nb_tx, nb_rx;       /* frames sent; frames received */
+    uint64_t nb_malformed;       /* received, but no valid UDP datagram from the target to us */
+    uint64_t nb_arp;             /* ARP frames received */
+    uint64_t nb_bad;             /* descriptors or frames of the other side that failed a check */
     struct faults_stats faults;
 };
 

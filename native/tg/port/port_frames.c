@@ -2,9 +2,9 @@
 /*
  * The generator's port over whole frames (wire.h): a flow is a UDP source port.
  *
- * Requests are written where the wire has room for them, replies are read where they lie. That
- * memory may be the server's too, and change under our hands: headers.h says what is read once. Of
- * a payload this port only hands on where it lies and how long it is, as checked.
+ * Requests are written into the wire's buffers, and replies are read where they lie. That memory
+ * may belong to the server too, and may change at any time: headers.h lists what is read only once.
+ * Of a payload, this port returns only address and checked length.
  */
 #include "port.h"
 
@@ -17,8 +17,8 @@
 #include "neighbour.h"
 
 #define PORT_BASE 20000u
-#define TURNS_MAX 1024u /* between two looks at whether the other end is there */
-/* No ring is longer: what came before as many others has been seen. */
+#define TURNS_MAX 1024u /* between two checks of the other end */
+/* No ring is longer: after so many frames, everything that arrived before has been seen. */
 #define ROUND_FRAMES 65536u
 
 struct port {
@@ -27,7 +27,7 @@ struct port {
     struct headers headers;
     struct headers_config config;
     struct neighbour neighbour;
-    bool has_target_mac; /* given: never asked for */
+    bool has_target_mac; /* given: no ARP request */
     bool up;
     uint32_t turns;
     uint32_t round_frames; /* since the round began */
@@ -37,7 +37,7 @@ struct port {
 
 static const char *target_parse(const char *target, uint8_t address[4], uint16_t *port_number)
 {
-    static const char wanted[] = "--target: ADDR:PORT wanted, an IPv4 address and a port";
+    static const char wanted[] = "--target: expected ADDR:PORT, an IPv4 address and a port";
     const char *colon = target == NULL ? NULL : strrchr(target, ':');
     char text[INET_ADDRSTRLEN], *end;
     unsigned long number;
@@ -67,9 +67,9 @@ const char *port_check(const struct port_config *config)
     if (config->nb_lcores > 1)
         return "--lcores: one core only, because a wire of frames has one queue pair";
     if (memcmp(config->frames.source, nobody, 4) == 0)
-        return "--source ADDR is missing: the IPv4 address that requests come from";
+        return "--source ADDR is missing: the IPv4 source address of requests";
     if (config->frames.faults != NULL && !config->frames.checksums)
-        return "--faults needs --checksums: else a flipped bit could go unseen";
+        return "--faults needs --checksums: without them a flipped bit could go undetected";
     if (config->frames.faults != NULL && (why = faults_check(config->frames.faults)) != NULL)
         return why;
     return wire_check(&config->frames.wire);
@@ -153,7 +153,7 @@ static void frames_return(struct port *port)
         faults_return(port->faults);
 }
 
-/* ARP is worth no queue: false where there is no room. */
+/* Send an ARP frame at once or not at all. False: there is no room. */
 static bool arp_send(struct port *port, const uint8_t *frame)
 {
     struct wire_frame room;
@@ -166,7 +166,8 @@ static bool arp_send(struct port *port, const uint8_t *frame)
     return true;
 }
 
-/* Who comes up anew may have another address. */
+/* Check whether the other end is up, and request its MAC address. After each start it may have a
+ * new one. */
 static void other_end_look(struct port *port)
 {
     bool was_up = port->up;
@@ -178,7 +179,7 @@ static void other_end_look(struct port *port)
         port->neighbour.known = false;
         port->neighbour.asked_ns = 0;
     }
-    /* A server that has just come may not have lent a room yet: that was no question. */
+    /* A server that has just started may not have posted buffers: then nothing was sent. */
     if (port->up && neighbour_ask(&port->neighbour, clock_ns(), question) &&
         !arp_send(port, question))
         port->neighbour.asked_ns = 0;
@@ -191,7 +192,7 @@ static void arp_take(struct port *port, const struct wire_frame *frame)
 
     port->nb_arp++;
     if (neighbour_take(&port->neighbour, frame->data, frame->len, answer))
-        (void)arp_send(port, answer); /* it will be asked again */
+        (void)arp_send(port, answer); /* the other side will ask again */
     if (port->neighbour.known && !known)
         addresses_set(port);
 }
@@ -204,7 +205,7 @@ static void odd_take(struct port *port, const struct wire_frame *frame)
         port->nb_malformed++;
 }
 
-/* Of one burst, all that are sound. */
+/* Hand on the valid datagrams of a burst. */
 static unsigned frames_take(struct port *port, const struct wire_frame *frames, unsigned nb,
                             struct datagram *datagrams)
 {

@@ -2,11 +2,12 @@
 /*
  * The generator's port over UDP sockets: one connected socket per flow, recvmmsg and sendmmsg.
  *
- * A receive may bring several replies of one flow as one message, where the server or the network
- * stack joined them (UDP_GRO): they are cut up here, which is cheaper than in the kernel.
+ * If the server or the network stack joined replies of one flow (UDP_GRO), one message holds
+ * several of them. They are separated here, which is cheaper than in the kernel.
  *
- * Sockets are polled in turn without blocking. Nothing sleeps on them, so an arriving reply wakes
- * nobody: that would cost time on the core that delivers it, which may be the target's.
+ * Sockets are polled in turn without blocking. No thread sleeps on them, so a reply that arrives
+ * wakes no thread: a wake-up would cost time on the core that delivers the reply, which may be the
+ * target's.
  */
 #include "port.h"
 
@@ -22,13 +23,13 @@
 #include <unistd.h>
 
 #define SEND_TRIES_MAX 8u
-#define SOCKET_BYTES_PER_REQUEST 4096 /* what the kernel books for a datagram, generously */
+#define SOCKET_BYTES_PER_REQUEST 4096 /* kernel memory for a datagram, rounded up */
 #define SOCKET_BYTES_MIN (1 << 20)
 #define MESSAGE_BYTES_MAX 65536u
-/* Whole 64 KiB apart, all messages would begin in the same cache set. */
+/* At distances of exactly 64 KiB all messages would begin in the same cache set. */
 #define MESSAGE_STRIDE_BYTES (MESSAGE_BYTES_MAX + 3 * 64)
 
-/* Room for the control message that says how long each joined datagram is. */
+/* Room for the control message with the length of each joined datagram. */
 struct join_control {
     _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(int))];
 };
@@ -36,7 +37,7 @@ struct join_control {
 struct port {
     uint32_t nb_flows;
     uint32_t cursor; /* flow to poll next */
-    /* The last receive: messages of one flow, cut up as far as `offset` of `message`. */
+    /* The last receive: messages of one flow, separated up to `offset` of `message`. */
     uint32_t rx_flow, message, nb_messages, offset;
     uint32_t request_bytes, reply_bytes;
     int *sockets;
@@ -60,24 +61,24 @@ static const char *target_parse(const char *target, struct addrinfo **info)
         len -= 2;
     }
     if (colon == NULL || len == 0 || len >= sizeof(addr))
-        return "--target: ADDR:PORT or [ADDR]:PORT wanted";
+        return "--target: expected ADDR:PORT or [ADDR]:PORT";
     memcpy(addr, target, len);
     addr[len] = '\0';
     if (number < 1 || number > 65535 || getaddrinfo(addr, colon + 1, &hints, info) != 0)
-        return "--target: the address or the port is not a numeric one";
+        return "--target: expected a numeric address, and a port from 1 to 65535";
     return NULL;
 }
 
-/* Frames are for other editions. NULL: none of their options is there. */
+/* Refuse options of the frame editions. NULL: none is given. */
 static const char *frames_refuse(const struct port_frames_config *frames)
 {
     static const uint8_t nobody[4];
 
     if (memcmp(frames->source, nobody, 4) != 0 || frames->has_target_mac || frames->checksums ||
         frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect)
-        return "--source, --target-mac, --checksums, --faults, --socket and --connect are of the "
-               "frame editions, nm-load-vhost and nm-load-ethdev";
-    return frames->wire.nb_args > 0 ? "takes no arguments beside its options (see --help)" : NULL;
+        return "--source, --target-mac, --checksums, --faults, --socket and --connect are options "
+               "of the frame editions, nm-load-vhost and nm-load-ethdev";
+    return frames->wire.nb_args > 0 ? "takes no arguments besides its options (see --help)" : NULL;
 }
 
 const char *port_check(const struct port_config *config)
@@ -93,7 +94,7 @@ const char *port_check(const struct port_config *config)
     return why != NULL ? why : frames_refuse(&config->frames);
 }
 
-/* Room for all replies that can be in flight; as far as the system's limit allows. */
+/* Make room for all replies that can be in flight, within the system's limit. */
 static void socket_room(int fd, uint32_t window)
 {
     int bytes = (int)(window > 16384 ? 16384 : window) * SOCKET_BYTES_PER_REQUEST;
@@ -105,7 +106,7 @@ static void socket_room(int fd, uint32_t window)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-/* Joined replies stay joined until here; where the kernel cannot, they come one by one. */
+/* Receive joined replies as one message; without kernel support they arrive one by one. */
 static void socket_join(int fd)
 {
     int on = 1;
@@ -113,7 +114,7 @@ static void socket_join(int fd)
     (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 }
 
-/* Any address, this port. */
+/* Bind to this port at any address. */
 static bool socket_bind(int fd, int family, uint32_t number)
 {
     struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number)};
@@ -124,7 +125,7 @@ static bool socket_bind(int fd, int family, uint32_t number)
     return bind(fd, (const struct sockaddr *)&ipv6, sizeof(ipv6)) == 0;
 }
 
-/* A connected socket towards the target, from this port; 0: any. -1: errno says why. */
+/* Open a socket connected to the target, with this source port; 0: any. -1: see errno. */
 static int socket_open(const struct addrinfo *info, uint32_t source_port)
 {
     int fd = socket(info->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -150,14 +151,14 @@ static const char *sockets_open(struct port *port, const struct port_config *con
 
         if (fd < 0) {
             if (from == 0)
-                snprintf(error, sizeof(error), "cannot open a socket towards the target: %s",
+                snprintf(error, sizeof(error), "cannot open a socket to the target: %s",
                          strerror(errno));
             else
                 snprintf(error, sizeof(error),
-                         "--source-port: none can be opened from port %u: %s; %s", from,
+                         "--source-port: cannot open a socket with source port %u: %s; %s", from,
                          strerror(errno),
                          errno == EACCES /* ip(7): below net.ipv4.ip_unprivileged_port_start */
-                             ? "ports this low want root or CAP_NET_BIND_SERVICE; give a higher one"
+                             ? "ports this low need root or CAP_NET_BIND_SERVICE; give a higher one"
                              : "give another one");
             why = error;
             break;
@@ -216,7 +217,7 @@ unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
     return nb;
 }
 
-/* A refused or interrupted call sends nothing: try again. What fails often is given up. */
+/* A refused or interrupted call sends nothing: try again, at most SEND_TRIES_MAX times. */
 static void messages_send(int fd, struct mmsghdr *messages, unsigned nb)
 {
     unsigned done = 0;
@@ -243,7 +244,7 @@ void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned
     }
 }
 
-/* How long each datagram of a message is: the last may be shorter. */
+/* Length of each datagram in a message; the last one may be shorter. */
 static uint32_t segment_bytes(struct mmsghdr *message)
 {
     for (struct cmsghdr *control = CMSG_FIRSTHDR(&message->msg_hdr); control != NULL;
@@ -259,7 +260,7 @@ static uint32_t segment_bytes(struct mmsghdr *message)
     return MESSAGE_BYTES_MAX;
 }
 
-/* Datagrams from the messages at hand, as many as fit. */
+/* Separate the received messages into datagrams, as many as fit. */
 static unsigned cut_up(struct port *port, struct datagram *datagrams, unsigned nb_max)
 {
     unsigned nb = 0;
@@ -284,7 +285,7 @@ static unsigned cut_up(struct port *port, struct datagram *datagrams, unsigned n
 
 static void receive(struct port *port, uint32_t flow)
 {
-    for (uint32_t i = 0; i < port->nb_messages; i++) /* those that the kernel shortened */
+    for (uint32_t i = 0; i < port->nb_messages; i++) /* the kernel shortened the used ones */
         port->rx[i].msg_hdr.msg_controllen = sizeof(port->rx_control[i].bytes);
     int got = recvmmsg(port->sockets[flow], port->rx, PORT_BURST_MAX, MSG_DONTWAIT, NULL);
 
@@ -293,7 +294,7 @@ static void receive(struct port *port, uint32_t flow)
     port->rx_flow = flow;
 }
 
-/* A round ends with its last reply handed over, not with its last receive. */
+/* A round ends when its last reply is handed over, not at its last receive. */
 static bool round_ended(const struct port *port)
 {
     return port->cursor == 0 && port->message == port->nb_messages;
@@ -323,7 +324,7 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
 
 void port_stats(const struct port *port, struct port_stats *stats)
 {
-    (void)port; /* the kernel's to know */
+    (void)port; /* the kernel does not report them */
     *stats = (struct port_stats){0};
 }
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The contract of the generator's wire: whole Ethernet frames, out and in.
+ * The contract of the generator's wire: sends and receives whole Ethernet frames.
  *
  * Implemented by wire_vhost.c (in place, in the server's own buffers) and wire_ethdev.c (DPDK),
- * chosen at link time. port_frames.c is the caller: it makes the generator's port of it (port.h),
- * with faults.c between the two where faults were asked for.
+ * chosen at link time. port_frames.c is the caller: it implements the generator's port (port.h) on
+ * top of it, with faults.c in between for --faults.
  *
- * Errors: open returns NULL, or one sentence for the user. After that nothing fails: a frame that
- * could not leave is lost, and nb_tx does not count it.
+ * Errors: open returns NULL, or one sentence for the user. After that no call fails: a frame that
+ * could not be sent is lost, and nb_tx does not count it.
  *
- * Ownership: rooms lent are the caller's until wire_send, frames received until wire_return.
- * Nothing blocks but wire_open.
+ * Ownership: the caller owns lent rooms until wire_send, and received frames until wire_return.
+ * Only wire_open blocks.
  */
 #ifndef NEARMETAL_TG_WIRE_H
 #define NEARMETAL_TG_WIRE_H
@@ -20,7 +20,7 @@
 
 #define WIRE_FRAME_BYTES_MAX 1514u
 
-/* It may alias, so that a wire whose own frames look alike need not copy a burst of them. */
+/* May alias, so that a wire whose own frames have the same layout need not copy a burst. */
 struct __attribute__((may_alias)) wire_frame {
     uint8_t *data; /* from the Ethernet header on */
     uint32_t len;  /* room lent: bytes that fit; frame: bytes */
@@ -34,7 +34,7 @@ struct wire_config {
 };
 
 struct wire_stats {
-    uint64_t nb_tx, nb_rx, nb_bad; /* frames; nb_bad: what the other side wrote failed a check */
+    uint64_t nb_tx, nb_rx, nb_bad; /* frames; nb_bad: the other side wrote something invalid */
 };
 
 struct wire;
@@ -42,29 +42,28 @@ struct wire;
 /* "vhost-user", "ethdev" */
 extern const char wire_name[];
 
-/* What the command line says of it: NULL, or one sentence on what is wrong with it or missing. */
+/* Check the options of this wire. NULL, or one sentence: what is wrong or missing. */
 const char *wire_check(const struct wire_config *config);
 
 const char *wire_open(struct wire **wire, const struct wire_config *config);
 
-/* The generator's own address. */
+/* The generator's own MAC address. */
 void wire_mac(const struct wire *wire, uint8_t mac[6]);
 
-/* Somebody is at the other end. Also does what must be done now and then: call it at least every
- * 4,096 turns. */
+/* Whether the other end is up. Also does periodic work: call it at least every 4,096 turns. */
 bool wire_up(struct wire *wire);
 
-/* Rooms in the order in which they will leave; returns how many there are. Lending again before
- * wire_send gives the same ones. */
+/* Lend rooms in the order of sending; returns how many. Lending again before wire_send returns the
+ * same rooms. */
 unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb);
 
-/* The first nb rooms lent hold frames of frames[i].len bytes: send them. */
+/* Send: the first nb lent rooms hold frames of frames[i].len bytes. */
 void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb);
 
 unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb);
 
-/* All frames received so far are done with. To be said every turn, also when none came: a wire may
- * give them back later. */
+/* Return all frames received so far. Call it every turn, even if none arrived: a wire may return
+ * frames later. */
 void wire_return(struct wire *wire);
 
 void wire_stats(const struct wire *wire, struct wire_stats *stats);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The generator's wire over a DPDK Ethernet device: a veth (net_af_packet, net_af_xdp), a
- * virtio-user port, a NIC. Frames lie in DPDK's buffers, a frame each.
+ * virtio-user port, a NIC. Each frame lies in one DPDK mbuf.
  *
- * A full transmit ring is not known before it has refused something. What it refused is kept and
- * offered again, and meanwhile no room is lent: nothing is lost here.
+ * A transmit ring is known to be full only when it refuses a frame. Refused frames are kept and
+ * offered again; until they are sent, no room is lent, so nothing is lost here.
  */
 #include "wire.h"
 
@@ -19,7 +19,7 @@
 
 #define BURST 64u
 #define NB_DESCRIPTORS 1024u
-#define LINK_LOOKS 1000u /* one each 10 ms: a NIC needs seconds for its link */
+#define LINK_LOOKS 1000u /* every 10 ms: a NIC needs seconds for its link */
 #define LOOK_US 10000u
 
 const char wire_name[] = "ethdev";
@@ -53,9 +53,9 @@ static bool link_wait(const struct wire *wire)
 const char *wire_check(const struct wire_config *config)
 {
     if (config->socket_path != NULL || config->connect)
-        return "--socket and --connect are of nm-load-vhost";
+        return "--socket and --connect are options of nm-load-vhost";
     return config->nb_args > 0 ? NULL
-                               : "the EAL arguments are missing: as -- --no-pci "
+                               : "the EAL arguments are missing; for example -- --no-pci "
                                  "--vdev=net_af_packet0,iface=IFACE";
 }
 
@@ -77,7 +77,7 @@ const char *wire_open(struct wire **out, const struct wire_config *config)
     }
     if (!link_wait(wire)) {
         wire_close(wire);
-        return "the link of the DPDK port stays down: is anything at its other end?";
+        return "the link of the DPDK port stays down for 10 s: is its other end connected and up?";
     }
     *out = wire;
     return NULL;
@@ -93,7 +93,7 @@ bool wire_up(struct wire *wire)
     return link_up(wire);
 }
 
-/* Offer again what was refused. True when nothing is left of it. */
+/* Offer refused frames again. True: all are sent. */
 static bool pending_send(struct wire *wire)
 {
     unsigned nb;
@@ -144,7 +144,7 @@ unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
     (void)pending_send(wire);
     got = rte_eth_rx_burst(wire->device.port, 0, came, (uint16_t)(nb < room ? nb : room));
     for (unsigned i = 0; i < got; i++) {
-        if (came[i]->nb_segs != 1) { /* longer than a frame of ours can be */
+        if (came[i]->nb_segs != 1) { /* longer than any frame of a right reply */
             wire->stats.nb_bad++;
             rte_pktmbuf_free(came[i]);
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The generator's wire over vhost-user: it is the back end of the server, and works in the server's
- * own buffers (virtio/vhost_device.h).
+ * The generator's wire over vhost-user: the generator is the server's back end, and works in the
+ * server's own buffers (virtio/vhost_device.h).
  */
 #include "wire.h"
 
@@ -22,7 +22,7 @@ const char *wire_check(const struct wire_config *config)
     if (config->socket_path == NULL)
         return "--socket PATH is missing: the AF_UNIX socket of vhost-user";
     if (config->nb_args > 0)
-        return "takes no arguments beside its options (see --help)";
+        return "takes no arguments besides its options (see --help)";
     return NULL;
 }
 
@@ -42,7 +42,7 @@ const char *wire_open(struct wire **out, const struct wire_config *config)
     return why;
 }
 
-/* Locally administered; there is nobody else on this wire. */
+/* A locally administered address; there is only one device on this wire. */
 void wire_mac(const struct wire *wire, uint8_t mac[6])
 {
     static const uint8_t ours[6] = {0x02, 'n', 'm', 't', 'g', 0x01};

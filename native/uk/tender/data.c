@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Starting and ending the data process: see tender.h. */
+/* The data process: start it, end it, report how it ended; see tender.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -17,7 +17,7 @@
 
 #define NOBODY 65534u
 #define EXIT_CANNOT_START 126
-#define DATA_FD_ABOVE 64 /* where descriptors wait until all are in their places */
+#define DATA_FD_ABOVE 64 /* descriptors are parked above this number while they are reordered */
 
 static char sentence[256];
 
@@ -40,8 +40,8 @@ const char *data_open(struct data *data)
 
 /* ---- in the child ---- */
 
-/* Its descriptors get their numbers, and none other is open. First all of them out of each other's
- * way. */
+/* Give the descriptors the numbers of control.h and close all others. First move them out of each
+ * other's way. */
 static bool place_descriptors(const int fds[], int image)
 {
     int moved[CONTROL_FD_END];
@@ -71,8 +71,8 @@ static bool become_nobody(void)
            setresuid(NOBODY, NOBODY, NOBODY) == 0;
 }
 
-/* Nobody, where we may choose; in any case nobody who can gain a right. Signals of the terminal are
- * the tender's affair. */
+/* As root: switch to user 65534. Always: no_new_privs, no capability, and ignore the terminal's
+ * signals, which the tender handles. */
 static bool give_up_rights(void)
 {
     static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGQUIT, SIGPIPE};
@@ -84,9 +84,9 @@ static bool give_up_rights(void)
         signal(ours[i], SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    /* A root without the right to choose (a container's), or in whose user namespace there is no
-     * such user, stays who it is; what it could do it loses all the same, also by execve(2): the
-     * program gains nothing then (Documentation/userspace-api/no_new_privs.rst). */
+    /* A root that may not switch users (a container's), or whose user namespace has no such user,
+     * keeps its user. It loses its capabilities all the same, also across execve(2), because of
+     * no_new_privs (Documentation/userspace-api/no_new_privs.rst). */
     if (geteuid() == 0 && !become_nobody() && errno != EPERM && errno != EINVAL)
         return false;
     return syscall(SYS_capset, &header, none_at_all) == 0 &&
@@ -99,7 +99,7 @@ static _Noreturn void become(const int fds[], int image, pid_t tender, struct co
     char *const envp[] = {NULL};
 
     control->setup.pid = (uint32_t)getpid();
-    /* A change of user clears the wish to end with the tender, so it comes last. */
+    /* A change of user clears PR_SET_PDEATHSIG, so set it last. */
     if (place_descriptors(fds, image) && give_up_rights() &&
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == tender)
         (void)syscall(SYS_execveat, CONTROL_FD_END, "", argv, envp, AT_EMPTY_PATH);
@@ -117,7 +117,7 @@ const char *data_start(struct data *data, const char *image, const struct vhost_
                                      [CONTROL_FD_KICK] = front->kick_fds[VHOST_FRONT_RX],
                                      [CONTROL_FD_KICK + 1] = front->kick_fds[VHOST_FRONT_TX],
                                      [CONTROL_FD_CALL] = front->call_fd};
-    /* Opened while we may: the data process could not reach it by its path. */
+    /* Open the image here: the data process could not reach it by its path. */
     int image_fd = open(image, O_RDONLY | O_CLOEXEC);
     pid_t tender = getpid();
 
@@ -159,8 +159,8 @@ const char *data_end(struct data *data)
     if (error[0] != '\0')
         snprintf(sentence, sizeof(sentence), "%s", error);
     else
-        snprintf(sentence, sizeof(sentence), "the data process ended with %d and gave no reason",
-                 WEXITSTATUS(status));
+        snprintf(sentence, sizeof(sentence),
+                 "the data process exited with code %d and gave no reason", WEXITSTATUS(status));
     return sentence;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names that come from a data process, which nothing is believed of. */
+/* Check names that a data process wrote; the tender does not trust them. */
 #include "names.h"
 
-/* Small letters, digits and _, and an end within its room. Empty is a name, too: of nothing. */
+/* Accept small letters, digits and _, ended by a zero byte within `room`. An empty name is valid:
+ * it marks an unused entry. */
 static bool is_sound(const char *name, unsigned room)
 {
     for (unsigned i = 0; i < room; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names that come from a data process: may they stand in a line of JSON? */
+/* names: check that the names written by a data process can be printed in a line of JSON. */
 #ifndef NEARMETAL_UK_NAMES_H
 #define NEARMETAL_UK_NAMES_H
 
@@ -7,7 +7,7 @@
 
 #include "control.h"
 
-/* Of a copy: the data process could change what still lies in the page. */
+/* Whether all names are valid. Pass a copy: the data process can change the page at any time. */
 bool names_are_sound(const char datapath[CONTROL_NAME_BYTES], const struct service_words *words);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command line of the tender: that of any DUT, and behind `--` its own. */
+/* The tender's command line: the options of any DUT, then `--` and the tender's own options. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static const char *parse_mac(const char *value, uint8_t mac[6])
     unsigned byte[6];
     int end = 0;
 
-    /* sscanf would take signs and blanks for part of a number. */
+    /* sscanf alone would accept signs and blanks as parts of a number. */
     if (strspn(value, "0123456789abcdefABCDEF:") != strlen(value) ||
         sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
                &byte[5], &end) != 6 ||
@@ -47,7 +47,7 @@ static const char *parse_ring(const char *value, uint32_t *size)
     return NULL;
 }
 
-/* Connecting to a path that cannot be would be tried for ever. */
+/* Refuse a path that is too long here; otherwise the tender would retry the connection for ever. */
 static const char *parse_socket(const char *value, const char **path)
 {
     if (strlen(value) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
@@ -72,11 +72,12 @@ static const char *parse_one(struct tender_options *options, int option, const c
     case 'r':
         return parse_ring(value, &options->front.ring_size);
     default:
-        return "behind -- it takes --image PATH --socket PATH [--server] [--mac MAC] [--ring N]";
+        return "the options behind -- are --image PATH --socket PATH [--server] [--mac MAC] "
+               "[--ring N]";
     }
 }
 
-/* getopt wants a name of the program in front of what it reads: the `--` is in its place. */
+/* getopt expects a program name before the options: the `--` stands in its place. */
 static const char *parse_own(struct tender_options *options)
 {
     static const struct option table[] = {
@@ -86,8 +87,8 @@ static const char *parse_own(struct tender_options *options)
     char *const *argv = options->dut.datapath.args - 1;
     int argc = options->dut.datapath.nb_args + 1, option;
 
-    optind = 0; /* glibc: begin anew */
-    opterr = 0; /* we say it ourselves */
+    optind = 0; /* glibc: restart the scan */
+    opterr = 0; /* this file prints the errors */
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         const char *error = parse_one(options, option, optarg);
         if (error != NULL)
@@ -109,7 +110,8 @@ const char *tender_options_parse(struct tender_options *options, int argc, char 
         (error = parse_own(options)) != NULL)
         return error;
     if (options->image == NULL || options->front.path == NULL)
-        return "wants -- --image PATH --socket PATH: the image to run, and the socket of its wire";
+        return "missing: -- --image PATH --socket PATH (the image to run, and the socket of its "
+               "wire)";
     options->front.hugepages = options->dut.hugepages;
     options->front.called = !options->dut.datapath.poll;
     options->front.buffers_bytes =

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-tender: starts an image as a process of its own, the data process, and does for it all that
- * that may not: it owns the vhost-user socket and does the handshake with every back end that
- * comes, keeps the time, and prints what the data process counts.
+ * nm-tender: starts an image as a process of its own, the data process, and does everything for it
+ * that the data process has no right to do: owns the vhost-user socket, does the handshake with
+ * every back end that connects, keeps the time, and prints the counters of the data process.
  *
- * The link, by its generation in the control page:
+ * The state of the link, by the generation in the control page:
  *
  *      even, down --- a back end agrees: rings emptied, handshake ---> odd, up
  *        ^                                                              |
  *        +--- the data process has seen it <--- even: it is gone <------+
  *
- * Rings are emptied only once the data process has seen that they are no longer its own.
+ * The tender empties the rings only after the data process has seen that it no longer owns them.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,11 +25,12 @@
 #include "tender.h"
 
 #define NS_PER_MS 1000000ull
-#define AGAIN_MS 1          /* between two attempts to find a back end */
-#define SEEN_MS 5000u       /* what the data process may take to see a change, or to report */
-#define SEEN_PAUSE_NS 50000 /* between two looks */
-#define END_MS 10000        /* what it may take to end */
-#define NO_NAMES "the data process gives itself or its counters names that are none"
+#define AGAIN_MS 1          /* between two attempts to connect to a back end */
+#define SEEN_MS 5000u       /* for the data process to see a change, or to report */
+#define SEEN_PAUSE_NS 50000 /* between two polls of the control page */
+#define END_MS 10000        /* for the data process to end */
+#define NO_NAMES                                                                                   \
+    "the data process reports invalid names of itself or its counters (allowed: a-z, 0-9, _)"
 
 struct tender {
     struct tender_options options;
@@ -37,10 +38,10 @@ struct tender {
     struct data data;
     struct timekeeper time;
     int signal_fd;
-    bool up, was_up;    /* was_up: ever */
-    bool ready;         /* has been said */
-    uint64_t report_ns; /* --every: when the next is due */
-    /* As the data process has them, since it was ready: looked at, and copied. */
+    bool up, was_up;    /* was_up: at least once */
+    bool ready;         /* the ready line was printed */
+    uint64_t report_ns; /* --every: time of the next report */
+    /* Checked copies of the data process's names, taken when it became ready. */
     char datapath[CONTROL_NAME_BYTES];
     struct service_words words;
 };
@@ -62,7 +63,7 @@ static struct control_link *link_of(const struct tender *tender)
     return &tender->data.control->link;
 }
 
-/* The data process may be asleep. */
+/* Wake the data process, which may be asleep. */
 static void wake(const struct tender *tender)
 {
     uint64_t one = 1;
@@ -78,7 +79,8 @@ static bool has_ended(const struct tender *tender, int wait_ms)
     return poll(&wait, 1, wait_ms) == 1;
 }
 
-/* Until the data process has written this. False: not within its time, or it has ended. */
+/* Wait until the data process has written `wanted`. False: it did not within SEEN_MS, or it
+ * ended. */
 static bool await(const struct tender *tender, const _Atomic uint32_t *word, uint32_t wanted)
 {
     const struct timespec pause = {0, SEEN_PAUSE_NS};
@@ -107,8 +109,8 @@ static bool link_take_down(struct tender *tender)
     return await(tender, &tender->data.control->said.seen, generation);
 }
 
-/* Rings that nobody uses are empty; the back end learns of them, then the data process may fill
- * them. A back end sees empty rings until it does. */
+/* The rings are empty while the link is down. Tell the back end where they are, then let the data
+ * process fill them; until then the back end sees empty rings. */
 static void link_try(struct tender *tender)
 {
     struct control_link *link = link_of(tender);
@@ -128,9 +130,9 @@ static void link_try(struct tender *tender)
     tender->was_up = true;
 }
 
-/* ---- what the data process says ---- */
+/* ---- reports of the data process ---- */
 
-/* False: they are no names. Copied first: what is looked at cannot be changed any more. */
+/* Copy first, then check: the data process cannot change the copy. False: some name is invalid. */
 static bool take_names(struct tender *tender)
 {
     const struct control_said *said = &tender->data.control->said;
@@ -154,7 +156,8 @@ static bool report(struct tender *tender, const char *event)
     return true;
 }
 
-/* A sentence when it is, but has names that cannot be printed. */
+/* Print the ready line once the data process is ready. NULL, or one sentence: its names are
+ * invalid. */
 static const char *look_whether_ready(struct tender *tender)
 {
     struct control_said *said = &tender->data.control->said;
@@ -175,7 +178,7 @@ static const char *look_whether_ready(struct tender *tender)
 
 /* ---- the program ---- */
 
-/* SIGTERM or SIGINT: end; SIGUSR1: report. True: end. */
+/* Return true for SIGTERM or SIGINT: end. Set *ask for SIGUSR1: report. */
 static bool take_signals(struct tender *tender, bool *ask)
 {
     struct signalfd_siginfo info;
@@ -188,8 +191,8 @@ static bool take_signals(struct tender *tender, bool *ask)
     return false;
 }
 
-/* Sleep until there is something to do: a signal, an end, the clock, a back end's leaving, or the
- * next attempt to find one. */
+/* Sleep until a signal, the end of the data process, the next clock update or report, activity of
+ * the back end, or the next attempt to connect. */
 static void rest(struct tender *tender)
 {
     uint64_t now_ns = timekeeper_now_ns(), until_ns = timekeeper_look(&tender->time, now_ns);
@@ -206,7 +209,7 @@ static void rest(struct tender *tender)
     (void)poll(wait, sizeof(wait) / sizeof(wait[0]), (int)ms);
 }
 
-/* --every: is a report due? */
+/* Whether a report of --every is due now. */
 static bool report_is_due(struct tender *tender)
 {
     uint64_t period_ns = tender->options.dut.every_s * 1000 * NS_PER_MS;
@@ -222,7 +225,7 @@ static bool report_is_due(struct tender *tender)
     return true;
 }
 
-/* Until it is told to end (NULL), or something makes it impossible to go on: a sentence. */
+/* Run until a signal ends the program (NULL), or until it cannot continue: one sentence. */
 static const char *run(struct tender *tender)
 {
     for (;;) {
@@ -231,7 +234,7 @@ static const char *run(struct tender *tender)
             link_try(tender);
         else if (vhost_front_lost(&tender->front) && !link_take_down(tender) &&
                  !has_ended(tender, 0))
-            return "the data process does not let go of its rings";
+            return "the data process does not release its rings within 5 s";
         const char *error = look_whether_ready(tender);
         if (error != NULL)
             return error;
@@ -241,12 +244,12 @@ static const char *run(struct tender *tender)
             return NULL;
         if ((report_is_due(tender) || ask) && tender->ready && !report(tender, "counters") &&
             !has_ended(tender, 0))
-            return "the data process does not answer";
+            return "the data process does not report within 5 s";
         rest(tender);
     }
 }
 
-/* The data process finishes what it has, then says its last words. */
+/* Let the data process finish its turn, then print its final report. */
 static const char *stop(struct tender *tender)
 {
     struct control *control = tender->data.control;
@@ -255,7 +258,7 @@ static const char *stop(struct tender *tender)
     atomic_store_explicit(&control->link.stop, 1, memory_order_release);
     wake(tender);
     if (!has_ended(tender, END_MS))
-        return "the data process does not end, and is killed";
+        return "the data process does not end within 10 s, and is killed";
     error = data_end(&tender->data);
     if (error != NULL)
         return error;
@@ -278,7 +281,7 @@ static const char *start(struct tender *tender)
     memcpy(control->setup.mac, tender->options.mac, sizeof(control->setup.mac));
     control->setup.called = tender->front.call_fd >= 0;
     control->setup.options = tender->options.dut;
-    control->setup.options.datapath.args = NULL; /* in our memory, not in its */
+    control->setup.options.datapath.args = NULL; /* an address in this process only */
     control->setup.options.datapath.nb_args = 0;
     return data_start(&tender->data, tender->options.image, &tender->front);
 }

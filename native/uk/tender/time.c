@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The time of the data process: see tender.h, and control.h for the sequence lock. */
+/* timekeeper: the time of the data process. See tender.h, and control.h for the sequence lock. */
 #include <time.h>
 #include <x86intrin.h>
 
@@ -7,7 +7,7 @@
 
 #define NS_PER_S 1000000000ull
 #define FIRST_LOOK_NS 10000000ull /* then twice as long each time, up to a second */
-#define FIRST_SPAN_NS 20000u      /* of the first estimate: good to some per mille */
+#define FIRST_SPAN_NS 20000u      /* length of the first estimate: exact to a few per mille */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -22,7 +22,7 @@ uint64_t timekeeper_now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* Nanoseconds of a cycle, times 2^32, by all the time since the start. */
+/* Nanoseconds in a cycle, times 2^32, measured over all the time since the start. */
 static uint64_t mult(const struct timekeeper *keeper, uint64_t tsc, uint64_t ns)
 {
     return (uint64_t)(((unsigned __int128)(ns - keeper->start_ns) << CONTROL_CLOCK_SHIFT) /

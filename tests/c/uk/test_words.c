@@ -177,13 +177,13 @@ static void test_traps(void)
     check_trap((struct trap_frame){.vector = 14, .error = 3}, 0x100010, "wrote to its code");
     check_trap((struct trap_frame){.vector = 14, .error = 3}, 0x10e000, "wrote to its constants");
     check_trap((struct trap_frame){.vector = 14, .error = 0x11}, 0x111010, "executed data");
-    check_trap((struct trap_frame){.vector = 14, .error = 0x10}, 0x999000, "jumped to where");
+    check_trap((struct trap_frame){.vector = 14, .error = 0x10}, 0x999000, "jumped to an unmapped");
     check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x113ff8, "ran off its stack");
     check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x134000, "ran off its stack");
     check_trap((struct trap_frame){.vector = 14, .error = 0}, 8, "null pointer");
     check_trap((struct trap_frame){.vector = 14, .error = 2}, 0x900000,
-               "wrote to where nothing is");
-    check_trap((struct trap_frame){.vector = 14, .error = 0}, 0x900000, "read where nothing is");
+               "wrote to an unmapped address");
+    check_trap((struct trap_frame){.vector = 14, .error = 0}, 0x900000, "read an unmapped address");
     for (uint64_t vector = 0; vector < 32; vector++)
         check_trap((struct trap_frame){.vector = vector, .rip = ~0ull, .rsp = ~0ull}, ~0ull,
                    "instruction at 0xffffffffffffffff");

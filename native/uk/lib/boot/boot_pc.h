@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* boot, on a machine: what it found for the other libraries of that form. */
+/* boot, on a machine: the command line, for the other libraries of the `pc` form. */
 #ifndef NEARMETAL_UK_BOOT_PC_H
 #define NEARMETAL_UK_BOOT_PC_H
 

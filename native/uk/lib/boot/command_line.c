@@ -8,7 +8,7 @@
 
 static char program[] = "image";
 
-/* 512, 4K, 0xfeb00000, 1M, as Linux takes them. */
+/* Parse a size as Linux does: 512, 4K, 0xfeb00000, 1M. */
 static const char *read_size(const char *text, uint64_t *number)
 {
     if (text[0] == '0' && (text[1] | 0x20) == 'x') {
@@ -46,10 +46,10 @@ static const char *take_word(struct command_line *line, char *word)
         if (line->nb_devices < COMMAND_LINE_DEVICES &&
             read_device(word + sizeof(DEVICE_WORD) - 1, &line->devices[line->nb_devices]))
             line->nb_devices++;
-        return NULL; /* one that is not understood is not there */
+        return NULL; /* ignore a device that cannot be parsed */
     }
     if (line->nb_words == COMMAND_LINE_WORDS)
-        return "the command line has too many words";
+        return "the command line has too many words; at most 127";
     line->words[line->nb_words++] = word;
     return NULL;
 }

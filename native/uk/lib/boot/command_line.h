@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * command line: the words that a monitor was given for an image, and those that it adds itself.
+ * command line: splits the words that a monitor hands to an image, and finds the devices that the
+ * monitor itself added.
  *
- * QEMU's microvm names each virtio device of its own accord, as Linux would have it
- * (virtio_mmio.device=SIZE@ADDRESS:LINE); these words are no options.
+ * QEMU's microvm appends a word for each virtio device, in the syntax of Linux
+ * (virtio_mmio.device=SIZE@ADDRESS:LINE). These words are not options.
  */
 #ifndef NEARMETAL_UK_COMMAND_LINE_H
 #define NEARMETAL_UK_COMMAND_LINE_H
@@ -17,18 +18,18 @@
 
 struct mmio_place {
     uint64_t address, nb_bytes;
-    unsigned line; /* of the I/O APIC */
+    unsigned line; /* pin of the I/O APIC */
 };
 
 struct command_line {
     char text[COMMAND_LINE_BYTES];
-    char *words[COMMAND_LINE_WORDS]; /* [0] is the program's, as for main() */
+    char *words[COMMAND_LINE_WORDS]; /* [0] is the program's name, as for main() */
     unsigned nb_words;
     struct mmio_place devices[COMMAND_LINE_DEVICES];
     unsigned nb_devices;
 };
 
-/* Cut `text` into words. NULL, or one sentence. */
+/* Cut `text` into words and devices. NULL, or one sentence. */
 const char *command_line_read(struct command_line *line, const char *text);
 
 #endif

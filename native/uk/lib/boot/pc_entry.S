@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a monitor enters an image of the `pc` form, by the ABI of PVH (Xen, docs/misc/pvh.pandoc):
+ * The entry point of an image of the `pc` form, by the ABI of PVH (Xen, docs/misc/pvh.pandoc):
  * 32-bit protected mode, flat segments, no paging, interrupts off, ebx the address of the start
- * info. From here to long mode (Intel SDM 3A, 9.8.5), on tables that map the first GiB in pages of
- * 2 MiB. They lie in the deep end of the stack, which nobody has reached when memory_open() has
- * made better ones.
+ * info. This code enters long mode (Intel SDM 3A, 9.8.5) on tables that map the first GiB in pages
+ * of 2 MiB. The tables lie at the far end of the stack; memory_open() replaces them before the
+ * stack grows so deep.
  */
 #define NOTE_PHYS32_ENTRY 18
 

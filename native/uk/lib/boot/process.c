@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* boot, as a process: started by a tender, with the descriptors of control.h and nothing else. */
+/* boot, as a process: a tender starts it with the descriptors of control.h and nothing else. */
 #include "boot.h"
 
 #include <linux/mman.h>
@@ -19,8 +19,8 @@ struct control *process_control(void)
     return control;
 }
 
-/* The kernel enters with the stack pointer on the arguments, none of which we want; a C function
- * wants it 8 bytes off a multiple of 16 (x86-64 psABI, 3.2.2). */
+/* The kernel enters with the stack pointer on the arguments, which are not used. A C function
+ * expects it 8 bytes off a multiple of 16 (x86-64 psABI, 3.2.2): the call pushes 8 bytes. */
 __asm__(".globl _start\n"
         "_start:\n"
         "    xor %ebp, %ebp\n"
@@ -92,10 +92,10 @@ static void say_state(enum control_state state)
 
 void boot_ready(const struct source *listen)
 {
-    (void)listen; /* the tender knows */
+    (void)listen; /* the tender knows it */
     if (!confine(control->setup.called))
         boot_fail(BOOT_FAILED,
-                  "the kernel refuses a seccomp filter, and we do not serve without it");
+                  "the kernel refuses a seccomp filter, and the image does not serve without one");
     put_text(control->said.datapath, CONTROL_NAME_BYTES, datapath_name);
     control->said.words = service_words;
     say_state(CONTROL_READY);
@@ -117,7 +117,7 @@ _Noreturn void boot_exit(const struct report *report)
 
 _Noreturn void boot_fail(enum boot_failure failure, const char *error)
 {
-    (void)failure; /* the tender compares the sentence only */
+    (void)failure; /* the tender needs the sentence only */
     put_text(control->said.error, CONTROL_ERROR_BYTES, error);
     say_state(CONTROL_FAILED);
     leave(EXIT_FAILED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pvh: what a monitor hands over at the start (Xen, xen/include/public/arch-x86/hvm/start_info.h).
- */
+/* pvh: the structures that a monitor hands over at the start (Xen,
+ * xen/include/public/arch-x86/hvm/start_info.h). */
 #ifndef NEARMETAL_UK_PVH_H
 #define NEARMETAL_UK_PVH_H
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * clock: the time stamp counter, and Unix time from it. Implements serve_now_ns (serve.h).
+ * clock: the time stamp counter, and Unix time derived from it. Implements serve_now_ns (serve.h).
  *
- * Implemented by <form>.c of this folder. `process`: the tender writes now and then what the
- * counter means (control.h), so that no system call is needed and nothing drifts.
+ * Implemented by <form>.c of this folder. `process`: the tender publishes the counter's frequency
+ * and a base time about once a second (control.h), so reading the time needs no system call and
+ * does not drift.
  */
 #ifndef NEARMETAL_UK_CLOCK_H
 #define NEARMETAL_UK_CLOCK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* clock, on a machine: the hypervisor's clock where it offers one, else the counter itself, its
- * frequency by the interval timer and the time of day by the clock of the PC, until the program
- * that started the machine tells it. */
+/* clock, on a machine: the hypervisor's clock if there is one. Otherwise the counter itself: its
+ * frequency measured by the interval timer, its time of day read from the PC's real-time clock,
+ * until the program that started the machine sends the exact time (clock_told). */
 #include "clock.h"
 
 #include <stdbool.h>
@@ -17,14 +17,14 @@
 
 #define NS_PER_S 1000000000ull
 #define SHIFT 32u
-#define FIRST_TICKS (PIT_HZ / 1000) /* the first estimate: of a millisecond */
-/* Longer between two looks, and the timer may have gone round unseen: no processor that we run on
- * does so many cycles in less than a millisecond, nor takes 55 for them. */
+#define FIRST_TICKS (PIT_HZ / 1000) /* length of the first estimate: 1 ms */
+/* If two reads of the timer are further apart than this, it may have wrapped unseen. Every
+ * supported processor takes more than 1 ms and less than 55 ms (one wrap) for so many cycles. */
 #define STALL_CYCLES 5000000u
-#define TIMES_LONGER 20u   /* each further one; see pit.h */
-#define LAST_S 300u        /* and none after so many seconds */
-#define REFRESHES_A_S 10u  /* memory_refresh, */
-#define REFRESHES_SOON 50u /* as many times; then once a second */
+#define TIMES_LONGER 20u   /* each further estimate takes this many times longer; see pit.h */
+#define LAST_S 300u        /* the last estimate starts before this time */
+#define REFRESHES_A_S 10u  /* calls of memory_refresh a second */
+#define REFRESHES_SOON 50u /* after this many calls: once a second */
 
 static struct {
     bool is_pvclock;
@@ -36,7 +36,7 @@ static struct {
     unsigned nb_refreshes;
 } pc = {.refine_tsc = UINT64_MAX};
 
-static volatile uint64_t due_tsc; /* the sooner of both; 0: at once */
+static volatile uint64_t due_tsc; /* the earlier of refine_tsc and refresh_tsc; 0: at once */
 
 /* Written by an interrupt. */
 static volatile struct {
@@ -52,10 +52,10 @@ const char *clock_open(void)
         return NULL;
     }
     if (!pit_open(&pc.first))
-        return "the machine has neither a clock of KVM's nor an interval timer (PIT), so that "
-               "nobody knows how fast its counter is";
+        return "the machine has neither KVM's clock nor an interval timer (PIT) to measure the "
+               "frequency of its counter";
     pc.base_tsc = pc.first.tsc;
-    pc.base_ns = rtc_unix_s() * NS_PER_S; /* of a machine without: 1970 */
+    pc.base_ns = rtc_unix_s() * NS_PER_S; /* 1970 on a machine without a clock */
     return NULL;
 }
 
@@ -75,7 +75,8 @@ static uint64_t ns_at(uint64_t tsc)
                               : pc.base_ns - ns_of(pc.base_tsc - tsc);
 }
 
-/* From now on by another frequency. What has passed by the first one is counted by it whole. */
+/* Use another frequency from `tsc` on. The first call also sets the frequency for all time before
+ * it. */
 static void set_hz(uint64_t tsc, uint64_t hz)
 {
     uint64_t mult = (NS_PER_S << SHIFT) / hz;
@@ -88,7 +89,7 @@ static void set_hz(uint64_t tsc, uint64_t hz)
     pc.hz = hz;
 }
 
-/* What was done since clock_open was time enough, usually. */
+/* Usually enough time has passed since clock_open, so this does not wait. */
 uint64_t clock_tsc_hz(void)
 {
     for (uint64_t last_tsc = pc.first.tsc; pc.hz == 0;) {
@@ -124,7 +125,7 @@ void clock_told(uint64_t unix_ns)
     due_tsc = 0;
 }
 
-/* The day's clock was late by so much. */
+/* Move the time forward by as much as the real-time clock was late. */
 static void catch_up(void)
 {
     uint64_t ns = ns_at(told.tsc);
@@ -134,7 +135,7 @@ static void catch_up(void)
         pc.base_ns += told.ns - ns;
 }
 
-/* What is to be done now and then. */
+/* Do all periodic work that is due. */
 static void look_after(uint64_t tsc)
 {
     if (told.is_new && pc.hz != 0)
@@ -146,7 +147,7 @@ static void look_after(uint64_t tsc)
         pc.refresh_tsc = tsc + (pc.nb_refreshes++ < REFRESHES_SOON ? pc.hz / REFRESHES_A_S : pc.hz);
     }
     due_tsc = pc.refine_tsc < pc.refresh_tsc ? pc.refine_tsc : pc.refresh_tsc;
-    if (told.is_new) /* meanwhile */
+    if (told.is_new) /* an interrupt came in between */
         due_tsc = 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pit: the device; see pit.h. */
+/* pit: access to the device; see pit.h. */
 #include "pit.h"
 
 #include "x86.h"
@@ -9,8 +9,8 @@
 #define CONTROL_RATE 0x34u /* counter 0, two bytes, mode 2: divide by n */
 #define CONTROL_LATCH 0x00u
 #define ATTEMPTS 4u
-#define LATCH_CYCLES 40000u /* more than this, and somebody came between */
-#define LOOKS 100u          /* a timer that stands still for so many looks is none */
+#define LATCH_CYCLES 40000u /* a read that takes longer was interrupted */
+#define LOOKS 100u          /* a timer that does not change in this many reads does not exist */
 
 static uint32_t latch(void)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pit: how fast the time stamp counter is, by the PC's interval timer (Intel 8254), which counts
- * down from 65,536 again and again, once in 55 ms.
+ * pit: measures the frequency of the time stamp counter by the PC's interval timer (Intel 8254),
+ * which counts down from 65,536 again and again, once in 55 ms.
  *
- * The first estimate is of a millisecond. Each further one is of an interval so many times longer
- * that the one before it still tells how often the timer went round meanwhile; so the error shrinks
- * as the interval grows.
+ * The first estimate takes 1 ms. Each further estimate takes a fixed factor longer: the factor is
+ * so small that the previous estimate is exact enough to compute how often the timer wrapped. The
+ * error shrinks as the interval grows.
  */
 #ifndef NEARMETAL_UK_PIT_H
 #define NEARMETAL_UK_PIT_H
@@ -16,7 +16,7 @@
 #define PIT_HZ 1193182u
 #define PIT_ROUND 65536u
 
-/* Both at one moment. */
+/* Both counters, read at one moment. */
 struct pit_moment {
     uint64_t tsc;
     uint32_t count;
@@ -27,12 +27,11 @@ bool pit_open(struct pit_moment *now);
 
 struct pit_moment pit_now(void);
 
-/* Cycles in a second, from the first moment to the other, less than one round later; 0: no time has
- * passed. */
+/* Cycles in a second, from two moments less than one wrap apart. 0: no time has passed. */
 uint64_t pit_first_hz(const struct pit_moment *first, const struct pit_moment *now);
 
-/* The same of an interval of any length, by the estimate so far. The estimate itself where the two
- * differ by more than it can be wrong, as when the machine stood still. */
+/* Cycles in a second, from two moments any time apart, given the estimate so far. Returns `hz`
+ * itself if the result differs from it by more than its possible error (the machine was paused). */
 uint64_t pit_better_hz(const struct pit_moment *first, const struct pit_moment *now, uint64_t hz);
 
 #endif

@@ -2,12 +2,12 @@
 /* pit: the arithmetic; see pit.h. */
 #include "pit.h"
 
-#define INTERVAL_MAX_S 2000u /* beyond it the product below would not fit */
-#define WRONG_AT_MOST 200u   /* one part in so many */
+#define INTERVAL_MAX_S 2000u /* the product below would overflow beyond this */
+#define WRONG_AT_MOST 200u   /* one part in this many */
 
 static uint32_t ticks_between(const struct pit_moment *first, const struct pit_moment *now)
 {
-    return (first->count - now->count) & (PIT_ROUND - 1); /* it counts down */
+    return (first->count - now->count) & (PIT_ROUND - 1); /* the timer counts down */
 }
 
 uint64_t pit_first_hz(const struct pit_moment *first, const struct pit_moment *now)
@@ -24,7 +24,8 @@ uint64_t pit_better_hz(const struct pit_moment *first, const struct pit_moment *
     if (cycles / hz >= INTERVAL_MAX_S)
         return hz;
     uint64_t expected = cycles * PIT_HZ / hz;
-    /* The nearest number of ticks that leaves the timer where it is. */
+    /* Take the number of ticks nearest to the expected one that ends at the timer's current
+     * count. */
     int16_t off = (int16_t)(uint16_t)(ticks_between(first, now) - (uint32_t)expected);
     uint64_t ticks = expected + (uint64_t)(int64_t)off;
     if (ticks == 0 || ticks > expected + PIT_ROUND)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* clock, as a process: what the tender says of the counter (control.h). */
+/* clock, as a process: reads the clock that the tender publishes (control.h). */
 #include "clock.h"
 
 #include "process.h"
@@ -10,7 +10,7 @@ uint64_t clock_tsc_hz(void)
     return process_control()->setup.tsc_hz;
 }
 
-/* Read again what changed meanwhile: the tender writes for some nanoseconds once a second. */
+/* Read again if the tender wrote meanwhile: it writes for some nanoseconds once a second. */
 static uint64_t now_by(const struct control_clock *clock)
 {
     uint64_t tsc, ns, mult;
@@ -25,7 +25,7 @@ static uint64_t now_by(const struct control_clock *clock)
         after = atomic_load_explicit(&clock->sequence, memory_order_relaxed);
     } while (before != after || before & 1);
     int64_t cycles = (int64_t)(__builtin_ia32_rdtsc() - tsc);
-    /* Another core's counter may be a little behind the one that the tender read. */
+    /* This core's counter may be slightly behind the counter that the tender read. */
     return cycles < 0 ? ns
                       : ns + (uint64_t)(((unsigned __int128)(uint64_t)cycles * mult) >>
                                         CONTROL_CLOCK_SHIFT);
@@ -36,7 +36,7 @@ uint64_t serve_now_ns(void)
     static uint64_t last_ns;
     uint64_t ns = now_by(&process_control()->clock);
 
-    /* A better estimate may begin a little earlier than the one before it had come to. */
+    /* Never go back: a better estimate may begin slightly before the last time returned. */
     last_ns = ns > last_ns ? ns : last_ns;
     return last_ns;
 }

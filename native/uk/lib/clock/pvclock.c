@@ -33,10 +33,10 @@ struct pvclock_wall {
 _Static_assert(sizeof(struct pvclock_time) == 32, "msr.rst");
 _Static_assert(offsetof(struct pvclock_time, mult) == 24, "msr.rst");
 
-/* Written by the hypervisor. Neither may cross a page. */
+/* Written by the hypervisor. Neither structure may cross a page. */
 static volatile struct pvclock_time time __attribute__((aligned(64)));
 static volatile struct pvclock_wall wall __attribute__((aligned(16)));
-static uint64_t wall_ns; /* when the system time was 0 */
+static uint64_t wall_ns; /* Unix time at system time 0 */
 
 static bool is_kvm(void)
 {

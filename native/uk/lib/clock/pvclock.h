@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pvclock: the time that KVM writes for its guests (Linux, Documentation/virt/kvm/x86/msr.rst). */
+/* pvclock: the clock that KVM writes for its guests (Linux, Documentation/virt/kvm/x86/msr.rst). */
 #ifndef NEARMETAL_UK_PVCLOCK_H
 #define NEARMETAL_UK_PVCLOCK_H
 
@@ -11,7 +11,7 @@ bool pvclock_open(void);
 
 uint64_t pvclock_tsc_hz(void);
 
-/* Unix time. */
+/* Unix time in ns. */
 uint64_t pvclock_now_ns(void);
 
 #endif

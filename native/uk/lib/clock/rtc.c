@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rtc: the device; see rtc.h. */
+/* rtc: access to the device; see rtc.h. */
 #include "rtc.h"
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 #define STATUS_A 0x0au
 #define STATUS_B 0x0bu
 #define A_UPDATING 0x80u
-#define CENTURY 0x32u /* where PCs have it */
+#define CENTURY 0x32u /* index of the century register on PCs */
 #define ATTEMPTS 8u
 
 static uint8_t read_register(uint8_t number)
@@ -32,7 +32,7 @@ static struct rtc_registers read_all(void)
                                   .format = read_register(STATUS_B)};
 }
 
-/* Not while it counts on, and a second that did not change meanwhile. */
+/* Retry while the clock updates its registers, or if the second changed during the read. */
 uint64_t rtc_unix_s(void)
 {
     for (unsigned i = 0; i < ATTEMPTS; i++) {

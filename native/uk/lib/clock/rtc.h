@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rtc: the PC's clock of the day (Motorola MC146818), taken to tell UTC. */
+/* rtc: the PC's real-time clock (Motorola MC146818), assumed to run in UTC. */
 #ifndef NEARMETAL_UK_RTC_H
 #define NEARMETAL_UK_RTC_H
 
@@ -12,7 +12,7 @@ struct rtc_registers {
 /* Seconds since 1970; 0: there is no clock. */
 uint64_t rtc_unix_s(void);
 
-/* The same of what the registers say; 0: it is no time of a day. */
+/* Seconds since 1970 from register values; 0: they are not a valid time. */
 uint64_t rtc_seconds_of(const struct rtc_registers *registers);
 
 #endif

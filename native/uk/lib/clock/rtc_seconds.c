@@ -7,14 +7,14 @@
 #define FORMAT_24_HOURS 0x02u
 #define FORMAT_BINARY 0x04u
 #define HOUR_PM 0x80u
-#define DAYS_TO_1970 719468u /* from 1 March of the year 0 */
+#define DAYS_TO_1970 719468u /* from 1 March of year 0 */
 
 static unsigned from_bcd(uint8_t value, bool is_binary)
 {
     return is_binary ? value : (value & 0x0fu) + (value >> 4) * 10u;
 }
 
-/* Years begin in March, so that the leap day ends one. */
+/* Let years begin in March, so that the leap day is the last day of a year. */
 static uint64_t days_to(unsigned year, unsigned month, unsigned day)
 {
     unsigned from_march = (month + 9) % 12;
@@ -37,7 +37,7 @@ uint64_t rtc_seconds_of(const struct rtc_registers *registers)
 
     if (!(registers->format & FORMAT_24_HOURS))
         hour = hour % 12 + (registers->hour & HOUR_PM ? 12 : 0);
-    /* A machine without the register of the century lives in this one. */
+    /* Without a valid century register, assume the 21st century. */
     year += 100 * (century >= 19 && century <= 21 ? century : 20);
     if (month - 1 > 11 || day - 1 > 30 || hour > 23 || minute > 59 || second > 60 || year < 1970)
         return 0;

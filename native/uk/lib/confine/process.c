@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* confine, as a process: a seccomp filter, from which there is no way back (seccomp(2)). */
+/* confine, as a process: a seccomp filter, which cannot be removed (seccomp(2)). */
 #include "confine.h"
 
 #include <linux/audit.h>
@@ -12,8 +12,8 @@
 #include "syscall.h"
 
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-/* Of a 64-bit argument, the half that counts: what the kernel takes for a descriptor or a number of
- * them is an int. Of addresses and the counts of read and write the other half counts as well. */
+/* The low half of a 64-bit argument. It is enough where the kernel takes an int: a descriptor or a
+ * number of descriptors. For addresses and for the counts of read and write, check both halves. */
 #define LOAD_LOW(n) LOAD(args[n])
 #define LOAD_HIGH(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + 4)
 #define SKIP_UNLESS(value, nb) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, nb)
@@ -22,8 +22,8 @@
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-/* Each call: its number, or on over so many steps to the next; then what its arguments must be.
- * KILL_UNLESS is two steps. */
+/* For each call: compare its number, and if it differs skip that many steps to the next call; then
+ * check its arguments. KILL_UNLESS is two steps. */
 static const struct sock_filter filter[] = {
     LOAD(arch),
     KILL_UNLESS(AUDIT_ARCH_X86_64),
@@ -38,8 +38,8 @@ static const struct sock_filter filter[] = {
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CONTROL_FD_KICK, 2, 0),
     KILL_UNLESS(CONTROL_FD_KICK + 1),
     ALLOW,
-    /* The wait: one descriptor, signals as they are. Only the descriptors of kicks and calls are
-     * open, so which one it is need not be seen. */
+    /* The sleep: one descriptor, unchanged signal mask. The filter need not check which descriptor:
+     * only those of kicks and calls are open. */
     SKIP_UNLESS(__NR_ppoll, 10),
     LOAD_LOW(1),
     KILL_UNLESS(1),
@@ -48,7 +48,7 @@ static const struct sock_filter filter[] = {
     LOAD_HIGH(3),
     KILL_UNLESS(0),
     ALLOW,
-    /* The call that ended it, taken out of its eventfd. */
+    /* Read the call that ended the sleep from its eventfd. */
     SKIP_UNLESS(__NR_read, 10),
     LOAD_LOW(0),
     KILL_UNLESS(CONTROL_FD_CALL),

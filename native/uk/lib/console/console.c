@@ -21,11 +21,11 @@
 #define LCR_8N1 0x03u
 #define LCR_DLAB 0x80u
 #define MCR_DTR_RTS 0x03u
-#define MCR_OUT2 0x08u /* lets its interrupt through on a PC */
+#define MCR_OUT2 0x08u /* enables the port's interrupt line on a PC */
 #define LSR_RECEIVED 0x01u
 #define LSR_EMPTY 0x20u
 #define FIFO_BYTES 16u
-#define LOOKS_MAX 1000000u /* a port that takes nothing is not there */
+#define LOOKS_MAX 1000000u /* a port that takes no byte in so many polls does not exist */
 #define LINE 4u            /* the interrupt line of COM1 */
 #define FAIL_BYTES 512u
 
@@ -42,7 +42,7 @@ void console_open(void)
     x86_out8(MCR, MCR_DTR_RTS);
 }
 
-/* The queue is filled each time it is empty: a look at the port costs as much as a byte. */
+/* Fill the port's queue each time it is empty: polling the port costs as much as writing a byte. */
 void console_say(const char *text, size_t nb_bytes)
 {
     for (size_t i = 0; i < nb_bytes; i++) {
@@ -54,8 +54,9 @@ void console_say(const char *text, size_t nb_bytes)
     }
 }
 
-/* Bytes that come faster than they are taken leave the line up, which is no interrupt: it goes down
- * and, if there are more, up again. */
+/* If bytes arrive faster than they are read, the line stays up, and only its rise is an interrupt.
+ * Disabling and enabling the interrupt lowers the line, and raises it again if there are more
+ * bytes. */
 static void on_bytes(void)
 {
     static struct told_time told;

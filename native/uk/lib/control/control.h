@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control page: all that a tender and its data process say to each other. One page of shared
- * memory; beside it they share the rings and buffers, and the descriptors below.
+ * The control page: one page of shared memory by which a tender and its data process communicate.
+ * Besides this page they share the rings and buffers, and the descriptors below.
  *
  *   lines    written by      read by    when
  *   link     tender (*)      data       each turn: it stays in the data process's cache
  *   clock    tender          data       once a second / each turn
  *   setup    tender          data       before the data process starts, never after
- *   said     data            tender     after a message of the data process's
+ *   said     data            tender     after each state change or report of the data process
  *
- * (*) `ask` is set to 1 by the tender and to 0 by the data process when it has answered.
+ * (*) The tender sets `ask` to 1; the data process sets it to 0 when it has reported.
  *
- * Neither side waits for a lock. Each word that says that something else is there to be read is
- * stored with release and loaded with acquire: `generation` covers `features` and the rings' being
- * empty; `seen` that the data process has let go of the rings of the generation before; `state` and
- * `nb_reports` cover `error`, the names and `report`. The clock is a sequence lock: odd while it is
- * being written.
+ * Neither side takes a lock. Each word that announces other data is stored with release and loaded
+ * with acquire: `generation` covers `features` and the emptied rings; `seen` covers the data
+ * process's last access to the rings of the previous generation; `state` and `nb_reports` cover
+ * `error`, the names and `report`. The clock is a sequence lock: its sequence is odd while the
+ * tender writes it.
  *
- * The tender does not trust the data process: what it reads here it only compares and prints: names
- * only where each is of small letters, digits and _, and ends; other texts as far as they are
- * ended. The data process trusts its tender, but checks the sizes it maps by.
+ * The tender does not trust the data process. It only compares and prints what it reads here: names
+ * only if each consists of small letters, digits and _ and is terminated; other texts up to their
+ * end. The data process trusts its tender, but checks the sizes before it maps memory by them.
  */
 #ifndef NEARMETAL_UK_CONTROL_H
 #define NEARMETAL_UK_CONTROL_H
@@ -37,36 +37,36 @@
 #define CONTROL_ERROR_BYTES 256u
 #define CONTROL_NAME_BYTES 16u
 
-/* The data process's descriptors. Page and memory are closed once they are mapped. */
+/* Descriptors of the data process. It closes those of page and memory once they are mapped. */
 enum {
     CONTROL_FD_PAGE = 3,   /* this page, a memfd */
     CONTROL_FD_MEMORY = 4, /* rings and buffers, a sealed memfd (vhost_layout.h) */
-    CONTROL_FD_KICK = 5,   /* and 6: eventfds, a ring each */
-    CONTROL_FD_CALL = 7,   /* eventfd, where the data process may sleep */
+    CONTROL_FD_KICK = 5,   /* and 6: eventfds, one a ring */
+    CONTROL_FD_CALL = 7,   /* eventfd on which the data process may sleep */
     CONTROL_FD_END = 8,
 };
 
 enum control_state {
     CONTROL_STARTING,
-    CONTROL_READY,  /* it serves, or will as soon as there is a link */
-    CONTROL_FAILED, /* `error` says why; it is about to end */
-    CONTROL_DONE,   /* stopped; `report` is its last */
+    CONTROL_READY,  /* it serves, or will as soon as the link is up */
+    CONTROL_FAILED, /* `error` says why; the process is about to end */
+    CONTROL_DONE,   /* stopped; `report` is the last */
 };
 
 /* now_ns = base_ns + ((tsc - base_tsc) * mult >> CONTROL_CLOCK_SHIFT) */
 #define CONTROL_CLOCK_SHIFT 32u
 
 struct control_link {
-    _Atomic uint32_t generation; /* odd: the link is up, and its rings were emptied for it */
+    _Atomic uint32_t generation; /* odd: the link is up, with rings emptied for it */
     atomic_int stop;             /* end after this turn */
     atomic_int ask;              /* report (*) */
-    _Atomic uint64_t features;   /* agreed upon, while the link is up */
+    _Atomic uint64_t features;   /* negotiated; valid while the link is up */
 };
 
 struct control_clock {
     _Atomic uint32_t sequence;
     _Atomic uint64_t base_tsc, base_ns; /* ns: of Unix time */
-    _Atomic uint64_t mult;              /* nanoseconds of a cycle, times 2^CONTROL_CLOCK_SHIFT */
+    _Atomic uint64_t mult;              /* nanoseconds in a cycle, times 2^CONTROL_CLOCK_SHIFT */
 };
 
 struct control_setup {
@@ -74,7 +74,7 @@ struct control_setup {
     uint32_t pid;
     uint32_t ring_size;
     uint64_t memory_bytes; /* of the memfd */
-    uint64_t tsc_hz;       /* as well as it is known at the start */
+    uint64_t tsc_hz;       /* the estimate at the start */
     uint8_t mac[6];
     bool called; /* there is a CONTROL_FD_CALL */
     struct options options;
@@ -82,7 +82,7 @@ struct control_setup {
 
 struct control_said {
     _Atomic uint32_t state; /* enum control_state */
-    _Atomic uint32_t seen;  /* the generation that it knows of */
+    _Atomic uint32_t seen;  /* the last generation that the data process has seen */
     _Atomic uint32_t nb_reports;
     char datapath[CONTROL_NAME_BYTES];
     struct service_words words;
@@ -101,6 +101,6 @@ _Static_assert(sizeof(struct control) <= CONTROL_BYTES, "one page");
 _Static_assert(offsetof(struct control, clock) == 128, "lines of its own");
 _Static_assert(offsetof(struct control, said) % 128 == 0, "lines of its own");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2,
-               "a lock of one process is none of the other's");
+               "two processes cannot share a C library's locks");
 
 #endif

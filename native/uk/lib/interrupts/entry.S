@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where the processor enters on a trap or an interrupt: 16 bytes of code for each vector, one after
- * the other, from interrupt_entries on. Traps without an error code of the processor's get one of 0
- * (Intel SDM 3A, 6.13).
+ * Entry points of traps and interrupts: 16 bytes of code for each vector, one after the other, from
+ * interrupt_entries on. For traps without an error code the entry pushes a 0 in its place (Intel
+ * SDM 3A, 6.13).
  */
     .section .text.interrupt_entries, "ax"
     .globl interrupt_entries
@@ -25,7 +25,7 @@ interrupt_entries:
     .set vector, vector + 1
     .endr
 
-/* On a stack of its own: there is no way back. */
+/* Runs on a stack of its own and never returns. */
     .p2align 4
 on_trap:
     cld
@@ -34,8 +34,11 @@ on_trap:
     call trap
     ud2
 
-/* On the stack of what it interrupts, which has no red zone. The processor began it at a multiple
- * of 16 and pushed five words. What a C function may change is kept, but for vector registers. */
+/*
+ * Runs on the stack of the interrupted code, which has no red zone. The processor aligned it to 16
+ * bytes and pushed five words. All registers that a C function may change are saved, except vector
+ * registers.
+ */
     .p2align 4
 on_interrupt:
     push %rax

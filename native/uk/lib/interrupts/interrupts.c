@@ -133,15 +133,15 @@ static bool open_apic(void)
     apic_write(APIC_SPURIOUS, APIC_ON | INTERRUPT_SPURIOUS);
     apic_write(APIC_LINT0, APIC_MASKED);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
-    apic_write(APIC_TIMER, INTERRUPT_TIMER); /* once for each count that is written */
+    apic_write(APIC_TIMER, INTERRUPT_TIMER); /* one-shot: fires once for each count written */
     return true;
 }
 
-/* ---- the others ---- */
+/* ---- the PICs and the I/O APICs ---- */
 
 #define PIC_MASK_1 0x21u
 #define PIC_MASK_2 0xa1u
-/* I/O APICs (Intel 82093AA, 3.2) where QEMU's machines have them; microvm may have a second. */
+/* Addresses of the I/O APICs (Intel 82093AA, 3.2) on QEMU's machines; microvm may have a second. */
 #define IO_APIC 0xfec00000ull
 #define IO_APIC_SECOND 0xfec10000ull
 #define IO_APIC_LINES 24u
@@ -151,8 +151,8 @@ static bool open_apic(void)
 #define REDIRECTION_LEVEL (1u << 15)
 
 static void (*handlers[INTERRUPT_END - INTERRUPT_FIRST])(void);
-static volatile uint64_t nb_interrupts; /* that came */
-static uint64_t nb_seen;                /* until the last sleep ended */
+static volatile uint64_t nb_interrupts; /* since the start */
+static uint64_t nb_seen;                /* nb_interrupts when the last sleep ended */
 
 static void io_apic_write(uint8_t *io_apic, unsigned number, uint32_t value)
 {
@@ -168,7 +168,7 @@ void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vec
     uint8_t *io_apic = memory_device(is_second ? IO_APIC_SECOND : IO_APIC, IO_APIC_BYTES);
 
     if (io_apic == NULL || pin >= IO_APIC_LINES)
-        console_fail("there is no such interrupt line");
+        console_fail("a device uses an interrupt line that the machine does not have");
     handlers[vector - INTERRUPT_FIRST] = handler;
     io_apic_write(io_apic, IO_APIC_REDIRECTION + 2 * pin + 1, apic_id() << 24);
     io_apic_write(io_apic, IO_APIC_REDIRECTION + 2 * pin,
@@ -184,11 +184,12 @@ void interrupts_open(void)
     x86_out8(PIC_MASK_1, 0xff);
     x86_out8(PIC_MASK_2, 0xff);
     if (!open_apic())
-        console_fail("this processor has no local APIC where it says");
+        console_fail("the local APIC cannot be mapped at the address that the processor reports");
     x86_interrupts_on();
 }
 
-/* A timer of 1 GHz: QEMU's and KVM's. Where it is another, the bound of a sleep is another. */
+/* The timer is assumed to count at 1 GHz, as QEMU's and KVM's do. At another frequency the bound of
+ * a sleep is longer or shorter. */
 static uint32_t timer_count(uint64_t ns)
 {
     return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
@@ -206,14 +207,14 @@ void interrupts_sleep(uint64_t ns)
     x86_interrupts_on();
 }
 
-/* ---- from entry.S ---- */
+/* ---- called by entry.S ---- */
 
 void interrupt(uint64_t vector);
 _Noreturn void trap(const struct trap_frame *frame);
 
 void interrupt(uint64_t vector)
 {
-    if (vector == INTERRUPT_SPURIOUS) /* 10.9: not to be acknowledged */
+    if (vector == INTERRUPT_SPURIOUS) /* 10.9: must not be acknowledged */
         return;
     nb_interrupts++;
     if (handlers[vector - INTERRUPT_FIRST] != NULL)
@@ -228,7 +229,7 @@ _Noreturn void trap(const struct trap_frame *frame)
     char sentence[TRAP_TEXT_BYTES];
     struct text text = text_in(sentence, sizeof(sentence));
 
-    if (is_trapped) /* saying so did not go well */
+    if (is_trapped) /* a trap while the first was being reported */
         power_off();
     is_trapped = true;
     trap_text(&text, frame, x86_fault_address(), &layout);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * interrupts: traps and interrupts of one processor, and its sleep. For the `pc` form.
+ * interrupts: traps, interrupts and sleep of one processor. For the `pc` form.
  *
- * Call order: open; then line and sleep in any order. From open on a trap ends the machine
- * with a line that says why (trap.h), and interrupts are on.
+ * Call order: open; then line and sleep in any order. After open, interrupts are on, and a trap
+ * ends the machine with a line that says why (trap.h).
  *
- * Handlers run with interrupts off, on the stack of what they interrupt, without its vector
- * registers: they are compiled to use none.
+ * Handlers run with interrupts off, on the stack of the interrupted code. Vector registers are not
+ * saved, so handlers are compiled to use none.
  */
 #ifndef NEARMETAL_UK_INTERRUPTS_H
 #define NEARMETAL_UK_INTERRUPTS_H
 
 #include <stdint.h>
 
-/* Vectors; traps have those below. */
+/* Vectors. Traps have the numbers below INTERRUPT_FIRST. */
 enum interrupt {
     INTERRUPT_FIRST = 0x20,
     INTERRUPT_TIMER = INTERRUPT_FIRST,
@@ -25,16 +25,15 @@ enum interrupt {
 
 void interrupts_open(void);
 
-/* What a device does with its line: a rise is an interrupt, or that it is up (PCI's lines, which
- * several may share). */
+/* How a line signals: by its rise, or by its level (PCI lines, which devices may share). */
 enum interrupt_kind { INTERRUPT_EDGE, INTERRUPT_LEVEL };
 
-/* handler runs when a line of the machine's I/O APICs says so. */
+/* Call `handler` on each interrupt of this line of the machine's I/O APICs. */
 void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vector,
                      void (*handler)(void));
 
-/* Halt until an interrupt comes, at most `ns`; not at all if one came since the last sleep ended.
- */
+/* Halt until an interrupt arrives, at most `ns`. Return at once if one arrived since the last sleep
+ * ended. */
 void interrupts_sleep(uint64_t ns);
 
 #endif

@@ -20,14 +20,14 @@ static const char *page_fault(uint64_t error, uint64_t address, const struct lay
             return "it ran off its stack";
     }
     if (error & FAULT_FETCH)
-        return error & FAULT_PRESENT ? "it executed data" : "it jumped to where nothing is";
+        return error & FAULT_PRESENT ? "it executed data" : "it jumped to an unmapped address";
     if (is_in(address, &layout->text) && error & FAULT_WRITE)
         return "it wrote to its code";
     if (is_in(address, &layout->rodata) && error & FAULT_WRITE)
         return "it wrote to its constants";
     if (address < LAYOUT_PAGE_BYTES)
         return "it used a null pointer";
-    return error & FAULT_WRITE ? "it wrote to where nothing is" : "it read where nothing is";
+    return error & FAULT_WRITE ? "it wrote to an unmapped address" : "it read an unmapped address";
 }
 
 static const char *cause_of(uint64_t vector)
@@ -38,10 +38,10 @@ static const char *cause_of(uint64_t vector)
     case 2:
         return "the machine reported a fault (NMI)";
     case 6:
-        return "it met an instruction that this processor has not (images need x86-64-v2), or gave "
-               "itself up";
+        return "it met an instruction that this processor does not have (images need "
+               "x86-64-v2), or stopped itself";
     case TRAP_DOUBLE_FAULT:
-        return "a trap could not be taken (double fault)";
+        return "the processor could not deliver a trap (double fault)";
     case 13:
         return "it broke a rule of the processor (general protection)";
     case 16:
@@ -52,7 +52,7 @@ static const char *cause_of(uint64_t vector)
     case 18:
         return "the machine reported an error (machine check)";
     default:
-        return "a trap that nobody expected";
+        return "an unexpected trap";
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What of lwIP is built, and how; README.md says why. What is not named here is lwIP's default. */
+/* Which parts of lwIP are built, and how; README.md gives the reasons. All other options have
+ * lwIP's defaults. */
 #ifndef NEARMETAL_LWIPOPTS_H
 #define NEARMETAL_LWIPOPTS_H
 
@@ -30,23 +31,24 @@
 #define LWIP_NETIF_LOOPBACK 0
 #define LWIP_NETIF_TX_SINGLE_PBUF 1
 
-/* What frames/ refuses too: options, fragments; and nobody queues for an address. */
+/* Features that frames/ refuses too: IP options and fragments. No queue of packets that wait for
+ * ARP. */
 #define IP_OPTIONS_ALLOWED 0
 #define IP_REASSEMBLY 0
 #define IP_FRAG 0
 #define ARP_QUEUEING 0
 #define ARP_TABLE_SIZE 4
 
-/* Also of ICMP's and UDP's packets (RFC 1700); frames/'s is the same. */
+/* Also the TTL of ICMP and UDP packets (RFC 1700); frames/ uses the same. */
 #define IP_DEFAULT_TTL 64
 
-/* Checked and made in software, each of them; which of them the wire vouches for is said per frame.
- */
+/* All checksums are checked and made in software. The datapath skips, frame by frame, those that
+ * the wire vouches for. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_INLINE_IP_CHKSUM 1
 
-/* A frame is a pbuf that the glue owns. lwIP's own memory is for the answers that it makes itself,
- * one at a time: an ARP reply, or an ICMP error that is then not sent. */
+/* A frame is a pbuf that the datapath owns. lwIP's own memory holds only answers that lwIP makes
+ * itself, one at a time: an ARP reply, or an ICMP error, which is then not sent. */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 #define MEM_LIBC_MALLOC 0
 #define MEMP_MEM_MALLOC 0
@@ -57,7 +59,7 @@
 #define PBUF_POOL_SIZE 1
 #define PBUF_POOL_BUFSIZE 128
 
-/* Nothing counts but serve.c. */
+/* Only serve.c counts. */
 #define LWIP_STATS 0
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* layout: the linker script's names as numbers. */
+/* layout: the linker script's symbols as numbers. */
 #include "layout.h"
 
-/* Only their addresses mean something. */
+/* Symbols of the linker script: only their addresses have a meaning. */
 extern const char image_text[], image_rodata[], image_data[], image_guards[], image_stack[],
     image_stack_end[], image_trap_stack[], image_trap_stack_end[], image_double_stack[],
     image_double_stack_end[], image_text_end[], image_rodata_end[], image_data_end[], image_end[];

@@ -13,14 +13,14 @@ struct span {
     uint64_t begin, end;
 };
 
-/* Between the stacks and around them lie pages that are not there. */
+/* Unmapped guard pages lie before, between and behind the stacks. */
 struct layout {
-    struct span text, rodata, data; /* data: with what is zero at the start */
+    struct span text, rodata, data; /* data: with the zeroed part (.bss) */
     struct span stack, trap_stack, double_stack;
     struct span guards[LAYOUT_GUARDS]; /* before, between and behind the stacks */
 };
 
-/* This image's. */
+/* Return the layout of the running image. */
 struct layout layout_of_image(void);
 
 #endif

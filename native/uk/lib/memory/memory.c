@@ -5,7 +5,7 @@
 #include "paging.h"
 #include "x86.h"
 
-/* For the image, and for what is not beside it: devices, the ends of the address space. */
+/* For the image, and for mappings far away from it: devices, the end of the address space. */
 #define TABLES_MIN 32u
 #define CPUID_HYPERVISOR 0x40000000u
 
@@ -20,7 +20,7 @@ static uint64_t align_up(uint64_t value, uint64_t to)
     return (value + to - 1) & ~(to - 1);
 }
 
-/* What lies above the image is free; below there is only firmware's. */
+/* Memory above the image is free; below it there is only the firmware's. */
 static uint64_t note_free(const struct span *ram, unsigned nb, uint64_t image_end)
 {
     uint64_t nb_bytes = 0;
@@ -67,8 +67,8 @@ static bool map_image(const struct layout *layout)
     return true;
 }
 
-/* The tables lie behind the image: one for each GiB that could be taken, and some. Of those that
- * are not used nobody touches the memory. */
+/* Put the page tables behind the image: one for each GiB that could be taken, and TABLES_MIN. The
+ * memory of unused tables is never touched. */
 const char *memory_open(const struct span *ram, unsigned nb, const struct layout *layout)
 {
     uint64_t image_end = layout->guards[LAYOUT_GUARDS - 1].end;
@@ -97,7 +97,7 @@ void *memory_take(uint64_t nb_bytes, uint64_t align)
     return (void *)begin;
 }
 
-/* Words, and eight a turn: where the processor is emulated, each instruction counts. */
+/* Eight words a turn: on an emulated processor every instruction counts. */
 static void zero(uint64_t *at, uint64_t nb_bytes)
 {
     for (const uint64_t *end = at + nb_bytes / sizeof(*at); at < end; at += 8) {
@@ -115,7 +115,7 @@ void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align)
     return taken;
 }
 
-/* The hypervisor's name for itself: leaf 0x40000000, ebx, ecx, edx. */
+/* Compare the hypervisor's signature: leaf 0x40000000, ebx, ecx, edx. */
 static bool is_emulated(void)
 {
     struct x86_cpuid r = x86_cpuid(CPUID_HYPERVISOR, 0);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory: the machine's memory, for the `pc` form: what is taken is mapped, to itself, and never
- * given back.
+ * memory: the machine's memory, for the `pc` form. Memory that is taken is mapped at its own
+ * address and never given back.
  *
- * Call order: open once, with the machine's map; then take and device in any order. From open on
- * nothing is both writable and executable, and address 0, the pages around the stacks and whatever
- * was not taken are not there.
+ * Call order: open once, with the machine's memory map; then take and device in any order. After
+ * open nothing is both writable and executable. Address 0, the pages around the stacks, and all
+ * memory that was not taken are unmapped.
  */
 #ifndef NEARMETAL_UK_MEMORY_H
 #define NEARMETAL_UK_MEMORY_H
@@ -16,25 +16,27 @@
 
 #define MEMORY_RANGES_MAX 32u
 
-/* ram[0..nb) is usable memory, in any order; the image lies in one of them. NULL, or one sentence.
- */
+/* Build and load the page tables. ram[0..nb) are the ranges of usable memory, in any order; the
+ * image lies in one of them. NULL, or one sentence. */
 const char *memory_open(const struct span *ram, unsigned nb, const struct layout *layout);
 
-/* So many bytes above the image, from a multiple of `align` (a power of two, at least a page) on;
- * NULL: there are not so many in one piece. What is in them is not known. */
+/* Take nb_bytes above the image, aligned to `align` (a power of two, at least a page). The content
+ * is undefined. NULL: no free range is large enough. */
 void *memory_take(uint64_t nb_bytes, uint64_t align);
 
 /* As memory_take, and zeroed. */
 void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align);
 
 /*
- * To be called now and then, some times a second at first. An emulator looks addresses up in a
- * table of its own: QEMU's (TCG) begins with 256 pages, and grows only when it is full as it is
- * flushed, which a guest of one program never does by itself. Elsewhere it does nothing.
+ * Flush the processor's address translations if it is emulated; otherwise do nothing. Call it some
+ * times a second at first, then once a second. QEMU (TCG) caches translations in a table that
+ * begins with 256 pages, and enlarges it only at a flush, if it was full. A guest that runs a
+ * single program would never flush it by itself.
  */
 void memory_refresh(void);
 
-/* Registers of a device: readable, writable, not cached. NULL: out of reach. */
+/* Map the registers of a device: readable, writable, not cached. NULL: beyond the address space, or
+ * no page table is left. */
 void *memory_device(uint64_t address, uint64_t nb_bytes);
 
 #endif

@@ -12,7 +12,7 @@
 #define NO_EXECUTE (1ull << 63)
 #define ADDRESS 0x000ffffffffff000ull
 #define LEVELS 4u
-#define REACH (1ull << 47) /* the lower half */
+#define REACH (1ull << 47) /* the lower half of the address space */
 
 static uint64_t flags_of(enum paging_kind kind)
 {
@@ -45,8 +45,9 @@ void paging_open(struct paging *paging, struct paging_table *pool, unsigned nb_t
     (void)take(paging);
 }
 
-/* The entry for an address at a level: 1 of a page, 2 of a large one. Tables above it are made.
- * NULL: no tables are left. *is_mapped: a large page lies over it. */
+/* Return the entry of an address at a level (1: a page, 2: a large page), and create the tables
+ * above it. *is_mapped: the entry is present; it may be a large page that covers the address. NULL:
+ * no tables are left. */
 static uint64_t *entry_of(struct paging *paging, uint64_t address, unsigned level, bool *is_mapped)
 {
     struct paging_table *table = paging->pool;
@@ -80,7 +81,7 @@ bool paging_map(struct paging *paging, uint64_t begin, uint64_t end, enum paging
         if (entry == NULL)
             return false;
         if (is_large && is_mapped && !(*entry & LARGE)) {
-            /* There are small pages within: those that are missing are added one by one. */
+            /* Some small pages are mapped already: add the missing ones one by one. */
             if (!paging_map(paging, at, at + PAGING_LARGE_BYTES - PAGING_PAGE_BYTES, kind) ||
                 !paging_map(paging, at + PAGING_LARGE_BYTES - PAGING_PAGE_BYTES,
                             at + PAGING_LARGE_BYTES, kind))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * paging: page tables that map addresses to themselves (Intel SDM 3A, 4.5). Nothing is both
- * writable and executable: there is no flag with which to say so.
+ * paging: page tables that map each address to itself (Intel SDM 3A, 4.5). Nothing is both writable
+ * and executable: no paging_kind says so.
  *
- * Tables come from a pool of pages; one that is full gives no more, and the mapping fails.
+ * Tables come from a pool of pages. When the pool is used up, mapping fails.
  */
 #ifndef NEARMETAL_UK_PAGING_H
 #define NEARMETAL_UK_PAGING_H
@@ -27,15 +27,15 @@ struct paging_table {
 };
 
 struct paging {
-    struct paging_table *pool; /* on a page's beginning; the first is the root */
+    struct paging_table *pool; /* page-aligned; the first table is the root */
     unsigned nb_tables, nb_used;
 };
 
-/* pool has at least one table. */
+/* The pool has at least one table. */
 void paging_open(struct paging *paging, struct paging_table *pool, unsigned nb_tables);
 
-/* Map whole pages, 2 MiB ones where they fit. What is mapped already stays as it is. False: no
- * tables are left, or the address is beyond what four levels reach. */
+/* Map whole pages, with 2 MiB pages where they fit. Pages that are mapped already keep their
+ * rights. False: no tables are left, or the address is beyond the lower half (2^47). */
 bool paging_map(struct paging *paging, uint64_t begin, uint64_t end, enum paging_kind kind);
 
 #endif

@@ -4,15 +4,15 @@
 
 #define SLOTS 32u
 #define FUNCTIONS 8u
-#define BUSES_MAX 64u /* that are looked at: a tree of bridges may be a loop */
+#define BUSES_MAX 64u /* limit of the search: bridges may form a loop */
 
 #define COMMAND 0x04u
 #define COMMAND_MEMORY 0x0002u
 #define COMMAND_MASTER 0x0004u
 #define COMMAND_NO_LINE 0x0400u
-#define COMMAND_LOW 0x0000ffffu /* above it: status, where ones clear */
+#define COMMAND_LOW 0x0000ffffu /* above it: status, where writing a one clears */
 #define STATUS_CAPABILITIES (0x10u << 16)
-#define HEADER 0x0cu /* its third byte */
+#define HEADER 0x0cu /* the header type is its third byte */
 #define HEADER_MANY 0x80u
 #define HEADER_TYPE 0x7fu
 #define HEADER_BRIDGE 1u
@@ -25,13 +25,13 @@
 #define CAPABILITIES 0x34u
 #define CAPABILITIES_FIRST 0x40u
 #define CAPABILITIES_MAX ((PCI_CONFIG_BYTES - CAPABILITIES_FIRST) / 4)
-#define INTERRUPT 0x3cu /* line; above it the pin, 0 where there is none */
+#define INTERRUPT 0x3cu /* line; above it the pin, 0: none */
 #define LINES 16u       /* of a PC */
 
 struct search {
     const uint32_t *ids;
     unsigned nb_ids;
-    uint8_t buses[BUSES_MAX]; /* to be looked at */
+    uint8_t buses[BUSES_MAX]; /* still to be searched */
     unsigned nb_buses;
 };
 
@@ -41,7 +41,7 @@ static void note_bridge(struct search *search, struct pci_device device)
 
     for (unsigned i = 0; i < search->nb_buses; i++) {
         if (search->buses[i] == behind)
-            return; /* 0 is among them: a bridge that nobody has set up */
+            return; /* this also ends the search at bus 0, which a bridge without a set-up names */
     }
     if (search->nb_buses < BUSES_MAX)
         search->buses[search->nb_buses++] = behind;
@@ -90,7 +90,7 @@ bool pci_find(struct pci_device *found, const uint32_t *ids, unsigned nb_ids)
     return false;
 }
 
-/* A list may be a loop, or lead into the header (6.7). */
+/* The list is bounded: it may be a loop, or lead into the header (6.7). */
 unsigned pci_capability(struct pci_device device, uint8_t id, unsigned after)
 {
     unsigned at;
@@ -109,7 +109,8 @@ unsigned pci_capability(struct pci_device device, uint8_t id, unsigned after)
     return 0;
 }
 
-/* All ones, and what stays 0 is the window's size (6.2.5.1). Meanwhile it must not answer. */
+/* Write all ones; the bits that stay 0 give the window's size (6.2.5.1). The device must not answer
+ * to memory meanwhile. */
 struct pci_bar pci_bar(struct pci_device device, unsigned number)
 {
     unsigned at = BAR + 4 * number;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pci: configuration space by two ports (PCI Local Bus 3.0, 3.2.2.3.2). */
+/* pci: access to configuration space by two ports (PCI Local Bus 3.0, 3.2.2.3.2). */
 #include "pci.h"
 
 #include "x86.h"

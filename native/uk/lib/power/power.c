@@ -4,11 +4,12 @@
 
 #include "x86.h"
 
-/* PM1a_CNT of the ICH9 at the address at which firmware for QEMU's q35 puts it: enter S5, of which
- * the type is 0 there (ACPI 6.3, 4.8.3.2.1). */
+/* PM1a_CNT of the ICH9, at the address where firmware for QEMU's q35 places it. Entering S5 takes
+ * type 0 there (ACPI 6.3, 4.8.3.2.1). */
 #define Q35_PM1A_CNT 0x604u
 #define PM1_SLEEP (1u << 13)
-/* The ICH9's reset (intel 9 series datasheet, 13.7.5), and the PC's, by the keyboard controller. */
+/* The reset of the ICH9 (Intel 9 Series datasheet, 13.7.5), and of the PC, by the keyboard
+ * controller. */
 #define RESET 0xcf9u
 #define RESET_FULL 0x06u
 #define KEYBOARD 0x64u
@@ -25,7 +26,8 @@ _Noreturn void power_off(void)
     x86_out16(Q35_PM1A_CNT, PM1_SLEEP);
     x86_out8(RESET, RESET_FULL);
     x86_out8(KEYBOARD, KEYBOARD_RESET);
-    /* A machine without any of them (microvm) resets when a trap finds no handler for a trap. */
+    /* A machine without any of them (microvm) resets at a triple fault: a trap without a
+     * handler. */
     __asm__ volatile("lidt %0; int3" : : "m"(no_table));
     for (;;)
         __asm__ volatile("cli; hlt");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* power: the end of the machine, for the `pc` form. */
+/* power: ends the machine, for the `pc` form. */
 #ifndef NEARMETAL_UK_POWER_H
 #define NEARMETAL_UK_POWER_H
 

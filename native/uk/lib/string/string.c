@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* string: the four functions that a compiler may call anyway (GCC manual, 2.1). See README.md. */
+/* string: the four functions that a compiler may call in any program (GCC manual, 2.1). See
+ * README.md. */
 #include "bytes.h"
 
-/* Long blocks only, as short ones are copied in line (bytes.h): the processor's own copy moves
- * whole lines (Intel's optimization manual, 3.7.6). */
+/* Only long blocks arrive here, because short ones are copied inline (bytes.h). The processor's own
+ * copy moves whole cache lines (Intel's optimization manual, 3.7.6). */
 void *memcpy(void *restrict to, const void *restrict from, size_t nb_bytes)
 {
     void *at = to;
@@ -27,7 +28,7 @@ void *memmove(void *to, const void *from, size_t nb_bytes)
 
     if ((uintptr_t)to - (uintptr_t)from >= nb_bytes)
         return memcpy(to, from, nb_bytes);
-    /* `to` lies inside `from`: from the end on. */
+    /* `to` lies inside `from`: copy backwards. */
     __asm__ volatile("std; rep movsb; cld"
                      : "+D"(last), "+S"(last_from), "+c"(nb_bytes)
                      :

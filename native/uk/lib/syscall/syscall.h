@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * syscall: the door to the kernel of the `process` form, which has no C library (Linux x86-64 ABI:
- * number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; rcx and r11 are lost; -4095..-1 is an
- * error).
+ * syscall: calls the kernel, for the `process` form, which has no C library. Linux x86-64 ABI:
+ * number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; rcx and r11 are lost; a result in
+ * -4095..-1 is an error.
  */
 #ifndef NEARMETAL_UK_SYSCALL_H
 #define NEARMETAL_UK_SYSCALL_H
@@ -32,7 +32,7 @@ static inline bool syscall_failed(int64_t result)
     return result < 0 && result > -4096;
 }
 
-/* Arguments that are left out are 0. */
+/* Call the kernel by the name of a system call. Arguments left out are 0. */
 #define SYSCALL(name, ...) syscall_do(__NR_##name, (const uint64_t[6]){__VA_ARGS__})
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* transport, on a machine: a virtio network device, with rings and buffers in the machine's own
- * memory. The device does not go: when a vhost-user back end does, QEMU keeps the rings, and goes
- * on with them when it is back. */
+ * memory. The link never goes down: when a vhost-user back end leaves, QEMU keeps the rings, and
+ * continues with them when the back end returns. */
 #include "transport.h"
 
 #include "interrupts.h"
@@ -14,7 +14,7 @@
 #define CONFIG_MAC 0u /* 5.1.4 */
 #define MAC_BYTES 6u
 #define WANTED (1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_IN_ORDER)
-#define WAIT_UNCALLED_NS 100000u /* where nobody would wake us: as long as a frame may wait */
+#define WAIT_UNCALLED_NS 100000u /* without interrupts, the longest that a frame waits */
 
 static struct {
     struct virtio virtio;
@@ -22,14 +22,14 @@ static struct {
     struct vring rings[TRANSPORT_RINGS];
 } pc;
 
-static const _Atomic uint32_t generation = 1; /* odd: up, and it stays so */
+static const _Atomic uint32_t generation = 1; /* odd: up, for ever */
 
 const char *transport_name(void)
 {
     return pc.virtio.access == NULL ? "none" : pc.virtio.access->name;
 }
 
-/* Where the monitor named devices, they are those that there are. */
+/* Try the devices on the command line (MMIO) first, then search the PCI buses. */
 static const char *find(void)
 {
     const struct command_line *line = boot_command_line();
@@ -54,8 +54,8 @@ static size_t align(size_t bytes, size_t to)
     return (bytes + to - 1) / to * to;
 }
 
-/* Both rings in one piece of memory, each area on cache lines of its own. The sizes may differ: a
- * tap device's transmit queue has 256 entries. */
+/* Allocate a ring in one piece of memory, each area on cache lines of its own. The two rings may
+ * differ in size: a tap device's transmit queue has 256 entries. */
 static const char *open_ring(unsigned queue)
 {
     uint32_t size = virtio_queue_size(&pc.virtio, queue, NETDEV_RING_MAX);
@@ -85,7 +85,7 @@ static const char *open_device(uint8_t mac[6])
         return error;
     if (!(pc.features >> VIRTIO_NET_F_MAC & 1) ||
         !virtio_config(&pc.virtio, CONFIG_MAC, mac, MAC_BYTES))
-        return "the network device has no address of its own (VIRTIO_NET_F_MAC)";
+        return "the network device has no MAC address (VIRTIO_NET_F_MAC)";
     (void)virtio_interrupt(&pc.virtio);
     for (unsigned i = 0; i < TRANSPORT_RINGS && error == NULL; i++)
         error = open_ring(i);

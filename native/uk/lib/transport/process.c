@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* transport, as a process: rings and buffers in a memfd of the tender's, which does all the
- * talking with the other side (control.h). */
+/* transport, as a process: rings and buffers in a memfd of the tender, which does the handshake
+ * with the back end (control.h). */
 #include "transport.h"
 
 #include <linux/mman.h>
@@ -25,7 +25,7 @@ const char *transport_open(struct transport *transport)
     size_t rings_bytes;
 
     if (!vring_size_valid(setup->ring_size))
-        return "the tender speaks of rings that cannot be";
+        return "the tender gives an invalid ring size";
     rings_bytes = vhost_layout(NULL, setup->ring_size, rings);
     if (setup->memory_bytes <= rings_bytes)
         return "the tender's memory is too small for its rings";
@@ -44,7 +44,7 @@ const char *transport_open(struct transport *transport)
     return NULL;
 }
 
-/* That we have seen this generation tells the tender that we let go of the rings before it. */
+/* Storing the generation in `seen` informs the tender that the previous rings are released. */
 void transport_begin(struct transport_link *link)
 {
     struct control *control = process_control();
@@ -60,12 +60,12 @@ void transport_kick(unsigned ring)
 {
     uint64_t one = 1;
 
-    /* Where its counter is full, it was kicked often enough. */
+    /* A full counter is no error: the device was kicked already. */
     SYSCALL(write, CONTROL_FD_KICK + ring, (uint64_t)&one, sizeof(one));
     process.nb_syscalls++;
 }
 
-/* A descriptor that is never read would stay readable, so a call that came is read, too. */
+/* Read the call that ended the sleep: the eventfd stays readable until it is read. */
 bool transport_wait(uint64_t ns)
 {
     struct pollfd wait = {.fd = CONTROL_FD_CALL, .events = POLLIN};

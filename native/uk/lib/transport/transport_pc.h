@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* transport, on a machine: what it found. */
+/* transport, on a machine: the kind of device that was found. */
 #ifndef NEARMETAL_UK_TRANSPORT_PC_H
 #define NEARMETAL_UK_TRANSPORT_PC_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio over MMIO (virtio 1.1, 4.2), version 2: registers of 32 bits at a place that the monitor
- * names. */
+/* virtio over MMIO (virtio 1.1, 4.2), version 2: registers of 32 bits at an address that the
+ * monitor names. */
 #include "interrupts.h"
 #include "memory.h"
 #include "virtio.h"
@@ -73,7 +73,7 @@ static const char *queue_start(struct virtio *virtio, unsigned queue, const stru
 
 static struct virtio_window interrupting;
 
-/* The line stays up until it is acknowledged, and only its rise is an interrupt. */
+/* Acknowledge the interrupt: the line stays up until then, and only its rise is an interrupt. */
 static void on_interrupt(void)
 {
     virtio_write32(&interrupting, INTERRUPT_ACK, virtio_read32(&interrupting, INTERRUPT_STATUS));
@@ -109,8 +109,9 @@ const char *virtio_mmio_find(struct virtio *virtio, uint64_t address, uint64_t n
         return NULL;
     *is_there = true;
     if (virtio_read32(&all, REGISTER_VERSION) != VERSION)
-        return "the network device is of virtio-mmio before version 2; start microvm with -global "
-               "virtio-mmio.force-legacy=false";
+        return "the network device offers only legacy virtio-mmio (before version 2); start "
+               "microvm "
+               "with -global virtio-mmio.force-legacy=false";
     *virtio = (struct virtio){.access = &access,
                               .common = all,
                               .config = {all.at + CONFIG, all.nb_bytes - CONFIG},

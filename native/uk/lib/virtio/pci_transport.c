@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio over PCI (virtio 1.1, 4.1): its registers lie where vendor-specific capabilities say. */
+/* virtio over PCI (virtio 1.1, 4.1): vendor-specific capabilities say where the registers lie. */
 #include "interrupts.h"
 #include "memory.h"
 #include "virtio.h"
 
 #define ID_NET 0x10411af4u          /* 4.1.2 */
-#define ID_TRANSITIONAL 0x10001af4u /* has the same registers beside the old ones */
+#define ID_TRANSITIONAL 0x10001af4u /* has the same registers beside the legacy ones */
 #define CAPABILITY_VENDOR 0x09u
 
-/* Kinds of a capability (4.1.4), and its fields. */
+/* Types of a capability (4.1.4), and the offsets of its fields. */
 enum { KIND_COMMON = 1, KIND_NOTIFY = 2, KIND_ISR = 3, KIND_DEVICE = 4 };
-#define CAPABILITIES_MAX 32u /* that are looked at: a list may be a loop */
+#define CAPABILITIES_MAX 32u /* limit of the walk: a list may be a loop */
 #define CAPABILITY_BYTES 16u
 #define CAPABILITY_NOTIFY_BYTES 20u
 #define FIELD_BAR 4u
@@ -73,14 +73,14 @@ static const char *queue_start(struct virtio *virtio, unsigned queue, const stru
     virtio_write_address(common, QUEUE_DEVICE, ring->used);
     uint64_t at = (uint64_t)virtio_read16(common, QUEUE_NOTIFY) * virtio->notify_multiplier;
     if (at + sizeof(uint16_t) > virtio->notify.nb_bytes || at % sizeof(uint16_t) != 0)
-        return "the network device wants to be told outside its own registers";
+        return "the network device places a queue's notify address outside its registers";
     virtio->bells[queue] = (struct virtio_window){virtio->notify.at + at, sizeof(uint16_t)};
     virtio_write16(common, QUEUE_ENABLE, 1);
     return NULL;
 }
 
-/* The window of the first capability of this kind that is sound; nb_bytes 0: there is none.
- * *capability: where it is. */
+/* Map the window of the first valid capability of this kind. *capability: its offset. nb_bytes 0:
+ * there is none. */
 static struct virtio_window window_of(struct pci_device device, unsigned kind, uint32_t nb_least,
                                       unsigned *capability)
 {
@@ -108,14 +108,14 @@ static struct virtio_window window_of(struct pci_device device, unsigned kind, u
 
 static struct virtio_window isr;
 
-/* Reading it takes the line down (4.1.4.5). */
+/* Reading the ISR status lowers the line (4.1.4.5). */
 static void on_interrupt(void)
 {
     (void)*isr.at;
 }
 
-/* By the line, not by a message (MSI-X): QEMU 7.2 emulating a processor dies of the latter in front
- * of a vhost-user back end. */
+/* Use the interrupt line, not a message (MSI-X): QEMU 7.2 without KVM crashes on MSI-X in front of
+ * a vhost-user back end. */
 static bool interrupt(struct virtio *virtio)
 {
     unsigned capability, line;
@@ -147,8 +147,8 @@ const char *virtio_pci_find(struct virtio *virtio, bool *is_there)
     virtio->notify = window_of(virtio->device, KIND_NOTIFY, sizeof(uint16_t), &notify);
     virtio->config = window_of(virtio->device, KIND_DEVICE, 1, &config);
     if (virtio->common.nb_bytes == 0 || virtio->notify.nb_bytes == 0)
-        return "the network device's registers are not where a virtio device of version 1 has them "
-               "(disable-modern=off), or its firmware has not placed them";
+        return "the network device has no registers of virtio version 1 (disable-modern=off), or "
+               "the firmware has not placed them";
     virtio->notify_multiplier = pci_read(virtio->device, notify + FIELD_MULTIPLIER);
     pci_enable(virtio->device);
     return NULL;

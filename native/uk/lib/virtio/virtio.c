@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio: what both transports have in common; see virtio.h. Sections are of virtio 1.1. */
+/* virtio: the parts that both transports share; see virtio.h. Sections are of virtio 1.1. */
 #include "virtio.h"
 
 /* Device status (2.1). */
@@ -29,19 +29,19 @@ const char *virtio_agree(const struct virtio *virtio, uint64_t wanted, uint64_t 
     const struct virtio_access *access = virtio->access;
 
     if (!reset(virtio))
-        return "the network device does not come back from its reset";
+        return "the network device does not finish its reset";
     add_status(virtio, STATUS_ACKNOWLEDGE);
     add_status(virtio, STATUS_DRIVER);
     *features = access->features(virtio, 0) | (uint64_t)access->features(virtio, 1) << 32;
     *features &= wanted | 1ull << VIRTIO_F_VERSION_1;
     if (!(*features >> VIRTIO_F_VERSION_1 & 1))
-        return "the network device is of virtio before version 1; give it disable-legacy=on, or on "
-               "microvm -global virtio-mmio.force-legacy=false";
+        return "the network device offers only legacy virtio (before version 1); give it "
+               "disable-legacy=on, or on microvm -global virtio-mmio.force-legacy=false";
     access->set_features(virtio, 0, (uint32_t)*features);
     access->set_features(virtio, 1, (uint32_t)(*features >> 32));
     add_status(virtio, STATUS_FEATURES_OK);
     if (!(access->status(virtio) & STATUS_FEATURES_OK))
-        return "the network device wants features that this driver has not";
+        return "the network device requires features that this driver does not have";
     return NULL;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtio: a network device's registers behind one of two transports, virtio-pci of version 1
- * (virtio 1.1, 4.1) or virtio-mmio of version 2 (4.2), found at run time.
+ * virtio: access to a network device over one of two transports, found at run time: virtio-pci of
+ * version 1 (virtio 1.1, 4.1) or virtio-mmio of version 2 (4.2).
  *
- * Call order: one of the finds; then agree, interrupt, queues, driver_ok (3.1.1).
+ * Call order: one of the two find functions; then agree, interrupt, queues, driver_ok (3.1.1).
  *
- * Errors: NULL, or one sentence. Every place and number that the device names is checked against
- * the room that it has.
+ * Errors: NULL, or one sentence. Every offset and number that the device gives is checked against
+ * the window that it belongs to.
  */
 #ifndef NEARMETAL_UK_VIRTIO_H
 #define NEARMETAL_UK_VIRTIO_H
@@ -19,7 +19,7 @@
 
 #define VIRTIO_QUEUES 2u
 
-/* Registers that lie in memory. */
+/* Registers mapped in memory. */
 struct virtio_window {
     volatile uint8_t *at;
     uint32_t nb_bytes;
@@ -27,17 +27,17 @@ struct virtio_window {
 
 struct virtio {
     const struct virtio_access *access;
-    struct virtio_window common; /* mmio: all of them */
-    struct virtio_window config; /* the device's own */
+    struct virtio_window common; /* mmio: all registers */
+    struct virtio_window config; /* device-specific configuration */
     struct virtio_window notify;
     uint32_t notify_multiplier;
     struct pci_device device;
     bool has_interrupt;
-    unsigned line;                             /* mmio: of the I/O APIC */
-    struct virtio_window bells[VIRTIO_QUEUES]; /* pci: where a queue's number is written */
+    unsigned line;                             /* mmio: pin of the I/O APIC */
+    struct virtio_window bells[VIRTIO_QUEUES]; /* pci: notify register of each queue */
 };
 
-/* Of one transport. */
+/* The operations of one transport. */
 struct virtio_access {
     const char *name;
     uint8_t (*status)(const struct virtio *virtio);
@@ -50,15 +50,16 @@ struct virtio_access {
     void (*kick)(const struct virtio *virtio, unsigned queue);
 };
 
-/* *is_there: a network device was found; that there is none is no error. */
+/* Find a network device. *is_there: there is one; its absence is not an error. */
 const char *virtio_pci_find(struct virtio *virtio, bool *is_there);
 const char *virtio_mmio_find(struct virtio *virtio, uint64_t address, uint64_t nb_bytes,
                              unsigned line, bool *is_there);
 
-/* Reset it, and agree on those of `wanted` that it has. VERSION_1 must be among them. */
+/* Reset the device, and negotiate those of the `wanted` features that it offers. It must offer
+ * VERSION_1. */
 const char *virtio_agree(const struct virtio *virtio, uint64_t wanted, uint64_t *features);
 
-/* Entries of a queue's ring: a power of two, at most so many as wanted; 0: no such queue. */
+/* Number of entries for a queue's ring: a power of two, at most `wanted`. 0: no such queue. */
 uint32_t virtio_queue_size(const struct virtio *virtio, unsigned queue, uint32_t wanted);
 
 static inline const char *virtio_queue_start(struct virtio *virtio, unsigned queue,
@@ -67,8 +68,8 @@ static inline const char *virtio_queue_start(struct virtio *virtio, unsigned que
     return virtio->access->queue_start(virtio, queue, ring);
 }
 
-/* Have interrupts_sleep return when the device calls; false: it has no way to. Whether it calls,
- * its rings say, buffer by buffer. */
+/* Let the device's calls end interrupts_sleep. False: the device has no interrupt. The rings decide
+ * for which buffers the device calls. */
 static inline bool virtio_interrupt(struct virtio *virtio)
 {
     virtio->has_interrupt = virtio->access->interrupt(virtio);
@@ -77,10 +78,10 @@ static inline bool virtio_interrupt(struct virtio *virtio)
 
 void virtio_driver_ok(const struct virtio *virtio);
 
-/* Bytes of its own configuration; false: it has not so many. */
+/* Read bytes of the device-specific configuration. False: it is shorter. */
 bool virtio_config(const struct virtio *virtio, unsigned offset, uint8_t *to, unsigned nb_bytes);
 
-/* What was published before is in memory first: x86 keeps the order of stores. */
+/* The ring entries are in memory before the kick: x86 keeps the order of stores. */
 static inline void virtio_kick(const struct virtio *virtio, unsigned queue)
 {
     virtio->access->kick(virtio, queue);
@@ -98,7 +99,7 @@ static inline uint32_t virtio_read32(const struct virtio_window *window, unsigne
     return *(volatile uint32_t *)(volatile void *)(window->at + at);
 }
 
-/* As two halves: registers of 64 bits may be written so by either transport (4.1.3.1, 4.2.2). */
+/* Write two halves: both transports allow this for registers of 64 bits (4.1.3.1, 4.2.2). */
 static inline void virtio_write_address(const struct virtio_window *window, unsigned at,
                                         const volatile void *address)
 {

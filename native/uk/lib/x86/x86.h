@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* x86: the processor's instructions for which C has no words. For the `pc` form. */
+/* x86: instructions of the processor that C has no operators for. For the `pc` form. */
 #ifndef NEARMETAL_UK_X86_H
 #define NEARMETAL_UK_X86_H
 
@@ -93,8 +93,8 @@ static inline void x86_interrupts_on(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
-/* With interrupts off: sleep until one comes, and take it. sti lets none in before the instruction
- * behind it (Intel SDM 2B, STI), so that none is missed between them. */
+/* Call with interrupts off: sleep until an interrupt arrives, and handle it. sti delays interrupts
+ * by one instruction (Intel SDM 2B, STI), so none is missed between sti and hlt. */
 static inline void x86_sleep(void)
 {
     __asm__ volatile("sti; hlt" : : : "memory");

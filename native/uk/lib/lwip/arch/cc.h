@@ -25,18 +25,18 @@
 #define X32_F "x"
 #define SZT_F "zu"
 #define LWIP_PLATFORM_DIAG(message)
-/* A programmer's error; LWIP_NOASSERT leaves the assertions out. */
+/* A programming error; LWIP_NOASSERT removes the assertions. */
 #define LWIP_PLATFORM_ASSERT(message) __builtin_trap()
 
 #define BYTE_ORDER LITTLE_ENDIAN
 #define lwip_htons(value) __builtin_bswap16((uint16_t)(value))
 #define lwip_htonl(value) __builtin_bswap32((uint32_t)(value))
 
-/* Freestanding, a plain memcpy would be a call each time, of six bytes too. */
+/* In freestanding code a plain memcpy would be a function call, even for six bytes. */
 #define MEMCPY(to, from, nb) __builtin_memcpy(to, from, nb)
 #define SMEMCPY(to, from, nb) __builtin_memcpy(to, from, nb)
 
-/* frames/'s sum of words as they lie in memory, which is what lwIP wants: not inverted. */
+/* The sum of frames/, over words in memory order and not inverted, as lwIP expects it. */
 static inline __attribute__((always_inline)) uint16_t lwip_glue_sum(const void *data, int nb)
 {
     if (__builtin_expect(nb == 20, 1)) /* an IPv4 header */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Of <stdio.h> lwIP names nothing that is built here, but 2.2 includes it. */
+/* lwIP 2.2 includes <stdio.h>, but the parts that are built here use nothing of it. */
 #ifndef NEARMETAL_LWIP_STDIO_H
 #define NEARMETAL_LWIP_STDIO_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Of <stdlib.h> what lwIP names: an interface's number out of its name, which nothing calls. */
+/* The one function of <stdlib.h> that lwIP names: it parses an interface's number, and is never
+ * called here. */
 #ifndef NEARMETAL_LWIP_STDLIB_H
 #define NEARMETAL_LWIP_STDLIB_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Of <string.h> what lwIP names: four functions that every image has, and two that nothing calls.
- */
+/* The functions of <string.h> that lwIP names: four that every image has, and two that are never
+ * called. */
 #ifndef NEARMETAL_LWIP_STRING_H
 #define NEARMETAL_LWIP_STRING_H
 
