@@ -118,7 +118,7 @@ static const char *open_all(struct bench *bench)
 #endif
     bench->stream.bytes = take_memory(nb_stream * (bench->format.set_bytes + 2) + 64);
     if (config.memory == NULL || bench->stream.bytes == NULL)
-        return "the machine has not that much memory; give fewer --keys or --requests";
+        return "the machine does not have that much memory; give fewer --keys or --requests";
     const char *error = admission_open(&bench->admission, &admitted);
     return error != NULL ? error : service_open(&bench->service, &config);
 }
