@@ -9,8 +9,8 @@
  * Fetch the cache lines on which nb bytes lie, for writing: the other side of the wire wrote them
  * last, and a line fetched for reading would need a second transfer for the store. Fetch no more
  * lines than are needed: each is transferred twice. prefetchw does nothing on processors without
- * it, and never faults. __builtin_prefetch does not serve here: GCC 12 takes a function that only
- * prefetches for one without effect, and removes its calls.
+ * it, and never faults. Not __builtin_prefetch: GCC 12 regards a function that only prefetches as
+ * one without effect, and removes its calls.
  */
 static inline void fetch_to_write(const uint8_t *data, uint32_t nb)
 {
