@@ -99,11 +99,10 @@ static const char *port_find(struct device *device)
         device->port = (uint16_t)rte_eth_find_next(0);
         return NULL;
     }
-    return nb_ports == 0
-               ? "DPDK sees no port: name one behind --, such as "
-                 "--vdev=net_af_packet0,iface=IFACE, or -a PCI_ADDRESS of a NIC"
-               : "DPDK sees several ports: name the one to use behind --, such as "
-                 "-a PCI_ADDRESS, or add --no-pci";
+    return nb_ports == 0 ? "DPDK sees no port: name one behind --, such as "
+                           "--vdev=net_af_packet0,iface=IFACE, or -a PCI_ADDRESS of a NIC"
+                         : "DPDK sees several ports: name the one to use behind --, such as "
+                           "-a PCI_ADDRESS, or add --no-pci";
 }
 
 /* Set up one receive ring, one transmit ring, and buffers for both. */
