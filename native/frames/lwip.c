@@ -9,7 +9,7 @@
  * of which lwIP writes its headers.
  *
  * A reply is sent to the MAC address that its request came from: `output` writes that address and
- * does not use the ARP cache. So clients cost neither ARP requests nor cache entries. ARP requests
+ * does not use the ARP cache. So clients cost no ARP requests and no cache entries. ARP requests
  * for our address are answered by lwIP, in memory of its own; the answer is copied into the frame
  * of the request.
  *
@@ -56,7 +56,7 @@ struct datapath {
     /* The frame that lwIP handles now, and the outcome: */
     struct frame *frame;
     struct request *request;  /* NULL: a reply is being sent */
-    enum drop_reason verdict; /* NOT_SAID: neither a request nor answered */
+    enum drop_reason verdict; /* NOT_SAID: no request, and not answered */
     bool is_sent;
 };
 

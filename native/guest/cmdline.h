@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The settings of a guest, from the kernel's command line. The names begin with `nm.`: the kernel
- * takes a name with a dot for a module's parameter, and so neither uses it nor passes it to the
+ * takes a name with a dot for a module's parameter, so it does not use it or pass it to the
  * first process. A value with spaces is in double quotes (the kernel's Documentation,
  * kernel-parameters).
  *

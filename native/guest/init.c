@@ -27,7 +27,7 @@
 #define SERVER "/server"
 #define WORDS_BYTES 1024
 
-/* The server's stderr, passed on line by line; the last line tells why it ended. */
+/* The server's stderr, passed on line by line; the last line may explain its end. */
 struct words {
     int fd;
     unsigned used;

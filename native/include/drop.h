@@ -25,13 +25,13 @@
     /* Frames (frames/), in the order of the checks: */                                            \
     X(DROP_FRAME, "frame")         /* shorter than its headers, or longer than a frame may be */   \
     X(DROP_MAC, "mac")             /* not to our MAC address; or from a group address */           \
-    X(DROP_ETHERTYPE, "ethertype") /* neither ARP nor IPv4: VLAN, IPv6, ... */                     \
+    X(DROP_ETHERTYPE, "ethertype") /* not ARP, not IPv4: VLAN, IPv6, ... */                        \
     X(DROP_ARP, "arp")             /* ARP; a request for our address was answered */               \
     X(DROP_IP, "ip")               /* version, IHL, length, checksum, TTL 0, options */            \
     X(DROP_FRAGMENT, "fragment")   /* IPv4 fragment */                                             \
     X(DROP_ADDR, "addr") /* not to our address; or from ours, a group, broadcast, 0/8, 127/8 */    \
     X(DROP_ICMP, "icmp") /* ICMP; a valid echo request was answered */                             \
-    X(DROP_PROTOCOL, "protocol") /* neither UDP nor ICMP */                                        \
+    X(DROP_PROTOCOL, "protocol") /* not UDP, not ICMP */                                           \
     X(DROP_UDP, "udp")           /* UDP length or checksum */                                      \
     X(DROP_PORT, "port")         /* to another port; or from port 0 */
 

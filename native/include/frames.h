@@ -60,7 +60,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb);
  */
 unsigned frames_ahead(struct frames *frames, struct frame *out, unsigned nb);
 
-/* Get empty frames, to be filled and sent, or freed. May return fewer than asked for. */
+/* Get empty frames, to be filled and sent, or freed. May return fewer than nb. */
 unsigned frames_alloc(struct frames *frames, struct frame *out, unsigned nb);
 
 /* Send frames as they are; len may have changed since rx_burst or alloc, data not. Returns how

@@ -4,7 +4,7 @@
 
 #define INDEX_SHARE 10u    /* one part in so many of the memory is the index */
 #define DEAD_SHARE_MAX 12u /* more dead than one part in so many of the log: renew live items */
-#define RENEW_FACTOR 16u   /* most bytes appended again per byte asked for */
+#define RENEW_FACTOR 16u   /* most bytes appended again per byte needed */
 #define RENEW_BYTES_MIN 1024u
 #define LOG_BYTES_MAX ((uint64_t)ITEM_UNIT_BYTES << 32) /* the reach of a 32-bit offset */
 #define NS_PER_S 1000000000u

@@ -6,7 +6,7 @@
  * fails for lack of room: it evicts. The policy is a clock over a circular log. At the tail a dead
  * item is skipped, an expired one is dropped, a referenced one is appended again without its mark,
  * and any other is evicted. While much of the log is dead, live items are appended again too, which
- * removes the holes between them. The work per call is bounded by the size asked for.
+ * removes the holes between them. The work per call is bounded by the size of the new item.
  *
  * Time is a counter of seconds that starts with the store and advances with the seconds of Unix
  * time. An item has expired when its expires_s is not above the counter. Expired items are found

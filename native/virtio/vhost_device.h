@@ -5,7 +5,7 @@
  *
  * Specification: vhost-user as QEMU documents it; rings as virtio 1.1, 2.6 (split virtqueues). One
  * queue pair: queue 0 carries frames from this device to the driver, queue 1 frames from the
- * driver. Offered: VERSION_1, IN_ORDER, EVENT_IDX, PROTOCOL_FEATURES; neither offloads nor
+ * driver. Offered: VERSION_1, IN_ORDER, EVENT_IDX, PROTOCOL_FEATURES; no offloads, no
  * mergeable buffers. A driver from before virtio 1 (legacy, without VERSION_1) is served too, by
  * way of a copy.
  *
