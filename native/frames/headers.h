@@ -88,7 +88,7 @@ _Static_assert(sizeof(struct ipv4_header) == 20 && offsetof(struct ipv4_header, 
 _Static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 _Static_assert(sizeof(struct udp_header) == 8, "RFC 768");
 
-/* Where each header begins in a frame; the bytes of all headers; the bytes of an ARP frame. */
+/* Offsets of network header, transport header and payload in a frame; bytes of an ARP frame. */
 #define FRAME_NETWORK_OFFSET 14u
 #define FRAME_TRANSPORT_OFFSET 34u
 #define FRAME_PAYLOAD_OFFSET 42u

@@ -14,7 +14,7 @@ struct datapath {
     struct source listen;
     struct turns turns;
     struct burst burst;
-    uint8_t turned[FRAME_PAYLOAD_OFFSET]; /* of the last reply: it may have more datagrams */
+    uint8_t turned[FRAME_PAYLOAD_OFFSET]; /* headers of the last reply, for its next datagram */
 };
 
 const char *datapath_open(struct datapath **datapath, const struct datapath_config *config)

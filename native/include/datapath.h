@@ -36,7 +36,7 @@ struct datapath_config {
     unsigned batch;       /* most requests of one rx_burst, 1..SERVICE_BURST_MAX */
     bool segment;         /* mmsg: replies to one peer leave as one message (UDP_SEGMENT) */
     bool poll;            /* never sleep */
-    char *const *args;    /* what stood behind `--`: the datapath's own arguments */
+    char *const *args;    /* arguments behind `--`, for the datapath itself */
     int nb_args;
 };
 
