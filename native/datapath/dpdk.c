@@ -2,8 +2,8 @@
 /*
  * Datapath `dpdk`: whole frames by DPDK's ethdev, in user space, polled, one queue on one lcore.
  *
- * What stands behind `--` is EAL's: which device, which memory. The mbuf that came in goes out.
- * Where the device verified a checksum, frames/ does not.
+ * The arguments behind `--` are EAL's: which device, which memory. A request's mbuf is sent as its
+ * reply. Where the device verified a checksum, frames/ does not.
  */
 #include "frames.h"
 
@@ -18,7 +18,7 @@
 
 #define RING_FRAMES 1024u
 #define SLEEP_NS 100000
-/* A frame of so many bytes is dropped by frames/. */
+/* The length reported for a frame of several segments, so that frames/ drops it. */
 #define NO_FRAME_BYTES (FRAME_BYTES_MAX + 1u)
 
 const char datapath_name[] = "dpdk";
@@ -33,7 +33,7 @@ _Static_assert(RTE_MBUF_DEFAULT_DATAROOM >= FRAME_BYTES_MAX, "a frame fits one m
 const char *frames_open(struct frames **frames_out, const struct datapath_config *config)
 {
     static struct frames frames;
-    /* The pool is as large as all rings, bursts and caches together: it is never empty. */
+    /* The pool is as large as all rings, bursts and caches together, so it is never empty. */
     struct device_config device = {.program = "nm-dpdk",
                                    .args = config->args,
                                    .nb_args = config->nb_args,
@@ -82,7 +82,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
 
 unsigned frames_ahead(struct frames *frames, struct frame *out, unsigned nb)
 {
-    (void)frames, (void)out, (void)nb; /* a driver tells of a frame when it gives it */
+    (void)frames, (void)out, (void)nb; /* ethdev shows a frame only when it is received */
     return 0;
 }
 
@@ -121,7 +121,7 @@ void frames_free(struct frames *frames, const struct frame *list, unsigned nb)
 
 bool frames_wait(struct frames *frames, uint64_t ns)
 {
-    /* Nobody wakes us, so we look ourselves, and soon. */
+    /* An arriving frame cannot end the sleep, so the sleep is short. */
     struct timespec time = {.tv_nsec = ns < SLEEP_NS ? (long)ns : SLEEP_NS};
     (void)frames;
     nanosleep(&time, NULL); /* a signal ends it early */

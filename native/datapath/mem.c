@@ -8,7 +8,7 @@
 #include "workload.h"
 
 #define CHECK_EVERY 64u
-/* Rooms do not lie a multiple of 4 KiB apart: they would share few cache sets. */
+/* Not a multiple of 4 KiB, so that rooms do not compete for a few cache sets. */
 #define ROOM_BYTES 1472u
 #define STREAM_AHEAD_BYTES 2048u
 
@@ -21,7 +21,7 @@ struct datapath {
     uint64_t next_byte;
     uint64_t nb_bursts;
     struct mem_result result;
-    const uint8_t *data[SERVICE_BURST_MAX]; /* of the burst at hand, to check replies against */
+    const uint8_t *data[SERVICE_BURST_MAX]; /* of the current burst, to check replies against */
     uint32_t len[SERVICE_BURST_MAX];
     uint8_t rooms[SERVICE_BURST_MAX][ROOM_BYTES];
     uint8_t spares[SERVICE_BURST_MAX][ROOM_BYTES];
@@ -71,8 +71,8 @@ unsigned datapath_rx_burst(struct datapath *datapath, struct request *requests, 
         const uint8_t *at = stream->bytes + datapath->next_byte;
         uint16_t len;
         memcpy(&len, at, sizeof(len));
-        /* A network card leaves what it received in the cache; the stream comes from memory, and
-         * the processor's own prefetcher stops at every page's end. */
+        /* A network card leaves received frames in the cache. The stream comes from memory, and the
+         * processor's own prefetcher stops at the end of each page. */
         __builtin_prefetch(at + STREAM_AHEAD_BYTES);
         datapath->next_byte += sizeof(len) + len;
         datapath->data[i] = at + sizeof(len);
@@ -92,7 +92,7 @@ unsigned datapath_rx_burst(struct datapath *datapath, struct request *requests, 
 
 unsigned datapath_ahead(struct datapath *datapath, struct request *requests, unsigned nb)
 {
-    (void)datapath, (void)requests, (void)nb; /* a stream in memory is fetched on receive */
+    (void)datapath, (void)requests, (void)nb; /* the stream is prefetched on receive */
     return 0;
 }
 
@@ -105,7 +105,7 @@ unsigned datapath_lend(struct datapath *datapath, struct reply *replies, unsigne
     return nb;
 }
 
-/* Every byte: echo's reply is its request; a GET's is its key's value; a SET's is STORED. */
+/* Check every byte: echo returns the request, a GET its key's value, a SET STORED. */
 static bool is_right(const struct datapath *datapath, const struct reply *reply)
 {
     const struct format *format = datapath->stream.format;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Datapath `mmsg`: a burst per system call, recvmmsg and sendmmsg.
+ * Datapath `mmsg`: a burst per system call, by recvmmsg and sendmmsg.
  *
  * MSG_WAITFORONE waits for the first datagram and takes what else is queued. The reply is written
  * into the request's buffer and sent with the request's own name and control bytes, so nothing
- * about the peer is copied. Only the headers of slots that were used are set again.
+ * about the peer is copied. Only the headers of used slots are set again.
  *
- * With --segment, neighbouring replies to one peer cross the network stack as one message, which
- * the device (or the receiver) cuts up again: UDP_SEGMENT. It needs equal lengths, and pays only
- * where a peer has several requests in one burst. On a wildcard socket each reply goes alone.
+ * With --segment, consecutive replies to one peer cross the network stack as one message, which the
+ * device (or the receiver) splits again: UDP_SEGMENT. It needs equal lengths, and pays only where a
+ * peer has several requests in one burst. On a wildcard socket each reply is sent alone.
  *
  * The kernel may refuse a joined message because of its peer: no route, a route with a small MTU, a
- * device that cannot cut. The replies of that message then leave one by one, and it is counted. The
- * next message is joined again, for the same peer too. Nothing is joined where the kernel knows no
- * UDP_SEGMENT, which it is asked at the start.
+ * device that cannot split. The replies of that message are then sent one by one, and counted in
+ * nb_tx_unjoined. The next message is joined again, for the same peer too. Nothing is joined where
+ * the kernel does not support UDP_SEGMENT, which is tested at the start.
  */
 #include "datapath.h"
 
@@ -26,10 +26,10 @@
 
 const char datapath_name[] = "mmsg";
 
-/* A joined message is one datagram until it is cut, and so no longer than IPv4 has them. */
+/* Until it is split, a joined message is one datagram, with IPv4's limit of length. */
 #define JOINED_BYTES_MAX 65507u
 
-/* The control message that says how long each segment is. */
+/* The control message with the length of each segment. */
 struct segment_control {
     _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
 };
@@ -49,7 +49,7 @@ struct datapath {
     uint8_t buffers[SERVICE_BURST_MAX][UDP_BUFFER_STRIDE_BYTES];
 };
 
-/* The kernel wrote back how much of each it used: offer the whole again. */
+/* Offer each buffer whole again: the kernel wrote back how much of it was used. */
 static void arm_slots(struct datapath *dp, unsigned nb)
 {
     for (unsigned i = 0; i < nb; i++) {
@@ -102,7 +102,7 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
 
 unsigned datapath_ahead(struct datapath *dp, struct request *requests, unsigned nb)
 {
-    (void)dp, (void)requests, (void)nb; /* what the kernel has, it does not tell */
+    (void)dp, (void)requests, (void)nb; /* the kernel does not show queued datagrams */
     return 0;
 }
 
@@ -118,9 +118,11 @@ static bool same_peer(const struct datapath *dp, uint32_t one, uint32_t other)
     return memcmp(&dp->peers[one].name, &dp->peers[other].name, sizeof(dp->peers[one].name)) == 0;
 }
 
-/* How many replies from the first on can leave as one message: one peer and one length, but that
- * the last may be shorter (udp(7), UDP_SEGMENT). Within SERVICE_DATAGRAM_BYTES a segment fits
- * every usual MTU; longer replies (echo) go alone, in IP fragments. */
+/*
+ * Return how many replies, from the first on, can be sent as one message: to one peer, of one
+ * length, except that the last may be shorter (udp(7), UDP_SEGMENT). Up to SERVICE_DATAGRAM_BYTES a
+ * segment fits every usual MTU; longer replies (echo) are sent alone, in IP fragments.
+ */
 static unsigned run_length(const struct datapath *dp, const struct reply *replies, unsigned nb)
 {
     uint32_t bytes = replies[0].len;
@@ -159,7 +161,7 @@ static void fill_message(struct datapath *dp, unsigned message, const struct rep
     memcpy(CMSG_DATA(control), &segment_bytes, sizeof(segment_bytes));
 }
 
-/* Replies to messages, of which the first nb_alone replies are not joined; returns how many
+/* Make messages of replies, leaving the first nb_alone replies single. Returns the number of
  * messages. */
 static unsigned fill_messages(struct datapath *dp, const struct reply *replies, unsigned nb,
                               unsigned nb_alone)
@@ -175,7 +177,7 @@ static unsigned fill_messages(struct datapath *dp, const struct reply *replies, 
     return nb_messages;
 }
 
-/* Returns how many of the replies left. sendmmsg stops at a message that fails. */
+/* Send replies; returns how many left. sendmmsg stops at a message that fails. */
 static unsigned send_replies(struct datapath *dp, const struct reply *replies, unsigned nb,
                              unsigned nb_alone)
 {
@@ -186,7 +188,7 @@ static unsigned send_replies(struct datapath *dp, const struct reply *replies, u
     do {
         nb_left = sendmmsg(dp->udp.fd, dp->tx, nb_messages, 0);
         dp->stats.nb_syscalls++;
-    } while (nb_left < 0 && errno == EINTR); /* a signal, which is no refusal */
+    } while (nb_left < 0 && errno == EINTR); /* a signal, not a refusal */
     for (int i = 0; i < nb_left; i++)
         nb_sent += (unsigned)dp->tx[i].msg_hdr.msg_iovlen;
     return nb_sent;
@@ -204,14 +206,14 @@ void datapath_tx_burst(struct datapath *dp, const struct reply *replies, unsigne
         if (next == nb)
             return;
         if (nb_sent > 0)
-            continue; /* errno belongs to a later call: ask again from the one that failed */
+            continue; /* errno is of a later message: repeat from the one that failed */
         if (dp->tx[0].msg_hdr.msg_iovlen > 1) {
             dp->stats.nb_tx_unjoined++;
             alone = next + (unsigned)dp->tx[0].msg_hdr.msg_iovlen;
             continue;
         }
         dp->stats.nb_tx_errors++;
-        sent[next++] = false; /* that one is dropped, the rest goes on */
+        sent[next++] = false; /* drop this reply, and continue with the next */
     }
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Datapath `netdev`: whole frames straight on the virtio ring, with nothing in between (virtio 1.1,
+ * Datapath `netdev`: whole frames directly on the virtio ring, with nothing in between (virtio 1.1,
  * 5.1; split rings, one queue pair, no offloads, buffers not mergeable).
  *
- * One descriptor a frame. A buffer that a request came in is the buffer its reply leaves in, and
- * when the device has read it, it is a room for a request again: no copy, no allocation. As many
- * buffers as a ring has places are on their way round, in the same order every time, so under
- * IN_ORDER descriptors and available entries are what they were a round ago, and only their number
- * is published. The few spare ones are for replies of several datagrams.
+ * One descriptor per frame. A reply is sent in the buffer of its request, and when the device has
+ * read it, the buffer is posted as a room for a request again: no copy, no allocation. As many
+ * buffers as a ring has places circulate in the same order every time. Therefore under IN_ORDER
+ * descriptors and available entries do not change from round to round, and only their number is
+ * published. The few spare buffers are for replies of several datagrams.
  *
  *                  frames_rx_burst            frames_tx_burst
  *      rx ring ----------------->  the caller ----------------> tx ring
@@ -15,11 +15,11 @@
  *         |                           v                            |
  *         +---------------------------+<---------------------------+ recycle
  *
- * Memory. Each buffer begins with the virtio-net header in a cache line of its own, which is all
- * the same in both directions and so is written once and then shared by both sides; the frame
- * begins the next line (see docs/rungs.md). What the device wrote, lengths and numbers of
- * descriptors, is checked before use; frames' bytes are frames/'s to check. A ring that breaks the
- * rules is left alone until the transport brings another.
+ * Memory. Each buffer begins with the virtio-net header in a cache line of its own. The header is
+ * the same in both directions, so it is written once and its line is then shared by both sides; the
+ * frame begins the next line (see docs/rungs.md). Lengths and descriptor numbers that the device
+ * writes are checked before use; the bytes of frames are checked by frames/. A ring that breaks the
+ * rules is not used until the transport brings a new one.
  */
 #include "frames.h"
 
@@ -28,25 +28,25 @@
 #include "netdev_queue.h"
 #include "transport.h"
 
-#define AHEAD 32u         /* frames fetched beyond the burst at hand */
-#define RECYCLE_SOON 128u /* so many before frames sent are looked after, lines are asked for */
-#define KICK_TURNS 16u    /* where no turn is empty, a kick is thought of so often */
+#define AHEAD 32u         /* frames prefetched beyond the current burst */
+#define RECYCLE_SOON 128u /* start prefetching the used index this many frames before recycle() */
+#define KICK_TURNS 16u    /* under load, test for a wanted kick every 16 turns */
 
-/* Where lwip stands on it, that is the datapath. */
+/* Weak: with lwIP on top, the datapath is named lwip. */
 __attribute__((weak)) const char datapath_name[] = "netdev";
 
 struct frames {
     struct transport transport;
-    uint32_t generation; /* of the link that we know */
+    uint32_t generation; /* generation of the link in use */
     bool up;
     uint32_t nb_buffers;
     struct queue rx, tx;
-    unsigned nb_ahead;    /* of the frames that came, those whose lines were asked for already */
-    unsigned nb_told;     /* of these, those that frames_ahead has told */
-    unsigned nb_unkicked; /* turns that published something, since a kick was last thought of */
+    unsigned nb_ahead;    /* received frames whose lines are already prefetched */
+    unsigned nb_told;     /* of them: already reported by frames_ahead */
+    unsigned nb_unkicked; /* turns that published something since the last test for a kick */
     unsigned nb_pool;
-    uint16_t pool[NETDEV_BUFFERS_MAX]; /* buffers that are nowhere else */
-    uint64_t nb_broken;                /* links whose device broke the rules, before this one */
+    uint16_t pool[NETDEV_BUFFERS_MAX]; /* buffers that are in no ring and not with the caller */
+    uint64_t nb_broken;                /* earlier links whose device broke the rules */
     uint64_t nb_tx_errors;             /* bursts that were not taken whole */
 };
 
@@ -70,7 +70,7 @@ static inline uint16_t buffer_of(const struct frame *frame)
 
 /* ---- the link ---- */
 
-/* Rooms for the device, as long as more than nb_kept spares remain. */
+/* Post rooms to the device while more than nb_kept spares remain. */
 static void fill_rx(struct frames *frames, unsigned nb_kept)
 {
     while (frames->nb_pool > nb_kept && queue_room(&frames->rx) > 0)
@@ -78,8 +78,8 @@ static void fill_rx(struct frames *frames, unsigned nb_kept)
     vring_driver_publish(&frames->rx.driver);
 }
 
-/* What a device left in the headers that are never written again is not for the next one to read:
- * it might be offloads that were never agreed upon. */
+/* Clear the headers, which are never written again: a device may have left something in them that
+ * the next device would read as offloads that were never negotiated. */
 static void clear_headers(const struct frames *frames)
 {
     for (uint32_t i = 0; i < frames->nb_buffers; i++)
@@ -93,8 +93,8 @@ static bool is_broken(const struct frames *frames)
     return frames->rx.driver.broken || frames->tx.driver.broken;
 }
 
-/* Another generation: whatever the rings held is ours again, and where there is a device now, it
- * gets all rooms. Frames that the caller holds he still holds. */
+/* Begin a new link: take back all buffers of the old rings, and, if there is a device, post all
+ * rooms to it. The caller still owns the frames that it holds. */
 static void renew(struct frames *frames)
 {
     struct transport_link link;
@@ -123,8 +123,8 @@ static inline bool is_current(const struct frames *frames)
            frames->generation;
 }
 
-/* Once nothing more is to be done, or now and then: a device that sleeps is told of what it was
- * given. One that is awake needs no telling, and asking costs a fence. */
+/* Kick a device that wants it. Called when there is nothing else to do, and now and then under
+ * load: the test costs a fence, and a device that polls needs no kick. */
 static void kick(struct frames *frames)
 {
     frames->nb_unkicked = 0;
@@ -134,7 +134,7 @@ static void kick(struct frames *frames)
         transport_kick(TRANSPORT_RX);
 }
 
-/* Buffers that were sent become rooms. */
+/* Post the buffers of sent frames as rooms. */
 static void recycle(struct frames *frames)
 {
     struct vring_driver *tx = &frames->tx.driver;
@@ -155,8 +155,8 @@ static void recycle(struct frames *frames)
     frames->nb_unkicked += frames->nb_unkicked == 0; /* the device may be waiting for a room */
 }
 
-/* Under load: many at a time, because each look may be a journey of the line on which the device
- * counts. There are rooms enough meanwhile, but in small rings. */
+/* Recycle under load: many buffers at a time, because reading the device's index may transfer its
+ * cache line. Except in small rings, there are enough rooms meanwhile. */
 static inline void recycle_sometimes(struct frames *frames)
 {
     uint32_t size = frames->tx.driver.ring.size, nb_sent = size - queue_room(&frames->tx);
@@ -177,16 +177,16 @@ const char *frames_open(struct frames **out, const struct datapath_config *confi
     static struct frames frames;
     const char *error = transport_open(&frames.transport);
 
-    (void)config; /* a transport says all */
+    (void)config; /* the transport has all settings */
     *out = &frames;
     if (error != NULL)
         return error;
     frames.nb_buffers = frames.transport.ring_size + NETDEV_SPARES;
     if (frames.transport.ring_size > NETDEV_RING_MAX ||
         frames.transport.buffers_bytes < (size_t)frames.nb_buffers * NETDEV_STRIDE_BYTES)
-        return "the transport's memory does not suit its rings: at most 1,024 entries, and 1,600 "
-               "bytes for each of them and 128 more";
-    /* The last shall be first: the pool gives from its end. */
+        return "the transport's memory does not fit its rings: a ring has at most 1,024 entries, "
+               "and each entry and 128 spares need 1,600 bytes";
+    /* Fill backwards: frames_alloc pops from the end, so buffer 0 goes out first. */
     for (uint32_t i = 0; i < frames.nb_buffers; i++)
         frames.pool[i] = (uint16_t)(frames.nb_buffers - 1 - i);
     frames.nb_pool = frames.nb_buffers;
@@ -207,9 +207,11 @@ uint64_t frames_tsc_hz(const struct frames *frames)
 
 #define ENTRIES_OF_LINE (NETDEV_LINE_BYTES / sizeof(struct vring_used_elem))
 
-/* Ask for the lines of the frames that are to be taken next, those of the burst at hand and some
- * beyond: they travel while others are worked on. Likewise the lines on which the device counts and
- * we publish. */
+/*
+ * Prefetch the lines of the frames to be taken next: those of the current burst and some beyond, so
+ * that they are transferred while other frames are handled. Also prefetch the line of the device's
+ * index and the line of the index that is published next.
+ */
 static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_wanted)
 {
     const struct vring_driver *driver = &frames->rx.driver;
@@ -224,10 +226,10 @@ static inline void fetch(struct frames *frames, unsigned nb_there, unsigned nb_w
     frames->nb_told = frames->nb_told > nb_wanted ? frames->nb_told - nb_wanted : 0;
     vring_driver_fetch_avail(&frames->tx.driver);
     if (nb_there < nb_wanted + AHEAD)
-        vring_driver_fetch_used(driver); /* the next burst will have to look */
+        vring_driver_fetch_used(driver); /* the next burst will read the index */
 }
 
-/* Nothing came: time for what else there is to do. */
+/* Do the deferred work of an empty turn: recycle, kick. */
 static unsigned rest(struct frames *frames)
 {
     if (queue_room(&frames->tx) < frames->tx.driver.ring.size && !is_broken(frames))
@@ -257,7 +259,7 @@ unsigned frames_rx_burst(struct frames *frames, struct frame *out, unsigned nb)
         uint16_t buffer;
         if (__builtin_expect(!queue_take(&frames->rx, &buffer, &len), 0))
             return i;
-        /* A length that cannot be is no frame's: frames/ drops what is longer than one. */
+        /* An impossible length wraps to a large one: frames/ drops frames longer than the limit. */
         out[i] = frame_of(frames, buffer, len - VIRTIO_NET_HEADER_BYTES);
     }
     if (__builtin_expect((uint16_t)(before ^ driver->nb_taken) & VRING_EVENT_AGAIN, 0))
@@ -334,7 +336,7 @@ bool frames_wait(struct frames *frames, uint64_t ns)
     struct vring_driver *driver = &frames->rx.driver;
     bool works = frames->up && !is_broken(frames), is_woken = true;
 
-    /* Without a room the device could not call us: all may be frames that it has not read yet. */
+    /* Without a posted room the device could not call: all may hold frames that it has not read. */
     if (works && queue_room(&frames->rx) == driver->ring.size) {
         fill_rx(frames, NETDEV_SPARES / 4);
         frames->nb_unkicked++;
@@ -357,5 +359,5 @@ void frames_stats(const struct frames *frames, struct datapath_stats *stats)
 
 void frames_close(struct frames *frames)
 {
-    frames->up = false; /* the device is the transport's */
+    frames->up = false; /* the transport owns the device */
 }

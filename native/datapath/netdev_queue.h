@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A ring of datapath/netdev.c, and which buffer lies in which of its descriptors.
+ * A ring of datapath/netdev.c, and which buffer is in which of its descriptors.
  *
- * What a descriptor says is also noted here, for two reasons: nothing that the device may have
- * written to the table is believed, and a descriptor is only written where it has to say something
- * new (a store to a line that the device has read is a journey).
+ * The contents of each descriptor are also kept here, for two reasons. The device may have written
+ * to the table, so the table is not trusted. And a descriptor is written only when its contents
+ * change: a store to a line that the device has read costs a transfer of the line.
  *
- * Under IN_ORDER (virtio 1.1, 2.6.9) the descriptor of a place is that place, always. Otherwise
- * descriptors are used in the order in which they came back, which is the same for a device that
- * happens to keep the order; and the device must be caught giving one back that it has not.
+ * Under IN_ORDER (virtio 1.1, 2.6.9) each place always has the descriptor of the same number.
+ * Otherwise descriptors are used in the order in which they were returned, which has the same
+ * effect for a device that keeps the order; and a device that returns a descriptor which it does
+ * not have must be detected.
  */
 #ifndef NEARMETAL_NETDEV_QUEUE_H
 #define NEARMETAL_NETDEV_QUEUE_H
@@ -23,11 +24,11 @@ struct told {
 
 struct queue {
     struct vring_driver driver;
-    uint64_t first; /* address of buffer 0's header, as the device knows it */
+    uint64_t first; /* device address of buffer 0's header */
     struct told told[NETDEV_RING_MAX];
-    uint16_t order[NETDEV_RING_MAX]; /* vring_driver's */
-    /* Where there is no IN_ORDER: */
-    uint16_t free[NETDEV_RING_MAX]; /* descriptors in the order in which they came back */
+    uint16_t order[NETDEV_RING_MAX]; /* memory for vring_driver */
+    /* Without IN_ORDER: */
+    uint16_t free[NETDEV_RING_MAX]; /* descriptors in the order in which they were returned */
     bool out[NETDEV_RING_MAX];      /* the device has it */
 };
 
@@ -49,13 +50,13 @@ static inline void queue_start(struct queue *queue, const struct vring *ring, ui
     }
 }
 
-/* Buffers that could be offered. */
+/* Return how many buffers can be offered. */
 static inline unsigned queue_room(const struct queue *queue)
 {
     return queue->driver.ring.size - (uint16_t)(queue->driver.nb_offered - queue->driver.nb_taken);
 }
 
-/* The descriptor of the `ahead`-th buffer to be offered from now. */
+/* Return the descriptor of the `ahead`-th buffer to be offered from now. */
 static inline uint16_t queue_next(const struct queue *queue, unsigned ahead)
 {
     uint32_t place = (queue->driver.nb_offered + ahead) & queue->driver.mask;
@@ -69,7 +70,7 @@ static inline bool queue_says(const struct queue *queue, uint16_t desc, uint16_t
     return queue->told[desc].buffer == buffer && queue->told[desc].len == len;
 }
 
-/* Fetch, to be written, the descriptor that will be this buffer's, unless it says so already. */
+/* Prefetch for writing the descriptor that this buffer will get, unless its contents are right. */
 static inline void queue_fetch(const struct queue *queue, unsigned ahead, uint16_t buffer,
                                uint32_t len)
 {
@@ -79,7 +80,7 @@ static inline void queue_fetch(const struct queue *queue, unsigned ahead, uint16
         vring_prefetch_write(&queue->driver.ring.desc[desc]);
 }
 
-/* The ring must have room. len: of the frame or the room, header included. */
+/* Offer a buffer; the ring must have room. len: of the frame or the room, header included. */
 static inline void queue_offer(struct queue *queue, uint16_t buffer, uint32_t len)
 {
     struct vring_driver *driver = &queue->driver;
@@ -93,14 +94,14 @@ static inline void queue_offer(struct queue *queue, uint16_t buffer, uint32_t le
         queue->told[desc] = (struct told){buffer, (uint16_t)len};
     }
     if (driver->in_order) {
-        driver->nb_offered++; /* the place names its descriptor since queue_start */
+        driver->nb_offered++; /* since queue_start each place has its own descriptor */
         return;
     }
     queue->out[desc] = true;
     vring_driver_offer(driver, desc);
 }
 
-/* The buffer that is `ahead` places behind the next to be taken. */
+/* Return the buffer that is `ahead` places behind the next to be taken. */
 static inline uint16_t queue_peek(const struct queue *queue, unsigned ahead)
 {
     const struct vring_driver *driver = &queue->driver;
@@ -110,8 +111,8 @@ static inline uint16_t queue_peek(const struct queue *queue, unsigned ahead)
         .buffer;
 }
 
-/* The next buffer that came back; *len as the device has it. False: the device gave back what it
- * had not, and the ring is broken. */
+/* Take the next returned buffer; *len is the device's claim. Returns false if the device returned a
+ * descriptor that it did not have: the ring is then broken. */
 static inline bool queue_take(struct queue *queue, uint16_t *buffer, uint32_t *len)
 {
     struct vring_driver *driver = &queue->driver;
@@ -133,7 +134,7 @@ static inline bool queue_take(struct queue *queue, uint16_t *buffer, uint32_t *l
     return true;
 }
 
-/* Take all buffers back from a ring that is no more; returns how many. */
+/* Take all buffers back from a ring that is no longer in use; returns how many. */
 static inline unsigned queue_reclaim(struct queue *queue, uint16_t *buffers)
 {
     struct vring_driver *driver = &queue->driver;

@@ -2,8 +2,9 @@
 /*
  * Datapath `sock`: one receive and one send call per datagram.
  *
- * recvfrom and sendto, the cheapest pair the socket API has; on a wildcard socket recvmsg and
- * sendmsg, which carry the address that was asked. The reply is written into the request's buffer.
+ * recvfrom and sendto are the cheapest pair of the socket API. A wildcard socket needs recvmsg and
+ * sendmsg, which carry the local address of the request. The reply is written into the request's
+ * buffer.
  */
 #include "datapath.h"
 
@@ -70,13 +71,13 @@ static ssize_t send_one(struct datapath *dp, const struct reply *reply)
     do {
         sent = sendmsg(dp->udp.fd, &msg, 0);
         dp->stats.nb_syscalls++;
-    } while (sent < 0 && errno == EINTR); /* a signal, which is no refusal */
+    } while (sent < 0 && errno == EINTR); /* a signal, not a refusal */
     return sent;
 }
 
 unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsigned nb)
 {
-    (void)nb; /* one, whatever is asked */
+    (void)nb; /* always one */
     ssize_t got = receive(dp, dp->udp.poll ? MSG_DONTWAIT : 0);
 
     dp->stats.nb_syscalls++;
@@ -94,7 +95,7 @@ unsigned datapath_rx_burst(struct datapath *dp, struct request *requests, unsign
 
 unsigned datapath_ahead(struct datapath *dp, struct request *requests, unsigned nb)
 {
-    (void)dp, (void)requests, (void)nb; /* what the kernel has, it does not tell */
+    (void)dp, (void)requests, (void)nb; /* the kernel does not show queued datagrams */
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening a UDP socket, and converting addresses (RFC 4291 2.5.5.2 for IPv4 in 16 bytes). */
+/* Open a UDP socket, and convert addresses (RFC 4291 2.5.5.2 for IPv4 in 16 bytes). */
 #include "socket.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* Room for a burst of every flow while the server is off the core. */
+/* Enough for a burst of every flow while the server is off the core. */
 #define RECEIVE_BUFFER_BYTES (8 << 20)
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -79,7 +79,7 @@ static bool is_wildcard(const struct udp_peer *local)
 
 static void set_option(int fd, int level, int name, int value)
 {
-    /* Every option set so only makes things better: refusal is no failure. */
+    /* Options set here are improvements only: errors are ignored. */
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
@@ -114,7 +114,7 @@ const char *udp_open(struct udp_socket *udp, const struct datapath_config *confi
     int off = 0;
 
     if (config->nb_args > 0)
-        return "words behind `--` are for frame datapaths; this one takes none";
+        return "arguments behind `--` are for frame datapaths; this one takes none";
     udp->wildcard = is_wildcard(&local);
     udp->poll = config->poll;
     udp->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

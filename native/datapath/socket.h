@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the socket datapaths share: opening, addresses, and the address a request was sent to. */
+/* Shared by the socket datapaths: opening, addresses, and the local address of a request. */
 #ifndef NEARMETAL_SOCKET_H
 #define NEARMETAL_SOCKET_H
 
@@ -12,18 +12,18 @@
 
 /* The largest UDP payload over IPv4 is 65,507 bytes, over IPv6 (no jumbograms) 65,527. */
 #define UDP_PAYLOAD_BYTES_MAX 65536u
-/* Buffers this far apart start in different cache sets; whole 64 KiB apart, all would share one. */
+/* Distance of buffers: they start in different cache sets; at 64 KiB all would share one. */
 #define UDP_BUFFER_STRIDE_BYTES (UDP_PAYLOAD_BYTES_MAX + 3 * 64)
 
 struct udp_socket {
     int fd;
-    bool wildcard; /* bound to every address: replies must leave from the address asked */
+    bool wildcard; /* bound to every address: a reply must leave from the address of its request */
     bool poll;
     char error[224];
 };
 
-/* Where a request came from and, on a wildcard socket, which address it was sent to. The kernel
- * writes it on receive and reads the same bytes back on send. */
+/* The peer of a request and, on a wildcard socket, the local address of the request. The kernel
+ * writes both on receive and reads the same bytes back on send. */
 struct udp_peer {
     union {
         struct sockaddr any;
@@ -33,19 +33,19 @@ struct udp_peer {
     _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
-/* NULL, or a sentence. Blocking waits end after DATAPATH_WAIT_NS. */
+/* Open and bind. Returns NULL, or a sentence. Blocking waits end after DATAPATH_WAIT_NS. */
 const char *udp_open(struct udp_socket *udp, const struct datapath_config *config);
 
-/* Whether the kernel knows UDP_SEGMENT (udp(7)): one that does not would take a joined message for
- * one long datagram. */
+/* Whether the kernel supports UDP_SEGMENT (udp(7)). A kernel without it would send a joined message
+ * as one long datagram. */
 bool udp_can_segment(const struct udp_socket *udp);
 
 struct source udp_listen(const struct udp_socket *udp);
 
-/* The peer in the service's form: IPv4 mapped into IPv6. */
+/* Return the peer in the service's form: IPv4 mapped into IPv6. */
 struct source udp_source(const struct udp_peer *peer);
 
-/* Count a receive that brought nothing by its errno: a wait that ended, or an error. */
+/* Count a receive that returned nothing, by its errno: the wait ended, or an error. */
 void udp_count_empty(struct datapath_stats *stats);
 
 #endif

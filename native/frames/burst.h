@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The frames of a datagram datapath over frames (udp.c, lwip.c): the burst that came, the spares
- * that are lent, and what leaves.
+ * The frames of a datagram datapath over frames (udp.c, lwip.c): the burst received, the spares
+ * lent, and the frames to send.
  *
- * A frame that came becomes a reply or an answer and leaves, or is given back by burst_release. A
- * spare leaves as a reply's further datagram, or stays and is lent again. A slot whose data is NULL
- * has no frame: it left. What the wire did not take comes back into its slot.
+ * A received frame becomes a reply or an answer (to ARP or ICMP) and is sent, or burst_release
+ * frees it. A spare is sent as a further datagram of a reply, or stays and is lent again. A slot
+ * whose data is NULL is empty: its frame was sent. A frame that the wire did not take returns to
+ * its slot.
  *
- * After burst_open, in each turn: burst_begin, burst_answer for each answer; then, once or more
- * often, burst_lend, burst_put_answers, burst_put for each reply, burst_send; at last
+ * After burst_open, each turn calls burst_begin, and burst_answer for each answer; then, once or
+ * more often, burst_lend, burst_put_answers, burst_put for each reply, burst_send; at last
  * burst_release.
  */
 #ifndef NEARMETAL_BURST_H
@@ -21,23 +22,23 @@
 
 struct burst {
     struct frames *frames;
-    unsigned nb_rx, nb_left;            /* frames of the burst; of these still ours */
-    struct frame rx[SERVICE_BURST_MAX]; /* data NULL: left */
-    unsigned nb_answers;                /* of the burst's frames: now answers to ARP or ICMP */
-    uint8_t answers[SERVICE_BURST_MAX]; /* which */
+    unsigned nb_rx, nb_left;            /* frames of the burst; how many of them are not sent */
+    struct frame rx[SERVICE_BURST_MAX]; /* data NULL: sent */
+    unsigned nb_answers;                /* frames of rx that hold answers to ARP or ICMP */
+    uint8_t answers[SERVICE_BURST_MAX]; /* their indices in rx */
     unsigned nb_spares, nb_spares_left;
-    struct frame spares[SERVICE_BURST_MAX]; /* data NULL: left */
-    uint8_t lost[SERVICE_DATAGRAM_BYTES];   /* lent when no frame is to be had */
+    struct frame spares[SERVICE_BURST_MAX]; /* data NULL: sent */
+    uint8_t lost[SERVICE_DATAGRAM_BYTES];   /* lent when no frame is free; never sent */
 };
 
 /* The frames of one tx_burst: first the answers, then the replies. */
 struct outgoing {
     unsigned nb;
     struct frame list[2 * SERVICE_BURST_MAX];
-    uint8_t position[SERVICE_BURST_MAX]; /* where reply i is in the list, or BURST_NOT_SENT */
+    uint8_t position[SERVICE_BURST_MAX]; /* index of reply i in the list, or BURST_NOT_SENT */
 };
 
-/* Open the frames, and what every datagram datapath over them begins with. */
+/* Open the frames, and what else every datagram datapath over frames needs. */
 static inline const char *burst_open(struct burst *burst, struct net *net, struct turns *turns,
                                      const struct datapath_config *config)
 {
@@ -53,20 +54,20 @@ static inline const char *burst_open(struct burst *burst, struct net *net, struc
     return NULL;
 }
 
-/* So many frames are in rx. */
+/* Begin a burst with nb_rx frames in rx. */
 static inline void burst_begin(struct burst *burst, unsigned nb_rx)
 {
     burst->nb_rx = burst->nb_left = nb_rx;
     burst->nb_answers = 0;
 }
 
-/* Frame `index` now holds an answer, which leaves with the replies. */
+/* Note that frame `index` now holds an answer, to be sent with the replies. */
 static inline void burst_answer(struct burst *burst, unsigned index)
 {
     burst->answers[burst->nb_answers++] = (uint8_t)index;
 }
 
-/* Where the requests of the next bursts lie, if they are usual ones. */
+/* Peek at the payloads of frames of the next bursts, where usual requests have their bytes. */
 static inline unsigned burst_ahead(struct burst *burst, struct request *requests, unsigned nb)
 {
     struct frame ahead[SERVICE_BURST_MAX];
@@ -80,7 +81,7 @@ static inline unsigned burst_ahead(struct burst *burst, struct request *requests
     return nb;
 }
 
-/* Spares that left make room. */
+/* Remove the empty slots. */
 static inline void burst_compact_spares(struct burst *burst)
 {
     unsigned nb = 0;
@@ -130,7 +131,7 @@ static inline struct frame *burst_frame_of(struct burst *burst, const struct rep
     return burst_is_spare(reply) ? &burst->spares[reply->slot] : &burst->rx[reply->request];
 }
 
-/* The frame goes to the list; it is no longer ours, unless it is given back. */
+/* Append a frame to the list. Its slot becomes empty until burst_take_back refills it. */
 static inline void burst_put_frame(struct outgoing *out, struct frame *frame, uint32_t len)
 {
     struct frame *to = &out->list[out->nb++];
@@ -139,7 +140,7 @@ static inline void burst_put_frame(struct outgoing *out, struct frame *frame, ui
     frame->data = NULL;
 }
 
-/* Begins the list. */
+/* Begin the list, with the answers. */
 static inline void burst_put_answers(struct burst *burst, struct outgoing *out)
 {
     out->nb = 0;
@@ -150,7 +151,7 @@ static inline void burst_put_answers(struct burst *burst, struct outgoing *out)
     }
 }
 
-/* Reply `index` leaves in its frame, which is complete. */
+/* Append reply `index` in its frame, which is complete. */
 static inline void burst_put(struct burst *burst, struct outgoing *out, const struct reply *reply,
                              unsigned index, struct frame *frame, uint32_t len)
 {
@@ -162,7 +163,7 @@ static inline void burst_put(struct burst *burst, struct outgoing *out, const st
     burst_put_frame(out, frame, len);
 }
 
-/* What was not taken is ours again. */
+/* Return the frames that were not taken to their slots. */
 static inline void burst_take_back(struct burst *burst, const struct reply *replies, unsigned nb,
                                    const struct outgoing *out, unsigned nb_taken)
 {

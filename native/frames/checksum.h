@@ -2,9 +2,9 @@
 /*
  * The Internet checksum (RFC 1071).
  *
- * Words are added as they lie in memory: the ones' complement sum does not depend on the byte
- * order (RFC 1071, 2 B), so a checksum computed so is stored as it is. Sums are kept in 64 bits and
- * folded once, at the end.
+ * Words are added as they lie in memory: the ones' complement sum does not depend on the byte order
+ * (RFC 1071, 2 B), so the result is stored without conversion. Sums are kept in 64 bits and folded
+ * once, at the end.
  */
 #ifndef NEARMETAL_CHECKSUM_H
 #define NEARMETAL_CHECKSUM_H
@@ -18,8 +18,7 @@ static inline uint64_t checksum_load(const uint8_t *from, uint32_t nb)
     return value;
 }
 
-/* Add nb bytes; an odd last byte counts as if a zero followed. Only the last range of a sum may be
- * odd. */
+/* Add nb bytes, with a zero after an odd last byte. Only the last range of a sum may be odd. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *data, uint32_t nb)
 {
     for (; nb >= 8; nb -= 8, data += 8) {
@@ -34,14 +33,14 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *data, uint32_t 
         sum += checksum_load(data, 2);
         data += 2;
     }
-    /* No conditional expression: GCC 14 makes a product of it and reads *data always. */
+    /* No conditional expression: GCC 14 makes a multiplication of it, and always reads *data. */
     if (nb & 1)
         sum += *data;
     return sum;
 }
 
-/* To 16 bits, carries added in. 0xffff: what was summed contained its own right checksum (or, for
- * no packet with a header, the sum of nothing is 0). */
+/* Fold to 16 bits, carries added in. Returns 0xffff if the bytes include their own correct
+ * checksum. (The sum of no bytes is 0, but a header has bytes.) */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
     sum = (sum & 0xffffffff) + (sum >> 32);

@@ -3,7 +3,7 @@
  * The headers in front of a request, as they lie in a frame: Ethernet II, ARP (RFC 826), IPv4
  * (RFC 791), ICMP (RFC 792), UDP (RFC 768).
  *
- * Every field of more than a byte is in network order and says so in its type; none is aligned,
+ * Every field of more than a byte is in network order, which its type shows. No field is aligned,
  * because an Ethernet header is 14 bytes long.
  */
 #ifndef NEARMETAL_HEADERS_H
@@ -43,7 +43,7 @@ struct HEADER arp_packet {
 };
 
 #define IPV4_VERSION_IHL 0x45u /* version 4, a header of five 32-bit words: no options */
-#define IPV4_TTL 64u           /* of what we send (RFC 1700) */
+#define IPV4_TTL 64u           /* of sent packets (RFC 1700) */
 #define IPV4_DONT_FRAGMENT 0x4000u
 #define IPV4_FRAGMENT 0x3fffu /* "more fragments" and the offset: both 0 in a whole packet */
 #define IPV4_PROTOCOL_ICMP 1u
@@ -88,13 +88,13 @@ _Static_assert(sizeof(struct ipv4_header) == 20 && offsetof(struct ipv4_header, 
 _Static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 _Static_assert(sizeof(struct udp_header) == 8, "RFC 768");
 
-/* Where each header begins in a frame, and what they take together. */
+/* Offsets of network header, transport header and payload in a frame; bytes of an ARP frame. */
 #define FRAME_NETWORK_OFFSET 14u
 #define FRAME_TRANSPORT_OFFSET 34u
 #define FRAME_PAYLOAD_OFFSET 42u
 #define FRAME_ARP_BYTES 42u
 
-/* To network order and back: the machine is little-endian. */
+/* Convert to network order and back: the machine is little-endian. */
 static inline uint16_t swap16(uint16_t value)
 {
     return __builtin_bswap16(value);

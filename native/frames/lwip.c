@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Datapath `lwip`: a datagram datapath over frames, by lwIP: Ethernet, ARP, IPv4, ICMP and UDP, in
- * and out, through its raw callbacks (uk/lib/lwip/README.md says how it is built).
+ * Datapath `lwip`: a datagram datapath over frames that uses lwIP for Ethernet, ARP, IPv4, ICMP and
+ * UDP, in both directions, through its raw callbacks (uk/lib/lwip/README.md says how it is built).
  *
- * Nothing is copied: a frame is lent to lwIP as a pbuf whose payload it is. That one struct serves
- * all frames in turn, because no pbuf outlives the call that it is given to: what lwIP hands up is
- * noted as a request, and is sent as a new pbuf over the same bytes, in front of which lwIP writes
- * its headers.
+ * No payload is copied: a frame is lent to lwIP as the payload of a pbuf. One pbuf struct serves
+ * all frames in turn, because no pbuf outlives the call that it is passed to: a datagram that lwIP
+ * delivers is noted as a request, and its reply is sent as a new pbuf over the same bytes, in front
+ * of which lwIP writes its headers.
  *
- * A reply goes to the MAC address that its request came from: `output` writes it, not ARP's cache.
- * So no client costs an ARP question or an entry, however many there are. ARP questions for us are
- * answered by lwIP, from memory of its own; the answer moves into the frame that asked.
+ * A reply is sent to the MAC address that its request came from: `output` writes that address and
+ * does not use the ARP cache. So clients cost no ARP requests and no cache entries. ARP requests
+ * for our address are answered by lwIP, in memory of its own; the answer is copied into the frame
+ * of the request.
  *
- * lwIP takes more than a server should (sources that are groups, a TTL of 0, a UDP length that is
- * not the packet's, ...). What it does not look at, `lwip_may_have` does. Of a frame that is no
- * request, frames/ says why (drop.h): only that, the answers are lwIP's. lwIP's ICMP errors are not
- * sent: a server of frames is silent where it does not serve.
+ * lwIP accepts more than a server should (sources that are groups, a TTL of 0, a UDP length that
+ * differs from the packet's, ...). `lwip_may_have` checks what lwIP does not. For a frame that is
+ * not a request, frames/ finds the reason (drop.h) but sends no answer: answers are lwIP's. lwIP's
+ * ICMP errors are not sent: a server of frames is silent where it does not serve.
  */
-/* First: frames/ has macros of the same names as some of lwIP's constants. */
+/* First: macros of frames/ have the names of some of lwIP's constants. */
 #include "lwip/etharp.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
@@ -35,32 +36,35 @@
 
 const char datapath_name[] = "lwip";
 
-/* Whom a reply goes to; further datagrams of it go there too. */
+/* The receiver of a reply, and of the reply's further datagrams. */
 struct peer {
     struct eth_addr mac;
     ip_addr_t ip;
     uint16_t port;
-    bool with_checksum; /* as the request's: 0 is "none" (RFC 768) */
+    bool with_checksum; /* as in the request: a checksum of 0 means "none" (RFC 768) */
 };
 
 struct datapath {
-    struct net net; /* says why a frame is no request */
+    struct net net; /* finds the drop reason of a frame */
     struct source listen;
     struct turns turns;
     struct burst burst;
     struct netif netif;
     struct udp_pcb *pcb;
-    uint64_t tick_tsc, tick_cycles; /* lwIP's timers: when they were last looked at, how often */
+    uint64_t tick_tsc, tick_cycles; /* lwIP's timers: last check, cycles between */
     struct peer peer;
-    /* What lwIP is at work on, and what came of it: */
+    /* The frame that lwIP handles now, and the outcome: */
     struct frame *frame;
     struct request *request;  /* NULL: a reply is being sent */
-    enum drop_reason verdict; /* NOT_SAID: neither a request nor answered */
+    enum drop_reason verdict; /* NOT_SAID: no request, and not answered */
     bool is_sent;
 };
 
-/* lwIP puts a header in front of a payload only if that leaves it behind the pbuf's struct, as if
- * the two were one allocation: so the struct lies below all frames, with the initialised data. */
+/*
+ * lwIP puts a header in front of a payload only if the header is then still behind the pbuf's
+ * struct, as in a single allocation. Therefore this struct is placed in the initialised data, below
+ * all frames.
+ */
 static struct pbuf_custom lent __attribute__((section(".data.lwip_lent")));
 
 static struct datapath the_datapath;
@@ -71,7 +75,7 @@ u32_t sys_now(void)
     return (u32_t)(__builtin_ia32_rdtsc() / (hz / MS_PER_SECOND));
 }
 
-/* lwIP is through with it. What we are through with needs no word: it is made anew each time. */
+/* Called when lwIP frees the pbuf: nothing to do, because `lent` is set up anew for each frame. */
 static void take_back(struct pbuf *pbuf)
 {
     (void)pbuf;
@@ -90,7 +94,7 @@ static inline bool is_lent(const struct pbuf *pbuf)
     return pbuf == &lent.pbuf;
 }
 
-/* From udp_input: a request to us. */
+/* Called by udp_input with a request to us. */
 static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *pbuf, const ip_addr_t *source,
                         u16_t port)
 {
@@ -109,7 +113,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *pbuf, const
     request->drop = dp->verdict = DROP_NONE;
 }
 
-/* From ip4_output_if: an IPv4 packet, which goes to who asked. */
+/* Called by ip4_output_if with an IPv4 packet: send it to the MAC address of the request. */
 static err_t output(struct netif *netif, struct pbuf *pbuf, const ip4_addr_t *ip)
 {
     struct datapath *dp = netif->state;
@@ -117,13 +121,13 @@ static err_t output(struct netif *netif, struct pbuf *pbuf, const ip4_addr_t *ip
     (void)ip;
     if (!is_lent(pbuf)) /* made by lwIP: an ICMP error */
         return ERR_OK;
-    if (dp->request != NULL) /* an echo request: its reply is sent before it is forgotten */
+    if (dp->request != NULL) /* an echo request: lwIP replies before it returns */
         __builtin_memcpy(&dp->peer.mac, dp->frame->data + 6, 6);
     return ethernet_output(netif, pbuf, (const struct eth_addr *)netif->hwaddr, &dp->peer.mac,
                            ETHTYPE_IP);
 }
 
-/* From ethernet_output: a whole frame, which leaves with the burst's replies. */
+/* Called by ethernet_output with a whole frame: note it for sending with the burst's replies. */
 static err_t linkoutput(struct netif *netif, struct pbuf *pbuf)
 {
     struct datapath *dp = netif->state;
@@ -153,15 +157,15 @@ static err_t init_netif(struct netif *netif)
     __builtin_memcpy(netif->hwaddr, dp->net.mac, ETH_HWADDR_LEN);
     netif->output = output;
     netif->linkoutput = linkoutput;
-    /* Up from the start: no gratuitous ARP. Without NETIF_FLAG_BROADCAST no address of a network
-     * is a broadcast address: its mask is not known. */
+    /* Up from the start, so that no gratuitous ARP is sent. Without NETIF_FLAG_BROADCAST no address
+     * counts as a network's broadcast address: the network's mask is unknown. */
     netif->flags = NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP | NETIF_FLAG_UP;
     return ERR_OK;
 }
 
 static bool open_lwip(struct datapath *dp)
 {
-    static bool is_initialised; /* its timers may be started once only */
+    static bool is_initialised; /* lwIP's timers may be started only once */
     ip4_addr_t ip;
 
     if (!is_initialised)
@@ -189,7 +193,7 @@ const char *datapath_open(struct datapath **datapath, const struct datapath_conf
         return error;
     dp->tick_tsc = dp->turns.turn_tsc;
     dp->tick_cycles = frames_tsc_hz(dp->burst.frames);
-    return open_lwip(dp) ? NULL : "lwIP has no room for an interface and a port: too small a build";
+    return open_lwip(dp) ? NULL : "lwIP was built too small for an interface and a port";
 }
 
 struct source datapath_listen(const struct datapath *dp)
@@ -197,15 +201,17 @@ struct source datapath_listen(const struct datapath *dp)
     return dp->listen;
 }
 
-/* What of a frame with an IPv4 packet lwIP does not look at, or takes: its MAC addresses, a TTL of
- * 0, sources and destinations that are not one host's, a UDP length that is not the packet's,
- * source port 0, the code of an echo request. The frame holds 42 bytes. */
+/*
+ * Check what lwIP does not check, or accepts, in an IPv4 frame: MAC addresses, a TTL of 0, sources
+ * and destinations that are not one host's, a UDP length that differs from the packet's, source
+ * port 0, the code of an echo request. The frame holds at least 42 bytes.
+ */
 static inline bool may_have_ipv4(const struct net *net, const uint8_t *data)
 {
     const struct ipv4_header *ip = (const struct ipv4_header *)(data + FRAME_NETWORK_OFFSET);
     const struct udp_header *udp = (const struct udp_header *)(data + FRAME_TRANSPORT_OFFSET);
 
-    /* to us, from no group */
+    /* to us, not from a group */
     if (((checksum_load(data, 8) & net->usual_mask[0]) ^ net->usual_want[0]) != 0)
         return false;
     if (ip->ttl == 0 || ip->destination != net->ip || !net_source_is_sound(net, ip->source))
@@ -216,8 +222,8 @@ static inline bool may_have_ipv4(const struct net *net, const uint8_t *data)
     return ip->protocol != IPV4_PROTOCOL_ICMP || data[FRAME_TRANSPORT_OFFSET + 1] == 0;
 }
 
-/* etharp_input() reads an ARP packet without looking whether it is there, and answers whoever is
- * said to ask. */
+/* Check an ARP frame: etharp_input() reads an ARP packet without checking that it is complete, and
+ * answers any sender that the packet names. */
 static bool may_have_arp(const struct net *net, const uint8_t *data)
 {
     uint64_t to = checksum_load(data, 6);
@@ -236,13 +242,14 @@ static inline bool lwip_may_have(const struct net *net, const struct frame *fram
     return ether->type == swap16(ETHER_TYPE_ARP) && may_have_arp(net, frame->data);
 }
 
-/* A frame that is no request, and that lwIP did not answer: for the reason that frames/ finds. */
+/* Set the drop reason that frames/ finds, for a frame that is no request and was not answered. */
 static void say_why(struct datapath *dp, struct frame *frame, struct request *request)
 {
     bool answer;
 
     if (net_receive(&dp->net, frame, request, &answer) == DROP_NONE)
-        *request = (struct request){.data = frame->data, .drop = DROP_UDP}; /* lwIP's alone */
+        *request = (struct request){.data = frame->data, .drop = DROP_UDP}; /* only lwIP refused
+                                                                             * it */
 }
 
 static void receive_one(struct datapath *dp, unsigned index, struct request *request)
@@ -268,7 +275,7 @@ static void receive_one(struct datapath *dp, unsigned index, struct request *req
     *request = (struct request){.data = frame->data, .drop = dp->verdict};
 }
 
-/* lwIP's timers age its ARP cache, once a second. */
+/* Run lwIP's timers once a second: they age its ARP cache. */
 static inline void tick(struct datapath *dp)
 {
     if (__builtin_expect(dp->turns.turn_tsc - dp->tick_tsc < dp->tick_cycles, 1))
@@ -302,7 +309,7 @@ unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
     return burst_lend(&dp->burst, replies, nb);
 }
 
-/* Who sent the request that lies in this frame. */
+/* Read the sender of the request in this frame. */
 static inline void read_peer(struct peer *peer, const uint8_t *data)
 {
     __builtin_memcpy(&peer->mac, data + 6, 6);
@@ -311,7 +318,7 @@ static inline void read_peer(struct peer *peer, const uint8_t *data)
     peer->with_checksum = checksum_load(data + 40, 2) != 0;
 }
 
-/* Have lwIP write its headers in front of a payload; false: it would not. */
+/* Have lwIP write its headers in front of a payload. Returns false if it did not. */
 static inline bool send_one(struct datapath *dp, struct frame *frame, uint32_t len)
 {
     struct pbuf *pbuf = lend(frame->data + FRAME_PAYLOAD_OFFSET, len);

@@ -44,7 +44,7 @@ static void set_words(uint64_t words[NET_WORDS], const struct ether_header *ethe
     __builtin_memcpy(words, bytes, NET_WORDS * sizeof(words[0]));
 }
 
-/* What all requests to us have in common. */
+/* Set the bits that all requests to us have in common. */
 static void set_usual(struct net *net)
 {
     struct ether_header ether = {.type = swap16(ETHER_TYPE_IPV4)};
@@ -65,8 +65,8 @@ static void set_usual(struct net *net)
     set_words(net->usual_mask, &ether, &ip, &udp);
 }
 
-/* What all our replies have in common. "Don't fragment" with an identification of 0: such a
- * datagram needs no identification (RFC 6864, 4.1). */
+/* Set the bits that all our replies have in common. They have "don't fragment" and an
+ * identification of 0: such a datagram needs no identification (RFC 6864, 4.1). */
 static void set_reply(struct net *net)
 {
     struct ether_header ether = {.type = swap16(ETHER_TYPE_IPV4)};
@@ -90,7 +90,7 @@ void net_open(struct net *net, const uint8_t mac[6], const uint8_t addr[4], uint
     set_reply(net);
 }
 
-/* The pseudo header (RFC 768) and the datagram; 0xffff where it contains its right checksum. */
+/* Sum the pseudo header (RFC 768) and the datagram; 0xffff if the checksum in it is correct. */
 static uint16_t udp_sum(const uint8_t *frame, uint32_t udp_bytes)
 {
     uint64_t sum = swap16(IPV4_PROTOCOL_UDP) + (uint64_t)swap16((uint16_t)udp_bytes);
@@ -108,7 +108,7 @@ void net_udp_checksum_set(uint8_t *frame, uint32_t udp_bytes)
     struct udp_header *udp = (struct udp_header *)(frame + FRAME_TRANSPORT_OFFSET);
     udp->checksum = 0;
     uint16_t checksum = (uint16_t)~udp_sum(frame, udp_bytes);
-    udp->checksum = checksum != 0 ? checksum : 0xffff; /* 0 would say "none" (RFC 768) */
+    udp->checksum = checksum != 0 ? checksum : 0xffff; /* 0 would mean "none" (RFC 768) */
 }
 
 bool net_arp_asks_for_us(const struct net *net, const uint8_t *frame)
@@ -135,11 +135,11 @@ static bool answer_arp(const struct net *net, struct frame *frame)
     arp->sender_ip = net->ip;
     __builtin_memcpy(ether->destination, arp->target_mac, 6);
     __builtin_memcpy(ether->source, net->mac, 6);
-    frame->len = FRAME_ARP_BYTES; /* what stood behind it is padding */
+    frame->len = FRAME_ARP_BYTES; /* any bytes behind it are padding */
     return true;
 }
 
-/* A sound echo request becomes its reply (RFC 792; RFC 1122, 3.2.2.6: the data are returned). */
+/* Turn a valid echo request into its reply (RFC 792; RFC 1122, 3.2.2.6: the data are returned). */
 static bool answer_icmp(const struct net *net, struct frame *frame, uint32_t icmp_bytes)
 {
     struct ether_header *ether = (struct ether_header *)frame->data;
@@ -167,8 +167,8 @@ static bool answer_icmp(const struct net *net, struct frame *frame, uint32_t icm
     return true;
 }
 
-/* Only whole headers without options are taken: options ask the receiver for things (source
- * routes) that a server should not do (RFC 7126, 4). */
+/* Check the IPv4 header. Headers with options are refused: options request services from the
+ * receiver (source routes) that a server should not provide (RFC 7126, 4). */
 static enum drop_reason check_ipv4(const struct net *net, const struct frame *frame)
 {
     const uint8_t *at = frame->data + FRAME_NETWORK_OFFSET;
@@ -187,8 +187,8 @@ static enum drop_reason check_ipv4(const struct net *net, const struct frame *fr
     return DROP_NONE;
 }
 
-/* The datagram's length must be the packet's: what is behind the packet is Ethernet's padding, but
- * nothing explains bytes between the two. */
+/* Check the UDP header. The datagram's length must match the packet's: bytes behind the packet are
+ * Ethernet's padding, but bytes between datagram and packet end have no valid cause. */
 static enum drop_reason check_udp(const struct net *net, const struct frame *frame,
                                   uint32_t udp_bytes)
 {
@@ -204,7 +204,7 @@ static enum drop_reason check_udp(const struct net *net, const struct frame *fra
     return DROP_NONE;
 }
 
-/* Everything but Ethernet. */
+/* Check everything behind the Ethernet header. */
 static enum drop_reason receive_ipv4(const struct net *net, struct frame *frame,
                                      struct request *request, bool *answer)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The turns of a datagram datapath over frames: where its cycles went, and when it sleeps.
+ * The turns of a datagram datapath over frames: accounting of cycles, and sleep.
  *
- * One read of the time stamp counter a turn says where its cycles went: to a turn that found
- * something or to one that found nothing. Empty turns poll for a while (polling.h), then sleep.
+ * Each turn reads the time stamp counter once, and its cycles count as busy if it received
+ * something, else as empty. Empty turns poll for a while (polling.h), then sleep.
  */
 #ifndef NEARMETAL_TURNS_H
 #define NEARMETAL_TURNS_H
@@ -13,11 +13,11 @@
 
 struct turns {
     bool poll;         /* never sleep */
-    bool is_busy;      /* the turn at hand found something */
-    bool has_slept;    /* in the rest at hand */
-    bool is_woken;     /* and a frame would have ended it */
-    uint64_t turn_tsc; /* when it began */
-    uint64_t rest_tsc; /* when the first empty turn began */
+    bool is_busy;      /* the current turn received something */
+    bool has_slept;    /* in the current idle period */
+    bool is_woken;     /* a frame can end that sleep */
+    uint64_t turn_tsc; /* start of the current turn */
+    uint64_t rest_tsc; /* start of the first empty turn */
     struct polling polling;
     struct datapath_stats stats;
 };
@@ -29,7 +29,7 @@ static inline void turns_open(struct turns *turns, bool poll, uint64_t tsc_hz)
     turns->turn_tsc = turns->rest_tsc = __builtin_ia32_rdtsc();
 }
 
-/* One turn ends and the next begins, with a look for frames. */
+/* End one turn and begin the next, before its rx_burst. */
 static inline void turns_begin(struct turns *turns)
 {
     uint64_t now_tsc = __builtin_ia32_rdtsc();
@@ -40,7 +40,7 @@ static inline void turns_begin(struct turns *turns)
     turns->turn_tsc = now_tsc;
 }
 
-/* What the look found; where it found nothing, perhaps asleep. */
+/* Note what rx_burst received; sleep if it was nothing and polling is over. */
 static inline void turns_found(struct turns *turns, struct frames *frames, unsigned nb_rx)
 {
     bool was_busy = turns->is_busy;

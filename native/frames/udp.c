@@ -2,9 +2,9 @@
 /*
  * A datagram datapath (datapath.h) made of a frame datapath (frames.h).
  *
- * The frame that a request came in becomes its reply: the payload is the request's room, and the
- * headers are turned round in front of it. Frames that are no request to us reach the service with
- * their drop reason set; the answers to ARP and ICMP among them leave with the burst's replies.
+ * The frame of a request becomes its reply: the payload is the request's room, and the headers are
+ * turned round in front of it. Frames that are no request to us are passed on with their drop
+ * reason set; the answers to ARP and ICMP among them leave with the burst's replies.
  */
 #include "burst.h"
 #include "usual.h"
@@ -14,8 +14,7 @@ struct datapath {
     struct source listen;
     struct turns turns;
     struct burst burst;
-    uint8_t
-        turned[FRAME_PAYLOAD_OFFSET]; /* headers of the last reply, which may yet be continued */
+    uint8_t turned[FRAME_PAYLOAD_OFFSET]; /* headers of the last reply, for its next datagram */
 };
 
 const char *datapath_open(struct datapath **datapath, const struct datapath_config *config)
@@ -69,7 +68,7 @@ unsigned datapath_lend(struct datapath *dp, struct reply *replies, unsigned nb)
 static void put_replies(struct datapath *dp, const struct reply *replies, unsigned nb,
                         struct outgoing *out)
 {
-    const uint8_t *turned = dp->turned; /* headers of the reply before */
+    const uint8_t *turned = dp->turned; /* headers of the previous reply */
     for (unsigned i = 0; i < nb; i++) {
         const struct reply *reply = &replies[i];
         struct frame *frame = burst_frame_of(&dp->burst, reply);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The usual frame: a sound request to us, and its reply. It runs for every request, so it is inline
- * and reads a header as five words: what must be equal is compared at once, what must be in a range
- * is cut out of the words, and one branch sees whether anything was wrong. net_receive says what.
+ * The usual frame: a valid request to us, and its reply. This code runs for every request, so it is
+ * inline and reads a header as five words: fields that must be equal are compared at once, fields
+ * with a range are cut out of the words, and one branch tests the result. net_receive finds the
+ * reason.
  *
  *      0      6      12   14       16    18 20   22  23    24   26     30    34    36    38    40
  *      | to   | from |type|IHL, TOS|total|id|frag|TTL|proto|sum |source|dest |sport|dport|bytes|sum
@@ -14,7 +15,7 @@
 #include "checksum.h"
 #include "net.h"
 
-/* A source that may be answered: not 0/8, 127/8, a group or reserved (224/3), or our own. */
+/* Whether a source may be answered: not 0/8, 127/8, a group or reserved (224/3), or our own. */
 static inline bool net_source_is_sound(const struct net *net, be32 source)
 {
     uint8_t first = (uint8_t)source;
@@ -34,7 +35,7 @@ static inline void net_fill_request(struct request *request, uint8_t *frame, uin
     request->drop = DROP_NONE;
 }
 
-/* True: as if net_receive had returned DROP_NONE. */
+/* Whether the frame is a usual request. True: the same result as net_receive with DROP_NONE. */
 static inline bool net_usual(const struct net *net, const struct frame *frame,
                              struct request *request)
 {
@@ -75,7 +76,7 @@ static inline void store_word(uint8_t *frame, unsigned index, uint64_t word)
     __builtin_memcpy(frame + 8 * index, &word, 8);
 }
 
-/* The headers of a reply from us to this peer. */
+/* Write the headers of a reply from us to this peer. */
 static inline void net_write_headers(const struct net *net, uint8_t *frame, uint64_t peer_mac,
                                      be32 peer_ip, be16 peer_port, uint32_t payload_bytes)
 {
@@ -84,7 +85,7 @@ static inline void net_write_headers(const struct net *net, uint8_t *frame, uint
     uint64_t sum = net->reply_sum + swap16(total_bytes) + (peer_ip & 0xffff) + (peer_ip >> 16);
     uint16_t checksum = (uint16_t)~checksum_fold(sum);
     const uint64_t *constant = net->reply_words;
-    /* Each word by itself: put together in memory, they would be waited for there. */
+    /* Each word is composed in a register: loads of partly written words would stall. */
     store_word(frame, 0, constant[0] | peer_mac);
     store_word(frame, 1, constant[1]);
     store_word(frame, 2, constant[2] | swap16(total_bytes));
@@ -101,8 +102,8 @@ static inline uint32_t net_finish(uint8_t *frame, uint32_t payload_bytes, bool w
     return FRAME_PAYLOAD_OFFSET + payload_bytes;
 }
 
-/* Turn the headers of a request round, for a reply of so many bytes that stands behind them;
- * returns the frame's bytes. The UDP checksum is 0 where the request's was. */
+/* Turn the headers of a request round, for a reply of payload_bytes behind them; returns the
+ * frame's bytes. The UDP checksum is 0 where the request's was. */
 static inline uint32_t net_turn(const struct net *net, uint8_t *frame, uint32_t payload_bytes)
 {
     uint64_t peer_mac = checksum_load(frame + 6, 8) & 0xffffffffffff;
@@ -113,7 +114,7 @@ static inline uint32_t net_turn(const struct net *net, uint8_t *frame, uint32_t 
     return net_finish(frame, payload_bytes, with_checksum);
 }
 
-/* The same for a further datagram of a reply: `turned` are the headers that net_turn left. */
+/* Write the headers of a reply's further datagram; `turned`: the headers that net_turn wrote. */
 static inline uint32_t net_continue(const struct net *net, uint8_t *frame, const uint8_t *turned,
                                     uint32_t payload_bytes)
 {

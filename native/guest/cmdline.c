@@ -38,7 +38,7 @@ static bool parse_server(char *value, struct cmdline *cmdline)
     return nb_words > 0;
 }
 
-/* Cut the next word off; quotes are taken away. NULL at the end. */
+/* Cut off the next word, without its quotes. Returns NULL at the end. */
 static char *next_word(char **rest)
 {
     char *from = *rest + strspn(*rest, " \n"), *to = from;
@@ -65,8 +65,8 @@ const char *cmdline_parse(struct cmdline *cmdline, const char *text)
         bool (*parse)(char *value, struct cmdline *cmdline);
         const char *error;
     } parameters[] = {
-        {"nm.address=", parse_address, "nm.address: give ADDR/BITS, as 10.0.0.100/24"},
-        {"nm.driver=", parse_driver, "nm.driver: give the name of a driver, as uio_pci_generic"},
+        {"nm.address=", parse_address, "nm.address: give ADDR/BITS, such as 10.0.0.100/24"},
+        {"nm.driver=", parse_driver, "nm.driver: give a driver's name, such as uio_pci_generic"},
         {"nm.server=", parse_server, "nm.server: give one to 126 words"},
     };
     char *rest = cmdline->text, *word;
@@ -80,9 +80,9 @@ const char *cmdline_parse(struct cmdline *cmdline, const char *text)
         while (i < nb && strncmp(word, parameters[i].name, strlen(parameters[i].name)) != 0)
             i++;
         if (i == nb && strncmp(word, "nm.", 3) == 0)
-            return "nm.: unknown; the names are address, driver and server";
+            return "unknown nm. parameter; give nm.address, nm.driver or nm.server";
         if (i < nb && !parameters[i].parse(word + strlen(parameters[i].name), cmdline))
             return parameters[i].error;
     }
-    return cmdline->argv[1] != NULL ? NULL : "nm.server is missing: the server's words";
+    return cmdline->argv[1] != NULL ? NULL : "nm.server is missing: give the server's arguments";
 }

@@ -38,8 +38,7 @@ const char *console_open(void)
     return NULL;
 }
 
-/* A JSON string. What is not printable ASCII becomes a space: kernel files and DUTs print no other.
- */
+/* Print a JSON string. Bytes other than printable ASCII, which are not expected, become spaces. */
 static void print_string(const char *text)
 {
     putchar('"');
@@ -51,7 +50,7 @@ static void print_string(const char *text)
     putchar('"');
 }
 
-/* A file's first line; "" where it cannot be read. */
+/* Read a file's first line; "" if it cannot be read. */
 static void read_line(const char *path, char *line, int bytes)
 {
     FILE *file = fopen(path, "re");
@@ -109,7 +108,7 @@ void say_boot(void)
     fflush(stdout);
 }
 
-/* What time it was when it was said: a clock that is not yet there is late. */
+/* Set the clock to the time of sending, if the clock is behind it. */
 static void go_forward(uint64_t unix_ns)
 {
     struct timespec told = {(time_t)(unix_ns / NS_PER_S), (long)(unix_ns % NS_PER_S)}, now;
@@ -137,7 +136,7 @@ bool hear_time(void)
     return true;
 }
 
-/* Its last words; the first line may have lost its beginning. */
+/* Print the end of the kernel's log; its first line may be cut. */
 static void print_kernel_log(void)
 {
     static char log[KLOG_BYTES + 1];

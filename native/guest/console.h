@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The serial console: lines of JSON and lines of words go out, single bytes and the time
- * come in. */
+/* The serial console: lines of JSON and of text are written, single bytes and the time are read. */
 #ifndef NEARMETAL_CONSOLE_H
 #define NEARMETAL_CONSOLE_H
 
 #include <stdbool.h>
 
-/* Make it standard input, output and error: no echo, no line editing, no byte changed. */
+/* Make the console standard input, output and error: no echo, no line editing, no byte changed. */
 const char *console_open(void);
 
-/* {"event":"boot", ...}: what was booted, on what. */
+/* Print {"event":"boot", ...}: the kernel, the CPUs, the clock, the mitigations. */
 void say_boot(void);
 
-/* Who reads `boot` tells the time (told_time.h): wait a second for that, and go forward to it.
- * False: we are to end instead. */
+/* Wait up to a second for the time (told_time.h), which the reader of `boot` sends, and set the
+ * clock forward to it. Returns false on a request to end. */
 bool hear_time(void);
 
-/* {"event":"failed","error":...}, after the kernel's last words if they may tell why. */
+/* Print {"event":"failed","error":...}; before it, on request, the end of the kernel's log. */
 void say_failed(const char *error, bool with_kernel_log);
 
 #endif

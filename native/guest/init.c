@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The first process of a Linux guest: makes a machine, starts the server, and is its link to the
- * serial console until one of them ends. Then the machine is switched off.
+ * The first process of a Linux guest: sets up the machine, starts the server, and connects it to
+ * the serial console until one of them ends. Then it switches the machine off.
  *
- * Out go the server's lines as they are, and ours: `boot` when the machine stands, `failed` when
- * something is wrong. What is no JSON are words, for a log. In come the time, once, and single
- * bytes: `c` asks the server for its counters (SIGUSR1), `q` for its end (SIGTERM).
+ * Output: the server's lines unchanged, `boot` when the machine is set up, `failed` after an error.
+ * Lines that are not JSON are text for a log. Input: the time, once, and single bytes: `c` asks the
+ * server for its counters (SIGUSR1), `q` for its end (SIGTERM).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@
 #define SERVER "/server"
 #define WORDS_BYTES 1024
 
-/* What the server says on stderr, passed on line by line; the last one tells why it ended. */
+/* The server's stderr, passed on line by line; the last line may explain its end. */
 struct words {
     int fd;
     unsigned used;
@@ -66,7 +66,7 @@ static const char *read_cmdline(struct cmdline *cmdline)
 static void make_machine(struct cmdline *cmdline)
 {
     const char *error = mount_all();
-    const char *no_console = console_open(); /* where it is missing nobody hears of it */
+    const char *no_console = console_open(); /* if it is missing, this error is seen nowhere */
 
     if (error == NULL)
         error = no_console;
@@ -88,11 +88,11 @@ static pid_t start_server(struct cmdline *cmdline, const sigset_t *unblocked, in
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        die("no pipe", true);
+        die("cannot make a pipe for the server", true);
     cmdline->argv[0] = name;
     pid_t pid = fork();
     if (pid < 0)
-        die("no process for the server", true);
+        die("cannot start a process for the server", true);
     if (pid == 0) {
         dup2(ends[1], STDERR_FILENO);
         sigprocmask(SIG_SETMASK, unblocked, NULL);
@@ -116,7 +116,7 @@ static void end_line(struct words *words)
     fflush(stdout);
 }
 
-/* False at the end. */
+/* Pass on what the server wrote. Returns false at the end. */
 static bool pass_words(struct words *words)
 {
     char piece[256];
@@ -131,20 +131,20 @@ static bool pass_words(struct words *words)
     return bytes > 0;
 }
 
-/* The server has ended, by itself or because it was asked to. */
+/* Report why the server ended, unless it was asked to, and switch off. */
 static _Noreturn void finish(struct words *words, int status, bool asked)
 {
     char error[WORDS_BYTES + 64];
     const char *last = words->last;
 
-    while (pass_words(words)) /* it is gone, so its end of the pipe is closed */
+    while (pass_words(words)) /* the server has ended, so its end of the pipe is closed */
         ;
     if (words->used > 0)
         end_line(words);
     if (asked && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         power_off();
     if (WIFSIGNALED(status))
-        snprintf(error, sizeof(error), "the server was ended by signal %d (%s)%s%s",
+        snprintf(error, sizeof(error), "the server was killed by signal %d (%s)%s%s",
                  WTERMSIG(status), strsignal(WTERMSIG(status)), last[0] ? ": " : "", last);
     else
         snprintf(error, sizeof(error), "the server ended with exit code %d%s%s",
@@ -152,7 +152,7 @@ static _Noreturn void finish(struct words *words, int status, bool asked)
     die(error, WIFSIGNALED(status));
 }
 
-/* Every child is reaped; true when the server is among them. */
+/* Reap every child. Returns whether the server is among them. */
 static bool reap(pid_t server, int signals, int *status)
 {
     struct signalfd_siginfo info;
@@ -168,7 +168,7 @@ static bool reap(pid_t server, int signals, int *status)
     return ended;
 }
 
-/* True: it was asked to end. Other bytes, as a terminal's newline, mean nothing. */
+/* Handle input bytes. Returns whether the end was requested. Other bytes (newlines) are ignored. */
 static bool obey(pid_t server)
 {
     char bytes[64];

@@ -77,7 +77,7 @@ const char *load_modules(void)
     return error;
 }
 
-/* The first interface that is not the loopback's. */
+/* Find the first interface other than the loopback. */
 static bool find_interface(char name[IFNAMSIZ])
 {
     struct if_nameindex *list = if_nameindex();
@@ -144,7 +144,7 @@ static bool write_text(const char *path, const char *text)
     return written;
 }
 
-/* A network device with virtio's vendor id: a NIC of either version (virtio 1.2, 4.1.2). */
+/* Whether this is a network device with virtio's vendor id, legacy or not (virtio 1.2, 4.1.2). */
 static bool is_virtio_nic(const char *device)
 {
     unsigned vendor = 0, class = 0;
@@ -162,7 +162,7 @@ static bool is_virtio_nic(const char *device)
     return vendor == 0x1af4 && class >> 16 == 0x02;
 }
 
-/* Whether it is this driver that has the device. */
+/* Whether the device is bound to this driver. */
 static bool is_bound(const char *device, const char *driver)
 {
     char path[NAME_BYTES], target[NAME_BYTES];
@@ -181,16 +181,17 @@ static const char *bind_nic(const char *device, const char *driver)
 {
     char path[NAME_BYTES];
 
-    /* Kernels with virtio built in (Debian 13's, Ubuntu's) have taken it already. */
+    /* Kernels with virtio built in (Debian 13's, Ubuntu's) have bound it already. */
     snprintf(path, sizeof(path), DEVICES "/%.32s/driver/unbind", device);
     if (access(path, F_OK) == 0 && !write_text(path, device))
-        return fail("the kernel's driver does not give %s away", device);
+        return fail("cannot unbind %s from the kernel's driver", device);
     snprintf(path, sizeof(path), DEVICES "/%.32s/driver_override", device);
     if (!write_text(path, driver))
-        return fail("cannot name the driver of %s", device);
+        return fail("cannot set driver_override of %s", device);
     if (!write_text("/sys/bus/pci/drivers_probe", device))
-        return fail("%s does not take %s", driver, device);
-    return is_bound(device, driver) ? NULL : fail("%s has not taken %s", driver, device);
+        return fail("the driver %s cannot be bound to %s", driver, device);
+    return is_bound(device, driver) ? NULL
+                                    : fail("the driver %s did not bind to %s", driver, device);
 }
 
 const char *bind_nics(const char *driver)

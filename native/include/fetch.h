@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fetching of what will be read and then overwritten: a request, in whose place its reply goes. */
+/* Prefetch of lines that are read and then overwritten: a reply is written over its request. */
 #ifndef NEARMETAL_FETCH_H
 #define NEARMETAL_FETCH_H
 
 #include <stdint.h>
 
 /*
- * Fetch the cache lines on which nb bytes lie. To be written, not only read: the other side of the
- * wire had them last, and a line fetched to be read would have to be asked for again. No more lines
- * than are needed: each is transferred twice. prefetchw does nothing where a processor has it not,
- * and nothing faults. Not __builtin_prefetch: a function that does nothing else has no effect in
- * the compiler's eyes, and its calls vanish (GCC 12).
+ * Fetch the cache lines on which nb bytes lie, for writing: the other side of the wire wrote them
+ * last, and a line fetched for reading would need a second transfer for the store. Fetch no more
+ * lines than are needed: each is transferred twice. prefetchw does nothing on processors without
+ * it, and never faults. Not __builtin_prefetch: GCC 12 regards a function that only prefetches as
+ * one without effect, and removes its calls.
  */
 static inline void fetch_to_write(const uint8_t *data, uint32_t nb)
 {

@@ -30,12 +30,12 @@
 #define SERVICE_BURST_MAX 64u
 /* Most datagrams of one reply. */
 #define SERVICE_REPLY_DATAGRAMS_MAX 64u
-/* A reply to a source that is not trusted is at most this many times its request (QUIC's rule,
- * RFC 9000, 8.1). */
+/* Replies to a source that is not trusted are together at most this many times as long as their
+ * request (QUIC's rule, RFC 9000, 8.1). */
 #define SERVICE_AMPLIFY_MAX 3u
 /* Smallest memory a service may be given, in bytes. */
 #define SERVICE_MEMORY_BYTES_MIN (1u << 20)
-/* Most counters of a service, and the bytes of a name with its end. */
+/* Most counters of a service, and bytes of a name, its terminating zero included. */
 #define SERVICE_COUNTERS_MAX 16
 #define SERVICE_NAME_BYTES 16
 
@@ -52,14 +52,14 @@ struct request {
     uint32_t len;        /* bytes */
     struct source source;
     uint8_t rights;      /* of the source: REQUEST_* (program/admission.h) */
-    uint8_t *room;       /* where the first reply goes; may be == data, which is then lost */
+    uint8_t *room;       /* where the first reply is written; may be == data */
     uint32_t room_bytes; /* >= SERVICE_DATAGRAM_BYTES, and >= len where room == data */
-    /* In: DROP_NONE, or why serve.c or the datapath have dropped it: then the service skips it.
-     * Out. */
+    /* In: DROP_NONE, or why serve.c or the datapath has dropped the request; the service then skips
+     * it. Out: the outcome. */
     enum drop_reason drop;
 };
 
-/* Most bytes of all reply datagrams of a request together. */
+/* Return the most bytes that all reply datagrams of a request may have together. */
 static inline uint32_t request_reply_bytes_max(const struct request *request)
 {
     return (request->rights & REQUEST_TRUSTED) != 0 ? UINT32_MAX
@@ -67,11 +67,11 @@ static inline uint32_t request_reply_bytes_max(const struct request *request)
 }
 
 struct reply {
-    uint8_t *spare;   /* in: SERVICE_DATAGRAM_BYTES of room, for a reply that is not the first */
+    uint8_t *spare;   /* in: SERVICE_DATAGRAM_BYTES, for a reply that is not its request's first */
     uint8_t *data;    /* out: the request's room, or spare */
     uint32_t len;     /* out: bytes */
     uint16_t request; /* out: index of the request it answers */
-    uint16_t slot;    /* in: which of those that were lent; the datapath's own */
+    uint16_t slot;    /* in: which of the lent replies this is; private to the datapath */
 };
 
 struct service_config {
@@ -79,34 +79,36 @@ struct service_config {
     uint64_t memory_bytes; /* >= SERVICE_MEMORY_BYTES_MIN */
     uint8_t seed[16];      /* random: keys the hash against flooding */
     uint64_t now_ns;       /* as in service_handle_burst */
-    uint32_t pid;          /* for whom a service tells it */
+    uint32_t pid;          /* shown by services that report a process number */
 };
 
 struct service; /* lives at the start of config.memory */
 
-/* What is printed of a service, made of its row by the build (service/row.c.in): fixed texts, so
- * that a tender and a control page need not know whose they are. Behind the last name there are
- * empty ones. */
+/*
+ * The words printed of a service, generated from its row by the build (service/row.c.in). They are
+ * of a fixed size, so that a tender and a control page can hold them for any service. Unused places
+ * at the end of each list are empty.
+ */
 struct service_words {
     char name[SERVICE_NAME_BYTES];
     char counters[SERVICE_COUNTERS_MAX][SERVICE_NAME_BYTES];
-    char drops[SERVICE_DROPS_MAX][SERVICE_NAME_BYTES]; /* of DROP_SERVICE and those behind it */
+    char drops[SERVICE_DROPS_MAX][SERVICE_NAME_BYTES]; /* [0] is the name of DROP_SERVICE */
 };
 
 extern const struct service_words service_words;
 
-/* What is shorter is no request: serve.c drops it. */
+/* The length of the shortest request: serve.c drops anything shorter. */
 extern const uint32_t service_request_bytes_min;
 
 const char *service_open(struct service **service, const struct service_config *config);
 
 /*
- * Called once for each request, before its burst is admitted and handled: with a burst or, where a
- * datapath knows what will be of the next one, a burst earlier. A service may begin to fetch what
- * it will read and overwrite (fetch.h): the datapath fetched no more than headers, if any. Only
- * data and len are set, and the bytes may still be under way: what is read here is waited for.
- * Nothing is written or counted. A request that is dropped later is among them; its len is at most
- * that of a datagram.
+ * Prefetch for requests that follow. Called once for each request, before its burst is admitted and
+ * handled: with its burst or, where a datapath sees the next burst early, one burst before. A
+ * service may begin to fetch what it will read and overwrite (fetch.h): the datapath fetched no
+ * more than headers, if any. Only data and len are set. The bytes may still be in transfer: reading
+ * them here would stall. Nothing is written or counted. Requests that are dropped later are
+ * included; len is at most that of a datagram.
  */
 void service_ahead(const struct service *service, const struct request *requests,
                    unsigned nb_requests);
@@ -114,24 +116,24 @@ void service_ahead(const struct service *service, const struct request *requests
 /*
  * Handle a burst.
  *
- * now_ns: Unix time in nanoseconds, never going back; refreshed by serve.c, not on every call.
+ * now_ns: Unix time in nanoseconds, never decreasing; refreshed by serve.c, not for every call.
  * requests[0..nb_requests): nb_requests <= SERVICE_BURST_MAX.
  * replies[0..nb_replies): slots with a spare each; nb_replies >= 1.
  *
  * Returns the number of slots filled, in order of requests. Replies that exceed
- * request_reply_bytes_max do not leave (program/admission.h): a service that has something shorter
- * to say says it instead. When the slots do not suffice, *more is
- * set: send what was returned, then call again with the same requests array, nb_requests = 0 and
- * fresh slots, until *more is false. `drop` of each request is valid from then on.
+ * request_reply_bytes_max are not sent (program/admission.h): a service that has a shorter answer
+ * gives that instead. When the slots do not suffice, *more is set: send what was returned, then
+ * call again with the same requests array, nb_requests = 0 and fresh slots, until *more is false.
+ * `drop` of each request is valid from then on.
  *
- * A room that is also the request's data is written only after that request was read for the last
- * time, so a datapath may lend each request's own buffer.
+ * A room that is also the request's data is written only after the last read of that request, so a
+ * datapath may lend each request's own buffer.
  */
 unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct request *requests,
                               unsigned nb_requests, struct reply *replies, unsigned nb_replies,
                               bool *more);
 
-/* For the final line and the metrics, in the order of service_words. */
+/* Values for the final line and the metrics, in the order of service_words. */
 struct service_counters {
     uint64_t values[SERVICE_COUNTERS_MAX];
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Three lists of networks, compiled and asked; see admission.h. */
+/* Admission lists of networks: compiled once, tested for every request; see admission.h. */
 #include "admission.h"
 
 #include <stddef.h>
 
-/* Nothing ANDed with 0 is 1: fails for every source. */
+/* A network that matches no source: nothing ANDed with 0 is 1. */
 static const struct network nothing = {.mask = {0, 0}, .want = {1, 1}};
 
 static inline uint64_t half(const uint8_t *addr)
@@ -99,7 +99,8 @@ const char *admission_open(struct admission *admission, const struct admission_c
     return NULL;
 }
 
-/* Without the short cut of the usual request. True: dropped, or trusted. */
+/* Admit a request that is not the usual one. Returns whether no bound on replies is needed: the
+ * request is dropped, or trusted. */
 static bool admit_unusual(const struct admission *admission, uint32_t request_bytes_min,
                           struct request *request)
 {
@@ -121,7 +122,7 @@ static bool admit_unusual(const struct admission *admission, uint32_t request_by
 bool admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests)
 {
-    /* A copy, which what is written to a request cannot change in the compiler's eyes. */
+    /* A local copy: no write to a request can change it, so that it can stay in registers. */
     const struct network usual = admission->usual;
     bool all_trusted = true;
 

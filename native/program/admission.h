@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Admission: who is answered, who may administer, who may be sent long replies. One place for every
- * service: serve.c has each burst admitted before the service sees it.
+ * Admission: which sources are answered, which may administer, which may get long replies. One
+ * place for every service: serve.c has each burst admitted before the service sees it.
  *
  * A list of networks is compiled once into masks, so that the test of a source is two ANDs and two
- * compares per network, the first of them without a loop: it runs for every request. The compiled
- * lists are copies.
+ * compares per network. The test runs for every request, so the first network is tested without a
+ * loop. The compiled lists are copies.
  */
 #ifndef NEARMETAL_ADMISSION_H
 #define NEARMETAL_ADMISSION_H
@@ -45,29 +45,25 @@ struct admission_list {
 
 struct admission {
     struct admission_list allow, admin, trusted;
-    struct network usual; /* the first of `allow`, where the other lists are `allow` over again */
+    struct network usual; /* the first of `allow` where the three lists are equal; else `nothing` */
 };
 
-/* NULL, or one sentence for the user. */
+/* Compile the lists. Returns NULL, or one sentence for the user. */
 const char *admission_open(struct admission *admission, const struct admission_config *config);
 
-/*
- * Of each request that is not dropped yet: drop it (too short, then its source), or say what its
- * source may (its rights). True: all that are not dropped are trusted, and no reply is bounded.
- */
+/* Admit a burst. For each request that is not dropped: drop it (too short, or source not allowed),
+ * or set its rights. Returns whether all that remain are trusted, so that no reply is bounded. */
 bool admission_admit(const struct admission *admission, uint32_t request_bytes_min,
                      struct request *requests, unsigned nb_requests);
 
-/* What was sent of the request answered last; a reply of many datagrams takes several calls. Begins
- * each burst as zeros. */
+/* Bytes sent so far for the request answered last: a reply of many datagrams takes several calls.
+ * Set to zeros at the start of each burst. */
 struct admission_sent {
     uint32_t request, bytes;
 };
 
-/*
- * Take out replies that exceed request_reply_bytes_max, so that no service amplifies: what is left
- * stays in order, the others' requests become drops. Returns how many are left.
- */
+/* Remove replies that exceed request_reply_bytes_max, so that no service amplifies; their requests
+ * become drops. The other replies keep their order. Returns how many remain. */
 unsigned admission_bound(struct admission_sent *sent, struct request *requests,
                          struct reply *replies, unsigned nb);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot: how a DUT starts, what it was told, and how it lets itself be known.
+ * boot: how a DUT starts, gets its options, and reports.
  *
- * Implemented by each form, chosen at link time: linux.c of this folder, a program of Linux; and
- * <form>.c of uk/lib/boot/, an image's. main.c is the only caller, and image_main there is what
- * this calls.
+ * Implemented by each form, chosen at link time: linux.c in this folder for a Linux program, and
+ * <form>.c of uk/lib/boot/ for an image. main.c is the only caller; it defines image_main, which
+ * boot calls.
  *
- * Call order: boot calls image_main; that calls open, memory, then ready, then any number of
+ * Call order: boot calls image_main; image_main calls open, memory, then ready, then any number of
  * reports, then exit; or fail at any time before ready.
  *
  * Errors: memory returns NULL. Nothing else fails.
@@ -20,12 +20,12 @@
 struct boot {
     const struct options *options;
     uint32_t pid;     /* shown by `stats` */
-    unsigned every_s; /* a report each so many seconds; 0: only when asked */
+    unsigned every_s; /* seconds between reports; 0: report only on request */
     const atomic_int *stop;
     const atomic_int *ask;
 };
 
-/* Why it does not come to be ready: what it was told cannot be done, or the attempt failed. */
+/* Why a DUT does not become ready: the attempt failed, or the options cannot be met. */
 enum boot_failure { BOOT_FAILED = 1, BOOT_REFUSED = 2 };
 
 /* The program itself. */
@@ -33,14 +33,14 @@ _Noreturn void image_main(void);
 
 void boot_open(struct boot *boot);
 
-/* Zeroed and page-aligned; once. hugepages: of the kernel's 2 MiB pool, or not at all. */
+/* Get zeroed, page-aligned memory; once. hugepages: from the kernel's 2 MiB pool, or NULL. */
 void *boot_memory(uint64_t bytes, bool hugepages);
 
-/* All is open, and it answers at `listen`. From here on an image has no more rights than its work
- * takes. */
+/* Report that all is open and the DUT answers at `listen`. From here on an image has no more rights
+ * than serving needs. */
 void boot_ready(const struct source *listen);
 
-/* The answer to *ask, which is cleared. */
+/* Report in answer to *ask, and clear it. */
 void boot_report(const struct report *report);
 
 _Noreturn void boot_exit(const struct report *report);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A DUT as a program of Linux (boot.h): options, signals, memory, lines on stdout. */
+/* A DUT as a Linux program (boot.h): options, signals, memory, lines on stdout. */
 #include <linux/mman.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void on_signal(int signal_number)
         stop = 1;
 }
 
-/* No SA_RESTART: a receive that waits must come back. */
+/* Without SA_RESTART: a signal must end a receive that waits. */
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -51,13 +51,13 @@ void boot_open(struct boot *boot)
                           .ask = &ask};
 }
 
-/* 2 MiB pages: the index is read at random (fewer TLB misses). */
+/* Ask for 2 MiB pages: the index is read at random, so they save TLB misses. */
 void *boot_memory(uint64_t bytes, bool hugepages)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
     if (hugepages) {
-        /* The kernel sets the pages aside now, so that touching one cannot fail later. */
+        /* The kernel reserves the pages now, so that touching one cannot fail later. */
         flags |= MAP_HUGETLB | MAP_HUGE_2MB;
         bytes = (bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
     }
@@ -65,7 +65,7 @@ void *boot_memory(uint64_t bytes, bool hugepages)
     if (memory == MAP_FAILED)
         return NULL;
     if (!hugepages)
-        (void)madvise(memory, bytes, MADV_HUGEPAGE); /* refusal is no failure */
+        (void)madvise(memory, bytes, MADV_HUGEPAGE); /* only an optimisation: errors are ignored */
     return memory;
 }
 
@@ -78,7 +78,7 @@ void boot_ready(const struct source *listen)
                                 .store_budget_bytes = options.memory_bytes});
 }
 
-/* Asked again while it prints, it prints again. */
+/* Clear `ask` first: a request that arrives while this prints gets a report of its own. */
 void boot_report(const struct report *report)
 {
     ask = 0;
@@ -93,7 +93,7 @@ _Noreturn void boot_exit(const struct report *report)
 
 _Noreturn void boot_fail(enum boot_failure failure, const char *error)
 {
-    /* A signal may end the opening of a datapath, which then fails. */
+    /* A signal may interrupt the opening of a datapath, which then fails. */
     if (failure == BOOT_FAILED && stop)
         error = "stopped before it was ready";
     fprintf(stderr, "nm-%s-%s: %s\n", datapath_name, service_words.name, error);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program of a rung: one datapath and one service, joined by the linker, on whatever it starts
- * from (boot.h).
+ * The program of a rung: one datapath and one service, joined by the linker, on top of boot.h.
  *
- * Memory, open, ready line, turns, drain, final line. What is said is written up in
- * docs/programs.md.
+ * Order: memory, open, ready line, turns, drain, final line. docs/programs.md has the lines.
  */
 #include <stddef.h>
 
 #include "boot.h"
 #include "serve.h"
 
-/* A drain ends after this many turns even when requests keep coming. */
+/* Most turns of a drain, so that it ends even when requests keep arriving. */
 #define DRAIN_TURNS_MAX 4096u
 
 static void open_admission(struct admission *admission, const struct options *options)
@@ -41,7 +39,7 @@ static void open_service(struct service **service, const struct boot *boot)
                   options->hugepages
                       ? "--hugepages: fewer 2 MiB pages are free than --memory needs; reserve more "
                         "(sysctl vm.nr_hugepages), or leave --hugepages out"
-                      : "the machine has not that much memory; give a smaller --memory");
+                      : "the machine does not have that much memory; give a smaller --memory");
     __builtin_memcpy(config.seed, options->seed, sizeof(config.seed));
     const char *error = service_open(service, &config);
     if (error != NULL)

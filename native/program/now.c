@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The time of a program of Linux (serve.h). */
+/* Time for Linux programs (serve.h). */
 #include <time.h>
 
 #include "serve.h"
 
 uint64_t serve_now_ns(void)
 {
-    /* The coarse clocks are read in a few nanoseconds and resolve a few milliseconds: the service
-     * counts seconds. Monotonic from the first call on, so that a clock step expires nothing. */
+    /*
+     * The coarse clocks are read in a few nanoseconds and resolve a few milliseconds, which is
+     * enough: the service counts seconds. From the first call on the monotonic clock counts, so
+     * that a step of the wall clock expires nothing.
+     */
     static int64_t wall_minus_monotonic_ns;
     struct timespec monotonic;
 

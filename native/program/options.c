@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parsing the command line of a DUT: of a program's, of an image's. Freestanding. */
+/* Command line of a DUT, for programs and images. Freestanding. */
 #include "options.h"
 
 #include "text.h"
@@ -23,7 +23,7 @@ static const char *fail(const char *option, const char *value, const char *remed
     return error_text;
 }
 
-/* Where this byte last is in a text; NULL: nowhere. */
+/* Return the last place of this byte in a text, or NULL. */
 static const char *last_of(const char *text, char byte)
 {
     const char *last = NULL;
@@ -130,11 +130,12 @@ static bool is_loopback(const struct source *source)
            __builtin_memcmp(source->addr, v6_loopback, sizeof(v6_loopback)) == 0;
 }
 
-/* Loopback where nothing was said, and never wider by accident. */
+/* Fill in the defaults: loopback where no network was given. Sources beyond loopback must be named,
+ * so that no server is opened to a network by accident. */
 static const char *complete(struct options *options)
 {
     if (options->allow.nb_networks == 0 && !is_loopback(&options->datapath.listen))
-        return "--listen beyond loopback needs --allow CIDR: say which sources may ask";
+        return "--listen beyond loopback needs --allow CIDR: name the sources that may ask";
     struct networks loopback = {.nb_networks = 0};
     (void)parse_network("allow", "127.0.0.0/8", &loopback);
     (void)parse_network("allow", "::1/128", &loopback);
@@ -188,8 +189,8 @@ static const char *parse_one(struct options *options, int option, const char *va
     }
 }
 
-/* The option of a word "--name" or "--name=value", and its value behind `=`; NULL: there is none.
- */
+/* Find the option of a word "--name" or "--name=value". Sets *value to the text behind `=`, or to
+ * NULL without one. Returns '?' for an unknown option. */
 static int option_of(const char *word, bool *has_value, const char **value)
 {
     static const struct {
@@ -215,7 +216,7 @@ static int option_of(const char *word, bool *has_value, const char **value)
     return '?';
 }
 
-/* One word of the command line, or two: *at is at the next. */
+/* Parse one option, with its value where that is the next word. Moves *at behind both. */
 static const char *parse_word(struct options *options, bool *has_seed, int argc, char **argv,
                               int *at)
 {
@@ -251,7 +252,7 @@ const char *options_parse(struct options *options, int argc, char **argv)
             return error;
     }
     if (!has_seed && !random_bytes(options->seed, sizeof(options->seed)))
-        return "no random bytes for the hash key are to be had here; give --seed";
+        return "this system gives no random bytes for the hash key; give --seed";
     at += at < argc; /* the `--` */
     options->datapath.args = argv + at;
     options->datapath.nb_args = argc - at;

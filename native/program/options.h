@@ -18,17 +18,17 @@ struct networks {
 struct options {
     struct datapath_config datapath;
     uint64_t memory_bytes;
-    bool hugepages; /* the service's memory in pages of the kernel's 2 MiB pool */
+    bool hugepages; /* take the service's memory from the kernel's pool of 2 MiB pages */
     struct networks allow, admin, trusted;
     uint8_t seed[16];
-    unsigned every_s; /* a `counters` line each so many seconds; 0: none */
+    unsigned every_s; /* seconds between `counters` lines; 0: none */
 };
 
-/* NULL, or one sentence: what is wrong, where, what to do. */
+/* Returns NULL, or one sentence: what is wrong, where, what to do. */
 const char *options_parse(struct options *options, int argc, char **argv);
 
-/* Fill with bytes that nobody can guess; false: there are none to be had. A program of Linux has it
- * from random.c, an image from uk/lib/boot. */
+/* Fill with unpredictable bytes. Returns false where there is no source of them. Defined in
+ * random.c for Linux programs, in uk/lib/boot for images. */
 bool random_bytes(void *to, size_t nb_bytes);
 
 #define SOURCE_TEXT_BYTES 64u

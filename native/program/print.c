@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The lines of a DUT, on stdout (report.h). */
+/* Print the lines of a DUT on stdout (report.h). */
 #include <stdio.h>
 
 #include "report.h"

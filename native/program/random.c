@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The random bytes of a program of Linux (options.h). */
+/* Random bytes for Linux programs (options.h). */
 #include <sys/random.h>
 
 #include "options.h"

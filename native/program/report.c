@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The lines that a DUT says: see report.h. Freestanding. */
+/* Compose the lines of a DUT: see report.h. Freestanding. */
 #include "report.h"
 
 #include "options.h"

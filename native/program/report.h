@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What a DUT says of itself, as lines of JSON (docs/programs.md): made by report.c, which knows no
- * operating system, and printed on stdout by print.c, or on its console by an image.
- */
+/* The lines of JSON that a DUT prints (docs/programs.md). report.c composes them without an
+ * operating system; print.c prints them on stdout, an image on its console. */
 #ifndef NEARMETAL_REPORT_H
 #define NEARMETAL_REPORT_H
 
@@ -10,33 +8,33 @@
 
 #include "serve.h"
 
-/* All counters of a DUT. The data process of a ukp rung hands them to its tender in this form. */
+/* All counters of a DUT. The data process of a ukp rung passes them to its tender in this form. */
 struct report {
     struct serve_counters serve;
     struct datapath_stats datapath;
     struct service_counters service;
 };
 
-/* Of a virtual machine that an image has to itself. */
+/* The machine of an image that runs in a virtual machine of its own. */
 struct ready_machine {
     const char *transport, *clock;
     uint64_t tsc_hz;
-    uint64_t store_address; /* so that the store's memory can be told apart from outside; 0: none */
+    uint64_t store_address; /* of the store, in the machine's memory; 0: not reported */
 };
 
 struct ready {
     const char *datapath, *service;
     const struct source *listen;
     int pid;        /* of the process that serves */
-    int tender_pid; /* of the one that started it; 0: it started itself */
+    int tender_pid; /* of the process that started it; 0: there is no tender */
     uint64_t store_budget_bytes;
-    const struct ready_machine *machine; /* NULL: it has none to itself */
+    const struct ready_machine *machine; /* NULL: not an image in a virtual machine */
 };
 
-/* The longest: some sixty counts of up to twenty digits, with their names. */
+/* Bytes of the longest line: some sixty counts of up to twenty digits, with their names. */
 #define REPORT_LINE_BYTES 3072u
 
-/* Both write a line with its end to `line`, and return its length. event: "counters" or "final". */
+/* Compose a line, newline included; both return its length. event: "counters" or "final". */
 size_t ready_line(char line[REPORT_LINE_BYTES], const struct ready *ready);
 size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report,
                    const struct service_words *words);

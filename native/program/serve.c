@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The loop: receive, handle, send. One turn is one burst. */
+/* The loop: receive, handle, send. One turn handles one burst. */
 #include "serve.h"
 
 static inline bool is_set(const atomic_int *flag)
@@ -7,7 +7,7 @@ static inline bool is_set(const atomic_int *flag)
     return atomic_load_explicit(flag, memory_order_relaxed) != 0;
 }
 
-/* What did not leave makes its request a drop: it was not answered whole. */
+/* Send. A request whose reply, or a part of it, did not leave becomes a drop. */
 static void send_replies(struct serve *serve, struct request *requests, const struct reply *replies,
                          unsigned nb)
 {
@@ -22,7 +22,7 @@ static void send_replies(struct serve *serve, struct request *requests, const st
     }
 }
 
-/* Tell the service once of each request, as early as the datapath knows of it. */
+/* Announce each request to the service once, as early as the datapath can see it. */
 static void look_ahead(struct serve *serve, const struct request *requests, unsigned nb_rx)
 {
     struct request next[SERVICE_BURST_MAX];
@@ -36,7 +36,7 @@ static void look_ahead(struct serve *serve, const struct request *requests, unsi
     serve->nb_ahead += nb_next - nb_known;
 }
 
-/* One burst, from the service to release. */
+/* Handle one burst, from the announcement to release. */
 static void turn(struct serve *serve, uint64_t now_ns, unsigned nb_rx, struct request *requests)
 {
     struct reply replies[SERVICE_BURST_MAX];
@@ -57,7 +57,8 @@ static void turn(struct serve *serve, uint64_t now_ns, unsigned nb_rx, struct re
         nb_new = 0;
     } while (more);
 
-    /* Those answered apart: one after the other, a counter in memory waits for itself. */
+    /* Count answered requests in a register: incrementing one counter in memory for each would make
+     * every increment wait for the one before. */
     unsigned nb_answered = 0;
     for (unsigned i = 0; i < nb_rx; i++) {
         if (__builtin_expect(requests[i].drop == DROP_NONE, 1))
@@ -77,11 +78,11 @@ void serve_until(struct serve *serve, uint64_t until_ns)
 
     while (!is_set(serve->stop) && !is_set(serve->ask) && now_ns < until_ns) {
         unsigned nb_rx = datapath_rx_burst(serve->datapath, requests, serve->batch);
-        now_ns = serve_now_ns(); /* after the wait: a request must not meet a stale clock */
+        now_ns = serve_now_ns(); /* after the wait, so that no request gets an old time */
         if (nb_rx > 0)
             turn(serve, now_ns, nb_rx, requests);
         else
-            serve->nb_ahead = 0; /* none is left: frames of a lost ring never came */
+            serve->nb_ahead = 0; /* announced frames of a lost ring never arrive */
     }
 }
 

@@ -2,8 +2,8 @@
 /* Text without a C library: see text.h. */
 #include "text.h"
 
-#define GROUPS 8u /* of 16 bits, in an IPv6 address */
-#define V4_AT 12u /* where an IPv4 address lies in the mapped one */
+#define GROUPS 8u /* groups of 16 bits in an IPv6 address */
+#define V4_AT 12u /* offset of the IPv4 address in an IPv4-mapped one */
 
 struct text text_in(char *to, size_t nb_bytes)
 {
@@ -119,7 +119,7 @@ unsigned text_hex_digit(char digit)
 
 /* ---- addresses ---- */
 
-/* Four numbers with dots between; 010 is refused, as some would read it as 8. */
+/* Parse four decimal numbers with dots between; 010 is refused, as some programs read it as 8. */
 static bool is_v4_addr(const char *text, uint8_t addr[4])
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -134,7 +134,7 @@ static bool is_v4_addr(const char *text, uint8_t addr[4])
     return true;
 }
 
-/* Up to four hexadecimal digits. Returns what stands behind them; NULL: there are none. */
+/* Read up to four hexadecimal digits. Returns the place behind them, or NULL without digits. */
 static const char *read_group(const char *text, uint8_t group[2])
 {
     unsigned value = 0, nb = 0;
@@ -146,7 +146,7 @@ static const char *read_group(const char *text, uint8_t group[2])
     return nb == 0 ? NULL : text;
 }
 
-/* What stood behind the `::` belongs to the end. */
+/* Move the groups that stood behind `::` to the end of the address. */
 static bool spread(uint8_t addr[16], unsigned nb_bytes, unsigned gap)
 {
     if (gap == UINT32_MAX)
@@ -213,12 +213,12 @@ static unsigned group_at(const uint8_t addr[16], unsigned i)
     return (unsigned)addr[2 * i] << 8 | addr[2 * i + 1];
 }
 
-/* The first of the longest runs of zero groups: it becomes `::` (RFC 5952, 4.2). */
+/* Find the first of the longest runs of zero groups, which is written as `::` (RFC 5952, 4.2). */
 static unsigned longest_zeros(const uint8_t addr[16], unsigned *nb_longest)
 {
     unsigned at = GROUPS, nb = 0;
 
-    *nb_longest = 1; /* a single one is written */
+    *nb_longest = 1; /* one zero group alone is not shortened */
     for (unsigned i = 0; i < GROUPS; i++) {
         nb = group_at(addr, i) == 0 ? nb + 1 : 0;
         if (nb > *nb_longest) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The time, as a virtual machine is told it on its serial line: `t`, the nanoseconds of Unix time
- * in decimal, a newline. The machine's own clock of the day knows whole seconds, of a clock that
- * QEMU started without a fraction: it is up to two seconds late.
+ * The time of day, sent to a virtual machine on its serial line: `t`, the nanoseconds of Unix time
+ * in decimal, a newline. The machine's own real-time clock counts whole seconds and QEMU starts it
+ * without the fraction, so it is up to two seconds late.
  *
- * The time is that of sending. On arrival it is later, so the machine's clock may be set forward to
- * it, never back. Freestanding.
+ * The time is the one of sending, so on arrival it is already past: the machine's clock may be set
+ * forward to it, never back. Freestanding.
  */
 #ifndef NEARMETAL_TOLD_TIME_H
 #define NEARMETAL_TOLD_TIME_H
@@ -13,16 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TOLD_TIME_DIGITS_MAX 19u /* more could not be nanoseconds of 64 bits */
+#define TOLD_TIME_DIGITS_MAX 19u /* more digits exceed 64 bits of nanoseconds */
 
-/* All zero to begin with. */
+/* Begins as zeros. */
 struct told_time {
-    bool is_open; /* a `t` came, and only digits since */
+    bool is_open; /* a `t` was received, and only digits since */
     unsigned nb_digits;
     uint64_t ns;
 };
 
-/* The next byte of the line. Returns the time where it ends one, else 0. */
+/* Take the next byte of the line. Returns the time at the end of a valid one, else 0. */
 static inline uint64_t told_time_take(struct told_time *told, char byte)
 {
     bool was_open = told->is_open;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Lines, words, dispatch; see ascii.h. The commands themselves: commands.c. */
+/* Split a datagram into lines and words, and dispatch; see ascii.h. The commands: commands.c. */
 #include "ascii.h"
 #include "commands.h"
 
 struct command {
     const char *name;
     uint32_t name_bytes;
-    uint32_t nb_words_min, nb_words_max; /* its name counted; outside: ERROR */
-    uint32_t noreply_from;               /* with so many words the last may be noreply; 0: never */
+    uint32_t nb_words_min, nb_words_max; /* the name counted; outside: ERROR */
+    uint32_t noreply_from;               /* from so many on, the last may be noreply; 0: never */
     bool is_admin;
     void (*run)(struct interpreter *interpreter, struct line *line);
 };
@@ -45,7 +45,7 @@ static const struct command *find_command(struct token name)
     return NULL;
 }
 
-/* The line's words; of those beyond the array the last one is kept in the array's last place. */
+/* Split a line into words. Words beyond the array overwrite its last place. */
 static void split_words(struct line *line, const uint8_t *at, const uint8_t *end)
 {
     line->nb_words = 0;
@@ -78,7 +78,7 @@ static void run_command(struct interpreter *interpreter, const struct command *c
         *message = before;
 }
 
-/* One line without its end; false: quit. */
+/* Carry out one line, without its end. Returns false for quit. */
 static bool run_line(struct interpreter *interpreter, struct line *line)
 {
     struct token name = line->words[0];
@@ -93,7 +93,7 @@ static bool run_line(struct interpreter *interpreter, struct line *line)
     return true;
 }
 
-/* The first such byte of [from, end), or end. */
+/* Return the first place of this byte in [from, end), or end. */
 static const uint8_t *find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
 {
     for (; end - from >= 16; from += 16) {
@@ -116,10 +116,10 @@ void ascii_run(struct interpreter *interpreter, const uint8_t *data, uint32_t nb
             message_put_text(&interpreter->message, "ERROR\r\n");
             return;
         }
-        line.rest = to + 1; /* a storage command moves it on, behind its data block */
+        line.rest = to + 1; /* a storage command moves it behind its data block */
         if (to > from && to[-1] == '\r')
             to--;
-        to = find_byte(from, to, 0); /* memcached takes lines for C strings */
+        to = find_byte(from, to, 0); /* to memcached a line is a C string */
         split_words(&line, from, to);
         if (!run_line(interpreter, &line))
             return;

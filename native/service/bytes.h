@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Loads, stores, copies and compares of a few bytes, without a call and without touching a byte
- * that is not named.
+ * Load, store, copy and compare a few bytes, without a call, and without touching a byte outside
+ * the named range.
  *
  * Keys and small values are what a store moves most, and their lengths are known only at run time:
- * a call of memcpy for 16 bytes costs more than the rest of a look-up in cache. The ranges are
- * covered by two loads that may overlap; vectors are GCC's, which clang knows too and which need
- * no header.
+ * a call of memcpy for 16 bytes costs more than the rest of a look-up in cache. Two loads that may
+ * overlap cover a range. The vectors are GCC's extension, which clang has too; they need no header.
  */
 #ifndef NEARMETAL_BYTES_H
 #define NEARMETAL_BYTES_H
@@ -15,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The four functions a freestanding C compiler may call anyway (GCC manual, 2.1). */
+/* The four functions that a freestanding C compiler may call in any case (GCC manual, 2.1). */
 void *memcpy(void *restrict to, const void *restrict from, size_t nb_bytes);
 void *memmove(void *to, const void *from, size_t nb_bytes);
 void *memset(void *to, int byte, size_t nb_bytes);
@@ -72,13 +71,13 @@ static inline void store_vec(uint8_t *to, vec16 value)
     __builtin_memcpy(to, &value, sizeof value);
 }
 
-/* One bit per byte: the top bits of its argument (SSE2 pmovmskb). */
+/* Return one bit per byte: its top bit (SSE2 pmovmskb). */
 static inline uint32_t vec_mask(vec16 value)
 {
     return (uint32_t)__builtin_ia32_pmovmskb128((signed_vec16)value);
 }
 
-/* One bit per byte that is a space or a control character. */
+/* Return one bit per byte: 1 for a space or a control character. */
 static inline uint32_t vec_blanks(vec16 value)
 {
     return vec_mask((vec16)(value <= 0x20));

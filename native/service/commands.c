@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The commands of the ASCII protocol; see commands.h. Those that store a data block: storage.c.
+ * The commands of the ASCII protocol; see commands.h. Commands with a data block: storage.c.
  *
- * Each is called with the right number of words and writes its answer; ascii.c takes it back
- * where noreply was said. Checks come in memcached's order, because the first that fails answers.
+ * Each is called with a valid number of words and writes its answer; ascii.c removes the answer
+ * again for noreply. Checks are in memcached's order: the first that fails gives the answer.
  */
 #include "commands.h"
 
@@ -27,7 +27,7 @@ static void count_retrieval(struct stats *stats, bool is_hit, bool is_touch)
     stats->nb_get_misses += !is_touch && !is_hit;
 }
 
-/* The keys of a get or gat from `at` on; with exptime they are touched. */
+/* Answer the keys of a get or gat from `at` on; with exptime, set their expiry too. */
 static void retrieve(struct interpreter *interpreter, const struct line *line, const uint8_t *at,
                      bool with_cas, const int32_t *exptime)
 {
@@ -72,7 +72,7 @@ void command_delete(struct interpreter *interpreter, struct line *line)
     struct token key = line->words[1];
     bool is_zero = line->nb_words > 2 && token_is(line->words[2], "0", 1);
     bool is_noreply = line->nb_words > 2 && token_is(line->words[line->nb_words - 1], "noreply", 7);
-    /* An old form had a time here: 0 is still taken. */
+    /* memcached's old form had a time here, and still accepts 0. */
     if ((line->nb_words == 3 && !is_zero && !is_noreply) ||
         (line->nb_words == 4 && !(is_zero && is_noreply))) {
         SAY("CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n");
@@ -100,7 +100,7 @@ static void count_arithmetic(struct stats *stats, bool is_incr, bool is_hit)
     stats->nb_decr_misses += !is_incr && !is_hit;
 }
 
-/* A shorter number keeps the old length, padded with spaces. */
+/* Store a number. A shorter number keeps the old length, padded with spaces. */
 static void store_number(struct store *store, struct token key, const struct item *old,
                          const uint8_t *digits, uint32_t nb_digits)
 {
@@ -193,7 +193,7 @@ void command_verbosity(struct interpreter *interpreter, struct line *line)
 {
     uint64_t level;
     if (token_u64(line->words[1], &level))
-        SAY("OK\r\n"); /* there is nothing to be verbose about */
+        SAY("OK\r\n"); /* accepted without effect: there is no log */
     else
         SAY(BAD_FORMAT);
 }

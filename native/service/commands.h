@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The commands of the ASCII protocol, one function a family; called by ascii.c only. */
+/* The commands of the ASCII protocol, one function per family; called by ascii.c only. */
 #ifndef NEARMETAL_COMMANDS_H
 #define NEARMETAL_COMMANDS_H
 
@@ -10,10 +10,10 @@
 
 struct line {
     struct token words[LINE_WORDS_MAX];
-    uint32_t nb_words;            /* LINE_WORDS_MAX: or more */
+    uint32_t nb_words;            /* at LINE_WORDS_MAX the line may have more */
     const uint8_t *behind_second; /* rest of the line behind its second word */
-    const uint8_t *end;           /* of the line */
-    const uint8_t *rest;          /* of the datagram: a data block, the next command */
+    const uint8_t *end;           /* end of the line */
+    const uint8_t *rest;          /* rest of the datagram: a data block, the next command */
     const uint8_t *rest_end;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The service `echo`: every request's bytes, unchanged.
+ * The service `echo`: returns every request's bytes, unchanged.
  *
- * The twin of kv with the store taken out, so that the cost of a datapath and the cost of the
- * store can be told apart. What a request says is not looked at.
+ * The twin of kv without the store, to separate the cost of a datapath from the cost of the store.
+ * The bytes of a request are not read.
  */
 #include "bytes.h"
 #include "service.h"
@@ -11,7 +11,7 @@
 const uint32_t service_request_bytes_min = 1;
 
 struct service {
-    uint32_t next, nb_requests; /* where a burst continues when slots ran out */
+    uint32_t next, nb_requests; /* where a burst continues after the slots ran out */
 };
 
 const char *service_open(struct service **service, const struct service_config *config)
@@ -26,7 +26,7 @@ const char *service_open(struct service **service, const struct service_config *
 void service_ahead(const struct service *service, const struct request *requests,
                    unsigned nb_requests)
 {
-    (void)service, (void)requests, (void)nb_requests; /* the bytes stay where they are, unread */
+    (void)service, (void)requests, (void)nb_requests; /* nothing to fetch: the bytes are not read */
 }
 
 static enum drop_reason look(const struct request *request)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The short cut for what nearly every datagram is: one get or gets of one key, or one plain set.
+ * The fast path for the usual datagram: one get or gets of one key, or one plain set.
  *
- * Only the exact usual spelling is taken: single spaces, \r\n, a key without control characters,
+ * Only the exact usual spelling is accepted: single spaces, \r\n, a key without control characters,
  * small unsigned numbers, nothing behind it. Everything else, errors included, is left to the
- * general interpreter (ascii.h), which gives the same answer for these, only later.
+ * general interpreter (ascii.h), which gives the same answers for the usual datagrams, but slower.
  */
 #ifndef NEARMETAL_FAST_H
 #define NEARMETAL_FAST_H
@@ -23,10 +23,10 @@ struct fast {
 #define FAST_WORD(a, b, c, d)                                                                      \
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 
-/* No space or control character in the key? It lies behind at least 12 bytes of datagram. */
+/* Whether the key has no space or control character. At least 12 bytes precede the key. */
 static inline bool fast_key_is_plain(const uint8_t *key, uint32_t nb)
 {
-    /* The last 16 bytes up to the key's end begin before it when it is short: those bits go. */
+    /* For a short key the load begins before it: drop the bits of those bytes. */
     uint32_t blanks = vec_blanks(load_vec(key + nb - 16));
     if (nb < 16)
         return blanks >> (16 - nb) == 0;
@@ -35,7 +35,7 @@ static inline bool fast_key_is_plain(const uint8_t *key, uint32_t nb)
     return blanks == 0;
 }
 
-/* Bytes before the first space or control character; the datagram ends in one. */
+/* Return the bytes before the first space or control character; the datagram ends in one. */
 static inline uint32_t fast_word_bytes(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *from = at;
@@ -49,13 +49,13 @@ static inline uint32_t fast_word_bytes(const uint8_t *at, const uint8_t *end)
     return (uint32_t)(at - from);
 }
 
-/* Up to 9 digits and the byte that ends them. The datagram ends in a byte that is no digit. */
+/* Read up to 9 digits and the byte that ends them. The datagram ends in a byte that is no digit. */
 static inline bool fast_number(const uint8_t **at, uint8_t end_byte, uint32_t *number)
 {
     const uint8_t *from = *at, *digit = from;
     uint32_t value = 0, figure;
     while ((figure = *digit - (uint32_t)'0') <= 9) {
-        value = value * 10 + figure; /* wraps only where the length is refused below */
+        value = value * 10 + figure; /* wraps only for lengths that are refused below */
         digit++;
     }
     *number = value;
@@ -73,7 +73,7 @@ static inline enum fast_kind fast_parse_set(const uint8_t *data, uint32_t len, s
     if (!fast_number(&at, ' ', &fast->flags) || !fast_number(&at, ' ', &fast->exptime) ||
         !fast_number(&at, '\r', &fast->value_bytes))
         return FAST_NO;
-    /* At most at == end now: the byte before is the '\r' that was asked for. */
+    /* Here at <= end: the byte before `at` is the '\r' just matched. */
     fast->value = at + 1;
     if ((uint64_t)(end - at) != (uint64_t)fast->value_bytes + 3 || *at != '\n' ||
         fast->value_bytes > ITEM_VALUE_BYTES_MAX)
@@ -81,7 +81,7 @@ static inline enum fast_kind fast_parse_set(const uint8_t *data, uint32_t len, s
     return FAST_SET;
 }
 
-/* data: a whole datagram of more than 8 bytes, frame included. */
+/* Parse a whole datagram of more than 8 bytes, frame included. */
 static inline enum fast_kind fast_parse(const uint8_t *data, uint32_t len, struct fast *fast)
 {
     if (len < FRAME_BYTES + 7 || load16(data + len - 2) != load16((const uint8_t *)"\r\n"))
@@ -98,7 +98,7 @@ static inline enum fast_kind fast_parse(const uint8_t *data, uint32_t len, struc
         return FAST_NO;
     }
     fast->key_bytes = len - 2 - (uint32_t)(fast->key - data);
-    /* 4: so that the 16 bytes before the key's end are the datagram's. */
+    /* At least 4 bytes, so that the 16 bytes before the key's end are all in the datagram. */
     if (fast->key_bytes - 4 > ITEM_KEY_BYTES_MAX - 4 ||
         !fast_key_is_plain(fast->key, fast->key_bytes))
         return FAST_NO;

@@ -2,9 +2,9 @@
 /*
  * The keyed hash of a key: 64 bits from 1..250 bytes and a 128-bit random seed.
  *
- * Folded 64 x 64 -> 128-bit multiplications, as wyhash and its kin do: 16 bytes a multiplication,
- * the seed mixed into both factors, so that nobody who does not know it can choose keys that meet
- * in one bucket. The length goes into the last fold: keys that are padded alike stay apart.
+ * Folded 64 x 64 -> 128-bit multiplications, as in wyhash: 16 bytes per multiplication. The seed is
+ * mixed into both factors, so that keys that collide in one bucket cannot be chosen without knowing
+ * the seed. The last fold includes the length: keys that differ only in padding do not collide.
  */
 #ifndef NEARMETAL_HASH_H
 #define NEARMETAL_HASH_H
@@ -36,8 +36,8 @@ static inline uint64_t hash_key(struct hash_seed seed, const uint8_t *key, uint3
         a = (uint64_t)key[0] << 16 | (uint64_t)key[nb >> 1] << 8 | key[nb - 1];
         b = 0;
     }
-    /* The second fold spreads what one product of nearly equal factors leaves clustered; the odd
-     * constant keeps its factor from being 0 for a state that equals the seed. */
+    /* The second fold spreads what one product of nearly equal factors leaves clustered. The odd
+     * constant keeps its factor from becoming 0 when the state equals the seed. */
     state = hash_fold(a ^ seed.word[1], b ^ state);
     return hash_fold(state ^ seed.word[0], seed.word[1] ^ (0x9e3779b97f4a7c15u * (nb + 1)));
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An item as it lies in the log: a 16-byte header, the key, the value, rounded up to 8 bytes.
+ * An item in the log: a 16-byte header, the key, the value, rounded up to 8 bytes.
  *
- * The header packs into two words what memcached spreads over 48 bytes, so that a 16-byte key with
- * a 32-byte value is exactly one cache line. A key of 0 bytes marks a dead item, or the filling
- * before the end of the log: then the first word alone counts, and its value length is the size in
- * units. So a hole of a single unit can be described too.
+ * The header packs into two words what memcached keeps in 48 bytes, so that a 16-byte key with a
+ * 32-byte value is exactly one cache line. A key of 0 bytes marks a dead item, or the filler before
+ * the end of the log. Such an item has only its first word, and its value length is its size in
+ * units, so that a hole of a single unit can be described too.
  */
 #ifndef NEARMETAL_ITEM_H
 #define NEARMETAL_ITEM_H
@@ -21,7 +21,7 @@
 struct item {
     uint64_t word; /* bits 0-7 key bytes, 8-23 value bytes, 24-63 cas */
     uint32_t flags;
-    uint32_t expires_s; /* on the service's second counter; 0: never */
+    uint32_t expires_s; /* on the service's counter of seconds; 0: never */
     uint8_t bytes[];    /* key, then value */
 };
 _Static_assert(sizeof(struct item) == ITEM_HEADER_BYTES, "the header is two words");
@@ -62,7 +62,7 @@ static inline bool item_is_dead(const struct item *item)
     return item_key_bytes(item) == 0;
 }
 
-/* What it occupies in the log, dead or alive. */
+/* Return the bytes that an item occupies in the log, dead or alive. */
 static inline uint32_t item_bytes(const struct item *item)
 {
     if (item_is_dead(item))

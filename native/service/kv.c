@@ -2,15 +2,15 @@
 /*
  * The service `kv`: memcached's ASCII protocol over a store, a burst at a time.
  *
- * A burst runs through three passes: parse and hash, and ask for the key's bucket; look at
- * the bucket's tags and ask for the items that may be meant; answer. Memory has the time of a pass
- * to arrive, and as many lines are under way as the processor can track. The first two passes only
- * guess and prefetch; the third looks again, in order, so that the burst has the outcome of one
+ * A burst runs through three passes: parse and hash, and prefetch the key's bucket; check the
+ * bucket's tags, and prefetch the items that may match; answer. Memory has the time of a pass to
+ * deliver, and as many lines are in transfer as the processor can track. The first two passes only
+ * guess and prefetch; the third looks up again, in order, so that the burst has the outcome of one
  * request after the other. One rolling loop with the same stages half a burst apart is no faster
  * for skewed keys and a tenth to a third slower for uniform keys and bursts of 32 and less.
  *
- * What is not a plain get or set goes through the general interpreter in its answering stage: into
- * the message buffer first, from there datagram by datagram into the reply slots.
+ * A datagram that is not a plain get or set is run by the general interpreter in the third pass:
+ * into the message buffer first, from there datagram by datagram into the reply slots.
  */
 #include "ascii.h"
 #include "fast.h"
@@ -18,7 +18,7 @@
 #include "kv_row.h"
 #include "service.h"
 
-const uint32_t service_request_bytes_min = FRAME_BYTES + 1; /* with something behind the frame */
+const uint32_t service_request_bytes_min = FRAME_BYTES + 1; /* at least one byte behind the frame */
 
 enum kind { KIND_DROPPED, KIND_GET, KIND_GETS, KIND_SET, KIND_COMMANDS };
 _Static_assert((int)KIND_GET == FAST_GET && (int)KIND_GETS == FAST_GETS &&
@@ -31,7 +31,7 @@ struct prepared {
     enum kind kind;
 };
 
-/* The slots of one call. */
+/* The reply slots of one call. */
 struct slots {
     struct reply *replies;
     unsigned nb, nb_max;
@@ -41,11 +41,11 @@ struct service {
     struct store store;
     struct stats stats;
     struct interpreter interpreter;
-    /* The burst at hand: next is the first request that is not answered to the end. */
+    /* The current burst: next is the first request whose answer is not complete. */
     uint32_t next, nb_requests;
-    /* The message at hand: the next datagram of nb_datagrams; 0 of 0 when there is none. */
+    /* The current message: the next datagram of nb_datagrams; both 0 when there is none. */
     uint32_t datagram, nb_datagrams;
-    uint16_t message_id; /* as received: the request may be overwritten by the first datagram */
+    uint16_t message_id; /* as received: the first datagram may overwrite the request */
     struct prepared prepared[SERVICE_BURST_MAX];
 };
 
@@ -67,7 +67,7 @@ const char *service_open(struct service **service_out, const struct service_conf
                       config->seed, config->now_ns);
 }
 
-/* A small item's reply; its request is shorter. */
+/* Bytes of a small item's reply; its request is shorter. */
 #define FETCH_BYTES 80u
 
 void service_ahead(const struct service *service, const struct request *requests,
@@ -110,8 +110,7 @@ static inline void prepare(struct service *service, struct request *request,
     __builtin_prefetch(table_first(&store->table, prepared->hash));
 }
 
-/* always_inline: a function that only prefetches has no effect in the compiler's eyes, and its
- * calls vanish (GCC 12). */
+/* always_inline: GCC 12 removes calls of a function that only prefetches, as without effect. */
 __attribute__((always_inline)) static inline void look(const struct service *service,
                                                        const struct prepared *prepared)
 {
@@ -126,7 +125,7 @@ __attribute__((always_inline)) static inline void look(const struct service *ser
         __builtin_prefetch(table_second(table, prepared->hash));
 }
 
-/* A message of one fixed text, where the whole message would not do. */
+/* Replace a message that may not be sent by one fixed text. */
 static void replace_message(struct message *message)
 {
     message->len = 0;
@@ -134,7 +133,7 @@ static void replace_message(struct message *message)
     message_put_text(message, REPLY_TOO_LARGE);
 }
 
-/* The 3 x rule and the bound on datagrams; false: not even the error may be sent. */
+/* Apply the 3 x rule and the bound on datagrams. Returns false if even the error is too long. */
 static bool bound_message(struct service *service, const struct request *request)
 {
     struct message *message = &service->interpreter.message;
@@ -147,7 +146,7 @@ static bool bound_message(struct service *service, const struct request *request
     return message->len + FRAME_BYTES <= request_reply_bytes_max(request);
 }
 
-/* The message becomes the one at hand, or the request is dropped. */
+/* Make the message the current one, or drop the request. */
 static void begin_message(struct service *service, struct request *request)
 {
     service->nb_datagrams = 0;
@@ -172,7 +171,7 @@ static void take_slot(struct service *service, struct slots *slots, uint8_t *dat
     service->stats.written_bytes += len;
 }
 
-/* Datagrams of the message at hand, as long as there are slots; true: it is finished. */
+/* Send datagrams of the current message while there are slots. Returns whether all are sent. */
 static bool send_message(struct service *service, const struct request *request, uint32_t index,
                          struct slots *slots)
 {
@@ -201,7 +200,7 @@ static bool answer_commands(struct service *service, struct request *request, ui
     return send_message(service, request, index, slots);
 }
 
-/* Instead of a reply that is longer than it may be; returns what may be sent, or 0. */
+/* Replace a reply that is too long by an error. Returns its length; 0: that is too long too. */
 static uint32_t bound_single(struct request *request, uint16_t id)
 {
     uint32_t len = reply_write_text(request->room, id, REPLY_TOO_LARGE);
@@ -220,7 +219,7 @@ static inline bool answer_get(struct service *service, struct request *request,
     uint32_t len = 0;
     if (item != NULL) {
         len = reply_write_item(request->room, id, item, prepared->kind == KIND_GETS);
-        if (__builtin_expect(len == 0, 0)) /* nothing was written: the request is still whole */
+        if (__builtin_expect(len == 0, 0)) /* nothing was written: the request is intact */
             return answer_commands(service, request, index, slots);
     }
     service->stats.nb_get++;
@@ -249,7 +248,7 @@ static inline bool answer_set(struct service *service, struct request *request,
     return true;
 }
 
-/* False: the slots ran out; the same request continues with the next call. */
+/* Answer one request. Returns false when the slots ran out: the next call continues with it. */
 static inline bool answer(struct service *service, struct request *request,
                           const struct prepared *prepared, uint32_t index, struct slots *slots)
 {

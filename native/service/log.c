@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The log: a ring of items; see log.h. */
+/* The log: a ring of bytes that holds items; see log.h. */
 #include "log.h"
 
 void log_open(struct log *log, uint8_t *base, uint64_t size_bytes)
@@ -69,8 +69,8 @@ struct item *log_renew_oldest(struct log *log)
     struct item *from = item_at(log, log->tail);
     uint32_t nb_bytes = item_bytes(from);
     log_drop_oldest(log);
-    /* A filling before the end of the ring lies at the head, before or behind the item, never in
-     * it. The new place may overlap the old one. */
+    /* The filler before the end of the ring is written at the head, before or behind the item,
+     * never inside it. The new place may overlap the old one. */
     struct item *to = log_append(log, nb_bytes);
     memmove(to, from, nb_bytes);
     return to;

@@ -2,10 +2,10 @@
 /*
  * The log: the memory of the items, a ring of bytes.
  *
- * Items are appended at the head and leave at the tail, in the order in which they came; nothing
- * is ever searched and nothing fragments. An item never lies across the end of the ring: what is
- * left there is filled with a dead item. The log knows sizes and which bytes are dead, not keys:
- * who leaves and who is appended again is the store's affair (store.c).
+ * Items are appended at the head and leave at the tail, in order of age: there is no search for
+ * free space and no fragmentation. An item never crosses the end of the ring: the bytes left there
+ * are filled with a dead item. The log handles sizes and dead bytes, not keys: store.c decides
+ * which items are evicted and which are appended again.
  */
 #ifndef NEARMETAL_LOG_H
 #define NEARMETAL_LOG_H
@@ -17,25 +17,24 @@ struct log {
     uint64_t size_bytes; /* a multiple of 64 */
     uint64_t head, tail; /* offsets of the next item and of the oldest, both < size_bytes */
     uint64_t used_bytes; /* from tail to head */
-    uint64_t dead_bytes; /* of those: dead items and fillings */
+    uint64_t dead_bytes; /* of used_bytes: dead items and fillers */
 };
 
 void log_open(struct log *log, uint8_t *base, uint64_t size_bytes);
 
-/* Bytes for one item at the head; NULL when the free part there is too short. */
+/* Take bytes for one item at the head; NULL when the free part there is too short. */
 struct item *log_append(struct log *log, uint32_t item_bytes);
 
-/* The oldest item, dead or alive; NULL when the log is empty. */
+/* Return the oldest item, dead or alive; NULL when the log is empty. */
 struct item *log_oldest(const struct log *log);
 
-/* The oldest item's bytes are free again; the next item is the oldest. */
+/* Free the oldest item's bytes; the next item becomes the oldest. */
 void log_drop_oldest(struct log *log);
 
-/* The oldest item becomes the newest; returns its new place. Cannot fail: it frees what it takes.
- */
+/* Move the oldest item to the head; returns its new place. Cannot fail: it frees what it takes. */
 struct item *log_renew_oldest(struct log *log);
 
-/* The item's bytes are dead until the tail passes them. */
+/* Mark the item dead; its bytes are free once the tail has passed them. */
 void log_kill(struct log *log, struct item *item);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Replies: composing a message, cutting it into datagrams; see reply.h. */
+/* Compose a message, and cut it into datagrams; see reply.h. */
 #include "reply.h"
 
 void message_put(struct message *message, const uint8_t *bytes, uint32_t nb)

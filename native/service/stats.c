@@ -2,8 +2,8 @@
 /*
  * The command `stats`; see stats.h.
  *
- * Exporters and dashboards look for memcached's names, so all of them are there; what does not
- * exist in this service is 0 and stays 0.
+ * Exporters and dashboards expect memcached's names, so all of them are printed; a value that has
+ * no counterpart in this service is always 0.
  */
 #include "stats.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the command `stats` prints: memcached 1.6.18's names in its order. */
+/* The output of the command `stats`: memcached 1.6.18's names in its order. */
 #ifndef NEARMETAL_STATS_H
 #define NEARMETAL_STATS_H
 
@@ -8,7 +8,7 @@
 
 #define KV_VERSION "nearmetal-0.1.0"
 
-/* Counted by the protocol; what the store counts stands in struct store. */
+/* Counters of the protocol; those of the store are in struct store. */
 struct stats {
     uint64_t nb_get, nb_get_hits, nb_get_misses;
     uint64_t nb_set, nb_flush, nb_touch, nb_touch_hits, nb_touch_misses;
@@ -21,7 +21,7 @@ struct stats {
     uint32_t pid;
 };
 
-/* STAT lines and END. */
+/* Put the STAT lines and END. */
 void stats_put(const struct stats *stats, const struct store *store, struct message *message);
 
 #endif

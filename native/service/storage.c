@@ -2,15 +2,15 @@
 /*
  * The commands that carry a data block: set, add, replace, append, prepend, cas; see commands.h.
  *
- * A line that is wrong leaves its data block to be read as the next command, as memcached does: the
- * length in it cannot be believed. A block that does not end in \r\n is skipped by its length.
+ * After an invalid line the data block is read as the next command, as memcached does, because the
+ * length in the line cannot be trusted. A block that does not end in \r\n is skipped by its length.
  */
 #include "commands.h"
 
 #define SAY(text) message_put_text(&interpreter->message, text)
 #define BAD_FORMAT "CLIENT_ERROR bad command line format\r\n"
 
-/* memcached adds 2 to it in an int. */
+/* memcached adds 2 to the length in an int. */
 #define BLOCK_BYTES_MAX (INT32_MAX - 2)
 
 enum mode { MODE_SET, MODE_ADD, MODE_REPLACE, MODE_APPEND, MODE_PREPEND, MODE_CAS };
@@ -39,7 +39,7 @@ static enum mode mode_of(struct token name)
     }
 }
 
-/* Words to numbers; *block_bytes is the length of the value as the line has it. */
+/* Convert words to numbers; *block_bytes is the value's length as the line states it. */
 static bool parse_update(struct interpreter *interpreter, const struct line *line,
                          struct update *update, uint32_t *block_bytes)
 {
@@ -59,7 +59,7 @@ static bool parse_update(struct interpreter *interpreter, const struct line *lin
     return true;
 }
 
-/* Take the data block behind the line. */
+/* Take the data block behind the line. Returns false if it is too short or has a wrong end. */
 static bool take_block(struct line *line, struct update *update, uint32_t block_bytes)
 {
     uint64_t left = (uint64_t)(line->rest_end - line->rest);
@@ -74,7 +74,7 @@ static bool take_block(struct line *line, struct update *update, uint32_t block_
     return behind[0] == '\r' && behind[1] == '\n';
 }
 
-/* Old and new value in one; flags and exptime stay the old ones. */
+/* Join the old and the new value; flags and exptime stay the old ones. */
 static void join(struct store *store, const struct item *old, struct update *update)
 {
     uint32_t old_bytes = item_value_bytes(old), new_bytes = update->content.value_bytes;
@@ -89,7 +89,7 @@ static void join(struct store *store, const struct item *old, struct update *upd
                                        .expires_s = old->expires_s};
 }
 
-/* May the update be stored, given what is there? Answers where it may not. */
+/* Whether the update may be stored, given the old item (or NULL). If not, writes the answer. */
 static bool is_wanted(struct interpreter *interpreter, const struct update *update,
                       const struct item *old)
 {

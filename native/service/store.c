@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store: storing, forgetting, making room; see store.h. */
+/* The store: store, delete, expire, evict; see store.h. */
 #include "store.h"
 
 #define INDEX_SHARE 10u    /* one part in so many of the memory is the index */
-#define DEAD_SHARE_MAX 12u /* one part in so many of the log may be dead before holes go first */
-#define RENEW_FACTOR 16u   /* bytes appended again per byte asked for, at most */
+#define DEAD_SHARE_MAX 12u /* more dead than one part in so many of the log: renew live items */
+#define RENEW_FACTOR 16u   /* most bytes appended again per byte needed */
 #define RENEW_BYTES_MIN 1024u
-#define LOG_BYTES_MAX ((uint64_t)ITEM_UNIT_BYTES << 32) /* what a 32-bit offset can reach */
+#define LOG_BYTES_MAX ((uint64_t)ITEM_UNIT_BYTES << 32) /* the reach of a 32-bit offset */
 #define NS_PER_S 1000000000u
 
 static uint64_t cut_to_lines(uint64_t nb_bytes)
@@ -76,7 +76,7 @@ void store_flush(struct store *store, uint32_t at_s)
         store->flush_at_s = at_s;
 }
 
-/* The item leaves the index; its bytes stay where they are. */
+/* Remove an item from the index; its bytes stay in the log. */
 static void forget(struct store *store, const struct slot *slot, uint64_t hash,
                    const struct item *item)
 {
@@ -97,7 +97,7 @@ void store_expire(struct store *store, const struct slot *slot, uint64_t hash, s
     store->nb_expired++;
 }
 
-/* Decide about the oldest item; returns the bytes that were appended again. */
+/* Handle the oldest item. Returns the bytes that were appended again. */
 static uint32_t step_tail(struct store *store, struct item *item, bool may_renew)
 {
     struct slot slot;
@@ -108,7 +108,7 @@ static uint32_t step_tail(struct store *store, struct item *item, bool may_renew
     uint64_t hash = table_hash_of(&store->table, item);
     bool found = table_find_item(&store->table, hash, item, &slot);
     if (!found)
-        __builtin_trap(); /* the index and the log disagree: going on would answer wrongly */
+        __builtin_trap(); /* index and log disagree: going on would give wrong answers */
     bool over = store_is_over(store, item);
     bool keep =
         slot_is_referenced(&slot) || store->log.dead_bytes > store->log.size_bytes / DEAD_SHARE_MAX;
@@ -126,7 +126,7 @@ static uint32_t step_tail(struct store *store, struct item *item, bool may_renew
     return 0;
 }
 
-/* Ends: once the allowance is used up, every step frees bytes. */
+/* Make room at the head. The loop ends: once the allowance is used up, every step frees bytes. */
 static struct item *make_room(struct store *store, uint32_t nb_bytes)
 {
     uint64_t allowance = (uint64_t)RENEW_FACTOR * nb_bytes + RENEW_BYTES_MIN, renewed = 0;
@@ -136,7 +136,7 @@ static struct item *make_room(struct store *store, uint32_t nb_bytes)
     return item;
 }
 
-/* Both buckets of a new key are full for good: one of their entries leaves. */
+/* Evict an entry: both buckets of a new key are full, and none of their entries can move. */
 static void evict_from_bucket(struct store *store, uint64_t hash, struct slot *slot)
 {
     table_victim(&store->table, hash, slot);
@@ -167,7 +167,7 @@ void store_put(struct store *store, uint64_t hash, const uint8_t *key, uint32_t 
     struct item *item = table_find(&store->table, hash, key, key_bytes, &slot);
     store->nb_stored++;
     if (item != NULL && item_bytes(item) == nb_bytes) {
-        /* In place: a use, as an append would have made it the youngest. */
+        /* Overwritten in place: counts as a use, as an append would have made it the newest. */
         store->live_bytes += content->value_bytes;
         store->live_bytes -= item_value_bytes(item);
         slot_refer(&slot);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The index: what changes it; see table.h. */
+/* Changes to the index; see table.h. */
 #include "table.h"
 
 bool table_find_item(const struct table *table, uint64_t hash, const struct item *item,
@@ -29,7 +29,7 @@ static bool free_slot_in(struct bucket *bucket, struct slot *slot)
     return true;
 }
 
-/* Move one entry of a full bucket to its other bucket; *freed is then its old slot. */
+/* Move one entry of a full bucket to its other bucket; *freed is its old slot. */
 static bool displace(const struct table *table, struct bucket *bucket, struct slot *freed)
 {
     for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {

@@ -2,13 +2,12 @@
 /*
  * The index: from a key's hash to the item's place in the log.
  *
- * Buckets of one cache line: 12 one-byte tags, reference bits and an overflow count, compared
- * at once as one vector, and 12 offsets in units of 8 bytes. A key has two buckets; it lives in
- * the second only when the first was full, and the first counts how many of its keys do, so that
- * a miss usually ends after one line. When both are full, one of the 24 entries moves to its own
- * other bucket; when none can, which is rare below nine tenths full, the caller evicts one of them.
- * The number of buckets is any number, not a power of two: the hash is scaled to it by a
- * multiplication.
+ * A bucket is one cache line: 12 one-byte tags, reference bits and an overflow count, which are
+ * compared at once as one vector, and 12 offsets in units of 8 bytes. A key has two buckets. It is
+ * in the second only when the first was full, and the first counts how many of its keys are, so
+ * that a miss usually ends after one line. When both are full, one of the 24 entries moves to its
+ * own other bucket. When none can move, which is rare below nine tenths full, the caller evicts
+ * one. The number of buckets need not be a power of two: a multiplication scales the hash to it.
  */
 #ifndef NEARMETAL_TABLE_H
 #define NEARMETAL_TABLE_H
@@ -21,20 +20,20 @@
 
 struct bucket {
     uint8_t tags[BUCKET_SLOTS]; /* 0: free */
-    uint16_t referenced;        /* one bit a slot: read or overwritten since the clock passed */
-    uint16_t nb_overflown;      /* keys of this bucket that live in their second one */
+    uint16_t referenced;        /* one bit a slot: used since the clock passed */
+    uint16_t nb_overflown;      /* keys of this bucket that are in their second one */
     uint32_t offsets[BUCKET_SLOTS];
 };
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
 
 struct table {
     struct bucket *buckets;
-    uint8_t *items; /* where offset 0 points */
+    uint8_t *items; /* address of offset 0 */
     uint32_t nb_buckets;
     struct hash_seed seed;
 };
 
-/* Where an entry is. */
+/* The place of an entry in the index. */
 struct slot {
     struct bucket *bucket;
     uint32_t index;
@@ -52,7 +51,7 @@ static inline struct bucket *table_first(const struct table *table, uint64_t has
     return &table->buckets[(hash >> 32) * table->nb_buckets >> 32];
 }
 
-/* Never the same as the first: there are at least two buckets. */
+/* Return the second bucket, never equal to the first: there are at least two buckets. */
 static inline struct bucket *table_second(const struct table *table, uint64_t hash)
 {
     struct bucket *first = table_first(table, hash);
@@ -62,7 +61,7 @@ static inline struct bucket *table_second(const struct table *table, uint64_t ha
     return first == table->buckets ? first + 1 : first - 1;
 }
 
-/* One bit for each slot whose tag is this one; 0 finds the free ones. */
+/* Return one bit for each slot with this tag; tag 0 finds the free slots. */
 static inline uint32_t bucket_match(const struct bucket *bucket, uint8_t tag)
 {
     vec16 head = load_vec(bucket->tags);
@@ -98,7 +97,7 @@ static inline struct item *bucket_find(const struct table *table, const struct b
     return NULL;
 }
 
-/* The item with this key, and its slot; or NULL. */
+/* Return the item with this key and set its slot; NULL: not found. */
 static inline struct item *table_find(const struct table *table, uint64_t hash, const uint8_t *key,
                                       uint32_t key_bytes, struct slot *slot)
 {
@@ -112,7 +111,7 @@ static inline struct item *table_find(const struct table *table, uint64_t hash, 
     return bucket_find(table, slot->bucket, hash, key, key_bytes, &slot->index);
 }
 
-/* Writes only when something changes: a clean line need not travel back to memory. */
+/* Set the reference bit, if it is clear: a line that is not written need not be written back. */
 static inline void slot_refer(const struct slot *slot)
 {
     uint16_t bit = (uint16_t)(1u << slot->index);
@@ -130,19 +129,19 @@ static inline void slot_unrefer(const struct slot *slot)
     slot->bucket->referenced &= (uint16_t)~(1u << slot->index);
 }
 
-/* The slot of an item whose place is known: the log's tail asks. False: the index does not hold it.
- */
+/* Find the slot of an item at the log's tail. Returns false if the index does not hold it. */
 bool table_find_item(const struct table *table, uint64_t hash, const struct item *item,
                      struct slot *slot);
 
-/* Room for one more entry of this hash, made by moving another if need be; false when both buckets
- * are full and none of their entries can move. */
+/* Find a free slot for a new entry of this hash, moving another entry if need be. Returns false
+ * when both buckets are full and none of their entries can move. */
 bool table_free_slot(const struct table *table, uint64_t hash, struct slot *slot);
 
-/* Whom to evict when they are: an entry without reference; when all have one, they lose it. */
+/* Choose the entry to evict from two full buckets: one without a reference bit. If all have one,
+ * clear them all and choose any. */
 void table_victim(const struct table *table, uint64_t hash, struct slot *slot);
 
-/* Fill a free slot: unreferenced, so that an item nobody asks for leaves at the first pass. */
+/* Fill a free slot, unreferenced: an item that is never read again leaves at the first pass. */
 void table_put(const struct table *table, const struct slot *slot, uint64_t hash,
                const struct item *item);
 

@@ -24,7 +24,7 @@ static bool is_white(uint8_t byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* Sign and magnitude; false where there are no digits, something follows, or 64 bits overflow. */
+/* Read sign and magnitude. Returns false without digits, before other text, or beyond 64 bits. */
 static bool parse_number(struct token token, bool *is_negative, uint64_t *magnitude)
 {
     uint32_t i = 0;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a relay's frames are carried by, on the side that is not the server's: one file a kind.
- * A relay has one carrier; which one is chosen when it starts.
+ * A carrier of a relay's frames, on the side away from the server: one file for each kind. A relay
+ * has one carrier, chosen when it starts.
  *
  * Call order: open, then any number of send, receive and fd, then close. Errors: open returns NULL
- * or one sentence for the user. Nothing blocks, but for `send` within bounds that its kind names.
+ * or one sentence for the user. Nothing blocks, except `send` within bounds that each kind
+ * documents.
  *
- * Ownership: frames and rooms are the caller's, lent for one call (vhost_device.h). A room takes
- * VHOST_ROOM_BYTES_MIN bytes.
+ * Ownership: the caller owns frames and rooms and lends them for one call (vhost_device.h). A room
+ * holds VHOST_ROOM_BYTES_MIN bytes.
  */
 #ifndef NEARMETAL_CARRIER_H
 #define NEARMETAL_CARRIER_H
@@ -20,26 +21,25 @@
 #define CARRIER_BURST 64u /* most frames of one call */
 
 struct carrier_received {
-    unsigned nb_taken; /* messages taken from the carrier */
-    unsigned
-        nb_frames; /* of them frames, in the first rooms; the others are of no frame's length */
-    bool gone;     /* the carrier is no more */
+    unsigned nb_taken;  /* messages taken from the carrier */
+    unsigned nb_frames; /* of them frames of a valid length, in the first rooms */
+    bool gone;          /* the carrier was removed */
 };
 
 struct carrier {
-    /* `stop` ends a wait. */
+    /* Open. Setting *stop ends a wait. */
     const char *(*open)(const char *name, const volatile sig_atomic_t *stop);
     int (*fd)(void); /* readable when there is something to receive */
 
-    /* Returns how many of the frames left; the others are dropped. */
+    /* Send frames; returns how many left. The others are dropped. */
     unsigned (*send)(const struct vhost_frame *frames, unsigned nb);
 
-    /* Frames that have come, into the rooms from the first on; sets their lengths. */
+    /* Receive frames into the rooms, from the first on; sets their lengths. */
     struct carrier_received (*receive)(struct vhost_frame *rooms, unsigned nb);
     void (*close)(void);
 };
 
 extern const struct carrier carrier_unix; /* datagrams at a path */
-extern const struct carrier carrier_tap;  /* a tap device that is there */
+extern const struct carrier carrier_tap;  /* an existing tap device */
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-uk-limit: the `limit-uk` responder, an image with nothing on its driver: netdev, and headers
- * turned round. No service, no checks, no ARP. What a rung of the place `uk` costs more than this,
- * frames/ and its service cost.
+ * nm-uk-limit: the `limit-uk` responder, an image with nothing but its driver: netdev, and headers
+ * turned round. No service, no checks, no ARP. The cost of a `uk` rung beyond this responder is the
+ * cost of frames/ and the service.
  */
 #include "boot.h"
 #include "frames.h"
@@ -18,9 +18,11 @@ struct limit {
 
 #define TURN_ROUND_BYTES 42u /* Ethernet, IPv4, UDP */
 
-/* MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, where IPv4 has no options. In
- * whole words, not by a shuffle as native/tools/null_vhost.c: where a processor is emulated,
- * vectors are slow. */
+/*
+ * MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, if IPv4 has no options.
+ * Swapped in whole words, without the vector shuffle of native/tools/null_vhost.c: vectors are slow
+ * on an emulated processor.
+ */
 static inline void turn_round(uint8_t *frame)
 {
     uint64_t macs, addresses;
@@ -46,7 +48,7 @@ static void count(struct limit *limit, enum drop_reason reason, unsigned nb)
     limit->counters.nb_by_reason[reason] += nb;
 }
 
-/* Each frame leaves as it came but for its headers, or, where it has none, not at all. */
+/* Receive a burst, turn the headers round and send. Frames without whole headers are dropped. */
 static void turn(struct limit *limit, unsigned batch)
 {
     struct frame list[SERVICE_BURST_MAX], *kept = list;

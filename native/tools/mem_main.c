@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-mem-<service>: what loop and service cost, from request bytes to reply bytes in memory.
+ * nm-mem-<service>: the cost of loop and service, from request bytes to reply bytes in memory.
  *
  *     nm-mem-kv [--keys N] [--requests N] [--uniform | --zipf S] [--set F] [--value-bytes N]
  *               [--memory BYTES] [--batch N] [--rounds N] [--fill]
  *
- * Preloads all keys, then runs the same stream so many rounds, each a line of JSON; the last line
- * says what an item costs beyond its key and value, the index's share included (meaningful when
- * the memory is full: --fill chooses more keys than fit, and runs no stream).
+ * Preloads all keys, then runs the same stream once per round and prints a line of JSON for each
+ * round. The last line has the bytes that an item takes beyond its key and value, with its share of
+ * the index. That number is meaningful when the memory is full: --fill chooses more keys than fit,
+ * and runs no stream.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -81,7 +82,7 @@ static bool parse(struct bench *bench, int argc, char **argv)
             return false;
         }
     }
-    /* Twice what the items need, as every trial's server has. */
+    /* Twice what the items need, as for the server of a trial. */
     uint64_t item_bytes = KEY_BYTES + bench->value_bytes + 24;
     if (bench->memory_bytes == 0)
         bench->memory_bytes = (1u << 20) + 2 * item_bytes * bench->nb_keys;
@@ -118,12 +119,12 @@ static const char *open_all(struct bench *bench)
 #endif
     bench->stream.bytes = take_memory(nb_stream * (bench->format.set_bytes + 2) + 64);
     if (config.memory == NULL || bench->stream.bytes == NULL)
-        return "the machine has not that much memory; give fewer --keys or --requests";
+        return "the machine does not have that much memory; give fewer --keys or --requests";
     const char *error = admission_open(&bench->admission, &admitted);
     return error != NULL ? error : service_open(&bench->service, &config);
 }
 
-/* Runs the stream; returns TSC cycles. */
+/* Run the stream; returns TSC cycles. */
 static uint64_t run(struct bench *bench, struct mem_result *result)
 {
     atomic_int stop = 0, ask = 0;
@@ -143,7 +144,7 @@ static uint64_t run(struct bench *bench, struct mem_result *result)
     return cycles;
 }
 
-/* False: an answer was wrong. */
+/* Store all keys. Returns false if an answer was wrong. */
 static bool preload(struct bench *bench)
 {
     struct mem_result result;
@@ -180,7 +181,7 @@ static bool run_rounds(struct bench *bench)
     return true;
 }
 
-/* By its name; 0 where the service has none of that name. */
+/* Return the counter of this name; 0 if the service has none. */
 static uint64_t counter(const struct service_counters *counters, const char *name)
 {
     for (unsigned i = 0; i < SERVICE_COUNTERS_MAX; i++) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-mem-split: where the store's cycles go, stage by stage.
+ * nm-mem-split: the store's cycles, stage by stage.
  *
  *     nm-mem-split [KEYS [uniform]]        default: 1,000,000 keys, Zipf 0.99
  *
- * The work of kv.c in finer passes over each burst of 64, each pass timed: parse, hash, look-up
- * (bucket, then item, both prefetched a pass ahead), reply. Admission and the counters are not in
- * it: nm-mem-kv measures the whole. GETs only: a SET is a look-up and a copy.
+ * Does the work of kv.c in finer passes over each burst of 64, and times each pass: parse, hash,
+ * look-up (bucket, then item, both prefetched a pass ahead), reply. Admission and counters are not
+ * included: nm-mem-kv measures the whole. GETs only: a SET is a look-up and a copy.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static void look_up(struct split *split, const struct fast *fast, const uint64_t
         items[i] = store_get(&split->store, hashes[i], fast[i].key, fast[i].key_bytes);
 }
 
-/* One burst; returns the byte where the next begins. */
+/* Run one burst; returns the offset of the next. */
 static uint64_t run_burst(struct split *split, uint64_t at)
 {
     static uint8_t rooms[BURST][ROOM_BYTES];

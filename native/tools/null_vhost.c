@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-null-vhost: the thinnest server that a vhost-user wire can have. It hands every frame back
- * where it lies, having swapped MACs, addresses and ports: what the generator does against it is
- * the ceiling of the wire.
+ * nm-null-vhost: the thinnest server for a vhost-user wire. It returns every frame in place, with
+ * MACs, addresses and ports swapped. The generator's rate against it is the ceiling of the wire.
  *
- * One pool of buffers, as many as a ring has places: a buffer that the generator has written to
- * (rx ring) is offered to it for reading (tx ring), comes back, and is offered for writing again.
- * Buffer i is descriptor i of both rings.
+ * One pool of buffers, as many as a ring has places. A buffer that the generator has written to (rx
+ * ring) is offered for reading (tx ring), is returned, and is offered for writing again. Buffer i
+ * is descriptor i of both rings.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -22,13 +21,13 @@
 #include "vring_driver.h"
 
 #define BURST_MAX 64u
-#define LOOK_TURNS 4096u /* is the generator still there, after so many turns */
+#define LOOK_TURNS 4096u /* turns between checks that the generator is still connected */
 #define RING_DEFAULT 1024u
 #define RING_MAX 4096u
 #define HEADERS_BYTES 42u /* Ethernet, IPv4, UDP */
 #define ROOM_BYTES (VIRTIO_NET_HEADER_BYTES + 1514u)
-/* An odd number of cache lines: buffers that begin a power of two apart would all want the same few
- * places of a cache. */
+/* An odd number of cache lines: buffers whose distance is a power of two would compete for the same
+ * few cache sets. */
 #define STRIDE_BYTES 1600u
 
 static const char mac[] = "02:00:00:00:00:02";
@@ -37,12 +36,12 @@ struct null {
     struct vhost_front front;
     struct vring_driver rx, tx;
     uint16_t rx_order[RING_MAX], tx_order[RING_MAX];
-    uint32_t tx_len[RING_MAX]; /* what descriptor i of tx says */
+    uint32_t tx_len[RING_MAX]; /* the length in descriptor i of tx */
     bool unkicked;
     uint64_t nb_received, nb_bad, busy_cycles, empty_cycles;
 };
 
-static volatile sig_atomic_t stop, say, wake; /* wake: of a wait for a generator */
+static volatile sig_atomic_t stop, say, wake; /* wake: ends a wait for a generator */
 
 static void on_signal(int number)
 {
@@ -58,7 +57,7 @@ static uint8_t *buffer(const struct null *null, uint16_t i)
     return null->front.buffers + (size_t)i * STRIDE_BYTES;
 }
 
-/* MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, where IPv4 has no options. */
+/* MACs are bytes 0 to 11; IPv4 addresses 26 to 33 and ports 34 to 37, if IPv4 has no options. */
 static void turn_round(uint8_t *frame)
 {
     const __m128i macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
@@ -70,7 +69,7 @@ static void turn_round(uint8_t *frame)
     _mm_storeu_si128(second, _mm_shuffle_epi8(_mm_loadu_si128(second), ends));
 }
 
-/* Frames from the generator go back to it. Returns how many came. */
+/* Return frames from the generator to it. Returns how many were received. */
 static unsigned answer(struct null *null)
 {
     unsigned nb = vring_driver_ready(&null->rx, BURST_MAX);
@@ -98,8 +97,8 @@ static unsigned answer(struct null *null)
     return nb;
 }
 
-/* Buffers that the generator has read are there to be written to again: looked for when nothing
- * else is to do, or many are out, because each look is a journey of the line on which it counts. */
+/* Offer buffers that the generator has read for writing again. Only when idle, or when many are
+ * out: reading the generator's index may transfer its cache line. */
 static unsigned recycle(struct null *null, bool rests)
 {
     uint16_t nb_out = (uint16_t)(null->tx.nb_offered - null->tx.nb_taken);
@@ -116,8 +115,8 @@ static unsigned recycle(struct null *null, bool rests)
     return nb;
 }
 
-/* A generator that sleeps is kicked once nothing more comes: one that is awake needs none, and
- * under load no turn is empty. */
+/* Kick a generator that sleeps, after the last frame of a burst: a generator that polls needs no
+ * kick, and under load no turn is empty. */
 static void kick(struct null *null)
 {
     null->unkicked = false;
@@ -135,7 +134,7 @@ static void print_counts(const struct null *null, const char *event)
     fflush(stdout);
 }
 
-/* Rings as they are with a new generator: all buffers there to be written to. */
+/* Set up the rings for a new generator, with all buffers offered for writing. */
 static void fill(struct null *null)
 {
     const struct vhost_front *front = &null->front;
@@ -161,7 +160,7 @@ static void say_when_asked(const struct null *null)
     print_counts(null, "counters");
 }
 
-/* Until the generator leaves or we are told to stop. */
+/* Serve until the generator leaves or *stop is set. */
 static void serve(struct null *null)
 {
     uint64_t before = __rdtsc();
@@ -185,11 +184,11 @@ static void serve(struct null *null)
     }
 }
 
-/* Until a generator is there. False: we were told to stop. */
+/* Wait for a generator. Returns false if this program must stop. */
 static bool wait_for_generator(struct null *null)
 {
     do {
-        wake = 0; /* before the looks: a signal after one of them ends the wait at once */
+        wake = 0; /* before the checks: a signal after one of them ends the wait at once */
         say_when_asked(null);
         if (stop)
             return false;
@@ -253,10 +252,9 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
 
     if (!options_parse(argc, argv, &config)) {
-        fputs(
-            "nm-null-vhost: wants --socket PATH [--listen] [--ring N] [--hugepages], N a power of "
-            "two, at most 4096\n",
-            stderr);
+        fputs("nm-null-vhost: give --socket PATH [--listen] [--ring N] [--hugepages], N a power of "
+              "two, at most 4096\n",
+              stderr);
         return 2;
     }
     sigaction(SIGINT, &action, NULL);

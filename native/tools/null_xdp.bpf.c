@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The null responder of the kernel's links: a UDP datagram to our port goes back where it came
- * from, unread.
+ * The null responder of the kernel's links: returns each UDP datagram for our port to its sender,
+ * unread.
  *
- * It runs in the receive thread (NAPI) of the server's end, before there is a socket buffer where
- * the driver knows XDP, so it costs next to nothing: the rate it reaches is the generator's and the
- * wire's.
+ * It runs in the receive thread (NAPI) of the server's end, before a socket buffer is made where
+ * the driver supports XDP, so it costs next to nothing: its rate is the rate of the generator and
+ * the wire.
  *
- * Turned round are plain IPv4 UDP frames only. Everything else goes on to the kernel: VLAN tags,
+ * Only plain IPv4 UDP frames are turned round. Everything else is passed to the kernel: VLAN tags,
  * IPv4 options, fragments, other ports and protocols.
  */
 #include <linux/bpf.h>
@@ -22,10 +22,8 @@
 #define IPV4_NO_OPTIONS 0x45 /* version 4, IHL 5 (RFC 791, 3.1) */
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset (RFC 791, 3.1) */
 
-/*
- * Host order; written by the loader before the program is loaded. Not const, and not zero: so it
- * lies in .data whichever compiler is used (GCC keeps a volatile constant there too).
- */
+/* Host order; set by the loader before the program is loaded. Not const and not zero, so that every
+ * compiler places it in .data (GCC places a volatile constant there too). */
 volatile __u16 port = 1;
 
 /* Headers byte for byte: struct iphdr has bit fields, on which BPF compilers disagree. */
@@ -64,9 +62,9 @@ static __always_inline void turn_round(struct frame *frame)
     frame->udp_from = frame->udp_to;
     frame->udp_to = from;
     /*
-     * A veth leaves the checksum to hardware that does not exist: what stands in the frame is the
-     * sum of the pseudo header alone. 0 says that there is none (RFC 768). The IPv4 checksum is a
-     * sum, so swapping its parts keeps it.
+     * A veth leaves the checksum to hardware that does not exist: the frame has the sum of the
+     * pseudo header alone. 0 means that there is no checksum (RFC 768). The IPv4 checksum is a sum,
+     * so swapping its parts does not change it.
      */
     frame->udp_check = 0;
 }
@@ -83,7 +81,7 @@ int null_xdp(struct xdp_md *context)
     return XDP_TX;
 }
 
-/* For the other end: see null_xdp.c. */
+/* For the peer: see null_xdp.c. */
 SEC("xdp")
 int null_xdp_peer(struct xdp_md *context)
 {

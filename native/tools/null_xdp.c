@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-null-xdp: attaches null_xdp.bpf.c to an interface until it is told to stop.
+ * nm-null-xdp: attaches null_xdp.bpf.c to an interface until it gets a signal to stop.
  *
- * In the driver (native mode) where that can, else in the kernel behind it (generic mode), where a
- * socket buffer has been made by then; the ready line says which.
+ * Attaches in the driver (native mode) if the driver supports it, else behind the driver (generic
+ * mode), where a socket buffer has already been made; the ready line reports the mode.
  *
- * A veth wakes its other end for what XDP_TX sent only where that end has an XDP program too
- * (Linux drivers/net/veth.c, veth_xdp_flush). So its peer gets one that lets everything pass; it is
- * in another network namespace, which we enter to attach it. Where the peer is out of reach,
- * --generic does without.
+ * A veth wakes its peer for frames sent by XDP_TX only if the peer has an XDP program too (Linux
+ * drivers/net/veth.c, veth_xdp_flush). So the peer gets a program that passes everything. The peer
+ * is in another network namespace, which this process enters to attach it. If the peer cannot be
+ * reached, --generic works without it.
  *
- * Programs are held by links, and links by this process's descriptors: whatever ends the process
- * detaches them too. Nothing is pinned.
+ * Links hold the programs, and this process's descriptors hold the links: when the process ends,
+ * however it ends, both are detached. Nothing is pinned.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,13 +35,13 @@
 
 struct options {
     const char *iface;
-    const char *peer;       /* of a veth pair: the other end */
-    const char *peer_netns; /* file that holds its namespace */
+    const char *peer;       /* of a veth pair: the peer's name */
+    const char *peer_netns; /* file of the peer's network namespace */
     uint16_t port;
-    bool generic; /* whatever the driver can */
+    bool generic; /* use generic mode in any case */
 };
 
-/* Exit status of a failure: one line on stderr, what and why. */
+/* Print one line on stderr, what and why. Returns the exit status of a failure. */
 static int failed(const char *what, const char *name, int error)
 {
     fprintf(stderr, "nm-null-xdp: %s %s: %s\n", what, name, strerror(error));
@@ -98,7 +98,7 @@ static int port_set(struct bpf_object *object, uint16_t port)
     return map == NULL ? -ENOENT : bpf_map__set_initial_value(map, &port, sizeof(port));
 }
 
-/* Returns the link's descriptor, or a negative error. */
+/* Attach a program. Returns the link's descriptor, or a negative error. */
 static int attach(struct bpf_object *object, const char *name, const char *iface, uint32_t mode)
 {
     LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
@@ -112,7 +112,7 @@ static int attach(struct bpf_object *object, const char *name, const char *iface
     return bpf_link_create(bpf_program__fd(program), (int)index, BPF_XDP, &opts);
 }
 
-/* As attach, in the peer's namespace; we are in ours again afterwards. */
+/* Attach in the peer's namespace, and return to our own. */
 static int attach_peer(struct bpf_object *object, const struct options *options)
 {
     int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -122,7 +122,7 @@ static int attach_peer(struct bpf_object *object, const struct options *options)
     if (home >= 0 && away >= 0 && setns(away, CLONE_NEWNET) == 0) {
         link = attach(object, "null_xdp_peer", options->peer, XDP_FLAGS_DRV_MODE);
         if (setns(home, CLONE_NEWNET) != 0)
-            abort(); /* we were there a moment ago */
+            abort(); /* cannot fail: this was our namespace before */
     } else if (away >= 0) {
         link = -errno;
     }
@@ -133,7 +133,7 @@ static int attach_peer(struct bpf_object *object, const struct options *options)
     return link;
 }
 
-/* Returns the link's descriptor, or a negative error; says in which mode it is. */
+/* Attach the responder. Returns the link's descriptor, or a negative error; sets *mode. */
 static int attach_responder(struct bpf_object *object, const struct options *options,
                             const char **mode)
 {
@@ -185,7 +185,7 @@ static int run(const struct options *options, const sigset_t *stop)
     if (status == 0)
         status = serve(object, options, stop);
     else
-        status = failed("cannot load", "its BPF program (which needs root)", -status);
+        status = failed("cannot load", "its BPF program (this needs root)", -status);
     bpf_object__close(object);
     return status;
 }
@@ -196,7 +196,7 @@ int main(int argc, char **argv)
     sigset_t stop;
 
     if (!options_parse(argc, argv, &options)) {
-        fputs("nm-null-xdp: wants --iface NAME --port PORT, and --peer NAME --peer-netns FILE or"
+        fputs("nm-null-xdp: give --iface NAME --port PORT, and --peer NAME --peer-netns FILE or"
               " --generic\n",
               stderr);
         return 2;

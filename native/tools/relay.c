@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nm-relay: frames between a vhost-user server, whose back end we are (virtio/vhost_device.h), and
+ * nm-relay: frames between a vhost-user server, whose back end this is (virtio/vhost_device.h), and
  * a carrier (carrier.h): AF_UNIX datagrams, for a script, or a tap device, for the kernel's stack.
  *
- * The program; what it does is in relay_loop.h.
+ * This file is the program; the loop is in relay_loop.h.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 #include "relay_loop.h"
 
-#define SLEEP_NS 100000000ull /* at most, when idle: a signal may come just before */
+#define SLEEP_NS 100000000ull /* limit of an idle sleep, as a signal may arrive just before it */
 
 struct options {
     struct vhost_config vhost;
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
 
     if (!options_parse(argc, argv, &options)) {
-        fputs("nm-relay: wants --socket PATH [--connect] --unix PATH|--tap NAME\n", stderr);
+        fputs("nm-relay: give --socket PATH [--connect] --unix PATH|--tap NAME\n", stderr);
         return 2;
     }
     sigaction(SIGINT, &action, NULL);

@@ -13,7 +13,7 @@ static unsigned from_server(struct relay *relay)
     return nb;
 }
 
-/* Returns how much was taken from the carrier; *room: there was any to take it. */
+/* Returns how many messages were taken from the carrier. *room: whether there was room for any. */
 static unsigned to_server(struct relay *relay, bool *room)
 {
     static uint8_t waste[CARRIER_BURST][VHOST_ROOM_BYTES_MIN];
@@ -37,7 +37,7 @@ static unsigned to_server(struct relay *relay, bool *room)
     return received.nb_taken;
 }
 
-/* A turn; false: there was nothing to do. */
+/* Run one turn. Returns false if there was nothing to do. */
 static bool turn(struct relay *relay, bool *room)
 {
     vhost_control(relay->device);

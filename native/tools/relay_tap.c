@@ -2,9 +2,9 @@
 /*
  * Frames of a tap device (Linux, Documentation/networking/tuntap.rst): each read or write is one.
  *
- * The device must be there already, made and addressed by somebody who takes it down again; opening
- * it would otherwise make one. While we have it, its carrier is on. Without IFF_VNET_HDR the kernel
- * hands over no unfinished checksum and no segment to be cut.
+ * The device must exist, with its address; its maker removes it. (Opening an unknown name would
+ * make a new device.) While it is open, its carrier is on. Without IFF_VNET_HDR the kernel passes
+ * no unfinished checksums and no segments to be split.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,14 +20,14 @@
 
 static int tap = -1;
 
-/* Why it cannot be had, in words for what the kernel means by it. */
+/* Say why the device cannot be used, in words for the kernel's error. */
 static const char *why(int error)
 {
     switch (error) {
     case EBUSY:
-        return "somebody else has it";
+        return "another process uses it";
     case EINVAL:
-        return "it is no tap device, or one of several queues";
+        return "it is not a tap device, or it has several queues";
     case EPERM:
         return "not permitted; it needs root, or to be the device's owner";
     default:
@@ -49,7 +49,7 @@ static const char *tap_open(const char *name, const volatile sig_atomic_t *stop)
 
     (void)stop; /* nothing here waits */
     if (strlen(name) >= sizeof(request.ifr_name) || if_nametoindex(name) == 0)
-        return fail(name, "there is none of that name");
+        return fail(name, "there is no device of that name");
     strcpy(request.ifr_name, name);
     tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (tap < 0)
@@ -67,7 +67,7 @@ static int tap_fd(void)
     return tap;
 }
 
-/* The kernel takes a frame at once, or never (the device is down). */
+/* Send. The kernel takes a frame at once, or not at all (the device is down). */
 static unsigned tap_send(const struct vhost_frame *frames, unsigned nb)
 {
     unsigned nb_sent = 0;
@@ -77,7 +77,7 @@ static unsigned tap_send(const struct vhost_frame *frames, unsigned nb)
     return nb_sent;
 }
 
-/* The kernel cuts what does not fit and does not say so: a byte behind the room tells. */
+/* Receive. The kernel cuts off long frames without an error: a byte behind the room detects it. */
 static struct carrier_received tap_receive(struct vhost_frame *rooms, unsigned nb)
 {
     struct carrier_received received = {0};

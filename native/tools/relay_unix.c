@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames as datagrams of an AF_UNIX socket, one frame each, so that a script can speak to a server.
+ * Frames as datagrams of an AF_UNIX socket, one frame each, so that a script can talk to a server.
  *
- * Datagrams are received right into the server's buffers and sent right out of them. Frames go to
- * whoever sent a datagram last. A reader who is slow is waited for, up to 100 ms; then what comes
- * for it is dropped until it reads again.
+ * Datagrams are received directly into the server's buffers and sent directly out of them. Frames
+ * are sent to the sender of the latest datagram, the reader. A slow reader is waited for, up to 100
+ * ms; then frames for it are dropped until it reads again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +16,8 @@
 
 #include "carrier.h"
 
-#define READER_PAUSE_NS 200000 /* between two attempts to send to a reader who is full */
-#define READER_PAUSES 500u     /* so many, 100 ms, and it counts as stalled */
+#define READER_PAUSE_NS 200000 /* between two attempts to send to a reader whose queue is full */
+#define READER_PAUSES 500u     /* after so many, 100 ms, the reader counts as stalled */
 
 static struct {
     const char *path;
@@ -25,7 +25,7 @@ static struct {
     int fd;
     bool stalled; /* the reader did not read for 100 ms */
     struct sockaddr_un reader;
-    socklen_t reader_bytes; /* 0: nobody has sent anything yet */
+    socklen_t reader_bytes; /* 0: no datagram was received so far */
 } side;
 
 static int socket_open(const char *path)
@@ -42,7 +42,7 @@ static int socket_open(const char *path)
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    /* As much as the system allows, which is enough. */
+    /* The largest buffers that the system allows, which are large enough. */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -77,7 +77,7 @@ static void pause_ns(long ns)
     nanosleep(&wait, NULL);
 }
 
-/* Returns how many of them left, from the first on; waits for a slow reader, within its bounds. */
+/* Send, waiting for a slow reader within its bounds. Returns how many left, from the first on. */
 static unsigned send_all(struct mmsghdr *messages, unsigned nb)
 {
     unsigned nb_sent = 0, pauses = 0;
@@ -89,7 +89,7 @@ static unsigned send_all(struct mmsghdr *messages, unsigned nb)
             pauses = 0;
             side.stalled = false;
         } else if (errno != EAGAIN || side.stalled || *side.stop) {
-            break; /* it has gone, or does not read */
+            break; /* the reader is gone, or does not read */
         } else if (++pauses > READER_PAUSES) {
             side.stalled = true;
         } else {
@@ -116,7 +116,7 @@ static unsigned unix_send(const struct vhost_frame *frames, unsigned nb)
     return send_all(messages, nb);
 }
 
-/* Frames of a burst of datagrams, close together from the first room on; returns how many. */
+/* Move the valid frames of a burst of datagrams together, to the first rooms; returns how many. */
 static unsigned keep_frames(const struct mmsghdr *messages, unsigned nb, struct vhost_frame *frames)
 {
     unsigned nb_frames = 0;
@@ -124,7 +124,7 @@ static unsigned keep_frames(const struct mmsghdr *messages, unsigned nb, struct 
     for (unsigned i = 0; i < nb; i++) {
         const struct msghdr *message = &messages[i].msg_hdr;
         uint32_t len = messages[i].msg_len;
-        /* Who has no name cannot be answered. */
+        /* A sender without a name cannot be answered. */
         if (message->msg_namelen > sizeof(sa_family_t)) {
             memcpy(&side.reader, message->msg_name, message->msg_namelen);
             side.reader_bytes = message->msg_namelen;
@@ -146,7 +146,7 @@ static struct carrier_received unix_receive(struct vhost_frame *rooms, unsigned 
     struct mmsghdr messages[CARRIER_BURST];
 
     for (unsigned i = 0; i < nb; i++) {
-        /* No more than any room takes: frames may move to an earlier one. */
+        /* At most what every room holds: a frame may be moved to an earlier room. */
         parts[i] = (struct iovec){rooms[i].data, VHOST_ROOM_BYTES_MIN};
         messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &senders[i],
                                                    .msg_namelen = sizeof(senders[i]),

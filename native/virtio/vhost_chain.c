@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Chains of descriptors, and all buffers of a legacy driver, by way of a copy: see vhost_ring.h.
- * They have to be right, not fast. */
+ * This code is written to be correct, not fast. */
 #include <string.h>
 
 #include "vhost_ring.h"
 
-/* Every part of a chain, in bounds and meant for us; returns how many bytes, 0 where it is not
- * sound. Followed at most as far as the ring is long (2.6.5.3.2: loops are forbidden). */
+/*
+ * Read every part of a chain: in bounds, and in the direction of this ring. Returns the total
+ * bytes, 0 if the chain is invalid. Follows at most as many descriptors as the ring has (2.6.5.3.2:
+ * loops are forbidden).
+ */
 static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *memory,
                            uint16_t head, struct vhost_bounce *bounce)
 {
@@ -37,7 +40,7 @@ static uint64_t chain_read(const struct vhost_ring *ring, struct vhost_memory *m
     return 0;
 }
 
-/* Where a header lies that ends where every frame begins. */
+/* Return where the virtio-net header begins, so that it ends where the frame begins. */
 static uint8_t *header_of(const struct vhost_ring *ring, struct vhost_bounce *bounce)
 {
     return bounce->data + VIRTIO_NET_HEADER_BYTES - vhost_header_bytes(ring);
@@ -51,7 +54,7 @@ static void gather(const struct vhost_bounce *bounce, uint8_t *to)
     }
 }
 
-/* So many bytes to where the driver wants them. */
+/* Copy nb_bytes to the driver's buffers. */
 static void scatter(const struct vhost_bounce *bounce, const uint8_t *from, uint32_t nb_bytes)
 {
     for (unsigned i = 0; i < bounce->nb_segments && nb_bytes > 0; i++) {

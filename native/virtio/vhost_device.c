@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The device side of a virtio-net: the connection to its front end. See vhost_device.h; what it
- * says is in vhost_messages.c, the rings are in vhost_ring.c, the memory in vhost_memory.c.
- */
+/* The device side of a virtio-net: the connection to its front end. See vhost_device.h. Messages
+ * are handled in vhost_messages.c, rings in vhost_ring.c, memory in vhost_memory.c. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -52,7 +50,7 @@ static void disconnect(struct vhost_device *device)
     close_fd(&device->socket);
 }
 
-/* One front end at a time; the next waits in the listener's queue. */
+/* Accept one front end at a time; the next waits in the listener's queue. */
 static void connect_one(struct vhost_device *device)
 {
     if (device->listener >= 0) {
@@ -73,7 +71,8 @@ void vhost_control(struct vhost_device *device)
         connect_one(device);
     if (device->socket < 0)
         return;
-    /* Bounded: a front end that talks without end has the device's time for 64 messages. */
+    /* At most 64 messages per call, so that a front end that never stops sending cannot take all
+     * time. */
     for (unsigned i = 0; i < 64; i++) {
         result = vhost_user_receive(device->socket, &device->reader);
         if (result == VHOST_USER_NOTHING)
@@ -126,7 +125,7 @@ void vhost_close(struct vhost_device *device)
     free(device);
 }
 
-/* ---- the user's side ---- */
+/* ---- the interface of vhost_device.h ---- */
 
 bool vhost_up(const struct vhost_device *device)
 {
@@ -164,7 +163,7 @@ void vhost_return_later(struct vhost_device *device)
         vhost_return(device);
 }
 
-/* Empty the counter of a ring's kicks. */
+/* Read the counter of a ring's kicks, which resets it. */
 static void kicks_read(struct vhost_device *device, int fd)
 {
     uint64_t nb;
@@ -191,8 +190,8 @@ bool vhost_wait(struct vhost_device *device, int another_fd, uint64_t ns)
         ns = CONNECT_AGAIN_NS;
     for (unsigned i = 0; i < NB_RINGS; i++) {
         struct vhost_ring *ring = &device->rings[i];
-        /* Rooms are waited for where the caller was given none, and not where there is none now:
-         * some may have come since, of which no kick tells. */
+        /* For rooms, wait if the last vhost_lend returned none, even if there are some now: they
+         * may have been added since, without a kick. */
         bool wanted = device->up && device->config.sleeps && (i == FRAMES || ring->rests);
         kicks[i] = (struct pollfd){.fd = wanted ? device->told[i].kick_fd : -1, .events = POLLIN};
         if (wanted && vhost_ring_want_kicks(ring, true))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who is told of a ring of the device side, and who wishes to be: see vhost_ring.h, and vring.h on
- * the order of steps. */
+/* Notifications of a ring of the device side: calls to the driver, and kicks from it. See
+ * vhost_ring.h, and vring.h on the order of steps. */
 #include <unistd.h>
 
 #include "vhost_ring.h"
@@ -13,10 +13,10 @@ void vhost_ring_call(struct vhost_ring *ring)
         return;
     ring->nb_calls++;
     if (write(ring->call_fd, &one, sizeof(one)) < 0)
-        return; /* its counter is full: the driver has calls enough to see */
+        return; /* the counter is full: the driver has calls pending */
 }
 
-/* The driver has offered nothing beyond what the caller was given. */
+/* Whether the driver has offered nothing beyond what the caller was given. */
 static bool is_empty(const struct vhost_ring *ring)
 {
     uint16_t first = ring->frames ? ring->given : ring->done;
@@ -29,7 +29,7 @@ bool vhost_ring_want_kicks(struct vhost_ring *ring, bool wanted)
     struct vring_used *used = ring->vring.used;
 
     if (ring->event_idx) {
-        /* Unwanted: as far away as a place in a count that goes round can be (vring.h). */
+        /* Suppressed: as far away as an index modulo 2^16 can be (vring.h). */
         atomic_store_explicit(vring_avail_event(&ring->vring),
                               wanted ? ring->seen : (uint16_t)(ring->seen + VRING_EVENT_FAR),
                               memory_order_relaxed);

@@ -22,9 +22,9 @@
 
 #define LARGE_PAGE_BYTES 0x200000u
 #define AGAIN_MS 1 /* between two attempts to connect */
-/* What a back end may take for all its answers; who ends us waits a little longer. */
+/* Most time for all answers of a back end. A program that stops this one waits a little longer. */
 #define ANSWER_NS 2000000000u
-#define WAIT_MS 50 /* for a back end to come, before looking at *stop again */
+#define WAIT_MS 50 /* for a back end to connect, before *stop is checked again */
 
 /* ---- memory ---- */
 
@@ -56,17 +56,17 @@ const char *vhost_front_open(struct vhost_front *front, const struct vhost_front
     static char sentence[256];
 
     *front = (struct vhost_front){.config = *config, .listener = -1, .socket = -1, .call_fd = -1};
-    /* Not without being told: what is free there, others may have set aside for themselves. */
+    /* Only on request: free pages of the pool may be meant for other programs. */
     if (!(config->hugepages && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB, LARGE_PAGE_BYTES)) &&
         !map_memory(front, 0, 4096))
         return "no memory for rings and buffers";
     for (unsigned i = 0; i < VHOST_FRONT_RINGS; i++) {
         front->kick_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (front->kick_fds[i] < 0)
-            return "no descriptor for kicks";
+            return "no file descriptor for kicks";
     }
     if (config->called && (front->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        return "no descriptor to be called by";
+        return "no file descriptor for calls";
     if (config->listen) {
         front->listener = vhost_user_listen(config->path);
         if (front->listener < 0) {
@@ -131,8 +131,8 @@ static bool agree(struct vhost_front *front)
     front->features = offered & (WANTED | (front->config.events ? EVENTS : 0));
     if (!(front->features & BIT(VIRTIO_F_VERSION_1)))
         return false;
-    /* We need none of the protocol features; agreeing upon none lets rings be enabled by message.
-     */
+    /* No protocol feature is needed. Accepting the bit, with no feature set, lets rings be enabled
+     * by message. */
     if (front->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES) &&
         (!ask_u64(front, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol, end_ns) ||
          !send_u64(front, VHOST_USER_SET_PROTOCOL_FEATURES, 0, -1)))
@@ -177,7 +177,7 @@ static bool send_ring(const struct vhost_front *front, uint32_t i)
                          .used = (uintptr_t)ring->used,
                          .avail = (uintptr_t)ring->avail}};
 
-    /* Only for frames that come is anybody ever called: rooms that come back can wait for them. */
+    /* Only received frames need a call: returned buffers of sent frames can wait. */
     bool called = i == VHOST_FRONT_RX && front->call_fd >= 0;
     return send_state(front, VHOST_USER_SET_VRING_NUM, i, ring->size) &&
            send_state(front, VHOST_USER_SET_VRING_BASE, i, 0) &&
@@ -199,7 +199,7 @@ bool vhost_front_start(struct vhost_front *front)
     return sent;
 }
 
-/* A back end that is there; -1: none. Where we listen, one is waited for up to wait_ms. */
+/* Return the socket of a back end, or -1. As the listener, wait up to wait_ms for one. */
 static int connect_one(const struct vhost_front *front, int wait_ms)
 {
     struct pollfd wait = {.fd = front->listener, .events = POLLIN};
@@ -225,7 +225,7 @@ static bool try_connect(struct vhost_front *front, int wait_ms)
 static void empty_rings(struct vhost_front *front)
 {
     vhost_front_disconnect(front);
-    /* Nobody has the memory any more, or at least nobody who should. */
+    /* No back end has the memory now, unless one kept it against the protocol. */
     memset(front->memory, 0, (size_t)(front->buffers - front->memory));
 }
 
@@ -249,7 +249,7 @@ bool vhost_front_connect(struct vhost_front *front, const volatile sig_atomic_t 
 bool vhost_front_lost(struct vhost_front *front)
 {
     struct vhost_user_reader reader = {0};
-    /* A back end says nothing that it was not asked for. */
+    /* A back end sends only answers to requests. */
     enum vhost_user_result result = vhost_user_receive(front->socket, &reader);
 
     vhost_user_drop(&reader.message);
@@ -268,5 +268,5 @@ void vhost_front_kick(const struct vhost_front *front, unsigned ring)
     uint64_t one = 1;
 
     if (write(front->kick_fds[ring], &one, sizeof(one)) < 0)
-        return; /* its counter is full: it was kicked often enough */
+        return; /* the counter is full: kicks are pending */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where the two rings of a queue pair lie in a driver's memory, for everybody who maps it: the
- * front end, and the driver where that is another process. Rings first, each area on cache lines of
- * its own; behind them, from a page's beginning on, the frames' buffers.
+ * The places of the two rings of a queue pair in a driver's memory, for each process that maps it:
+ * the front end, and the driver where that is another process. Rings first, each area on cache
+ * lines of its own; behind them, at the start of a page, the frames' buffers.
  *
  * Freestanding, like vring.h.
  */
@@ -20,8 +20,8 @@ static inline size_t vhost_layout_align(size_t bytes, size_t to)
     return (bytes + to - 1) / to * to;
 }
 
-/* Set rings[] to their places from base on; with base NULL nothing is set. Returns the offset of
- * the buffers. */
+/* Set rings[] to their places from base on; not with base NULL. Returns the offset of the
+ * buffers. */
 static inline size_t vhost_layout(uint8_t *base, uint32_t size,
                                   struct vring rings[VHOST_FRONT_RINGS])
 {

@@ -12,7 +12,7 @@ static bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
     return a < b + b_bytes && b < a + a_bytes;
 }
 
-/* No region is empty, wraps round, or shares an address with one before it. */
+/* Whether no region is empty, wraps round, or overlaps one before it. */
 static bool regions_sound(const struct vhost_user_memory *table)
 {
     if (table->nb_regions > VHOST_USER_REGIONS_MAX)
@@ -40,10 +40,10 @@ static bool map_region(struct vhost_region *region, const struct vhost_user_regi
 
     if (fd < 0 || fstat(fd, &file) != 0 || !S_ISREG(file.st_mode))
         return false;
-    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK); /* refused by what cannot be sealed */
+    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK); /* fails for files that cannot be sealed */
     if (fstat(fd, &file) != 0 || (uint64_t)file.st_size < from->offset + from->bytes)
         return false;
-    /* A file in large pages is mapped, and unmapped, by whole ones. */
+    /* A file in large pages can only be mapped and unmapped in whole pages. */
     uint64_t page = (uint64_t)file.st_blksize > 4096 ? (uint64_t)file.st_blksize : 4096;
     uint64_t start = from->offset / page * page;
     uint64_t end = (from->offset + from->bytes + page - 1) / page * page;
@@ -86,7 +86,7 @@ void vhost_memory_retire(struct vhost_memory *memory)
 {
     for (unsigned i = 0; i < memory->nb_regions; i++) {
         struct vhost_region *region = &memory->regions[i];
-        /* In the same place, atomically; where that fails the old pages stay. */
+        /* In the same place, atomically; if this fails, the old pages stay. */
         (void)mmap(region->map, region->map_bytes, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device side of a virtio-net: what its front end says.
+ * The device side of a virtio-net: the messages of its front end.
  *
- * The front end tells memory and rings piece by piece, and pieces again, in an order of its own
- * (QEMU enables a ring before it says where it is). So every message only notes what it says, and
- * after each one the rings that are complete are started (rings_refresh). What is said again about
- * a ring stops it first.
+ * The front end describes memory and rings in several messages, may send each again, and chooses
+ * the order (QEMU enables a ring before it gives its address). So each message is only noted, and
+ * after each one the rings that are complete are started (rings_refresh). A message about a running
+ * ring stops it first.
  */
 #include <unistd.h>
 
@@ -41,7 +41,8 @@ static void ring_start(struct vhost_device *device, unsigned i)
     at.used = (void *)vhost_memory_user(&device->memory, addr->used, vring_used_bytes(at.size));
     if (at.desc == NULL || at.avail == NULL || at.used == NULL)
         return;
-    /* 2.6: 16, 2 and 4 bytes, in the other side's address space; ours is congruent by pages. */
+    /* 2.6: aligned to 16, 2 and 4 bytes in the other side's address space. Mapping keeps the
+     * offsets in a page. */
     if ((uintptr_t)at.desc % 16 != 0 || (uintptr_t)at.avail % 2 != 0 || (uintptr_t)at.used % 4 != 0)
         return;
     ring->frames = i == FRAMES;
@@ -81,7 +82,7 @@ static bool reply_u64(struct vhost_device *device, const struct vhost_user_messa
     return vhost_user_send(device->socket, &message);
 }
 
-/* A descriptor for ring `u64 & 0xff`, in place of *fd. */
+/* Take the descriptor for ring `u64 & 0xff`, and close the one in *fd. */
 static bool replace_fd(struct vhost_user_message *message, int *fd)
 {
     if (*fd >= 0)
@@ -90,8 +91,11 @@ static bool replace_fd(struct vhost_user_message *message, int *fd)
     return true;
 }
 
-/* The device before us may have given the driver buffers and ended before it called: a driver that
- * sleeps on them would not be woken. One that is called for nothing looks, and sleeps again. */
+/*
+ * Note the descriptor, and call once. The previous device may have returned buffers and ended
+ * before it called: a driver that sleeps would not wake. A call without need costs the driver one
+ * check of its ring.
+ */
 static bool set_call(struct vhost_user_message *message, struct vhost_ring *ring)
 {
     bool taken = replace_fd(message, &ring->call_fd);
@@ -132,13 +136,13 @@ static bool set_kick(struct vhost_device *device, struct vhost_user_message *mes
     struct told *told = &device->told[i];
 
     told->kicked = true;
-    /* Without protocol features a ring that is started is enabled. */
+    /* Without protocol features, a started ring is also enabled. */
     if (!(device->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
         told->enabled = true;
     return replace_fd(message, &told->kick_fd);
 }
 
-/* The ring stops; the front end learns where to go on: at the first buffer not returned. */
+/* Stop the ring, and reply where the front end continues: at the first buffer not returned. */
 static bool get_base(struct vhost_device *device, const struct vhost_user_message *message)
 {
     uint32_t i = message->payload.state.ring;
@@ -152,7 +156,7 @@ static bool get_base(struct vhost_device *device, const struct vhost_user_messag
     return vhost_user_send(device->socket, &reply);
 }
 
-/* Bytes that a request's payload must have, and whether it names a ring by its first number. */
+/* Whether the payload has the bytes of its request, and the ring that it names exists. */
 static bool message_sound(const struct vhost_user_message *message)
 {
     uint32_t bytes = message->header.bytes;
@@ -180,16 +184,16 @@ static bool message_sound(const struct vhost_user_message *message)
     case VHOST_USER_SET_VRING_ADDR:
         return bytes >= sizeof(struct vhost_user_addr) && message->payload.addr.ring < NB_RINGS;
     default:
-        return false; /* nothing that we offered */
+        return false; /* not offered */
     }
 }
 
-/* What one message says. False: it cannot be so. *replied: its own reply was the answer. */
+/* Handle one message. Returns false if it is invalid. *replied: the request has its own reply. */
 static bool take_message(struct vhost_device *device, struct vhost_user_message *message,
                          bool *replied)
 {
     const union vhost_user_payload *payload = &message->payload;
-    unsigned i = payload->u64 & VHOST_USER_RING_MASK; /* once message_sound vouched for it */
+    unsigned i = payload->u64 & VHOST_USER_RING_MASK; /* valid after message_sound */
 
     if (!message_sound(message))
         return false;
@@ -223,7 +227,7 @@ static bool take_message(struct vhost_device *device, struct vhost_user_message 
     case VHOST_USER_SET_VRING_ENABLE:
         device->told[i].enabled = payload->state.value == 1;
         return true;
-    default: /* OWNER says nothing to us, nor BASE (rings go on at used.idx), nor ERR */
+    default: /* no effect: OWNER, BASE (rings continue at used.idx), ERR */
         return true;
     }
 }

@@ -2,10 +2,10 @@
 /*
  * One ring of the device side: see vhost_ring.h. The hot path.
  *
- * Where the time goes is the journey of cache lines between two cores, some 100 ns each, many at a
- * time. So lines are asked for early (descriptors of the whole burst, then the buffers, and of the
- * frames behind the burst, before the caller touches the first), and asked for as a writer where
- * the line will be written next: a frame's buffer is the room of a later one.
+ * Most time is spent on the transfer of cache lines between two cores: some 100 ns each, many at a
+ * time. So lines are prefetched early: the descriptors of the whole burst, then the buffers, also
+ * of frames behind the burst, before the caller touches the first. Lines that will be written next
+ * are prefetched for writing: a frame's buffer is the room of a later frame.
  */
 #include <assert.h>
 #include <emmintrin.h>
@@ -16,14 +16,14 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Frames fetched ahead of those given to the caller: he works on one burst while the lines of the
- * next travel. */
+/* Frames prefetched beyond those given to the caller: their lines are transferred while the caller
+ * works on its burst. */
 #define AHEAD 32u
 
 #define CACHE_LINE 64u
 
-/* A buffer's two lines with header, addresses and the first bytes of payload; of a frame also the
- * last one, which is often the third. */
+/* Prefetch a buffer's first two lines, with the headers, addresses and first bytes of payload. For
+ * a frame, also the last line, which is often the third. */
 static inline void prefetch_buffer(const uint8_t *data, const uint8_t *last)
 {
     vring_prefetch_write(data);
@@ -48,7 +48,7 @@ static inline struct vhost_frame *entry_of(struct vhost_ring *ring, uint16_t num
     return &ring->entries[number % VHOST_AHEAD_MAX];
 }
 
-/* Returns how many of nb more the driver has made available. */
+/* Return how many of nb more entries the driver has made available. */
 static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
 {
     uint16_t ready = (uint16_t)(ring->seen - ring->prepared);
@@ -59,7 +59,7 @@ static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
         if (UNLIKELY((before ^ ring->seen) & VRING_EVENT_AGAIN && ring->event_idx))
             vhost_ring_want_kicks(ring, false);
         ready = (uint16_t)(ring->seen - ring->prepared);
-        /* Too far ahead, or back behind what was prepared already, which wraps and is far too. */
+        /* Too far ahead; or behind `prepared`, which wraps and is too far ahead as well. */
         if (UNLIKELY(ready + (uint32_t)(uint16_t)(ring->prepared - ring->done) >
                      ring->vring.size)) {
             ring->seen = ring->prepared;
@@ -71,15 +71,15 @@ static inline uint32_t look(struct vhost_ring *ring, uint32_t nb)
     return ready < nb ? ready : nb;
 }
 
-/* What a descriptor says, read once. */
+/* The fields of a descriptor, read once. */
 struct said {
     uint64_t addr;
     uint32_t len;
     uint16_t head, flags;
 };
 
-/* An entry of what is not simply one sound descriptor in the region of the last one, or is a legacy
- * driver's. False: not yet, or, the ring being broken, never. */
+/* Prepare an entry that is not one valid descriptor in the last region, or that is of a legacy
+ * driver. Returns false if it must wait, or if the ring is broken. */
 static __attribute__((noinline)) bool
 prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t number, struct said said)
 {
@@ -109,8 +109,8 @@ prepare_odd(struct vhost_ring *ring, struct vhost_memory *memory, uint16_t numbe
     return true;
 }
 
-/* Fetch the descriptors of nb entries: a line holds four, and most drivers use them in turn. Only a
- * hint: what is used is read, and checked, afterwards. */
+/* Prefetch the descriptors of nb entries: a line holds four, and most drivers use them in turn.
+ * This is only a hint: descriptors are read and checked later. */
 static inline void descriptors_fetch(const struct vhost_ring *ring, uint16_t number, uint32_t nb)
 {
     const struct vring_desc *descs = ring->vring.desc;
@@ -122,7 +122,7 @@ static inline void descriptors_fetch(const struct vhost_ring *ring, uint16_t num
                                   ring->mask]);
 }
 
-/* Whole: it is soon read whole, which would have to wait for stores of its parts. */
+/* Store the whole entry at once: a load of the whole behind stores of its parts would stall. */
 static inline void entry_write(struct vhost_frame *entry, uint8_t *data, uint32_t len,
                                uint32_t mark)
 {
@@ -132,10 +132,10 @@ static inline void entry_write(struct vhost_frame *entry, uint8_t *data, uint32_
 }
 _Static_assert(sizeof(struct vhost_frame) == 16 && offsetof(struct vhost_frame, len) == 8 &&
                    offsetof(struct vhost_frame, mark) == 12,
-               "a register");
+               "fits one vector register");
 
-/* The region of the last address; one that is smaller than `most` holds nothing, nor does any for a
- * ring whose header is another. */
+/* Return the region of the last address. If it is smaller than `most`, or the ring is a legacy one,
+ * return a region that no address is in. */
 static inline struct vhost_region region_last(const struct vhost_ring *ring,
                                               const struct vhost_memory *memory, uint32_t most)
 {
@@ -147,8 +147,9 @@ static inline struct vhost_region region_last(const struct vhost_ring *ring,
 }
 
 /*
- * Up to nb more entries, checked. frames: ring->frames, known where this is called. What does not
- * change stays in registers, though every store here might, for all the compiler knows, change it.
+ * Check up to nb more entries. frames: ring->frames, a constant at each call. Constants of the loop
+ * are copied to locals, so that they stay in registers: to the compiler every store here might
+ * change them.
  */
 static inline __attribute__((always_inline)) void
 prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const bool frames)
@@ -172,9 +173,9 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         uint32_t len = atomic_load_explicit(&desc->len, memory_order_relaxed);
         uint16_t flags = atomic_load_explicit(&desc->flags, memory_order_relaxed);
         uint64_t offset = addr - region.guest;
-        uint8_t *data = (uint8_t *)((uintptr_t)region.host + offset); /* of use only if inside */
+        uint8_t *data = (uint8_t *)((uintptr_t)region.host + offset); /* valid only if inside */
 
-        /* Below the region, offset wraps and is large. */
+        /* For addresses below the region, offset wraps and is large. */
         if (LIKELY(head <= mask && flags == single && len - least <= most - least &&
                    offset <= region.bytes - most)) {
             if (frames)
@@ -190,7 +191,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     ring->prepared = (uint16_t)number;
 }
 
-/* After used.idx went from `old` to done: call the driver if it wants that. */
+/* Call the driver, if it wants a call, after used.idx moved from `old` to done. */
 static void call(struct vhost_ring *ring, uint16_t old)
 {
     VRING_MOMENT("device: published");
@@ -216,8 +217,8 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
         call(ring, old);
 }
 
-/* Written only where it says something else: a driver whose buffers come round in one order finds
- * most entries as they were a ring ago, and then their line stays in both caches. */
+/* Write a used entry, if it changes. A driver that uses its buffers in the same order again and
+ * again finds most entries unchanged, and then their line stays in both caches. */
 static inline void use(struct vring_used_elem *elem, uint32_t head, uint32_t len)
 {
     uint64_t word;
@@ -234,8 +235,8 @@ static inline struct vring_used_elem *used_at(const struct vhost_ring *ring, uin
     return &ring->vring.used->ring[place & ring->mask];
 }
 
-/* Written only where it is not yet so: most drivers leave it as it was, and then the line stays in
- * both caches. */
+/* Write the header, if it changes: most drivers leave it unchanged, and the line stays in both
+ * caches. */
 static inline void write_header(uint8_t *at)
 {
     static const struct virtio_net_header plain = {.nb_buffers = 1};
@@ -244,8 +245,7 @@ static inline void write_header(uint8_t *at)
         memcpy(at, &plain, sizeof(plain));
 }
 
-/* One entry of a send that is not in place; returns whether a frame of so many bytes went with it.
- */
+/* Send one entry that is not in place. Returns whether it carried a frame of len bytes. */
 static __attribute__((noinline)) bool send_odd(struct vhost_ring *ring, uint16_t number,
                                                uint32_t len)
 {
@@ -267,7 +267,7 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
     uint16_t number = ring->done;
     unsigned nb_sent = 0;
 
-    /* A ring that was reset since the rooms were lent has none prepared: nothing is sent. */
+    /* If the ring was reset since the rooms were lent, none is prepared: nothing is sent. */
     for (; number != prepared && nb_sent < nb; number++) {
         const struct vhost_frame *entry = entry_of(ring, number);
         uint32_t len = frames[nb_sent].len + VIRTIO_NET_HEADER_BYTES;
@@ -281,7 +281,7 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
         use(&used[number & mask], vhost_entry_head(entry), len);
         nb_sent++;
     }
-    /* Dropped ones behind the last frame go back with it. */
+    /* Dropped entries behind the last frame are returned with it. */
     for (; number != prepared && vhost_entry_kind(entry_of(ring, number)) == VHOST_DROPPED;
          number++)
         send_odd(ring, number, 0);
@@ -292,7 +292,7 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
     }
 }
 
-/* Entries from *number on that are no dropped ones, at most nb. */
+/* Give up to nb entries from *number on, leaving out dropped ones. */
 static inline unsigned entries_give(struct vhost_ring *ring, uint16_t *number,
                                     struct vhost_frame *frames, unsigned nb)
 {
@@ -301,7 +301,7 @@ static inline unsigned entries_give(struct vhost_ring *ring, uint16_t *number,
     unsigned nb_given = 0, nb_here = (uint16_t)(prepared - i);
 
     nb = nb < nb_here ? nb : nb_here;
-    if (LIKELY((uint16_t)(ring->dropped - i) >= nb_here)) { /* none among them */
+    if (LIKELY((uint16_t)(ring->dropped - i) >= nb_here)) { /* none of them is dropped */
         unsigned first = i % VHOST_AHEAD_MAX, unwrapped = VHOST_AHEAD_MAX - first;
 
         unwrapped = nb < unwrapped ? nb : unwrapped;
@@ -318,7 +318,7 @@ static inline unsigned entries_give(struct vhost_ring *ring, uint16_t *number,
     return nb_given;
 }
 
-/* How many to have prepared, where the caller wants nb. */
+/* Return how many entries to have prepared when the caller wants nb. */
 static inline uint32_t wanted(unsigned nb)
 {
     return nb < VHOST_AHEAD_MAX - AHEAD ? nb + AHEAD : VHOST_AHEAD_MAX;
@@ -335,7 +335,7 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     nb_rooms = entries_give(ring, &number, rooms, nb);
     ring->rests = nb_rooms == 0;
     if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
-        vhost_ring_send(ring, NULL, 0); /* nothing but dropped ones: back with them */
+        vhost_ring_send(ring, NULL, 0); /* all were dropped: return them */
     return nb_rooms;
 }
 
@@ -360,7 +360,7 @@ void vhost_ring_return(struct vhost_ring *ring)
     if (done == given)
         return;
     if (ring->in_order) {
-        /* One entry, where the burst begins, naming its last buffer, returns all (2.6.9). */
+        /* One entry in the first one's place, with the last one's head, returns all (2.6.9). */
         use(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
     } else {
         for (uint16_t i = done; i != given; i++)

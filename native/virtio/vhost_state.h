@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What the device side knows, shared by its two halves: vhost_device.c (connection, and what its
- * user calls) and vhost_messages.c (what the front end says).
- */
+/* The state of the device side, shared by its two halves: vhost_device.c (the connection and the
+ * interface) and vhost_messages.c (the front end's messages). */
 #ifndef NEARMETAL_VHOST_STATE_H
 #define NEARMETAL_VHOST_STATE_H
 
@@ -12,14 +10,14 @@
 
 enum { ROOMS = 0, FRAMES = 1, NB_RINGS = 2 };
 
-/* What the front end has said of a ring. */
+/* The set-up of a ring, as the front end's messages gave it. */
 struct told {
     uint32_t size;
     bool has_addr, kicked, enabled;
     struct vhost_user_addr addr;
     int kick_fd;
     bool running;
-    uint16_t base; /* first buffer not returned, when the ring stopped */
+    uint16_t base; /* first buffer not returned when the ring stopped */
 };
 
 struct vhost_device {
@@ -31,15 +29,15 @@ struct vhost_device {
     int listener, socket;
     struct vhost_user_reader reader;
     uint64_t features, protocol_features;
-    bool agreed;         /* on features: a legacy driver's may be none */
-    uint64_t connect_ns; /* not before then */
+    bool agreed;         /* on features: a legacy driver may have none */
+    uint64_t connect_ns; /* no attempt to connect before this time */
     uint64_t nb_connections, nb_kicks;
 };
 
-/* Do what one message says. Returns whether the front end may stay. */
+/* Handle one message. Returns whether the connection may continue. */
 bool vhost_message_handle(struct vhost_device *device, struct vhost_user_message *message);
 
-/* What was lent or received is void: nothing of it goes back. */
+/* Stop both rings: rooms lent and frames received become invalid and are not returned. */
 void vhost_rings_stop(struct vhost_device *device);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "vhost_user.h"
 
-/* Room for the control part of one sendmsg or recvmsg, aligned as cmsghdr wants it. */
+/* Buffer for the control part of one sendmsg or recvmsg, aligned for cmsghdr. */
 union control {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int) * VHOST_USER_FDS_MAX)];
@@ -32,12 +32,12 @@ static void keep_fds(struct vhost_user_message *message, struct msghdr *from)
             if (message->nb_fds < VHOST_USER_FDS_MAX)
                 message->fds[message->nb_fds++] = fd;
             else
-                close(fd); /* surplus; what did not even fit the room the kernel has closed */
+                close(fd); /* one too many; those beyond the buffer were closed by the kernel */
         }
     }
 }
 
-/* At most nb bytes to `to`; returns how many, 0 for none yet, -1 for gone. */
+/* Read at most nb bytes to `to`. Returns how many; 0: none now; -1: the peer is gone. */
 static ssize_t read_some(int socket, struct vhost_user_message *message, uint8_t *to, size_t nb)
 {
     union control control;
@@ -114,8 +114,10 @@ bool vhost_user_send(int socket, const struct vhost_user_message *message)
 {
     union control control = {0};
     size_t fds_bytes = message->nb_fds * sizeof(int);
-    /* One sendmsg: a stream takes some hundred bytes whole, unless its buffer is full, which it
-     * never is between two sides that answer each other. A peer that does not read is gone. */
+    /*
+     * One sendmsg: a stream takes some hundred bytes whole unless its buffer is full, and between
+     * two sides that answer each other it is never full. A peer that does not read counts as gone.
+     */
     struct iovec parts[] = {
         {.iov_base = (void *)(uintptr_t)&message->header, .iov_len = VHOST_USER_HEADER_BYTES},
         {.iov_base = (void *)(uintptr_t)&message->payload, .iov_len = message->header.bytes}};
@@ -185,7 +187,7 @@ int vhost_user_connect(const char *path)
     return fd;
 }
 
-/* Somebody was killed and left the name behind: nobody accepts there any more. */
+/* Remove the socket of a process that was killed: no process accepts connections there. */
 static void remove_dead(const char *path)
 {
     struct stat found;

@@ -3,8 +3,8 @@
  * vhost-user messages on an AF_UNIX stream, for both sides (specification: vhost-user, as QEMU
  * documents it). A message is a header of 12 bytes, a payload, and descriptors beside it.
  *
- * Descriptors that came with a message are the reader's: take those wanted (vhost_user_take), the
- * rest is closed with the next receive or with vhost_user_drop.
+ * The reader owns the descriptors of a message: take those wanted (vhost_user_take); the rest are
+ * closed by the next receive or by vhost_user_drop.
  */
 #ifndef NEARMETAL_VHOST_USER_H
 #define NEARMETAL_VHOST_USER_H
@@ -16,7 +16,7 @@
 #define VHOST_USER_REGIONS_MAX 8u
 #define VHOST_USER_FDS_MAX VHOST_USER_REGIONS_MAX
 
-/* Requests; those of our protocol features only. */
+/* Requests, only those of our protocol features. */
 enum vhost_user_request {
     VHOST_USER_GET_FEATURES = 1,
     VHOST_USER_SET_FEATURES = 2,
@@ -42,7 +42,7 @@ enum vhost_user_request {
 
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK 3u
 
-/* KICK, CALL, ERR: the ring's index, and whether no descriptor comes with it. */
+/* KICK, CALL, ERR: the ring's index, and a bit that no descriptor comes with it. */
 #define VHOST_USER_RING_MASK 0xffu
 #define VHOST_USER_RING_NO_FD 0x100u
 
@@ -56,9 +56,9 @@ struct vhost_user_addr {
 };
 
 struct vhost_user_region {
-    uint64_t guest; /* guest-physical address: what descriptors speak of */
+    uint64_t guest; /* guest-physical address, used in descriptors */
     uint64_t bytes;
-    uint64_t user;   /* the front end's own address: what ADDR speaks of */
+    uint64_t user;   /* the front end's own address, used in ADDR */
     uint64_t offset; /* in the descriptor's file */
 };
 
@@ -92,39 +92,40 @@ struct vhost_user_message {
     unsigned nb_fds;
 };
 
-/* A message on its way in. All zero to begin with. */
+/* A message being received. Begins as zeros. */
 struct vhost_user_reader {
     struct vhost_user_message message;
-    size_t nb_bytes; /* that came so far, header included */
+    size_t nb_bytes; /* received so far, header included */
 };
 
 enum vhost_user_result {
-    VHOST_USER_NOTHING, /* not all of a message yet */
-    VHOST_USER_MESSAGE, /* reader->message is whole */
-    VHOST_USER_GONE,    /* the other side has left, or sent what is no message */
+    VHOST_USER_NOTHING, /* the message is not complete */
+    VHOST_USER_MESSAGE, /* reader->message is complete */
+    VHOST_USER_GONE,    /* the other side has left, or sent something else */
 };
 
-/* Takes what the socket has of one message; never waits. */
+/* Read what the socket holds of one message; never waits. */
 enum vhost_user_result vhost_user_receive(int socket, struct vhost_user_reader *reader);
 
-/* As vhost_user_receive, but waits for the rest until this time of CLOCK_MONOTONIC, however it
- * comes: a peer that sends a byte at a time gets no more time. */
+/* Like vhost_user_receive, but wait for a whole message until this time of CLOCK_MONOTONIC. Bytes
+ * that arrive one at a time do not extend the time. */
 enum vhost_user_result vhost_user_wait(int socket, struct vhost_user_reader *reader,
                                        uint64_t end_ns);
 
 uint64_t vhost_user_now_ns(void);
 
-/* Send a message with its descriptors, which remain the caller's. False: the other side is gone. */
+/* Send a message and its descriptors, which the caller still owns. Returns false if the peer is
+ * gone. */
 bool vhost_user_send(int socket, const struct vhost_user_message *message);
 
-/* Descriptor i of the message, now the caller's; -1 where there is none. */
+/* Return descriptor i of the message, which the caller then owns; -1: there is none. */
 int vhost_user_take(struct vhost_user_message *message, unsigned i);
 
-/* Close what nobody took. */
+/* Close the descriptors that were not taken. */
 void vhost_user_drop(struct vhost_user_message *message);
 
-/* A socket that listens at the path (replacing a dead one of the same name), or is connected to it;
- * otherwise -1 with errno. Nothing of it blocks afterwards. */
+/* Listen at a path (replacing a socket whose process is dead), or connect to it. Returns a
+ * non-blocking socket, or -1 with errno set. */
 int vhost_user_listen(const char *path);
 int vhost_user_connect(const char *path);
 

@@ -10,32 +10,35 @@
  *   avail       driver       device    "these buffers are yours": heads of chains; used_event
  *   used        device       driver    "these are done with": heads, bytes written; avail_event
  *
- * idx of avail and of used count for ever, modulo 2^16; an entry's place is its number modulo the
- * ring's size. Nothing is ever full: no more buffers can be available than there are descriptors.
+ * The idx of avail and of used counts without end, modulo 2^16; the place of an entry is its number
+ * modulo the ring's size. A ring cannot overflow: no more buffers can be available than there are
+ * descriptors.
  *
  * Cache lines. flags, idx and the first entries of avail lie on one line, which the driver writes
- * and the device polls; likewise used, the other way round. A line that one side writes and the
- * other polls must travel once for every look that finds something new, so both sides publish idx
- * once a burst. Under IN_ORDER (2.6.9) a driver whose buffer i is always descriptor i never changes
- * avail.ring or desc[i].addr: those lines stay in both caches, and idx is all that travels. Whoever
- * lays out a ring gives each area cache lines of its own (VRING_ALIGN_BYTES).
+ * and the device polls; for used, the device writes and the driver polls. A line that one side
+ * writes and the other polls must be transferred for every poll that finds something new, so both
+ * sides publish idx once a burst. Under IN_ORDER (2.6.9) a driver whose buffer i is always
+ * descriptor i never changes avail.ring or desc[i].addr: those lines stay in both caches, and only
+ * the line of idx is transferred. The code that lays out a ring gives each area cache lines of its
+ * own (VRING_ALIGN_BYTES).
  *
- * Barriers, each by the reordering that it stops:
+ * Barriers, each with the reordering that it stops:
  *
  *   publish   store-release of idx: entries, descriptors and the buffers' bytes, written before,
  *             must not become visible after it (2.6.13.2).
  *   see       load-acquire of idx: entries, descriptors and bytes must not be read before it; a
- *             processor that guesses ahead would read what was there before (2.6.14).
+ *             processor that loads ahead would read what was there before (2.6.14).
  *   ask       a full fence between the publishing store of idx and the load of the other side's
- *             wish to be told (flags, used_event, avail_event): a store may otherwise pass a later
- *             load. We would read "do not tell me" from before, the other side would read the old
- *             idx and sleep, and both would wait for ever (2.6.7.1). The one that goes to sleep
- *             fences in the same way between writing its wish and looking at idx a last time.
+ *             event suppression (flags, used_event, avail_event): without it the store may pass the
+ *             later load. We would read "do not notify" from before, the other side would read the
+ *             old idx and sleep, and both would wait for ever (2.6.7.1). A side that is going to
+ *             sleep fences in the same way between enabling events and its last check of idx.
  *
- * Everything else is relaxed: read once, at one place, so that what was checked is what is used.
+ * All other accesses are relaxed: each field is read once, at one place, so that the value that is
+ * used is the one that was checked.
  *
- * Freestanding: nothing but the compiler's own headers. Numbers are little-endian (1.4), as the
- * only processors for which this is built.
+ * Freestanding: nothing but the compiler's own headers. Numbers are little-endian (1.4), as are the
+ * processors for which this is built.
  */
 #ifndef NEARMETAL_VRING_H
 #define NEARMETAL_VRING_H
@@ -59,8 +62,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endi
 #define VIRTIO_F_VERSION_1 32u
 #define VIRTIO_F_IN_ORDER 35u
 
-#define VRING_DESC_F_NEXT 1u     /* `next` says where the chain goes on */
-#define VRING_DESC_F_WRITE 2u    /* for the device to write; otherwise for it to read */
+#define VRING_DESC_F_NEXT 1u     /* `next` is the chain's next descriptor */
+#define VRING_DESC_F_WRITE 2u    /* the device may write it; otherwise it may read it */
 #define VRING_DESC_F_INDIRECT 4u /* never offered here */
 
 #define VRING_AVAIL_F_NO_INTERRUPT 1u /* driver: do not call me */
@@ -104,12 +107,12 @@ _Static_assert(sizeof(struct vring_used_elem) == 8, "2.6.8");
 _Static_assert(offsetof(struct vring_used, idx) == 2, "2.6.8");
 _Static_assert(offsetof(struct vring_used, ring) == 4, "2.6.8");
 
-/* Before every frame (5.1.6). We offer no offloads, so that all but nb_buffers is 0, and nb_buffers
- * is 1 towards the driver (5.1.6.4.1), 0 from it (5.1.6.2.1). */
+/* Precedes every frame (5.1.6). No offloads are offered, so that all fields but nb_buffers are 0,
+ * and nb_buffers is 1 towards the driver (5.1.6.4.1), 0 from the driver (5.1.6.2.1). */
 struct virtio_net_header {
     uint8_t flags, gso_type;
     uint16_t header_bytes, gso_bytes, checksum_start, checksum_offset;
-    uint16_t nb_buffers; /* there since VERSION_1 */
+    uint16_t nb_buffers; /* exists since VERSION_1 */
 };
 
 #define VIRTIO_NET_HEADER_BYTES 12u
@@ -118,7 +121,7 @@ _Static_assert(sizeof(struct virtio_net_header) == VIRTIO_NET_HEADER_BYTES, "5.1
 _Static_assert(offsetof(struct virtio_net_header, nb_buffers) == VIRTIO_NET_HEADER_LEGACY_BYTES,
                "5.1.6");
 
-/* A ring, as seen in one's own address space. */
+/* A ring, at its addresses in this process. */
 struct vring {
     struct vring_desc *desc;
     struct vring_avail *avail;
@@ -126,9 +129,8 @@ struct vring {
     uint32_t size;
 };
 
-/* So many entries are worth being given back, or looked after: each time costs a journey of the
- * line on which the other side counts, and holds up all that is stored behind it. Of a small ring a
- * part must do. */
+/* Entries to return or reap at once: each access to the index may transfer the other side's cache
+ * line, and every store behind it waits. For a small ring, a quarter of its size. */
 static inline uint32_t vring_many(uint32_t size)
 {
     return size / 4 < 256 ? size / 4 : 256;
@@ -166,14 +168,16 @@ static inline _Atomic uint16_t *vring_avail_event(const struct vring *ring)
     return (_Atomic uint16_t *)(void *)&ring->used->ring[ring->size];
 }
 
-/* An event is a place in a count that goes round, so whoever does not wish to be told names one far
- * away, and another at least whenever his own count has this bit changed. The other side asks after
- * at most as many buffers as a ring has. */
+/*
+ * An event is a place in an index that wraps. To suppress events, set the event index 0x8000 ahead
+ * of your own index, and renew it each time bit 14 of your own index flips. The other side checks
+ * at most as many buffers at once as the ring has.
+ */
 #define VRING_EVENT_FAR 0x8000u
 #define VRING_EVENT_AGAIN 0x4000u
-_Static_assert(VRING_EVENT_AGAIN <= VRING_EVENT_FAR / 2, "named anew before it is near");
+_Static_assert(VRING_EVENT_AGAIN <= VRING_EVENT_FAR / 2, "renewed before it is near");
 
-/* idx went from `old` to `now`: did it pass `event`? (2.6.7.2) */
+/* Whether idx passed `event` when it moved from `old` to `now` (2.6.7.2). */
 static inline bool vring_event_passed(uint16_t event, uint16_t now, uint16_t old)
 {
     return (uint16_t)(now - event - 1u) < (uint16_t)(now - old);
@@ -189,23 +193,23 @@ static inline void vring_publish(_Atomic uint16_t *idx, uint16_t value)
     atomic_store_explicit(idx, value, memory_order_release);
 }
 
-/* Between a store that the other side must see and a load of what it wished ("ask", above). */
+/* The full fence of "ask" above: between a store and the load of the other side's suppression. */
 static inline void vring_fence(void)
 {
     atomic_thread_fence(memory_order_seq_cst);
 }
 
 /*
- * Between two steps of publishing, asking, sleeping and waking: where a scheduler that stops one
- * side does the most harm. A test that compiles these files stops it there, and looks whether
- * anybody sleeps while there is work (tests/c/uk/test_moments.c); elsewhere this is nothing.
+ * Marks a point between two steps of publishing, asking, sleeping and waking, where stopping one
+ * side does the most harm. A test that compiles these files stops it there, and checks that no side
+ * sleeps while there is work (tests/c/uk/test_moments.c); elsewhere this is empty.
  */
 #ifndef VRING_MOMENT
 #define VRING_MOMENT(where) ((void)0)
 #endif
 
-/* Fetch a line that will be written: one journey instead of two. Some processors have no such
- * instruction and do nothing. */
+/* Fetch a line for writing: one transfer instead of two. No effect on processors without
+ * prefetchw. */
 static inline void vring_prefetch_write(const void *line)
 {
     __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));

@@ -4,11 +4,12 @@
  * is always descriptor i, so that descriptors and available entries change only where they must.
  * Freestanding, like vring.h.
  *
- * Call order: init, then any number of { offer, publish } and { used, take }. Nothing blocks,
- * nothing fails; a device whose index jumps breaks the ring (broken), and nothing moves any more.
+ * Call order: init, then any number of { offer, publish } and { used, take }. Nothing blocks and
+ * nothing fails; a device whose index jumps breaks the ring (broken), and then nothing moves any
+ * more.
  *
- * The device is not trusted either: what may be written to the ring by it is checked
- * (vring_driver_used, vring_driver_take), what is ours to know is kept apart (order).
+ * The device is not trusted: values that it may write to the ring are checked (vring_driver_used,
+ * vring_driver_take), and values that the driver relies on are kept outside the ring (order).
  */
 #ifndef NEARMETAL_VRING_DRIVER_H
 #define NEARMETAL_VRING_DRIVER_H
@@ -18,18 +19,18 @@
 struct vring_driver {
     struct vring ring;
     uint32_t mask;
-    uint16_t nb_offered;   /* counts for ever: buffers offered */
-    uint16_t nb_published; /* of them, those that the device knows of */
-    uint16_t nb_asked;     /* of those, those about which it was asked whether it wants a kick */
-    uint16_t nb_seen;      /* buffers that came back, as far as it was looked */
-    uint16_t nb_taken;     /* of them, those that were taken */
-    bool in_order;         /* agreed upon (2.6.9) */
-    bool event_idx;        /* agreed upon (2.6.7); set by the caller after init */
+    uint16_t nb_offered;   /* buffers offered, counted modulo 2^16 */
+    uint16_t nb_published; /* of them: published to the device */
+    uint16_t nb_asked;     /* of those: included in a check for a kick */
+    uint16_t nb_seen;      /* buffers returned by the device, as last seen */
+    uint16_t nb_taken;     /* of them: taken */
+    bool in_order;         /* negotiated (2.6.9) */
+    bool event_idx;        /* negotiated (2.6.7); set by the caller after init */
     bool broken;
-    uint16_t *order; /* buffer of each place of the ring; `size` of them, the caller's memory */
+    uint16_t *order; /* buffer of each place of the ring; `size` of them, in the caller's memory */
 };
 
-/* The ring's memory is all zero; but for used.idx, where counting begins elsewhere. */
+/* The ring's memory is all zero, except used.idx where counting begins elsewhere. */
 static inline void vring_driver_init(struct vring_driver *driver, const struct vring *ring,
                                      uint16_t *order, bool in_order)
 {
@@ -45,15 +46,15 @@ static inline void vring_driver_init(struct vring_driver *driver, const struct v
                                     .in_order = in_order,
                                     .order = order};
     for (uint32_t i = 0; i < ring->size; i++)
-        order[i] = 0; /* as the available entries are */
-    /* We poll. */
+        order[i] = 0; /* like the available entries */
+    /* Suppress calls: the ring is polled. */
     atomic_store_explicit(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, memory_order_relaxed);
     atomic_store_explicit(vring_used_event(ring), (uint16_t)(start + VRING_EVENT_FAR),
                           memory_order_relaxed);
     vring_publish(&ring->avail->idx, start);
 }
 
-/* Buffer i lies there. Once, before it is first offered. */
+/* Describe buffer i; once, before it is first offered. */
 static inline void vring_driver_describe(struct vring_driver *driver, uint16_t i, uint64_t addr,
                                          uint32_t len, uint16_t flags)
 {
@@ -64,13 +65,13 @@ static inline void vring_driver_describe(struct vring_driver *driver, uint16_t i
     atomic_store_explicit(&desc->flags, flags, memory_order_relaxed);
 }
 
-/* The next buffer for the device, from the next publish on. At most as many as the ring has places
- * are offered and not yet taken. */
+/* Offer the next buffer to the device, from the next publish on. At most as many buffers as the
+ * ring has places may be offered and not yet taken. */
 static inline void vring_driver_offer(struct vring_driver *driver, uint16_t i)
 {
     uint32_t place = driver->nb_offered++ & driver->mask;
 
-    if (driver->order[place] != i) { /* under IN_ORDER it hardly ever is */
+    if (driver->order[place] != i) { /* rarely under IN_ORDER */
         driver->order[place] = i;
         atomic_store_explicit(&driver->ring.avail->ring[place], i, memory_order_relaxed);
     }
@@ -86,8 +87,8 @@ static inline void vring_driver_publish(struct vring_driver *driver)
     VRING_MOMENT("driver: published");
 }
 
-/* How many buffers have come back and were not taken yet: looks only where it knows of fewer than
- * `wanted`, because a look may be a journey of the line on which the device counts. */
+/* Return how many buffers the device has returned that are not taken. Reads the device's index only
+ * if fewer than `wanted` are known, because the read may transfer its cache line. */
 static inline uint16_t vring_driver_ready(struct vring_driver *driver, unsigned wanted)
 {
     uint16_t nb = (uint16_t)(driver->nb_seen - driver->nb_taken);
@@ -104,26 +105,26 @@ static inline uint16_t vring_driver_ready(struct vring_driver *driver, unsigned 
     return nb;
 }
 
-/* All that have come back by now. */
+/* Return how many buffers the device has returned by now that are not taken. */
 static inline uint16_t vring_driver_used(struct vring_driver *driver)
 {
     return vring_driver_ready(driver, UINT32_MAX);
 }
 
-/* What comes back is soon to be looked at: fetch the line on which the device counts it. */
+/* Prefetch the line of the device's index, before it is read. */
 static inline void vring_driver_fetch_used(const struct vring_driver *driver)
 {
     __builtin_prefetch(&driver->ring.used->idx);
 }
 
-/* Something is soon to be published: fetch the line for it, which the device has looked at. A store
- * to a line that is not ours holds up all stores behind it. */
+/* Prefetch the line of our index for writing, before a publish: the device has read it. A store to
+ * a line that this core does not own delays all stores behind it. */
 static inline void vring_driver_fetch_avail(const struct vring_driver *driver)
 {
     vring_prefetch_write(&driver->ring.avail->idx);
 }
 
-/* Which buffer is `ahead` places behind the next to be taken; below the ring's size. */
+/* Return the buffer that is `ahead` places behind the next to be taken; ahead < the ring's size. */
 static inline uint16_t vring_driver_peek(const struct vring_driver *driver, uint16_t ahead)
 {
     uint32_t place = (uint32_t)(driver->nb_taken + ahead) & driver->mask;
@@ -134,8 +135,8 @@ static inline uint16_t vring_driver_peek(const struct vring_driver *driver, uint
            driver->mask;
 }
 
-/* The next buffer that came back, and how many bytes the device wrote, by its own word. Of buffers
- * that only the device reads, `len` says nothing under IN_ORDER. */
+/* Take the next buffer that was returned. *len: bytes that the device claims to have written;
+ * undefined under IN_ORDER for buffers that the device only reads. */
 static inline uint16_t vring_driver_take(struct vring_driver *driver, uint32_t *len)
 {
     uint16_t i = vring_driver_peek(driver, 0);
@@ -146,8 +147,8 @@ static inline uint16_t vring_driver_take(struct vring_driver *driver, uint32_t *
     return i;
 }
 
-/* Does the device sleep, and want a kick for what was published since it was last asked? (A fence:
- * not for every burst.) */
+/* Whether the device wants a kick for what was published since the last check. This costs a full
+ * fence: not for every burst. */
 static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
 {
     const struct vring_used *used = driver->ring.used;
@@ -155,7 +156,7 @@ static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
     bool wanted;
 
     if (old == driver->nb_published)
-        return false; /* it was told of everything, or was awake */
+        return false; /* nothing new since the last check */
     driver->nb_asked = driver->nb_published;
     vring_fence();
     if (driver->event_idx)
@@ -169,8 +170,8 @@ static inline bool vring_driver_kick_wanted(struct vring_driver *driver)
     return wanted;
 }
 
-/* We poll, and never wish to be called: to be said again whenever VRING_EVENT_AGAIN of nb_taken
- * changes. */
+/* Suppress calls, because the ring is polled. With EVENT_IDX, renew it each time bit
+ * VRING_EVENT_AGAIN of nb_taken changes. */
 static inline void vring_driver_poll(const struct vring_driver *driver)
 {
     if (driver->event_idx)
@@ -181,8 +182,8 @@ static inline void vring_driver_poll(const struct vring_driver *driver)
                               memory_order_relaxed);
 }
 
-/* We are about to sleep, and wish to be called for the next buffer that comes back. True: there is
- * one already, so that nobody will call. vring_driver_poll takes the wish back. */
+/* Before a sleep: ask for a call for the next buffer that is returned. Returns true if one is there
+ * already, so that no call will come. vring_driver_poll suppresses calls again. */
 static inline bool vring_driver_want_call(struct vring_driver *driver)
 {
     bool is_there;

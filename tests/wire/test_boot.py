@@ -127,7 +127,7 @@ def test_what_it_may_not_stops_it_with_a_line(built: Build, machine: str, trap: 
 @pytest.mark.parametrize(
     ("words", "nic", "said"),
     [
-        (["--memory", "33MiB"], True, "the machine has not that much memory"),
+        (["--memory", "33MiB"], True, "the machine does not have that much memory"),
         (["--memory", "lots"], True, "--memory lots: not a size"),
         (["--listen", "10.0.0.2:0"], True, "port"),
         (["--unheard-of"], True, "unknown option"),

@@ -86,7 +86,7 @@ def test_what_it_says_when_it_boots(sock: Machine) -> None:
         (f"nm.address={SERVER}/8", "nm.address=10.0.0.1", "nm.address: give ADDR/BITS"),
         (f"nm.address={SERVER}/8", "nm.driver=uio_pci_generic", "no virtio NIC on the PCI bus"),
         (f'nm.address={SERVER}/8 nm.server="', 'nm.server="--no ', "exit code 2: .*unknown option"),
-        ("nm.server=", "nm.sever=", "nm.: unknown"),
+        ("nm.server=", "nm.sever=", "unknown nm. parameter"),
     ],
 )
 def test_what_is_wrong_is_told_and_ends_it(sock: Machine, old: str, new: str, said: str) -> None:

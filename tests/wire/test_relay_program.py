@@ -197,9 +197,9 @@ def test_says_what_is_wrong_with_a_tap_device(programs: Programs, tmp_path: Path
     with on_tap(programs, tmp_path, tap.iface) as relay:
         relay.expect("ready", ANSWER_S)
         for name, reason in (
-            ("nm-nowhere", "there is none of that name"),
-            ("lo", "it is no tap device"),
-            (tap.iface, "somebody else has it"),
+            ("nm-nowhere", "there is no device of that name"),
+            ("lo", "it is not a tap device"),
+            (tap.iface, "another process uses it"),
         ):
             with (
                 on_tap(programs, tmp_path, name) as child,

@@ -16,18 +16,22 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
-#define BUFFERS_IN_CACHES 1024u /* of the pool's own cache, and of bursts under way */
+#define BUFFERS_IN_CACHES 1024u /* of the pool's own cache, and of bursts in progress */
 #define CACHE_BUFFERS 256u
-/* virtio puts a header of 12 bytes right before the frame, where by default the cache line before
- * the frame's ends. So shifted, it shares a line with the frame's first 48 bytes: one line less to
- * be fetched from the other side's core, per frame and direction. */
+/*
+ * virtio puts a header of 12 bytes right before the frame. By default the frame begins a cache
+ * line, so that the header is on the line before. Shifted by these bytes, the header shares a line
+ * with the frame's first 48 bytes: one line less to transfer from the other side's core, per frame
+ * and direction.
+ */
 #define VIRTIO_SHIFT_BYTES 16u
 #define COMPLAINT_BYTES 300u
 
 /*
- * DPDK complains in many lines, and prints its usage to stdout, which is ours: one JSON object a
- * line. While it starts, the one goes to memory and the other nowhere. Where it fails, the first
- * complaint becomes part of our sentence: later ones are mostly its consequences.
+ * Output of DPDK during start-up. DPDK reports errors in many lines, and prints its usage on
+ * stdout, which is reserved for our lines of JSON. While DPDK starts, stderr goes to memory and
+ * stdout is discarded. If the start fails, the first error line becomes part of our sentence: later
+ * ones are mostly its consequences.
  */
 struct hush {
     int out, err, log;
@@ -65,8 +69,8 @@ static const char *eal_start(const struct device_config *config)
 {
     /* DPDK may write to its arguments. */
     static char program[32], quiet[] = "--log-level=error";
-    /* One file for all memory: a vhost-user back end takes at most eight (virtio_user then fails,
-     * and says nothing). */
+    /* One file for all memory: a vhost-user back end accepts at most eight, and virtio_user fails
+     * without a message beyond that. */
     static char one_file[] = "--single-file-segments";
     char **argv = calloc((size_t)config->nb_args + 4, sizeof(*argv));
     int argc = 0, nb_parsed;
@@ -83,7 +87,7 @@ static const char *eal_start(const struct device_config *config)
     free(argv);
     return nb_parsed >= 0
                ? NULL
-               : "DPDK does not start; it wants free hugepages (or --no-huge), and right "
+               : "DPDK does not start; it needs free hugepages (or --no-huge), and valid "
                  "EAL arguments behind --";
 }
 
@@ -95,14 +99,13 @@ static const char *port_find(struct device *device)
         device->port = (uint16_t)rte_eth_find_next(0);
         return NULL;
     }
-    return nb_ports == 0
-               ? "DPDK sees no port: name one behind --, as --vdev=net_af_packet0,iface=IFACE, or "
-                 "-a PCI_ADDRESS of a NIC"
-               : "DPDK sees several ports: name the one to use behind --, as -a PCI_ADDRESS, or "
-                 "add --no-pci";
+    return nb_ports == 0 ? "DPDK sees no port: name one behind --, such as "
+                           "--vdev=net_af_packet0,iface=IFACE, or -a PCI_ADDRESS of a NIC"
+                         : "DPDK sees several ports: name the one to use behind --, such as "
+                           "-a PCI_ADDRESS, or add --no-pci";
 }
 
-/* One receive ring and one transmit ring, and buffers for both. */
+/* Set up one receive ring, one transmit ring, and buffers for both. */
 static const char *port_start(struct device *device, const struct device_config *config)
 {
     uint16_t nb_rx = config->nb_descriptors, nb_tx = config->nb_descriptors, port = device->port;
@@ -114,25 +117,25 @@ static const char *port_start(struct device *device, const struct device_config 
     bool is_virtio;
 
     if (rte_eth_dev_info_get(port, &info) != 0 || rte_eth_macaddr_get(port, &mac) != 0)
-        return "the DPDK port says nothing of itself";
+        return "the DPDK port gives no information on its device";
     memcpy(device->mac, mac.addr_bytes, sizeof(device->mac));
     is_virtio = strncmp(info.driver_name, "net_virtio", strlen("net_virtio")) == 0;
-    /* On virtio any of them would cost the fast paths. */
+    /* On virtio any receive offload would disable the fast paths. */
     conf.rxmode.offloads = is_virtio ? 0 : config->rx_offloads & info.rx_offload_capa;
-    /* All buffers are of one pool, and nobody else holds them. */
+    /* Allowed because all buffers are from one pool, with a reference count of 1. */
     conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     if (rte_eth_dev_configure(port, 1, 1, &conf) != 0 ||
         rte_eth_dev_adjust_nb_rx_tx_desc(port, &nb_rx, &nb_tx) != 0)
-        return "the DPDK port takes no queue pair";
+        return "the DPDK port does not accept one queue pair";
     device->pool = rte_pktmbuf_pool_create("nearmetal", (unsigned)nb_rx + nb_tx + BUFFERS_IN_CACHES,
                                            CACHE_BUFFERS, is_virtio ? VIRTIO_SHIFT_BYTES : 0,
                                            RTE_MBUF_DEFAULT_BUF_SIZE, socket);
     if (device->pool == NULL)
-        return "DPDK has too little memory for its buffers: more hugepages, or a larger -m, give "
-               "it";
+        return "DPDK has too little memory for its buffers: reserve more hugepages, or give a "
+               "larger -m";
     if (rte_eth_rx_queue_setup(port, 0, nb_rx, rings_at, NULL, device->pool) != 0 ||
         rte_eth_tx_queue_setup(port, 0, nb_tx, rings_at, NULL) != 0)
-        return "the DPDK port refuses its rings";
+        return "the DPDK port does not accept its rings";
     return rte_eth_dev_start(port) == 0 ? NULL : "the DPDK port does not start";
 }
 
@@ -144,7 +147,7 @@ const char *device_open(struct device *device, const struct device_config *confi
     const char *why;
     bool started;
 
-    /* virtio-user writes to a socket whose other end may have gone: an error, and no end of us. */
+    /* virtio-user writes to a socket whose peer may have ended: only an error, without a signal. */
     signal(SIGPIPE, SIG_IGN);
     why = eal_start(config);
     started = why == NULL;
@@ -156,13 +159,13 @@ const char *device_open(struct device *device, const struct device_config *confi
         why = port_start(device, config);
     if (why != NULL && started)
         device_close(device);
-    /* From here on a driver that finds its other end gone would say so at every look. */
+    /* After the start, a driver whose peer has ended would log it at every poll. */
     rte_log_set_global_level(RTE_LOG_CRIT);
     hush_end(&hush, complaint);
     if (complaint[0] == '\0')
         return why;
-    if (why == NULL) { /* some drivers complain and go on: it may be why nothing arrives */
-        fprintf(stderr, "%s: DPDK started, and says: %s\n", config->program, complaint);
+    if (why == NULL) { /* some drivers report a problem and continue */
+        fprintf(stderr, "%s: DPDK started, and reports: %s\n", config->program, complaint);
         return NULL;
     }
     snprintf(said, sizeof(said), "%s (%s)", why, complaint);
@@ -172,7 +175,7 @@ const char *device_open(struct device *device, const struct device_config *confi
 void device_close(struct device *device)
 {
     if (device->port != RTE_MAX_ETHPORTS) {
-        (void)rte_eth_dev_stop(device->port); /* of one that never started: nothing */
+        (void)rte_eth_dev_stop(device->port); /* does nothing for a port that never started */
         (void)rte_eth_dev_close(device->port);
     }
     rte_mempool_free(device->pool);

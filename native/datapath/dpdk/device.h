@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * DPDK's environment and one Ethernet port with one queue pair: what the server's datapath and the
- * generator's wire open alike. Which device it is, is said by the EAL arguments alone.
- */
+/* DPDK's environment and one Ethernet port with one queue pair, opened alike by the server's
+ * datapath and the generator's wire. The EAL arguments alone choose the device. */
 #ifndef NEARMETAL_DPDK_DEVICE_H
 #define NEARMETAL_DPDK_DEVICE_H
 
@@ -20,15 +18,14 @@ struct device_config {
     const char *program;
     char *const *args; /* EAL arguments */
     int nb_args;
-    uint16_t
-        nb_descriptors;   /* of each ring; fewer or more where the device has bounds of its own */
-    uint64_t rx_offloads; /* wanted: where the device can, and not on virtio */
+    uint16_t nb_descriptors; /* of each ring; adjusted to the device's bounds */
+    uint64_t rx_offloads;    /* used where the device has them, never on virtio */
 };
 
-/* NULL, or one sentence. Once a process: DPDK's environment starts only once. */
+/* Open. Returns NULL, or one sentence. Once per process: DPDK's environment starts only once. */
 const char *device_open(struct device *device, const struct device_config *config);
 
-/* All buffers are back. */
+/* Close; the caller has returned all buffers. */
 void device_close(struct device *device);
 
 #endif

@@ -62,7 +62,7 @@ def parse(arguments: list[str]) -> Options:
             network(option, text)
     if not given.allow and not ip_address(host).is_loopback:
         raise BadInputError(
-            "--listen beyond loopback needs --allow CIDR: say which sources may ask"
+            "--listen beyond loopback needs --allow CIDR: name the sources that may ask"
         )
     if not re.fullmatch(r"[0-9]{1,5}", given.every) or int(given.every) > 86_400:
         raise BadInputError(f"--every {given.every}: not a number of seconds")
