@@ -1,9 +1,10 @@
 """How busy both sides of a trial were, read at the two ends of its measured time.
 
-A polling program keeps its core at 100 %, so the kernel's CPU times say little about it. Our servers
-count the TSC cycles of turns that found something and of turns that found nothing, and print both
-on request (dut/contract.py). testpmd counts only the cycles of turns that found something; the rest
-of its time is counted as empty turns. Context switches show whether another thread used the core.
+A polling program keeps its core at 100 %, so the kernel's CPU times say little about it. Our
+servers count the TSC cycles of turns that found something and of turns that found nothing, and
+print both on request (dut/contract.py). testpmd counts only the cycles of turns that found
+something; the rest of its time counts as empty turns. Context switches show whether another thread
+used the core.
 """
 
 from __future__ import annotations
