@@ -89,11 +89,7 @@ def run(
     progress: Progress,
     measurer: Measurer | None = None,
 ) -> None:
-    """Run every trial of a spec and write run.json; measurer None: on this machine.
-
-    KeyboardInterrupt passes through after everything is stopped and written. CannotRunError: no
-    row has its generator.
-    """
+    """Run every trial and write run.json, also on KeyboardInterrupt; measurer None: OneMachine."""
     measurer = measurer or OneMachine()
     generators = {row.rung.generator for row in spec.rungs}
     if not generators & build.programs.keys():
