@@ -1,4 +1,4 @@
-"""python -m nearmetal, and the command `nearmetal`: the process around the command line."""
+"""Entry point of `python -m nearmetal` and of the command `nearmetal`: errors become exit codes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from nearmetal.commands import characters
 from nearmetal.errors import NearmetalError, chain, in_words
 from nearmetal.machine.processes import signals, supervisor
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE  # as of a program that SIGPIPE ended
-_OF_TYPER = (1, 130)  # what it makes of a broken pipe and of KeyboardInterrupt
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell shows a program that SIGPIPE ended
+_OF_TYPER = (1, 130)  # typer's exit codes for a broken pipe and for KeyboardInterrupt
 
 
 def main() -> NoReturn:
-    """Run a command; what goes wrong in the user's world is one line on stderr."""
+    """Run a command; an error that is no bug is one line on stderr."""
     characters.tolerant(sys.stdout, sys.stderr)
     signals.raise_all()
     try:
         code = _run()
-    except KeyboardInterrupt as end:  # behind the command, while what was left was undone
+    except KeyboardInterrupt as end:  # after the command, while its changes were undone
         code = _ended(end)
     sys.exit(_flushed(code))
 
 
 def _run() -> int:
-    """The command's exit code."""
+    """Run the command; returns its exit code."""
     try:
         try:
-            from nearmetal.commands.cli import app  # takes a moment, in which Ctrl-C may come
+            from nearmetal.commands.cli import app  # slow: Ctrl-C during it is handled, too
 
             app(prog_name="nearmetal")
         finally:
@@ -49,21 +49,21 @@ def _run() -> int:
             raise
         _complain(words)
         ends = (each for each in chain(error) if isinstance(each, signals.Ended))
-        return next((end.exit_code for end in ends), 1)  # 1: but for what broke on the way out
+        return next((end.exit_code for end in ends), 1)  # an error after a signal: the signal's
     return 0
 
 
 def _undo_what_is_left() -> None:
-    if "nearmetal.machine.journal" in sys.modules:  # else nothing was written down
+    if "nearmetal.machine.journal" in sys.modules:  # else nothing was journaled
         from nearmetal.machine.journal import open_journal
 
-        # A folder that we may not look into holds nothing of ours.
+        # A folder that this user may not read holds no records of this process.
         with contextlib.suppress(PermissionError, NotADirectoryError):
             open_journal().close()
 
 
 def _code(end: SystemExit) -> int:
-    """What the command line's library left with; it has lost why."""
+    """Exit code of a SystemExit; for typer's, from the exception that typer turned into it."""
     code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     if code in _OF_TYPER:
         for each in chain(end.__context__):
@@ -76,7 +76,7 @@ def _code(end: SystemExit) -> int:
 
 def _ended(end: KeyboardInterrupt) -> int:
     code = end.exit_code if isinstance(end, signals.Ended) else 128 + signal.SIGINT
-    if code != _BROKEN_PIPE:  # nothing reads it any more
+    if code != _BROKEN_PIPE:  # after a broken pipe there is no reader
         _complain(signals.why(end))
     return code
 
@@ -84,13 +84,16 @@ def _ended(end: KeyboardInterrupt) -> int:
 def _complain(words: str) -> None:
     try:
         print(supervisor.line(words, 3), file=sys.stderr, flush=True)
-    except OSError:  # the terminal has gone, and we go, too
+    except OSError:  # the terminal is gone
         _silence(2)
 
 
 def _flushed(code: int) -> int:
-    """What is still to be said is said now, or that it could not be. What a stream still holds when
-    the interpreter ends, and cannot write, would make the exit code 120."""
+    """Flush stdout and stderr, and report a failure; returns the exit code.
+
+    Otherwise the interpreter would flush them at its end, and a failure there makes the exit code
+    120.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -110,7 +113,7 @@ def _flushed(code: int) -> int:
 
 
 def _silence(number: int) -> None:
-    """Nothing that is still buffered for it is tried again when the interpreter ends."""
+    """Discard what a stream still buffers, so that the interpreter's last flush cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 

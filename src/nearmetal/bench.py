@@ -1,4 +1,4 @@
-"""The flow from a spec to a report, stage by stage; each leaves a file in the run's folder.
+"""The flow from a spec to a report, stage by stage; each stage writes a file into the run's folder.
 
 spec -> build -> topology -> run -> samples -> report
 """
@@ -42,8 +42,11 @@ _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
 def bench(
     chosen: Spec, folder: Path, shown: Shown, other: against.Tree | None = None
 ) -> tuple[Report, int]:
-    """Run a spec whole; other: with that tree's programs beside ours, pair by pair. Gives the
-    report and the exit code: 0 done, 1 failed or wrong answers."""
+    """Run all stages of a spec; returns the report and the exit code.
+
+    other: a tree whose programs are measured beside ours, pair by pair. Exit code: 0 done, 1 a row
+    failed or had wrong answers.
+    """
     write(folder / "spec.json", chosen)
     write(folder / "machine.json", facts.facts())
     with machine_lock():
@@ -61,12 +64,12 @@ def bench(
 
 
 def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> None:
-    """The timed part."""
+    """Tune the machine, bring up the wires and run the rounds."""
     with measuring(folder, shown), tuned(chosen.machine) as applied:
         for each in applied:
             shown.say(str(each))
         if applied:
-            write(folder / "machine.json", facts.facts())  # as it is measured
+            write(folder / "machine.json", facts.facts())  # the machine as tuned
         shown.stage("bringing up the wire")
         rungs = [row.rung for row in chosen.rungs]
         with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
@@ -76,7 +79,7 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
 
 
 def reported(folder: Path, shown: Shown) -> Report:
-    """The report of a run that is whole; making it takes seconds, in which Ctrl-C may come."""
+    """Write the report of a complete run. Ctrl-C meanwhile prints how to make the report."""
     try:
         return report.write(folder)
     except KeyboardInterrupt:
@@ -86,7 +89,7 @@ def reported(folder: Path, shown: Shown) -> Report:
 
 @contextmanager
 def measuring(folder: Path, shown: Shown) -> Iterator[None]:
-    """Whatever ends the body, what was measured until then is reported."""
+    """Run the body; if it ends by an exception, report the samples taken until then."""
     began = time.monotonic()
     try:
         yield
@@ -98,7 +101,7 @@ def measuring(folder: Path, shown: Shown) -> Iterator[None]:
 
 
 def _partial(folder: Path) -> str:
-    """What became of a run that ended early; the reason for its end is told by who ends it."""
+    """Write the report of a run that ended early; returns a line that says where it is."""
     try:
         report.write(folder)
     except (NearmetalError, OSError) as error:  # as on a full disk
@@ -111,12 +114,12 @@ def _partial(folder: Path) -> str:
 
 
 def write(path: Path, value: BaseModel) -> None:
-    """A stage's file in the run's folder."""
+    """Write a stage's file."""
     write_whole(path, value.model_dump_json(indent=2) + "\n")
 
 
 def programs(chosen: Spec) -> list[str]:
-    """What the rows of a spec start, and what else they need."""
+    """Names of the programs that the rows of a spec start or need."""
     names = {
         program_of(row.rung, service)
         for row in chosen.rungs
@@ -127,7 +130,7 @@ def programs(chosen: Spec) -> list[str]:
 
 
 def hugepages_bytes(chosen: Spec) -> int:
-    """What the largest server wants in huge pages; only one is alive at a time."""
+    """Bytes of huge pages that the largest server needs; only one server runs at a time."""
     sizes = [
         _frames_bytes(row.rung) + memory_bytes(at(chosen, point), row.rung.name)
         for row in chosen.rungs
@@ -138,13 +141,15 @@ def hugepages_bytes(chosen: Spec) -> int:
 
 
 def _frames_bytes(rung: Rung) -> int:
-    """What it holds frames in, beside its store."""
+    """Bytes of huge pages for frames, without the store."""
     return ukp.MEMORY_BYTES if rung.place == "ukp" else eal.MEMORY_BYTES
 
 
 def estimate(chosen: Spec, *, paired: bool = False) -> tuple[float, int]:
-    """Seconds and bytes of disk that a run takes, roughly: start, preload, read-back, trial;
-    paired: with another tree's programs beside ours."""
+    """Rough seconds and bytes of disk of a run: start, preload, read-back and trial of each row.
+
+    paired: with another tree's programs beside ours.
+    """
     seconds = 0.0
     trials = 0
     for row in (row for row in chosen.rungs if row.rung.absent is None):
@@ -162,7 +167,7 @@ def estimate(chosen: Spec, *, paired: bool = False) -> tuple[float, int]:
 
 
 def announced(chosen: Spec, folder: Path, *, paired: bool = False) -> str:
-    """What a run will take, in words; NearmetalError where the disk has no room for it."""
+    """The estimate of a run in words; NearmetalError: the disk has not enough room."""
     seconds, disk_bytes = estimate(chosen, paired=paired)
     check_disk(folder, disk_bytes)
     minutes, mib = max(1, round(seconds / 60)), max(1, disk_bytes >> 20)
@@ -170,16 +175,19 @@ def announced(chosen: Spec, folder: Path, *, paired: bool = False) -> str:
 
 
 def check_one_machine(path: Path, chosen: Spec) -> None:
-    """What only several machines can do is refused before anything starts."""
+    """BadInputError: the spec needs several machines."""
     if chosen.sweep is not None and chosen.sweep.axis == "generators":
         raise BadInputError(
-            f"{path}: sweep.generators: here is one machine, and it has one generator;"
+            f"{path}: sweep.generators: one machine has one generator only;"
             f" try: nearmetal testbed rehearse --spec {path}"
         )
 
 
 def new_folder(out: Path | None, name: str) -> Path:
-    """The run's folder: --out, absent or empty; else runs/<UTC>-<spec> where we were started."""
+    """Make the run's folder: out, or runs/<UTC>-<name> in the current folder.
+
+    BadInputError: out is not empty, or cannot be made or written.
+    """
     utc = datetime.datetime.now(datetime.UTC)
     folder = out or Path("runs") / f"{utc:%Y%m%dT%H%M%SZ}-{name}"
     try:
@@ -194,7 +202,7 @@ def new_folder(out: Path | None, name: str) -> Path:
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Say so before the run, not after it."""
+    """NearmetalError: the disk has less room than a run needs."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise NearmetalError(
@@ -203,7 +211,7 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
 
 
 def spec_path(text: str) -> Path:
-    """--spec: a file, or the name of one in specs/."""
+    """Path of --spec: a file, or the name of one in specs/; BadInputError: no such name."""
     if "/" in text or text.endswith(".toml"):
         return Path(text)
     known = sorted((source_root() / "specs").glob("*.toml"))
@@ -215,7 +223,7 @@ def spec_path(text: str) -> Path:
 
 
 def _rough(rung: Rung) -> tuple[int, int]:
-    """Seconds of its start, and requests a second while keys are stored."""
+    """Rough seconds of a start, and requests per second while keys are stored."""
     shares_memory = known.find(rung.wire).shares_memory
     if rung.place == "guest":
         return 3, 500_000 if rung.in_frames and shares_memory else 15_000

@@ -1,4 +1,4 @@
-"""What can go wrong in the user's world. Programmer errors assert instead."""
+"""Errors that a user can act on. Programmer errors are assertions instead."""
 
 from __future__ import annotations
 
@@ -24,47 +24,46 @@ class BadInputError(NearmetalError):
 
 
 class LostError(NearmetalError):
-    """A machine of the testbed is gone, and the run with it; what was measured is kept."""
+    """A machine of the testbed is gone, so the run ends; the samples taken are kept."""
 
 
 class CannotRunError(NearmetalError):
-    """A rung cannot run on this machine: it keeps its row, with this reason."""
+    """A rung cannot run on this machine; its row stays in the report, with this reason."""
 
 
 class FullError(NearmetalError):
-    """A file cannot grow: the disk is full, or what we may have of it."""
+    """A file cannot grow: the disk, a quota or a limit is full."""
 
 
-# What to do, by what the kernel answered.
+# Cure for each error number.
 _CURES = {
-    errno.ENOSPC: "free some of that disk, then start again",
-    errno.EDQUOT: "your share of that disk is used up: free some of it, then start again",
-    errno.EFBIG: "no file may be larger (ulimit -f): raise that, then start again",
+    errno.ENOSPC: "free some space on that disk, then start again",
+    errno.EDQUOT: "your share of that disk is used up: free some space, then start again",
+    errno.EFBIG: "it exceeds the limit of a file's size (ulimit -f): raise that, then start again",
     errno.EACCES: "start it as a user who may write there, or name another place",
-    errno.EPERM: "start as root, or with the capability that it wants",
+    errno.EPERM: "start as root, or with the capability that it needs",
     errno.EROFS: "it can only be read: name a place that can be written to",
-    errno.EISDIR: "it is a folder, and a file is wanted",
-    errno.ENOTDIR: "a part of that path is a file, and a folder is wanted",
-    errno.EEXIST: "it is there already: name another, or remove it",
-    errno.ENOENT: "see that it is there",
+    errno.EISDIR: "it is a folder, but must be a file",
+    errno.ENOTDIR: "a part of that path is a file, but must be a folder",
+    errno.EEXIST: "it exists already: name another, or remove it",
+    errno.ENOENT: "check that it exists",
     errno.ENODEV: "this kernel has no such device: load its module",
     errno.ENXIO: "this kernel has no such device: load its module",
     errno.ENAMETOOLONG: "choose a shorter path",
-    errno.EMFILE: "more files may not be open (ulimit -n): raise that",
-    errno.ENFILE: "close other programs: no more files can be open on this machine",
+    errno.EMFILE: "too many files are open for one process (ulimit -n): raise that limit",
+    errno.ENFILE: "too many files are open on this machine: close other programs",
     errno.EAGAIN: "no more processes may be started (ulimit -u): end some",
     errno.ENOMEM: "end other programs, or give this one more memory",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Each names a place by which a path may have been chosen.
+# Variables that choose a folder.
 _PLACES = ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "TMPDIR")
 _OURS = str(Path(__file__).parent)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 
 
 def in_words(error: BaseException) -> str | None:
-    """What the system refused, in a line: what, where, what to do. None: it is no refusal of the
-    system's, but a fault of ours."""
+    """Describe an error of the system in one line: what, where, what to do. None: it is a bug."""
     if isinstance(error, UnicodeError):
         return _of_text(error)
     if isinstance(error, MemoryError):
@@ -79,26 +78,26 @@ def in_words(error: BaseException) -> str | None:
 
 
 def full(error: OSError) -> bool:
-    """Whether a file could not grow."""
+    """Whether the error says that a file could not grow."""
     return error.errno in _FULL
 
 
 def place(error: BaseException) -> str:
-    """Where it was raised, for a developer: file and line."""
+    """File and line where an error was raised, for a developer."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if each.filename.startswith(_OURS)] or frames
     return f"{ours[-1].filename.rpartition('/')[2]}:{ours[-1].lineno}" if ours else "here"
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """It, what it was raised in the midst of, and so on."""
+    """The error, then its cause or the error during whose handling it was raised, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _code(error: BaseException) -> int | None:
-    """The kernel's number; 0: it gave none. None: the kernel refused nothing."""
+    """The error's number; 0: it has none. None: it is not an error of the system."""
     if isinstance(error, OSError):
         return error.errno or 0
     netlink = sys.modules.get("pyroute2.netlink.exceptions")  # heavy: not imported for this
@@ -108,7 +107,7 @@ def _code(error: BaseException) -> int | None:
 
 
 def _cure(code: int, path: object) -> str:
-    """What to do; empty: nothing is known."""
+    """Advice for an error; empty: none is known."""
     for name in _PLACES:
         value = os.environ.get(name)
         if code in _REFUSED and value and isinstance(path, str) and path.startswith(value):
@@ -127,7 +126,7 @@ def _of_text(error: UnicodeError) -> str:
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    """In words: a rung, wire or service of that name is not there; the nearest is, and these."""
+    """Say that no rung, wire or service has this name, with the nearest name and all known ones."""
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(known)})"

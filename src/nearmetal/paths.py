@@ -1,7 +1,7 @@
-"""Where things lie: the source tree, and the cache that holds everything built or fetched; and how
-the files of a run are written: whole, or not at all.
+"""Paths of the source tree and of the cache, and functions that write a file whole or not at all.
 
-Nothing is written into the source tree but runs/, so it may be read-only.
+The cache holds everything that is built or fetched. Nothing is written into the source tree, so it
+may be read-only; runs/ is made in the current folder.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ from nearmetal.errors import FullError, full, in_words
 
 
 def source_root() -> Path:
-    """The clone that this package was started from."""
+    """Top folder of the tree that this package was imported from."""
     return Path(__file__).resolve().parents[2]
 
 
 def cache_dir() -> Path:
-    """Ours alone under the XDG cache; the launcher computes the same path."""
+    """The project's folder in the XDG cache; the launcher computes the same path."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "nearmetal"
 
 
 def build_dir(variant: str, tree: Path | None = None) -> Path:
-    """One build folder for each clone and variant, so that two clones do not mix; tree: another
-    one than ours."""
+    """Build folder of a tree and a variant; tree None: the tree of this package."""
     key = hashlib.sha256(str(tree or source_root()).encode()).hexdigest()[:12]
     return cache_dir() / "build" / f"{key}-{variant}"
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Replace a file, or leave it as it was; on the disk when this returns. FullError: no room."""
+    """Replace a file whole, or leave it as it was; the data is on the disk when this returns.
+
+    FullError: the disk has no room. OSError names the path.
+    """
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     content = data.encode() if isinstance(data, str) else data
     try:
@@ -53,16 +55,19 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 
 def append_whole(path: Path, line: str) -> None:
-    """Add a line, or leave the file as it was. FullError: no room. A line that a signal finds
-    written stays: it is a finished trial."""
+    """Append a line whole, or leave the file as it was; the data is on the disk at return.
+
+    FullError: the disk has no room. If a signal's exception arrives after the whole line was
+    written, the line stays: it is a finished trial.
+    """
     content = whole = line.encode() + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         size_bytes = os.fstat(handle).st_size
         try:
-            while content:  # a disk that is nearly full takes a part
+            while content:  # a nearly full disk takes only a part
                 content = content[os.write(handle, content) :]
-            os.fsync(handle)  # some file systems say only now that there is no room
+            os.fsync(handle)  # some file systems report a full disk only here
         except BaseException as error:
             there = os.fstat(handle).st_size == size_bytes + len(whole)
             if not there or isinstance(error, OSError):
@@ -76,7 +81,7 @@ def append_whole(path: Path, line: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in it on the disk, too."""
+    """Write a folder's names to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -85,6 +90,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def _grown(path: Path, error: OSError) -> OSError | FullError:
-    """Of a file that could not grow, in words; another error as it is, with its place."""
+    """FullError for a file that could not grow, else the same OSError with its path."""
     named = OSError(error.errno, error.strerror, str(path))
     return FullError(str(in_words(named))) if full(error) else named

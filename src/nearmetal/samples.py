@@ -1,6 +1,6 @@
-"""Samples: what one trial counted. samples.jsonl is the truth; every figure is computed from it.
+"""Samples: the counts of one trial. Every figure is computed from samples.jsonl.
 
-A line a trial, append-only, counts first, versioned. Units are in the names.
+The file has one line per trial, is append-only and versioned. Units are in the names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Frozen(BaseModel):
 
 
 class Counts(Frozen):
-    """Of the measured time (design: sent = answered + wrong + lost)."""
+    """Counts of the measured time; sent = answered + wrong + lost."""
 
     duration_ns: int
     sent: int
@@ -39,19 +39,22 @@ class Counts(Frozen):
     lost: int  # late included
     late: int
     duplicate: int
-    unmatched: int  # replies whose id was never sent or already rests
+    unmatched: int  # replies whose id was never sent, or is no longer waited for
     gets: int
     sets: int
     window_limited: int
     intended: int | None = None  # open loop: sent + not_sent
-    not_sent: int | None = None  # open loop: found no room for 1 ms
-    slipped_ns: int | None = None  # open loop: the most by which the generator itself was late
-    malformed: int | None = None  # frame generators: no sound UDP datagram from the target to us
+    not_sent: int | None = None  # open loop: the ring had no room for 1 ms
+    slipped_ns: int | None = None  # open loop: greatest lateness of the generator itself
+    malformed: int | None = None  # frame generators: not a valid UDP datagram from the target
 
 
 def fault_of(counts: Counts, evicted: int | None) -> str:
-    """Why a trial that was measured fails its row (the counts' own rules, a wrong answer, an item
-    evicted though the memory suffices); empty: nothing is wrong with it."""
+    """Why a measured trial fails its row; empty: it does not.
+
+    Reasons: counts that do not add up, wrong answers, an eviction although the memory suffices, no
+    right answer.
+    """
     if counts.sent != counts.answered + counts.wrong + counts.lost:
         return (
             f"counts do not add up: sent {counts.sent:,} is not answered {counts.answered:,} + "
@@ -72,26 +75,26 @@ def fault_of(counts: Counts, evicted: int | None) -> str:
 
 
 class Point(Frozen):
-    """Where on a sweep's axis a trial lies; None: as the spec says."""
+    """Place of a trial on a sweep's axis; None: the spec's value."""
 
     keys: int | None = None
     window: int | None = None
     peak_share: float | None = None  # open loop at this share of the row's closed-loop rate
-    rate_per_s: float | None = None  # open loop at this rate; set too where peak_share is
-    generators: int | None = None  # so many of a testbed's machines ask, from the first on
+    rate_per_s: float | None = None  # open loop at this rate; also set if peak_share is
+    generators: int | None = None  # number of the testbed's generators in use, from the first on
 
 
 class Poller(Frozen):
-    """One side's polling program during the measured time."""
+    """Cycles and context switches of one side's program during the measured time."""
 
     busy_cycles: int | None = None  # TSC cycles of turns that found something
-    empty_cycles: int | None = None  # of turns that found nothing
-    switches_voluntary: int | None = None  # context switches, of all its threads
+    empty_cycles: int | None = None  # TSC cycles of turns that found nothing
+    switches_voluntary: int | None = None  # context switches of all its threads
     switches_involuntary: int | None = None
 
     @property
     def busy_share(self) -> float | None:
-        """Of its cycles, those of turns that found something; None: it does not count them."""
+        """Share of cycles in turns that found something; None: the program does not count them."""
         if self.busy_cycles is None or self.empty_cycles is None:
             return None
         whole = self.busy_cycles + self.empty_cycles
@@ -111,20 +114,23 @@ class CoreTime(Frozen):
 
     @property
     def busy_s(self) -> float:
-        """Seconds in which the core did something for us: all but idle and stolen."""
+        """Seconds in which the core was busy: neither idle nor stolen."""
         return self.user_s + self.system_s + self.softirq_s + self.irq_s
 
 
 class Resources(Frozen):
-    """What a row costs beside its core. Of the place ukp the image's; the tender's stand apart. Of
-    a virtual machine the guest's; those of QEMU, its monitor (VMM), stand apart."""
+    """Costs of a row beside its core's time.
+
+    For ukp: of the image (tender in tender_*). For a virtual machine: of the guest (QEMU, its
+    monitor, in vmm_*).
+    """
 
     image_bytes: int | None = None  # program with its shared libraries
     rss_bytes: int | None = None  # whole process, after the measured time
     store_budget_bytes: int | None = None
     start_ms: float | None = None  # exec to the first right answer
     syscalls_per_million: float | None = None  # per million replies
-    store_rss_bytes: int | None = None  # of the memory that the store may use, what is resident
+    store_rss_bytes: int | None = None  # resident part of the memory that the store may use
     tender_image_bytes: int | None = None
     tender_rss_bytes: int | None = None
     vmm_image_bytes: int | None = None
@@ -133,17 +139,17 @@ class Resources(Frozen):
 
 
 class Accelerator(Frozen):
-    """What a virtual machine's instructions are run by, chosen by a calibrated run."""
+    """Accelerator that runs a virtual machine's instructions, chosen by a calibrated run."""
 
     name: Literal["kvm", "tcg"]
     cpu: str  # QEMU's CPU model
-    loops_per_s: dict[str, float] = {}  # turns of a simple loop, under each that could be tried
-    missing: dict[str, str] = {}  # those that could not, and why
+    loops_per_s: dict[str, float] = {}  # accelerator -> iterations of a simple loop
+    missing: dict[str, str] = {}  # accelerator that could not be tried -> why
     forced: bool = False  # the spec names it
 
 
 class Guest(Frozen):
-    """What a Linux guest tells of itself when it has booted."""
+    """Facts that a Linux guest prints after it has booted."""
 
     kernel: str  # uname -r
     vcpus: int
@@ -153,17 +159,17 @@ class Guest(Frozen):
 
 
 class Generator(Frozen):
-    """One of several generators, of several machines; the sample's counts are the sums."""
+    """One generator's part of a trial with several machines; the sample's counts are the sums."""
 
     machine: str
     answered: int
     sent: int
-    busy_share: float | None = None  # of its cycles, in turns that found something to do
+    busy_share: float | None = None  # share of its cycles in turns that found something
     slipped_ns: int | None = None  # open loop
-    intended: int | None = None  # open loop: of its share of the rate
+    intended: int | None = None  # open loop: requests due at its share of the rate
     not_sent: int | None = None
-    start_late_ns: int = 0  # by its own clock, after the time at which all were to start
-    start_error_ns: int  # and the clocks' offset is known to this
+    start_late_ns: int = 0  # start after the common start time, by its own clock
+    start_error_ns: int  # greatest error of the clocks' offset
 
 
 class Sample(Frozen):
@@ -176,7 +182,7 @@ class Sample(Frozen):
     status: Literal["ok", "failed"]
     reason: str = ""
     started_utc: str  # ISO 8601
-    counts: Counts | None = None  # None only where the trial failed before measuring
+    counts: Counts | None = None  # None only if the trial failed before measuring
     latency: list[tuple[int, int]] = []  # [value_ns, count], HDR buckets of right answers
     evicted: int | None = None
     sut_core: CoreTime | None = None
@@ -189,21 +195,24 @@ class Sample(Frozen):
     point: Point = Point()
     tsc_hz: int | None = None
     resources: Resources = Resources()
-    generators: tuple[Generator, ...] = ()  # of a testbed
-    receive: str = ""  # of a testbed: where the server's receive processing is done, in words
-    accelerator: Accelerator | None = None  # of a virtual machine
-    guest: Guest | None = None  # of Linux in one
-    against: str | None = None  # of the other tree's programs: what that is called
-    repeated: str = ""  # of a trial's second try: why the first gave nothing
+    generators: tuple[Generator, ...] = ()  # testbed only
+    receive: str = ""  # testbed only: where the server's receive processing runs, in words
+    accelerator: Accelerator | None = None  # virtual machine only
+    guest: Guest | None = None  # Linux guest only
+    against: str | None = None  # name of the other tree, if its programs were measured
+    repeated: str = ""  # second try of a trial: why the first had no answer
 
 
 def append(path: Path, sample: Sample) -> None:
-    """Append one line, whole or not at all: a killed run keeps every finished trial."""
+    """Append one line, whole or not at all: a run that is killed keeps every finished trial."""
     append_whole(path, sample.model_dump_json())
 
 
 def read(path: Path) -> Iterator[Sample]:
-    """Every whole line of samples.jsonl; `is_torn` tells of another one at its end."""
+    """Read every whole line of samples.jsonl; `is_torn` says whether a cut line follows.
+
+    BadInputError: a line is malformed.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
@@ -219,7 +228,7 @@ def read(path: Path) -> Iterator[Sample]:
 
 
 def is_torn(path: Path) -> bool:
-    """Whether its last line was cut off, by a kill or by the end of the machine's power."""
+    """Whether the file's last line was cut off, by a kill or a power failure."""
     with path.open("rb") as file:
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(max(0, size_bytes - 1))

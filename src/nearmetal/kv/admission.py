@@ -1,7 +1,8 @@
-"""Admission: what a source address may do. One step of the service, the same in every rung.
+"""Admission: the rights of a source address, the same in every rung.
 
-Three lists of networks (docs/service.md): `allow` is answered at all, `admin` may use stats,
-flush_all and verbosity, `trusted` may draw replies longer than three times its request.
+Three lists of networks (docs/service.md) give them. `allow`: requests are answered at all. `admin`:
+stats, flush_all and verbosity are permitted. `trusted`: a reply may be longer than three times its
+request.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from nearmetal.errors import BadInputError
 Network = IPv4Network | IPv6Network
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-# Sources whose rights are kept at hand; a flood from more of them only costs the look-up.
+# Sources whose rights are cached; a flood from more sources only costs computing them again.
 SOURCES_REMEMBERED = 4096
 
 
 class Rights(NamedTuple):
-    """What one source may do."""
+    """Rights of one source."""
 
     allowed: bool
     admin: bool
@@ -36,7 +37,10 @@ def admission(
     admin: Sequence[str] = LOOPBACK,
     trusted: Sequence[str] | None = None,
 ) -> Callable[[str], Rights]:
-    """The function from a source's address to its rights; trusted None: as allow."""
+    """Return a function from a source's address to its rights.
+
+    trusted None: the networks of allow. BadInputError: a text is not a network.
+    """
     allowing = [network("allow", text) for text in allow]
     admitting = [network("admin", text) for text in admin]
     trusting = allowing if trusted is None else [network("trusted", text) for text in trusted]
@@ -51,7 +55,10 @@ def admission(
 
 
 def network(option: str, text: str) -> Network:
-    """ADDR/BITS, or an address alone. Host bits may be set, as in the native programs."""
+    """Parse ADDR/BITS or an address alone; host bits may be set, as in the native programs.
+
+    BadInputError: the text is not a network; the message names the option.
+    """
     try:
         return ip_network(text, strict=False)
     except ValueError:
@@ -61,7 +68,7 @@ def network(option: str, text: str) -> Network:
 
 
 def _within(source: str, networks: Sequence[Network]) -> bool:
-    address = ip_address(source.partition("%")[0])  # fe80::1%eth0 names its interface
+    address = ip_address(source.partition("%")[0])  # without the interface, as in fe80::1%eth0
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # a [::] socket shows IPv4 sources so
+        address = address.ipv4_mapped  # a [::] socket gives IPv4 sources in this form
     return any(address in one for one in networks)

@@ -1,4 +1,4 @@
-"""A small client: memcached's ASCII protocol over UDP, one datagram a request, synchronous.
+"""A small synchronous client for memcached's ASCII protocol over UDP, one datagram per request.
 
     from nearmetal.kv.client import Client
 
@@ -6,11 +6,11 @@
         client.set("greeting", b"hello")
         print(client.get("greeting"))
 
-Each request has an id of its own; a reply may be several datagrams, which are checked and put in
-order. Many keys are asked for in as many requests as they take: none is longer than one frame, and
-where a reply would be too large, the keys are asked for in two halves. Where nothing came within
-`timeout_s`, what may safely be asked twice (get, stats, version) is asked again, RETRIES times; all
-else raises NoAnswerError, since it may have been carried out.
+Each request has an id of its own. A reply may be several datagrams, which are checked and put in
+order. Many keys are split into several requests, none longer than one Ethernet frame; if a reply
+would be too large, its keys are requested in two halves. If no reply comes within `timeout_s`,
+requests that may safely be repeated (get, stats, version) are sent again, RETRIES times; any other
+raises NoAnswerError at once, because the server may have executed it.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ TIMEOUT_S = 0.2
 RETRIES = 2
 _FRAME = struct.Struct(">HHHH")
 _RECEIVE_BUFFER_BYTES = 1 << 20
-_DIGITS_MAX = 20  # of 64 bits
-FRAME_UDP_BYTES_MAX = 1500 - 20 - 8  # Ethernet's MTU less IPv4 and UDP: what one frame carries
-_DATAGRAM_BYTES_MAX = 65_507  # udp(7): of IPv4, in one frame or several
+_DIGITS_MAX = 20  # of a 64-bit number
+FRAME_UDP_BYTES_MAX = 1500 - 20 - 8  # UDP payload of one frame: Ethernet's MTU less IPv4 and UDP
+_DATAGRAM_BYTES_MAX = 65_507  # largest UDP payload over IPv4, fragmented or not (udp(7))
 _LINE_BYTES_MAX = FRAME_UDP_BYTES_MAX - _FRAME.size - len(b"gets\r\n")
 
 
 class ClientError(NearmetalError):
-    """The server refused: its own words."""
+    """The server refused the request; the message is the server's."""
 
 
 class NoAnswerError(NearmetalError):
-    """Nothing came in time: the server is down, or a datagram was lost."""
+    """No reply came in time: the server is down, or a datagram was lost."""
 
 
 class BadReplyError(NearmetalError):
-    """What came is not the protocol."""
+    """The reply does not follow the protocol."""
 
 
 class Value(NamedTuple):
@@ -67,7 +67,7 @@ class Client:
         self._udp = socket.socket(family, socket.SOCK_DGRAM)
         self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         self._udp.connect((host, port))
-        # From anywhere, so that a late reply to an earlier client on this port is not ours.
+        # A random first id, so that a late reply to an earlier client of this port does not match.
         self._ids = itertools.count(secrets.randbelow(0x10000))
 
     def __enter__(self) -> Self:
@@ -86,88 +86,88 @@ class Client:
         self._udp.close()
 
     def get(self, key: str | bytes) -> bytes | None:
-        """The value, or None."""
+        """Return the value, or None if the key is not stored."""
         value = self.gets([key]).get(_bytes(key))
         return None if value is None else value.data
 
     def get_many(self, keys: Iterable[str | bytes]) -> dict[bytes, bytes]:
-        """The values of the keys that are there."""
+        """Return the values of the keys that are stored."""
         return {key: value.data for key, value in self.gets(keys).items()}
 
     def gets(self, keys: Iterable[str | bytes]) -> dict[bytes, Value]:
-        """Values with flags and cas id; a key that is not there is not among them."""
+        """Return values with flags and cas id, without the keys that are not stored."""
         found: dict[bytes, Value] = {}
         for some in _parts([_checked(key) for key in keys]):
             found |= self._some(some)
         return found
 
     def _some(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
-        """In one request, or in two where its reply would be too large."""
+        """Request the keys at once, or in two halves if the reply would be too large."""
         answer = self._ask(b" ".join([b"gets", *keys]) + b"\r\n", retries=RETRIES)
         if answer != protocol.TOO_LARGE:
             return dict(_values(answer))
         if len(keys) < 2:
             raise ClientError(
-                "SERVER_ERROR reply too large: this client draws at most 3 times its request; name"
-                " its address to the server's --trusted"
+                "SERVER_ERROR reply too large: this client may receive at most 3 times its request;"
+                " add its address to the server's --trusted"
             )
         half = len(keys) // 2
         return self._some(keys[:half]) | self._some(keys[half:])
 
     def set(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> None:
-        """Store, whatever was there."""
+        """Store a value and replace any old one."""
         self._store(b"set", key, data, flags, exptime)
 
     def add(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> bool:
-        """Store where nothing is held; whether it did."""
+        """Store a value if the key has none; returns whether it was stored."""
         return self._store(b"add", key, data, flags, exptime)
 
     def replace(self, key: str | bytes, data: bytes, flags: int = 0, exptime: int = 0) -> bool:
-        """Store where something is held; whether it did."""
+        """Store a value if the key has one; returns whether it was stored."""
         return self._store(b"replace", key, data, flags, exptime)
 
     def append(self, key: str | bytes, data: bytes) -> bool:
-        """Add behind a value that is held; whether it did."""
+        """Append to a stored value; returns whether there was one."""
         return self._store(b"append", key, data, 0, 0)
 
     def prepend(self, key: str | bytes, data: bytes) -> bool:
-        """Add before a value that is held; whether it did."""
+        """Prepend to a stored value; returns whether there was one."""
         return self._store(b"prepend", key, data, 0, 0)
 
     def cas(self, key: str | bytes, data: bytes, cas: int, flags: int = 0) -> bool:
-        """Store where the item still has this id; whether it did."""
+        """Store a value if the item still has this cas id; returns whether it was stored."""
         return self._store(b"cas", key, data, flags, 0, b" %d" % cas)
 
     def incr(self, key: str | bytes, delta: int = 1) -> int | None:
-        """Add to a number; the new one, or None where nothing is held."""
+        """Add to a stored number; returns the new number, or None if the key has no value."""
         return self._arithmetic(b"incr", key, delta)
 
     def decr(self, key: str | bytes, delta: int = 1) -> int | None:
-        """Subtract from a number, down to 0; the new one, or None where nothing is held."""
+        """Subtract from a stored number, down to 0; returns the new one, or None as incr does."""
         return self._arithmetic(b"decr", key, delta)
 
     def delete(self, key: str | bytes) -> bool:
-        """Whether there was something to delete."""
+        """Delete an item; returns whether there was one."""
         return self._yes(b"delete %b\r\n" % _checked(key), protocol.DELETED, protocol.NOT_FOUND)
 
     def touch(self, key: str | bytes, exptime: int) -> bool:
-        """Give an item a new end; whether it is held."""
+        """Set an item's expiry time; returns whether there was an item."""
         line = b"touch %b %d\r\n" % (_checked(key), exptime)
         return self._yes(line, protocol.TOUCHED, protocol.NOT_FOUND)
 
     def flush_all(self, delay_s: int = 0) -> None:
-        """Forget everything, now or later."""
+        """Delete all items, now or after delay_s."""
         self._yes(b"flush_all %d\r\n" % delay_s, protocol.OK)
 
     def version(self) -> str:
-        """What the server calls itself."""
+        """Return the server's version."""
         answer = self._ask(b"version\r\n", retries=RETRIES)
         if not answer.startswith(b"VERSION ") or not answer.endswith(b"\r\n"):
             raise _unexpected(answer)
         return answer[8:-2].decode("ascii", "replace")
 
     def stats(self) -> dict[str, str]:
-        """memcached's statistics by name."""
+        """Return memcached's statistics by name."""
         lines = self._ask(b"stats\r\n", retries=RETRIES).decode("ascii", "replace").splitlines()
         if lines[-1:] != ["END"] or not all(line.startswith("STAT ") for line in lines[:-1]):
             raise _unexpected(lines[0].encode() if lines else b"")
@@ -202,23 +202,23 @@ class Client:
         return answer == yes
 
     def _ask(self, body: bytes, retries: int = 0) -> bytes:
-        """The whole message that answers a request; asked again where that is harmless."""
+        """Send a request and return the whole reply; sent again after a timeout, retries times."""
         for _ in range(1 + retries):
             request_id = next(self._ids) % 0x10000
             try:
                 self._udp.send(_FRAME.pack(request_id, 0, 1, 0) + body)
                 message = self._message(request_id)
             except ConnectionRefusedError:
-                raise NoAnswerError("nobody listens there; start the server") from None
+                raise NoAnswerError("no program listens there; start the server") from None
             except OSError as error:
                 raise NearmetalError(_not_sent(error, _FRAME.size + len(body))) from None
             if message is not None:
                 return message
-        asked = f"no answer within {self._timeout_s} s; asked {1 + retries} times"
+        asked = f"no answer within {self._timeout_s} s; sent {1 + retries} times"
         raise NoAnswerError(asked + _too_long(_FRAME.size + len(body)))
 
     def _message(self, request_id: int) -> bytes | None:
-        """All datagrams of the reply, in order; None when they do not come in time."""
+        """Receive all datagrams of a reply and join them in order; None: not all came in time."""
         deadline = time.monotonic() + self._timeout_s
         parts: dict[int, bytes] = {}
         whole = 0
@@ -229,12 +229,12 @@ class Client:
             except TimeoutError:
                 return None
             if len(datagram) <= _FRAME.size:
-                raise BadReplyError(f"a datagram of {len(datagram)} bytes carries no answer")
+                raise BadReplyError(f"a datagram of {len(datagram)} bytes is too short")
             answered_id, sequence, total, _ = _FRAME.unpack_from(datagram)
             if answered_id != request_id:
-                continue  # late, to a question that was given up
+                continue  # a late reply to an earlier request
             if not sequence < total <= protocol.DATAGRAMS_MAX or whole not in (0, total):
-                raise BadReplyError(f"datagram {sequence} of {total} makes no sense")
+                raise BadReplyError(f"datagram {sequence} of {total} cannot be part of a reply")
             whole = total
             parts[sequence] = datagram[_FRAME.size :]
             if len(parts) == total:
@@ -243,7 +243,7 @@ class Client:
 
 
 def _parts(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    """In their order, as many at once as one frame takes."""
+    """Split keys, in their order, into as many as fit into one frame each."""
     start = line_bytes = 0
     for end, key in enumerate(keys):
         line_bytes += 1 + len(key)
@@ -255,7 +255,7 @@ def _parts(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
 
 
 def _too_long(datagram_bytes: int) -> str:
-    """What may be wrong with the length of a request that drew no answer; "": nothing."""
+    """Hint about the length of a request without an answer; "": it fits into one frame."""
     if datagram_bytes <= FRAME_UDP_BYTES_MAX:
         return ""
     return (
@@ -275,7 +275,7 @@ def _not_sent(error: OSError, datagram_bytes: int) -> str:
 
 
 def _values(message: bytes) -> Iterable[tuple[bytes, Value]]:
-    """The items of an answer to gets."""
+    """Parse the items of an answer to gets."""
     position = 0
     while not message.startswith(b"END\r\n", position):
         line, end, _ = message[position : position + 400].partition(b"\r\n")
@@ -286,7 +286,7 @@ def _values(message: bytes) -> Iterable[tuple[bytes, Value]]:
         end_of_data = start + int(words[3])
         position = end_of_data + 2
         if message[end_of_data:position] != b"\r\n":
-            raise BadReplyError("a value that is shorter or longer than the reply says")
+            raise BadReplyError("a value is shorter or longer than the reply says")
         yield words[1], Value(message[start:end_of_data], int(words[2]), int(words[4]))
 
 
@@ -299,18 +299,18 @@ def _bytes(key: str | bytes) -> bytes:
 
 
 def _checked(key: str | bytes) -> bytes:
-    """A key that stays one word on the wire."""
+    """Return the key as bytes; ClientError: it cannot be one word of the protocol."""
     key = _bytes(key)
     if not 1 <= len(key) <= protocol.KEY_BYTES_MAX:
         raise ClientError(f"a key of {len(key)} bytes; 1 to {protocol.KEY_BYTES_MAX} are possible")
     if any(byte <= 0x20 or byte == 0x7F for byte in key):
-        raise ClientError("a key with a space or control character in it")
+        raise ClientError("a key contains a space or control character")
     return key
 
 
 def _unexpected(answer: bytes) -> NearmetalError:
-    """The server's refusal in its own words, or that its answer is none."""
+    """Make an error from an answer: the server's own refusal, or a broken reply."""
     line = answer.partition(b"\r\n")[0].decode("ascii", "replace")
     if line == "ERROR" or line.startswith(("CLIENT_ERROR ", "SERVER_ERROR ")):
         return ClientError(line)
-    return BadReplyError(f"not an answer to this question: {line[:60]!r}")
+    return BadReplyError(f"not an answer to this request: {line[:60]!r}")

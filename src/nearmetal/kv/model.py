@@ -1,11 +1,11 @@
-"""The service `kv` in plain Python: read this to know what the service does.
+"""The service `kv` in plain Python: read this file to learn what the service does.
 
 It is the executable specification of docs/service.md, the oracle of the property tests, and the
-service behind the rung host-py. memcached 1.6.18 is in turn its oracle: tests/wire compares bytes.
+service behind the rung host-py. Its own oracle is memcached 1.6.18: tests/wire compares bytes.
 
-From the outside in: `Model.handle` takes one datagram and gives the reply's datagrams; a datagram
-is a list of lines (`_message`); a line is a command (`_command`, `_storage`); the rest is one small
-function a command. Time is whole seconds and comes from the caller.
+`Model.handle` takes one datagram and returns the reply's datagrams. A datagram is a list of lines
+(`_message`), a line is a command (`_command`, `_storage`), and each command has a small function.
+Time is in whole seconds and is given by the caller.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from nearmetal.kv import protocol
 from nearmetal.kv.admission import EVERYTHING, Rights
 from nearmetal.kv.protocol import frame, says_noreply, signed, split_words, unsigned
 
-AMPLIFICATION_MAX = 3  # of a reply to a source that is not trusted
-ITEM_BYTES = 32  # what an item is charged beyond key and value, as the native store is to need
-MONTH_S = 60 * 60 * 24 * 30  # an exptime above is a Unix time
+AMPLIFICATION_MAX = 3  # reply bytes per request byte, for a source that is not trusted
+ITEM_BYTES = 32  # charge per item beyond key and value, like the native store's
+MONTH_S = 60 * 60 * 24 * 30  # a larger exptime is a Unix time
 VERSION = b"nearmetal-0.1.0"
 
 
 class Reply(NamedTuple):
-    """What one request draws. drop: a name of native/include/drop.h, "answered" with datagrams."""
+    """Reply to one request. drop: a name of native/include/drop.h; "answered" with datagrams."""
 
     datagrams: list[bytes]
     drop: str
 
 
 class Item(NamedTuple):
-    """One value. Never changed, only replaced."""
+    """One stored item; immutable, replaced as a whole."""
 
     value: bytes
     flags: int
@@ -56,7 +56,7 @@ class Model:
         self._last_cas = 0
         self._flush_at_s: int | None = None
         self._commands: dict[bytes, tuple[_Command, int, int]] = {
-            # name: what does it, fewest and most words
+            # name: function, fewest and most words
             b"get": (self._get, 2, _MANY),
             b"gets": (self._get, 2, _MANY),
             b"gat": (self._gat, 2, _MANY),
@@ -72,7 +72,7 @@ class Model:
         }
 
     def handle(self, request: bytes, now_s: int, rights: Rights = EVERYTHING) -> Reply:
-        """Carry out one request datagram. now_s is Unix time and never goes back."""
+        """Execute one request datagram. now_s: Unix time, never decreasing."""
         if len(request) <= protocol.FRAME_BYTES:
             return Reply([], "short")
         if not rights.allowed:
@@ -90,15 +90,15 @@ class Model:
         return _framed(message, request, rights)
 
     def evict(self, key: bytes) -> None:
-        """Forget a key to make room; nothing happens where it is not held."""
+        """Remove a key to make room; does nothing if the key is not stored."""
         if key in self.items:
             self._remove(key)
             self.counts["evictions"] += 1
 
-    # A datagram: lines, each with a data block behind where it stores.
+    # Datagrams: a list of lines; a storage command's data block follows its line.
 
     def _message(self, data: bytes, rights: Rights) -> bytes:
-        """Every command's answer, joined. Bounded: what is too large anyway is not kept."""
+        """Execute all commands and join their answers; stops collecting above the largest reply."""
         answers = []
         answers_bytes = position = 0
         while position < len(data):
@@ -107,7 +107,7 @@ class Model:
                 answer, position = (
                     protocol.ERROR,
                     len(data),
-                )  # what a datagram starts it must finish
+                )  # a line must end within its datagram
             else:
                 words = split_words(data[position:end])
                 position = end + 1
@@ -123,7 +123,7 @@ class Model:
         return b"".join(answers)
 
     def _command(self, words: list[bytes], rights: Rights) -> bytes:
-        """A line that has no data block behind it."""
+        """Execute a line without a data block."""
         command, fewest, most = self._commands.get(words[0] if words else b"", _UNKNOWN)
         if not fewest <= len(words) <= most:
             return protocol.ERROR
@@ -134,7 +134,7 @@ class Model:
         return b"" if quiet else answer
 
     def _storage(self, words: list[bytes], data: bytes, position: int) -> tuple[bytes, int]:
-        """A line whose data block starts at position; with it, where to read on."""
+        """Execute a line whose data block starts at position; returns answer and next position."""
         fewest = _STORAGE_WORDS[words[0]]
         if not fewest <= len(words) <= fewest + 1:
             return protocol.ERROR, position
@@ -158,7 +158,10 @@ class Model:
     # Commands.
 
     def _store(self, name: bytes, key: bytes, new: Item) -> bytes:
-        """set, add, replace, append, prepend; cas where new.cas is the id that must still hold."""
+        """Execute set, add, replace, append, prepend or cas.
+
+        cas: new.cas is the id that the stored item must still have.
+        """
         self.counts["cmd_set"] += 1
         if name != b"set":
             old = self._find(key)
@@ -191,7 +194,7 @@ class Model:
         return self._values(words[2:], with_cas=with_cas, expires_s=self._expiry(exptime))
 
     def _values(self, keys: list[bytes], *, with_cas: bool, expires_s: int | None) -> bytes:
-        """The items of the keys that are there, and protocol.END. gat gives them a new end."""
+        """Return the items of the stored keys, and protocol.END; gat sets their expiry time."""
         counts = self.counts
         parts = []
         parts_bytes = 0
@@ -208,7 +211,7 @@ class Model:
                 self.items[key] = item._replace(expires_s=expires_s)
                 counts["cmd_touch"] += 1
                 counts["touch_hits"] += 1
-            if parts_bytes <= protocol.MESSAGE_BYTES_MAX:  # more is too large anyway: not kept
+            if parts_bytes <= protocol.MESSAGE_BYTES_MAX:  # else the reply is too large anyway
                 cas = b" %d" % item.cas if with_cas else b""
                 value = item.value
                 part = b"VALUE %b %d %d%b\r\n%b\r\n" % (key, item.flags, len(value), cas, value)
@@ -218,7 +221,7 @@ class Model:
         return b"".join(parts)
 
     def _arithmetic(self, words: list[bytes]) -> bytes:
-        """incr wraps at 2^64, decr stops at 0; a shorter number is padded with spaces."""
+        """Execute incr (wraps at 2^64) or decr (stops at 0); pads a shorter number with spaces."""
         key, delta = words[1], unsigned(words[2])
         if len(key) > protocol.KEY_BYTES_MAX:
             return protocol.BAD_FORMAT
@@ -265,7 +268,7 @@ class Model:
         return protocol.DELETED
 
     def _flush_all(self, words: list[bytes]) -> bytes:
-        """Now, or when its second comes; the newest flush_all replaces one that waits."""
+        """Delete all items, now or at a later second; a later flush_all replaces a pending one."""
         arguments = words[1:-1] if says_noreply(words) else words[1:]
         exptime = signed(arguments[0]) if arguments else 0
         if exptime is None:
@@ -297,7 +300,7 @@ class Model:
     # The store.
 
     def _find(self, key: bytes) -> Item | None:
-        """A live item; looking makes it the last to be evicted."""
+        """Return a live item and make it the most recently used."""
         item = self.items.get(key)
         if item is None:
             return None
@@ -327,7 +330,7 @@ class Model:
         self._flush_at_s = None
 
     def _expiry(self, exptime: int) -> int:
-        """The Unix time that an exptime means; 0 stays 0, 1 is long past."""
+        """Convert an exptime to Unix time; 0 stays 0 (never), negative becomes 1 (expired)."""
         if exptime < 0:
             return 1
         return exptime if exptime == 0 or exptime > MONTH_S else self._now_s + exptime
@@ -345,7 +348,7 @@ _STORAGE_WORDS = {  # fewest words; one more may follow
     b"cas": 6,
 }
 _ADMIN_ONLY = frozenset({b"stats", b"flush_all", b"verbosity"})
-_MAY_BE_QUIET = {  # the first place where noreply may stand: `delete noreply` deletes a key
+_MAY_BE_QUIET = {  # smallest index of noreply: `delete noreply` deletes the key "noreply"
     b"incr": 1,
     b"decr": 1,
     b"touch": 1,
@@ -356,7 +359,7 @@ _MAY_BE_QUIET = {  # the first place where noreply may stand: `delete noreply` d
 
 
 def _framed(message: bytes, request: bytes, rights: Rights) -> Reply:
-    """The reply's datagrams, unless that is more than the source may draw."""
+    """Cut a message into the reply's datagrams; too large for the source: an error or a drop."""
     limit = protocol.DATAGRAMS_MAX * protocol.DATAGRAM_BYTES
     if not rights.trusted:
         limit = min(limit, AMPLIFICATION_MAX * len(request))
@@ -373,5 +376,5 @@ def _version(words: list[bytes]) -> bytes:
 
 
 def _verbosity(words: list[bytes]) -> bytes:
-    """There is nothing to be verbose about: checked, then forgotten."""
+    """Check the argument; the command has no effect."""
     return protocol.BAD_FORMAT if unsigned(words[1]) is None else protocol.OK

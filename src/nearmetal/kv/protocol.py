@@ -1,7 +1,7 @@
-"""memcached's words, numbers and frames, as docs/service.md writes them up.
+"""memcached's words, numbers and frames, as docs/service.md describes them.
 
-Shared by the model, the client and the tests: limits, the answers' bytes, how a line falls into
-words, how a word becomes a number, how a message becomes datagrams.
+Shared by the model, the client and the tests: limits, the bytes of answers, splitting a line into
+words, parsing a word as a number, cutting a message into datagrams.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 FRAME_BYTES = 8  # request id, sequence, total, reserved: big-endian 16 bits each
-DATAGRAM_BYTES = 1400  # most of a reply datagram, frame included
-DATAGRAMS_MAX = 64  # most of one reply
+DATAGRAM_BYTES = 1400  # longest reply datagram, frame included
+DATAGRAMS_MAX = 64  # most datagrams of one reply
 BODY_BYTES = DATAGRAM_BYTES - FRAME_BYTES
 MESSAGE_BYTES_MAX = BODY_BYTES * DATAGRAMS_MAX
 KEY_BYTES_MAX = 250
@@ -35,7 +35,7 @@ NOT_NUMERIC = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n
 NOT_ALLOWED = b"CLIENT_ERROR not allowed\r\n"
 TOO_LARGE = b"SERVER_ERROR reply too large\r\n"
 
-# memcached's names in memcached's order (1.6.18): exporters look for them.
+# Names and order of memcached 1.6.18, which metrics exporters expect.
 STAT_NAMES = tuple(
     """pid uptime time version libevent pointer_size rusage_user rusage_system max_connections
     curr_connections total_connections rejected_connections connection_structures response_obj_oom
@@ -56,7 +56,7 @@ STAT_NAMES = tuple(
 )
 
 
-# As strtoull reads: NUL or white space ends a number.
+# As strtoull parses: NUL or white space ends a number.
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?)0*([0-9]{1,20})(?:[ \t\n\v\f\r\0]|\Z)")
 
 
@@ -74,19 +74,19 @@ def frame(request_id: bytes, message: bytes) -> list[bytes]:
 
 
 def split_words(line: bytes) -> list[bytes]:
-    """Words between spaces, up to a NUL."""
+    """Split a line at spaces, up to a NUL or its end."""
     if line.endswith(b"\r"):
         line = line[:-1]
     return [word for word in line.partition(b"\0")[0].split(b" ") if word]
 
 
 def says_noreply(words: list[bytes], first: int = 1) -> bool:
-    """Whether the last word is noreply; first is the first place where it may stand."""
+    """Whether the last word is noreply; first: smallest index at which it is allowed."""
     return len(words) > first and words[-1] == b"noreply"
 
 
 def signed(text: bytes) -> int | None:
-    """A number of 64 bits, cut to 32 as memcached does; None where it is none."""
+    """Parse a signed 64-bit number and cut it to 32 bits, as memcached does; None: not one."""
     match = _NUMBER.match(text)
     if match is None:
         return None
@@ -95,7 +95,10 @@ def signed(text: bytes) -> int | None:
 
 
 def unsigned(text: bytes) -> int | None:
-    """A number of 64 bits; -n is 2^64 - n, but only where that is below 2^63."""
+    """Parse an unsigned 64-bit number; None: not one.
+
+    -n is 2^64 - n, but only if that is below 2^63.
+    """
     match = _NUMBER.match(text)
     if match is None or int(match[2]) >= U64:
         return None

@@ -1,11 +1,11 @@
-"""The datapath `py`: the model behind a socket, one datagram at a time. The rung host-py.
+"""The datapath `py`, rung host-py: the model behind a socket, one datagram at a time.
 
     python -m nearmetal.kv.server --listen 127.0.0.1:11211 [--service kv|echo] ...
 
-A DUT as docs/programs.md describes them, with the options of the native ones. Like the native loop
-it receives, handles, sends, counts in one place, and drains when told to stop. `--memory` is what
-the items are charged (key + value + 32 bytes each, so a million standard items are 80 MB); with the
-Python objects around them the process takes some five times that.
+A DUT as described in docs/programs.md, with the options of the native ones. Like the native loop it
+receives, handles, sends, counts in one place, and drains when it is stopped. `--memory` bounds the
+sum of key + value + 32 bytes per item, so a million standard items are 80 MB; with the Python
+objects around them the process needs about five times that.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from nearmetal.kv.admission import Rights, admission
 from nearmetal.kv.model import Model, Reply
 from nearmetal.kv.server_options import ECHO, Options, parse
 
-# Those of drop.h that a datagram datapath can meet, in its order; and those of kv's row.
+# The drop reasons of drop.h that a datagram datapath can meet, in order, and those of kv's row.
 DROP_NAMES = ("answered", "quiet", "short", "source", "amplify", "truncated", "tx")
 KV_DROP_NAMES = ("total", "binary")
-WAIT_S = 0.1  # longest sleep of a receive: a signal is noticed within it
+WAIT_S = 0.1  # longest sleep of a receive, so also of noticing a signal
 RECEIVE_BUFFER_BYTES = 8 << 20  # room for a burst of every flow while the server is off the core
 DATAGRAM_BYTES_MAX = 65_536
 DRAIN_DATAGRAMS_MAX = 131_072  # a drain ends even when requests keep coming
@@ -50,14 +50,17 @@ def main(arguments: list[str]) -> int:
     except NearmetalError as error:
         print(f"nm-py: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:  # of what it prints: its socket's are counted
+    except OSError as error:  # from printing: errors of the socket are counted instead
         print(f"nm-py: {in_words(error)}", file=sys.stderr)
         return 1
     return 0
 
 
 def open_socket(options: Options) -> socket.socket:
-    """A bound UDP socket; on a wildcard address each request comes with the address it asked."""
+    """Bind a UDP socket; on a wildcard address requests carry their destination address.
+
+    NearmetalError: it cannot be bound, and what to do.
+    """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     udp = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -83,7 +86,7 @@ def open_socket(options: Options) -> socket.socket:
 _REMEDIES = {
     errno.EADDRINUSE: "stop the other server or give another --listen",
     errno.EACCES: (
-        "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) want root or"
+        "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) need root or"
         " CAP_NET_BIND_SERVICE; give a higher one to --listen"
     ),
 }
@@ -93,7 +96,7 @@ _CONTROL_BYTES = socket.CMSG_SPACE(20)  # the larger of the two packet-info mess
 
 @dataclass(slots=True)
 class Counters:
-    """What the final line says; what the store did is in the model."""
+    """Counters of the loop; the store's are in the model."""
 
     drops: Counter[str] = field(default_factory=Counter)
     replies: int = 0
@@ -104,7 +107,7 @@ class Counters:
 
 
 class Loop:
-    """Receive, handle, send."""
+    """The server's loop: receive, handle, send."""
 
     def __init__(self, udp: socket.socket, options: Options) -> None:
         self.counters = Counters()
@@ -121,19 +124,22 @@ class Loop:
             self._handle = _echo
             self._drop_names = DROP_NAMES
         self._receive_flags = socket.MSG_DONTWAIT if options.poll else 0
-        # The address that was asked comes, and goes back, as a control message.
+        # The request's destination address arrives as a control message, which the reply reuses.
         self._control = _CONTROL_BYTES if options.wildcard else 0
 
     def stop(self, signal_number: int, frame: object) -> None:
-        """The signal handler: finish what is queued, then end."""
+        """Signal handler: handle the queued requests, then end."""
         self._stopped = True
 
     def tell(self, signal_number: int, frame: object) -> None:
-        """The signal handler: a counters line at the end of this turn."""
+        """Signal handler: print a counters line at the end of this turn."""
         self._asked = True
 
     def run(self) -> None:
-        """Turns until stopped, a counters line each so often, then the drain and the final line."""
+        """Run turns until stopped, then drain the socket and print the final line.
+
+        A counters line is printed every every_s seconds, and on request (tell).
+        """
         every_s = self._options.every_s
         next_line = time.monotonic() + every_s if every_s else float("inf")
         while not self._stopped:
@@ -150,7 +156,7 @@ class Loop:
         self._print_counters("final")
 
     def _turn(self, flags: int) -> bool:
-        """One datagram; False where none came."""
+        """Handle one datagram; returns False if none was there."""
         counters = self.counters
         counters.syscalls += 1
         try:
@@ -177,8 +183,8 @@ class Loop:
         return {} if self._options.service == ECHO else kv_counters(self._model)
 
     def _now_s(self) -> int:
-        """Unix time in whole seconds, as it was known at the start, so that a clock step expires
-        nothing."""
+        """Unix time in whole seconds, counted on from the start, so that a clock step expires no
+        item."""
         return (self._wall_minus_monotonic_ns + time.monotonic_ns()) // 1_000_000_000
 
     def _print_counters(self, event: str) -> None:
@@ -198,7 +204,7 @@ class Loop:
 
 
 def kv_counters(model: Model) -> dict[str, int]:
-    """As its row of the table of services has them."""
+    """The counters of kv, in the order of its row in the table of services."""
     return {
         "items": len(model.items),
         "live_bytes": model.live_bytes,
@@ -211,7 +217,7 @@ def kv_counters(model: Model) -> dict[str, int]:
 
 
 def _echo(request: bytes, now_s: int, rights: Rights) -> Reply:
-    """The service `echo`: the same bytes back."""
+    """The service `echo`: reply with the request's bytes."""
     if not request:
         return Reply([], "short")
     return Reply([request], "answered") if rights.allowed else Reply([], "source")

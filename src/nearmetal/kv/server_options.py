@@ -1,4 +1,4 @@
-"""The command line of a Python DUT: the options of native/program/options.c, and its errors."""
+"""The command line of a Python DUT: same options and errors as in native/program/options.c."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 from nearmetal.errors import BadInputError
 from nearmetal.kv.admission import LOOPBACK, network
 
-# The rows of the table of services whose module this is.
+# The rows of the table of services whose Python module is kv.server.
 SERVICES = KV, ECHO = "kv", "echo"
 MEMORY_BYTES_MIN = 1 << 20
 _UNITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
@@ -19,7 +19,7 @@ _UNITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Checked and complete."""
+    """Options of a server, checked and complete."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class Options:
 
     @property
     def wildcard(self) -> bool:
-        """Whether it listens on every address of the machine."""
+        """Whether the server listens on every address of the machine."""
         return ip_address(self.host).is_unspecified
 
 
@@ -43,15 +43,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: list[str]) -> Options:
-    """Options, or BadInputError with one line for the user."""
+    """Parse the command line; BadInputError: one line for the user."""
     parser = _Parser(prog="nm-py", allow_abbrev=False)
     parser.add_argument("--listen", default="127.0.0.1:11211")
     parser.add_argument("--service", choices=SERVICES, default=KV)
     parser.add_argument("--memory", default="64MiB")
     for name in ("--allow", "--admin", "--trusted"):
         parser.add_argument(name, action="append", default=[])
-    parser.add_argument("--batch", help="taken as everywhere; there are no bursts here")
-    parser.add_argument("--seed", help="taken as everywhere; Python keys its own hashes")
+    parser.add_argument("--batch", help="accepted as by every server; this one has no bursts")
+    parser.add_argument("--seed", help="accepted as by every server; Python keys its own hashes")
     parser.add_argument("--poll", action="store_true")
     parser.add_argument("--every", default="0")
     given = parser.parse_args(arguments)
@@ -81,7 +81,7 @@ def parse(arguments: list[str]) -> Options:
 
 
 def memory_bytes(text: str) -> int:
-    """Bytes of --memory, as 64MiB."""
+    """Parse --memory, as 64MiB, into bytes; BadInputError: not a size from 1 MiB to 1 TiB."""
     match = re.fullmatch(r"([0-9]{1,13})(KiB|MiB|GiB|)", text)
     if match is None:
         raise BadInputError(

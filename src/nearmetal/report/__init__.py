@@ -1,8 +1,8 @@
-"""Stage 6: the report of a run, made from the files of its folder alone.
+"""Stage 6: the report of a run, made only from the files of its folder.
 
-`write` may be called any number of times on the same folder. report.json and report.csv carry every
-figure, report.html is for reading, `table` for the terminal. The page needs the extra `report`
-(jinja2, matplotlib); the other three do not.
+`write` may be called any number of times on the same folder. report.json and report.csv have every
+figure, report.html is for reading, `table` for the terminal. Only the page needs the extra `report`
+(jinja2, matplotlib).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ __all__ = ["Report", "pairs", "ratios", "table", "write"]
 
 
 def write(folder: Path, *, pdf: bool = False) -> Report:
-    """Write report.json, report.csv and report.html (and figures/*.pdf) into a run's folder."""
+    """Write report.json, report.csv and report.html (pdf: also figures/*.pdf) into a run's folder.
+
+    NearmetalError: the extra `report` is not installed.
+    """
     report = make(read(folder))
     export.write_json(report, folder / "report.json")
     export.write_csv(report, folder / "report.csv")

@@ -1,8 +1,8 @@
-"""Our rows over the same rows of another tree's programs: what the difference of both did.
+"""Ratios of our rows over the same rows with another tree's programs: the effect of a change.
 
 A pair is two trials of one row and round, one right after the other, so that the machine's speed is
-much the same in both. Ratios are taken pair by pair, ours over the other's, and only then is their
-median; a pair counts where nothing is wrong with either.
+similar in both. A ratio, ours over the other's, is computed for each pair; then their median is
+taken. A pair counts only if neither trial has a fault.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class PairRatio(Interval):
     """Median over the pairs, and the interval that `interval` names."""
 
     interval: IntervalKind | None = None
-    pairs: tuple[float, ...] = ()  # of each, in the order of the rounds
+    pairs: tuple[float, ...] = ()  # ratio of each pair, in the order of the rounds
 
 
 class PairedRow(Frozen):
-    """One row over the other tree's."""
+    """Ratios of one row over the other tree's."""
 
     row: str
     rung: str
@@ -39,11 +39,11 @@ class PairedRow(Frozen):
     pairs: int = 0
     by_rate: PairRatio = PairRatio()  # closed loop: an open one sets the rate itself
     by_busy_cycles: PairRatio = PairRatio()  # per reply: less than 1 is cheaper
-    floor: bool | None = None  # the generator, or another, held our rate up: the cycles tell
+    floor: bool | None = None  # our rate was limited from outside: compare by_busy_cycles
 
 
 class Against(Frozen):
-    """What a run with another tree's programs found."""
+    """Comparison of a run's rows with those of another tree's programs."""
 
     name: str
     commit: str | None
@@ -53,7 +53,7 @@ class Against(Frozen):
 
 @dataclass(frozen=True)
 class Other:
-    """The other tree, and the trials of both."""
+    """The other tree, and the trials of both trees."""
 
     name: str
     commit: str | None
@@ -64,7 +64,7 @@ class Other:
 
 
 def against(other: Other, rows: Sequence[Row]) -> Against:
-    """A line for each of our rows, whatever became of it."""
+    """Compare each of our rows, also those without a ratio."""
     found = tuple(_paired(other, row) for row in rows)
     return Against(name=other.name, commit=other.commit, dirty=other.dirty, rows=found)
 
@@ -102,7 +102,7 @@ def _trials(samples: Sequence[Sample], row: Row, side: str | None) -> _Trials:
 
 
 def _state(other: Other, row: Row, theirs: _Trials, is_paired: bool) -> tuple[Status, str]:
-    """A row that failed on either side has no ratio, as it has no speed."""
+    """Status and reason of a pair; a row that failed on either side has no ratio."""
     if row.status != "ok":
         return row.status, row.reason
     if (why := other.unpaired.get(f"{row.rung} {row.service}")) is not None:
@@ -116,12 +116,12 @@ def _state(other: Other, row: Row, theirs: _Trials, is_paired: bool) -> tuple[St
 
 
 def _rate(sample: Sample) -> float:
-    assert sample.counts is not None  # or it had a fault
+    assert sample.counts is not None  # a sample without counts has a fault
     return sample.counts.answered * 1e9 / sample.counts.duration_ns
 
 
 def _cycles(pairs: Sequence[tuple[Sample, Sample]]) -> Iterator[float]:
-    """Where both know them."""
+    """Ratios of busy cycles of the pairs in which both are known."""
     for mine, its in pairs:
         ours, theirs = mine.busy_cycles_per_reply, its.busy_cycles_per_reply
         if ours is not None and theirs:

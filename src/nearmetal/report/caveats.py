@@ -1,7 +1,7 @@
-"""Labels: what a reader must know before trusting or comparing a row, in words.
+"""Labels: sentences with what a reader must know before trusting or comparing a row.
 
 Each label starts with its kind ("generator-bound", "may be unstable", ...), so that a narrow table
-can show the kind alone. A threshold here is where a sentence begins, never where a row is dropped.
+can show the kind alone. A threshold in this file adds a label; it never drops a row.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from nearmetal.spec import rungs, services
 from nearmetal.spec.rungs import PLACES
 from nearmetal.topology.known import find, known
 
-WAIT_SHARE_MAX = 0.05  # of the SUT core's time, idle or in empty polls
-CEILING_MARGIN = 1.3  # a rate nearer to the ceiling than this was held up by the generator
+WAIT_SHARE_MAX = 0.05  # share of the SUT core's time, idle or in empty polls
+CEILING_MARGIN = 1.3  # a rate above ceiling / 1.3 counts as limited by the generator
 ROUNDS_MIN = 3
 SPREAD_MAX = 0.10  # (highest - lowest round) / median
-STEAL_SHARE_MAX = 0.01  # of either core's time, taken by a hypervisor
-SLIPPED_NS_MAX = 100_000  # a generator later than this shows in the percentiles
-BEHIND_MAX = 0.01  # of the rate asked for, that was never due
-APART_SHARE_MAX = 0.01  # of the measured time, in which not all of several generators asked
+STEAL_SHARE_MAX = 0.01  # share of either core's time that a hypervisor took
+SLIPPED_NS_MAX = 100_000  # a generator later than this changes the percentiles
+BEHIND_MAX = 0.01  # share of the intended rate that was never due
+APART_SHARE_MAX = 0.01  # share of the measured time in which not all generators sent
 MEMCACHED_RUNG = "memcached"
 _KIND = re.compile(r"[\w ]{1,20}: ")
-SMALL_PAGES = "small pages"  # so begins the note of topology/wires/vhost_user.py
+SMALL_PAGES = "small pages"  # kind of a note of topology/wires/vhost_user.py
 
 
 def of(row: Row) -> tuple[str, ...]:
-    """Every label of a row."""
+    """Return every label of a row; none if it has no figures."""
     if row.status != "ok":
         return ()
     found = (
@@ -54,7 +54,7 @@ def of(row: Row) -> tuple[str, ...]:
 
 
 def shared(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Labels that every measured row has: said once for the table, not in each row."""
+    """Labels that every measured row has; a table shows them once."""
     measured = [row.labels for row in rows if row.status == "ok"]
     if len(measured) < 2:
         return ()
@@ -62,22 +62,22 @@ def shared(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def kind(label: str) -> str:
-    """The first words of a label, for narrow tables."""
+    """Kind of a label: its first words, for narrow tables."""
     return label.split(":")[0].split(" because")[0].removeprefix("may be ")
 
 
 def across_wires(row: Row) -> bool:
-    """Whether its ratio to memcached is one of two wires."""
+    """Whether the row's ratio to memcached compares two wires."""
     return row.vs_memcached.by_rate is not None and not find(row.wire).sockets
 
 
 def is_null_responder(rung: str) -> bool:
-    """Whether its rate is the generator's most, on some wire."""
+    """Whether a rung is the null responder of a wire: its rate is the generator's ceiling."""
     return any(wire.null_responder == rung for wire in known())
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
-    """Whether the generator, not the row, set the rate. None: nothing is known to judge it by."""
+    """Whether the generator, not the row, limited the rate; None: cannot be judged."""
     waits = _waits(row)
     near = None if is_null_responder(row.rung) else _near_ceiling(row, ceiling_per_s)
     if any(share > WAIT_SHARE_MAX for share in waits) or near:
@@ -86,7 +86,7 @@ def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:
 
 
 def _waits(row: Row) -> list[float]:
-    """Shares of the SUT core's time in which it had nothing to do."""
+    """Shares of the SUT core's time without work: idle, and in empty polls."""
     idle = [row.idle_share.sut] if row.idle_share.sut is not None else []
     return idle + ([1 - row.busy_share] if row.busy_share is not None else [])
 
@@ -103,8 +103,8 @@ def _ceiling(row: Row) -> str:
         return ""
     if is_null_responder(row.rung):
         return (
-            "ceiling: the generator's most on this wire and window; no store, nothing to compare"
-            + _wall(row)
+            "ceiling: the most that the generator can do on this wire and window; without a store,"
+            " so not to be compared" + _wall(row)
         )
     if row.generator_ceiling_per_s is None:
         failed = f" ({row.ceiling_missing})" if row.ceiling_missing else ""
@@ -113,11 +113,11 @@ def _ceiling(row: Row) -> str:
             if _has_null_responder(row)
             else f"{row.wire} has no null responder"
         )
-        return f"ceiling unknown: {why}, so generator-bound is judged by idle time alone"
+        return f"ceiling unknown: {why}, so generator-bound is judged by idle time only"
     if row.replies_per_s.median and row.replies_per_s.median > row.generator_ceiling_per_s:
         return (
-            "above the ceiling: the null responder was slower than this row, so it was held up "
-            "itself, and the ceiling of this run is too low"
+            "above the ceiling: the null responder was slower than this row, so it was slowed down"
+            " itself, and the ceiling of this run is too low"
         )
     if row.ceiling_missing:
         return f"ceiling of fewer rounds: of the null responder {row.ceiling_missing}"
@@ -125,7 +125,10 @@ def _ceiling(row: Row) -> str:
 
 
 def _has_null_responder(row: Row) -> bool:
-    """One that is asked between machines is there for rows of several machines only."""
+    """Whether the row's wire has a null responder that applies to the row.
+
+    One on a wire between machines applies only to rows of several machines.
+    """
     name = find(row.wire).null_responder
     if name is None:
         return False
@@ -134,15 +137,15 @@ def _has_null_responder(row: Row) -> bool:
 
 
 def _wall(row: Row) -> str:
-    """Which side held the null responder's row up, where both count their turns."""
+    """Say which side limited the null responder's row; empty: a side does not count its turns."""
     responder, generator = row.sut_poller.busy_share, row.tg_poller.busy_share
     if responder is None or generator is None:
         return ""
     name = "the generator" if generator >= responder else "the responder"
     if max(responder, generator) < 1 - WAIT_SHARE_MAX:
-        name = "the way between the two, neither being busy all the time"
+        name = "the path between the two, as neither was busy all the time"
     return (
-        f"; the wall is {name}: the generator's turns were busy for {_percent(generator)} of their"
+        f"; the limit is {name}: the generator's turns were busy for {_percent(generator)} of their"
         f" cycles, the responder's for {_percent(responder)}"
     )
 
@@ -153,11 +156,11 @@ def _bound(row: Row) -> str:
     why = []
     wait = max(_waits(row), default=0.0)
     if wait > WAIT_SHARE_MAX:
-        why.append(f"the SUT's core had nothing to do for {_percent(wait)} of the time")
+        why.append(f"the SUT's core had no work for {_percent(wait)} of the time")
     ceiling = row.generator_ceiling_per_s
     if not is_null_responder(row.rung) and ceiling and _near_ceiling(row, ceiling):
         why.append(f"the generator's ceiling is {ceiling:,.0f}/s")
-    return "generator-bound: the rate is a floor, " + " and ".join(why)
+    return "generator-bound: the rate is a floor, as " + " and ".join(why)
 
 
 def _unstable(row: Row) -> str:
@@ -185,7 +188,7 @@ def _rounds(row: Row) -> str:
 
 
 def _schedule(row: Row) -> Iterator[str]:
-    """What an open loop could not keep."""
+    """Labels of an open loop whose schedule was not kept."""
     if row.not_sent and row.intended:
         yield (
             f"not sent: {row.not_sent:,} of {row.intended:,} requests that were due found no room "
@@ -194,7 +197,7 @@ def _schedule(row: Row) -> Iterator[str]:
     if row.slipped_ns is not None and row.slipped_ns > SLIPPED_NS_MAX:
         yield (
             f"schedule slipped: the generator itself was late by up to {row.slipped_ns / 1e6:.2g} "
-            "ms; latency counts from when a request was due, and so includes it"
+            "ms; latency counts from when a request was due, so it includes this delay"
         )
     wanted, due = row.point.rate_per_s, row.intended_per_s
     if wanted and due is not None and due < wanted * (1 - BEHIND_MAX):
@@ -202,7 +205,7 @@ def _schedule(row: Row) -> Iterator[str]:
 
 
 def _generators(row: Row) -> Iterator[str]:
-    """Of several machines: which were at their own limit, and whether they did alike."""
+    """Labels of several generators: at their limit, off schedule, or uneven."""
     full = [
         f"{each.machine} {_percent(each.busy_share)}"
         for each in row.generators
@@ -225,7 +228,7 @@ def _generators(row: Row) -> Iterator[str]:
 
 
 def _behind(row: Row, asker: Asker) -> list[str]:
-    """In what one of several did not do as it was to."""
+    """Reasons why one of several generators was off schedule."""
     why = []
     round_ns = (row.duration_ns or 0) / max(1, row.rounds)
     if asker.start_late_ns + asker.start_error_ns > round_ns * APART_SHARE_MAX:
@@ -242,7 +245,7 @@ def _behind(row: Row, asker: Asker) -> list[str]:
 def _repeated(row: Row) -> str:
     if not row.repeated:
         return ""
-    return f"repeated: the first try gave nothing ({'; '.join(row.repeated)})"
+    return f"repeated: the first try had no answer ({'; '.join(row.repeated)})"
 
 
 def _lost(row: Row) -> str:
@@ -268,15 +271,17 @@ def _wire(row: Row) -> str:
         same = wire.generator == rungs.find(MEMCACHED_RUNG).generator
         how = "" if same else " by another generator"
         return (
-            f"across wires: memcached was asked over the kernel's sockets, this row on {row.wire}"
-            f"{how}; the ratio holds the difference of the wires too"
+            f"across wires: memcached was measured over the kernel's sockets, this row on"
+            f" {row.wire}{how}; the ratio includes the difference of the wires"
         )
     return ""
 
 
 def _standing(row: Row) -> Iterator[str]:
-    """What is odd about its wire as it stood; small pages matter to whom wants the others. Notes of
-    older runs have no kind, and stand on the page alone."""
+    """Notes of the row's wire that begin with a kind; small pages only for rungs with hugepages.
+
+    Notes of older runs have no kind; only the page shows them.
+    """
     for note in row.wire_notes:
         of_others = note.startswith(SMALL_PAGES) and not row.knobs.get("hugepages")
         if _KIND.match(note) and not of_others:
@@ -284,7 +289,7 @@ def _standing(row: Row) -> Iterator[str]:
 
 
 def _paper(row: Row) -> str:
-    """What the workload `paper` sends, and how far that is what the paper's figure is of."""
+    """Describe the frames of the workload `paper` and how they differ from the paper's."""
     if row.workload != "paper":
         return ""
     frames = f"requests of {row.frame_bytes.request} bytes, replies of {row.frame_bytes.reply}"
@@ -297,20 +302,22 @@ def _paper(row: Row) -> str:
 def _place(row: Row) -> str:
     if row.place == "image":
         return (
-            f"{PLACES['image']}: not asked the corpus, for it is not ours; every answer was checked"
-            " all the same"
+            f"{PLACES['image']}: the corpus was not run, as the image is not ours; every answer was"
+            " still checked"
         )
     if row.place != "ukp":
         return ""
     return (
-        f"{PLACES['ukp']}: the unikernel's own code, but no virtual machine around it; a tender"
-        " makes its vhost-user connection, and its costs stand apart"
+        f"{PLACES['ukp']}: the unikernel's own code, without a virtual machine; a tender makes its"
+        " vhost-user connection, and the tender's costs are listed apart"
     )
 
 
 def counts_whole_time(row: Row) -> bool:
-    """Whether its cycles are all of its core's time: an image that is not ours does not
-    tell which of its turns found nothing."""
+    """Whether the row's cycles are its core's whole time.
+
+    An image that is not ours does not count the turns that found nothing.
+    """
     return row.place == "image" and row.busy_cycles_per_reply is not None
 
 
@@ -318,8 +325,8 @@ def _cycles(row: Row) -> str:
     if not counts_whole_time(row):
         return ""
     return (
-        "whole cycles: those of its core's whole time, empty polls too where it polls; those of our"
-        " rows on this wire are of turns that found something"
+        "whole cycles: the cycles of its core's whole time, including empty polls if it polls; our"
+        " rows on this wire count only turns that found something"
     )
 
 
@@ -331,8 +338,8 @@ def _accelerator(row: Row) -> str:
     probed = f" (the probe's loops a second: {told})" if told else ""
     if row.accelerator == "tcg":
         return (
-            f"emulated: QEMU translates the guest's instructions{probed}; a figure counts"
-            " instructions, not what they cost a processor"
+            f"emulated: QEMU translates the guest's instructions{probed}; figures compare numbers"
+            " of instructions, not their cost on a processor"
         )
     return f"accelerator {row.accelerator}{probed}"
 
@@ -348,11 +355,11 @@ def _guest(row: Row) -> str:
 
 
 def _millions(rate: float) -> str:
-    """Three digits, but none after the point where it is large."""
+    """Write a rate in millions; no digit after the point from 100 M on."""
     return f"{rate / 1e6:,.{0 if rate >= 1e8 else 1}f} M"
 
 
 def _percent(share: float) -> str:
-    """Two digits that count, never in powers of ten: 0.1234 -> "12 %", 0.00001 -> "0.001 %"."""
+    """Write a share with two significant digits: 0.1234 -> "12 %", 0.00001 -> "0.001 %"."""
     digits = max(0, 1 - math.floor(math.log10(share * 100))) if share > 0 else 0
     return f"{share * 100:.{digits}f} %"

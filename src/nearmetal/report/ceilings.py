@@ -1,7 +1,7 @@
-"""What a null responder came to: the most that the generator can do on its wire.
+"""Ceilings: the rate of a null responder, the most that the generator can do on its wire.
 
-Other rows are judged by it. A failed round of it costs them no ceiling: the ceiling is the median
-of the other rounds, and every row that is judged by it says why a round is missing.
+Other rows are judged by the ceiling. If some rounds of the null responder failed, the ceiling is
+the median of the other rounds, and every row that is judged by it says why a round is missing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nearmetal.samples import Sample
 
 @dataclass(frozen=True)
 class Ceiling:
-    """At one point of a run."""
+    """Ceiling at one point of a run."""
 
     per_s: float | None
-    missing: str  # why there is none, or why not of every round
+    missing: str  # why there is none, or why rounds are missing; "" if all are there
 
 
 def of(
@@ -26,7 +26,10 @@ def of(
     fault: Callable[[Sample], str],
     row: Callable[[Sequence[Sample]], Row],
 ) -> Ceiling:
-    """From a null responder's trials. fault: why one gave nothing; row: what some of them make."""
+    """Compute the ceiling from a null responder's trials.
+
+    fault: why a trial does not count, "" if it does; row: makes a row from trials.
+    """
     good = [trial for trial in taken if not fault(trial)]
     whole = row(taken)
     if not good:

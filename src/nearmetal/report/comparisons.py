@@ -1,7 +1,8 @@
-"""Pairs of rows that answer a question together: one over the other, by rate and by cycles.
+"""Ratios of pairs of rows that answer a question together, by rate and by cycles.
 
-A rate that is a floor makes a ratio one-sided: above, it is at least this; below, at most; with
-both, only the cycles tell. Rows of different wires carry the difference of the wires too.
+A rate that is a floor makes the ratio a bound: "at least" if the row's rate is the floor, "at most"
+if the other row's is. If both are floors, only the cycles can be compared. A ratio of rows on
+different wires includes the difference of the wires.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from nearmetal.samples import Frozen
 
 TESTPMD = "testpmd echo"
 
-# What the steps are about: the ring without DPDK, a store against a bare echo, a stack against
-# the kernel's, a stack against none, and the same in a virtual machine.
+# Questions: the ring without DPDK, lwIP against the kernel's stack, lwIP against no stack; then, in
+# a virtual machine, a service against header swaps only, and no stack against lwIP.
 PAIRS = (
     ("ukp-netdev echo", "host-dpdk echo"),
     ("ukp-netdev kv", "host-dpdk kv"),
@@ -36,16 +37,19 @@ class Comparison(Frozen):
     over: str
     by_rate: float
     by_busy_cycles: float | None  # busy cycles per reply: less than 1 is cheaper
-    floors: tuple[str, ...]  # of the two, those whose rate is a floor
-    wires: tuple[str, ...]  # one, or the row's and the other's
+    floors: tuple[str, ...]  # names of the rows whose rate is a floor
+    wires: tuple[str, ...]  # one, or first the row's, then the other's
     paper: float | None = None  # the same ratio of the paper's figures, mostly of an echo
-    emulated: bool = False  # instructions are counted, not cycles
-    whole: tuple[str, ...] = ()  # of the two, those whose cycles are all of their core's time
+    emulated: bool = False  # TCG: instructions are counted, not cycles
+    whole: tuple[str, ...] = ()  # names of the rows whose cycles are their core's whole time
 
 
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
-    """PAIRS, every row of ours on testpmd's wire over what that merely bounces, and every image of
-    anybody's over each row of ours that does the same on its wire."""
+    """Compare PAIRS, our rows with testpmd, and images with our rows.
+
+    Our rows are compared with testpmd on its wire and point. An image of a spec is compared with
+    each of our rows of the same service on its wire and point.
+    """
     closed = {
         name(row): row
         for row in rows
@@ -69,7 +73,7 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
 
 
 def sentence(found: Comparison) -> str:
-    """The same in words."""
+    """Write a comparison as a sentence."""
     does = "testpmd bounces" if found.over == TESTPMD else f"{found.over} does"
     times = f"{_side(found)}{found.by_rate:.2f} times what {does}"
     cycles = ""
@@ -79,19 +83,19 @@ def sentence(found: Comparison) -> str:
             cycles += f" ({' and '.join(found.whole)}: all cycles, empty polls too)"
     paper = f"; the paper has {found.paper:.0f}" if found.paper is not None else ""
     tcg = " (TCG counts instructions)" if found.emulated else ""
-    both = " (both rates are floors: the cycles tell)" if len(found.floors) > 1 else ""
+    both = " (both rates are floors: compare the cycles)" if len(found.floors) > 1 else ""
     wires = f", each on its own wire ({', '.join(found.wires)})" if len(found.wires) > 1 else ""
     return f"{found.row} answers {times}{cycles}{wires}{both}{tcg}{paper}."
 
 
 def _are_alike(image: Row, row: Row) -> bool:
-    """Whether a row of ours is what an image is to be set beside."""
+    """Whether an image is to be compared with one of our rows."""
     same = (image.wire, image.point, image.service) == (row.wire, row.point, row.service)
     return same and image.place == "image" and row.place not in ("image", "reference")
 
 
 def _side(found: Comparison) -> str:
-    """Of a ratio with one floor in it."""
+    """Prefix of a ratio with exactly one floor; else an empty text."""
     if len(found.floors) != 1:
         return ""
     return "at least " if found.floors[0] == found.row else "at most "

@@ -1,9 +1,9 @@
-"""Stage 5: from samples to rows. Every figure is computed from counts, here and nowhere else.
+"""Stage 5: from samples to rows. Every figure is computed from counts, and only here.
 
-A row starts from the trials of one rung and service: checked (a trial whose counts do not add
-up, or that saw a wrong answer or an eviction, fails the row and leaves it without speed), summed,
-turned into rates. Then rows are set beside each other: generator ceiling, ratios, labels. Pure:
-same samples, same rows.
+A row is made from the trials of one rung and service: they are checked, summed and turned into
+rates. A trial whose counts do not add up, or that had a wrong answer or an eviction, fails the row,
+which then has no rate. Then rows are related to each other: generator ceiling, ratios, labels. The
+computation is pure: the same samples give the same rows.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ from nearmetal.topology.known import find
 
 @dataclass(frozen=True)
 class Standing:
-    """A wire as it stood."""
+    """A wire as it was brought up."""
 
     wire: str
     placement: str | None = None
     cores: Cores = field(default_factory=Cores)
-    notes: tuple[str, ...] = ()  # what changes what figures on it mean, kind first
+    notes: tuple[str, ...] = ()  # facts that affect figures on the wire; each begins with its kind
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the rows of a run share, and why some of them may have no samples."""
+    """Facts that the rows of a run share, and reasons for missing samples."""
 
     spec: Spec
-    # By the rungs' name of it (lo stands in for veth); one that never came up has none.
+    # By the wire's name in the rungs (lo stands in for veth); without wires that never came up.
     wires: Mapping[str, Standing] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False
@@ -75,7 +75,7 @@ _Key = tuple[str, Service, Point]
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A row that the spec asks for."""
+    """A row of the spec."""
 
     planned: SpecRung
     service: Service
@@ -87,7 +87,11 @@ class _Wanted:
 
 
 def rows(setting: Setting, samples: Iterable[Sample]) -> tuple[Row, ...]:
-    """A row for each rung, service and point of the spec, in its order, whatever became of it."""
+    """Make a row for each rung, service and point of the spec, in its order.
+
+    A row without a measurement has status skipped or failed. BadInputError: a sample's row is not
+    in the spec.
+    """
     wanted = [
         _Wanted(rung, service, point)
         for rung in setting.spec.rungs
@@ -100,7 +104,7 @@ def rows(setting: Setting, samples: Iterable[Sample]) -> tuple[Row, ...]:
         if key not in trials:
             where = " ".join(filter(None, (*key[:2], sweep.words(sample.point))))
             raise BadInputError(
-                f"samples.jsonl holds a trial of {where}, "
+                f"samples.jsonl has a trial of {where}, "
                 "which spec.json does not name: the folder mixes two runs"
             )
         trials[key].append(sample)
@@ -115,7 +119,7 @@ def rows(setting: Setting, samples: Iterable[Sample]) -> tuple[Row, ...]:
 
 
 def fault(sample: Sample) -> str:
-    """Why a trial fails its row; empty when nothing is wrong with it."""
+    """Why a trial fails its row; empty: it does not."""
     counts = sample.counts
     if counts is None:
         return sample.reason or "the trial failed before measuring, without a reason"
@@ -179,26 +183,27 @@ def _identity(
         knobs=_knobs(rung),
         placement=_placement(standing, trials),
         wire_notes=standing.notes,
-        # The paper calls it a key-value store, and its servers answered like an echo: beside both.
+        # The paper calls it a key-value store, but its servers answered like an echo: shown with
+        # both services.
         paper=setting.paper.get(rung.name),
         frame_bytes=FrameBytes(request=request, reply=reply),
     )
 
 
 def _placement(standing: Standing, trials: Sequence[Sample]) -> str | None:
-    """Of its wire, and between machines of its trials at the NIC."""
+    """Placement of the wire, and on a testbed of the NIC's receive processing in the trials."""
     receive = next((trial.receive for trial in trials if trial.receive), "")
     return "; ".join(filter(None, (standing.placement, receive))) or None
 
 
 def _knobs(rung: Rung) -> dict[str, int | bool | str]:
-    """What is set beyond place and datapath."""
+    """Settings of a rung beyond place and datapath."""
     plain = {"name", "place", "datapath", "wire", "services", "image"}
     return {name: value for name, value in rung.model_dump(exclude=plain).items() if value}
 
 
 def _sums(trials: Sequence[Sample]) -> dict[str, object]:
-    """Counts over all rounds; null where no trial came as far as counting."""
+    """Sums of counts over all rounds; None if no trial has counts."""
     counted = [trial.counts for trial in trials if trial.counts]
     sums: dict[str, object] = {
         name: _sum_known([getattr(counts, name) for counts in counted])
@@ -217,7 +222,7 @@ def _sums(trials: Sequence[Sample]) -> dict[str, object]:
 
 
 def _resources(trials: Sequence[Sample]) -> Resources:
-    """Median over the trials that know a figure."""
+    """Medians over the trials that have a figure."""
     middles: dict[str, float | int | None] = {}
     for name in Resources.model_fields:
         middle = _median_known([getattr(trial.resources, name) for trial in trials])
@@ -226,8 +231,10 @@ def _resources(trials: Sequence[Sample]) -> Resources:
 
 
 def _beyond(resources: Resources) -> int | None:
-    """Resident memory that is not the store's. A store that was never full is not all resident, so
-    what counts is its part that is."""
+    """Resident memory without the store's resident part; None: unknown.
+
+    The store's budget is not subtracted, because a store that was never full is not all resident.
+    """
     if resources.rss_bytes is None or resources.store_rss_bytes is None:
         return None
     return resources.rss_bytes - resources.store_rss_bytes
@@ -238,7 +245,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def _sum_known(values: Sequence[int | None]) -> int | None:
-    """None where a round does not know it: a part would look like the whole."""
+    """Sum; None if a round's value is unknown, as a partial sum would look like the whole."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
 
@@ -251,7 +258,7 @@ def _pollers(trials: Sequence[Sample], side: str) -> Poller:
 
 
 def _askers(trials: Sequence[Sample]) -> tuple[Asker, ...]:
-    """Each generator's own part, where there are several machines."""
+    """Each generator's own part, if there are several machines."""
     told: dict[str, list[Generator]] = {}
     for trial in trials:
         for each in trial.generators:
@@ -309,7 +316,7 @@ def _cpu(trials: Sequence[Sample]) -> dict[str, object]:
 
 
 def _core_sum(cores: Sequence[CoreTime | None]) -> CoreTime | None:
-    """Times of one core over all rounds; None when a round lacks them or the core changed."""
+    """Times of one core over all rounds; None if a round lacks them or the core changed."""
     known = [core for core in cores if core]
     if len(known) < len(cores) or len({core.cpu for core in known}) != 1:
         return None
@@ -346,16 +353,16 @@ def _median_known(values: Sequence[float | None]) -> float | None:
 def _beside_each_other(
     alone: Sequence[Row], ceilings: Mapping[tuple[str, Point], Ceiling]
 ) -> tuple[Row, ...]:
-    """What a row is only next to others of its run: ceiling, ratios; labels come last.
+    """Add the values that need other rows of the run: ceiling, ratios, and then the labels.
 
-    Only rows of one point are set beside each other, and none whose rate was a schedule's.
+    Only rows of one point are compared, and no row of an open loop, whose rate is its schedule's.
     """
     measured = {
         (row.rung, row.service, row.wire, row.point): row
         for row in alone
         if row.status == "ok" and row.loop == "closed"
     }
-    # Of whatever wire: where that is another one than the row's, a label says so.
+    # memcached on any wire: if that is not the row's wire, a label says so.
     beside = {row.point: row for row in measured.values() if row.rung == caveats.MEMCACHED_RUNG}
     related = []
     for row in alone:

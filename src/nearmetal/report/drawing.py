@@ -1,7 +1,7 @@
-"""How a figure is drawn: SVG for the page, PDF for papers, one style.
+"""Drawing of figures in one style: SVG for the page, PDF for papers.
 
-SVG text stays text, and its ink is the page's own (currentColor), so that a figure reads well on
-light and dark ground and on paper.
+SVG text stays text, in the page's text colour (currentColor), so that a figure is readable on a
+light and a dark background and on paper.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Drawing:
 
 
 def pdf(drawing: Drawing, folder: Path) -> None:
-    """folder/<name>.pdf."""
+    """Write folder/<name>.pdf."""
     with matplotlib.rc_context(STYLE):
         figure = drawing.make()
         file = io.BytesIO()
@@ -61,10 +61,10 @@ def pdf(drawing: Drawing, folder: Path) -> None:
 
 
 def svg(drawing: Drawing) -> str:
-    """A part of a page: without prolog, metadata and namespaces, which HTML implies."""
+    """Return an SVG element without prolog, metadata and namespaces, which HTML implies."""
     file = io.StringIO()
     name = drawing.name
-    # The salt makes element ids the same each time and different between figures.
+    # The salt makes element ids reproducible and different between figures.
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         drawing.make().savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
@@ -82,12 +82,12 @@ def svg(drawing: Drawing) -> str:
 
 
 def beside(axes: Axes, value: float, place: float, text: str) -> None:
-    """A figure right of its mark; it may stand outside the axes."""
+    """Write a number to the right of its mark; it may be outside the axes."""
     axes.annotate(text, (value, place), (7, 0), textcoords="offset points", va="center")
 
 
 def few_ticks(axis: Axis, words: Callable[[float], str]) -> None:
-    """Of a logarithmic axis that is drawn: 1, 2, 5 where it spans little, else powers of ten."""
+    """Set the ticks of a logarithmic axis: at 1, 2, 5 if it spans little, else at powers of ten."""
     low, high = sorted(axis.get_view_interval())
     steps = (1.0, 2.0, 5.0) if low <= 0 or high / low < 200 else (1.0,)
     axis.set_major_locator(LogLocator(subs=steps))
@@ -96,5 +96,5 @@ def few_ticks(axis: Axis, words: Callable[[float], str]) -> None:
 
 
 def legend(axes: Axes, columns: int) -> None:
-    """Above the axes, right."""
+    """Place the legend above the axes, on the right."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0)

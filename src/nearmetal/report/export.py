@@ -1,4 +1,4 @@
-"""report.json and report.csv: the same rows, nested and flat."""
+"""Export of the rows: nested in report.json, flat in report.csv."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nearmetal.report.words import name
 
 
 def write_json(report: Report, path: Path) -> None:
-    """The whole report."""
+    """Write the whole report as JSON."""
     write_whole(path, report.model_dump_json(indent=1) + "\n")
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """One line a row; nested keys joined by a dot, null as an empty field, lists as JSON.
+    """Write one line per row; nested keys joined by a dot, null as an empty field, lists as JSON.
 
-    paper_ratios: those of which the row is the upper one; against.*: the row over another tree's.
+    paper_ratios: the ratios with this row on top; against.*: ratios of the row over another tree's.
     """
     lines = [
         flat(row) | {"paper_ratios": _ratios(report, row)} | _pairs(report, row)
@@ -43,7 +43,7 @@ def _ratios(report: Report, row: Row) -> str:
 
 
 def _pairs(report: Report, row: Row) -> dict[str, object]:
-    """Columns that only a run with another tree's programs has."""
+    """Columns against.*: only in a run with another tree's programs."""
     found = report.against.rows if report.against else ()
     known = {"status", "reason", "pairs", "by_rate", "by_busy_cycles"}
     mine = (each for each in found if each.row == name(row))
@@ -55,10 +55,10 @@ def _pairs(report: Report, row: Row) -> dict[str, object]:
 
 
 def flat(row: Row) -> dict[str, object]:
-    """A row without nesting: {"replies_per_s.median": ..., ...}."""
+    """Flatten a row: {"replies_per_s.median": ..., ...}."""
     dumped = row.model_dump(mode="json")
-    del dumped["latency_ns"]["hdr"]  # a spreadsheet has no use for it
-    # `paper` is the one object that may be null as a whole; its columns stay all the same.
+    del dumped["latency_ns"]["hdr"]  # useless in a spreadsheet
+    # `paper` is the only object that may be null as a whole; its columns are always written.
     dumped["paper"] = dumped["paper"] or {"replies_per_s": None, "source": None}
     return _cells(dumped)
 

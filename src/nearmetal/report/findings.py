@@ -1,4 +1,4 @@
-"""The few sentences a reader came for; nothing where the rows do not carry them."""
+"""Findings: the main results of a run as sentences, as far as its rows support them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nearmetal.spec.sweep import Axis
 
 
 def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
-    """What the rows of a run say, `axis` being that of its sweep."""
+    """Sentences about the rows of a run; axis: of its sweep."""
     ok = [row for row in rows if row.status == "ok"]
     if axis in ("keys", "window", "generators"):
         found = list(_along(ok, axis))
@@ -41,7 +41,7 @@ def _over_memcached(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:
-    """Of each row, the ends of the axis against each other."""
+    """Compare the first and last point of each row on the axis."""
     curves: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         curves.setdefault((row.rung, row.service), []).append(row)

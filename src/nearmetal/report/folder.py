@@ -1,6 +1,6 @@
-"""What the stages before left in a run's folder, read back into values.
+"""Reads the files that the earlier stages wrote into a run's folder.
 
-Only spec.json must be there: a run may end at any stage, and its report says where.
+Only spec.json must be there: a run may end at any stage, and its report says so.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Facts = dict[str, object]
 
 
 class RunState(BaseModel):
-    """run.json: how the run went. Without it the run was killed before its end."""
+    """run.json: how the run ended. Without the file the run was killed."""
 
     model_config = ConfigDict(frozen=True)
 
     skipped: Mapping[str, str] = {}
-    unpaired: Mapping[str, str] = {}  # "rung service" -> why, where another tree is measured too
+    unpaired: Mapping[str, str] = {}  # "rung service" -> why the other tree lacks the row
     partial: bool = False
     reason: str = ""
     started_utc: str | None = None
@@ -50,7 +50,7 @@ TORN = "the last line of samples.jsonl is cut off: that trial is left out"
 
 @dataclass(frozen=True)
 class Folder:
-    """Everything a report is made from."""
+    """Contents of a run's folder."""
 
     name: str
     spec: Spec
@@ -61,7 +61,7 @@ class Folder:
     samples: tuple[Sample, ...]
 
     def setting(self) -> Setting:
-        """What the statistics need beside the samples."""
+        """Inputs of the statistics beside the samples."""
         standing = [_standing(wire) for wire in wires(self.topology)]
         return Setting(
             spec=self.spec,
@@ -73,11 +73,11 @@ class Folder:
         )
 
     def ours(self) -> tuple[Sample, ...]:
-        """All but the trials of another tree's programs."""
+        """Samples of this tree's programs."""
         return tuple(each for each in self.samples if each.against is None)
 
     def other(self) -> Other | None:
-        """The other tree, where its programs were measured beside ours."""
+        """The other tree; None: only this tree's programs were measured."""
         build = self.build.get("against")
         if not isinstance(build, dict):
             return None
@@ -92,7 +92,7 @@ class Folder:
 
 
 def read(folder: Path) -> Folder:
-    """Read a run's folder; whatever is malformed is named."""
+    """Read a run's folder; BadInputError names the file that is missing or malformed."""
     if not (folder / "spec.json").is_file():
         raise BadInputError(f"{folder} is not the folder of a run: it holds no spec.json")
     try:
@@ -113,7 +113,7 @@ def read(folder: Path) -> Folder:
 
 
 def _state(file: Path, samples_file: Path) -> RunState:
-    """How the run went, and whether its last line is whole."""
+    """State of the run; partial, too, if the last line of samples.jsonl is cut off."""
     state = RunState.model_validate(_facts(file)) if file.is_file() else KILLED
     if not (samples_file.is_file() and samples.is_torn(samples_file)):
         return state
@@ -122,19 +122,19 @@ def _state(file: Path, samples_file: Path) -> RunState:
 
 
 def wires(topology: Facts) -> list[Facts]:
-    """Each wire of topology.json; version 1 was one wire itself."""
+    """Wires of topology.json; in version 1 the file itself is one wire."""
     found = topology.get("wires", [topology] if topology else [])
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _of_rows(standing: str) -> str:
-    """The wire of a run's rows: the one that stood, or that for which it stood in."""
+    """The wire named in the rungs for a wire that was brought up, which may be a stand-in."""
     others = (wire.stands_in_for for wire in known() if wire.name == standing)
     return next((other.name for other in others if other), standing)
 
 
 def paper_rows(path: Path) -> dict[str, Paper]:
-    """The paper's figures by our names of the rungs; none where the file is not installed."""
+    """The paper's figures by our names of the rungs; empty if the file is not installed."""
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -145,17 +145,17 @@ def paper_rows(path: Path) -> dict[str, Paper]:
             )
             for line in csv.DictReader(file)
         }
-    # The paper's batch joined no replies, as ours does not where it is plain.
+    # The paper's batch server joined no replies; nor does host-mmsg-plain.
     return found | ({_PLAIN: found[_BATCH]} if _BATCH in found else {})
 
 
 def _facts(path: Path) -> Facts:
-    """A JSON object; empty when the run ended before the stage that writes it."""
+    """Read a JSON object; empty if the run ended before the stage that writes the file."""
     if not path.is_file():
         return {}
     try:
         value = json.loads(path.read_bytes())
-    except ValueError as error:  # also: no UTF-8
+    except ValueError as error:  # also for bytes that are not UTF-8
         raise BadInputError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadInputError(f"{path} does not hold a JSON object")

@@ -1,4 +1,4 @@
-"""What so many rounds tell: a median with its interval, percentiles of merged histograms."""
+"""Statistics over the rounds: median with its interval, percentiles of merged histograms."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hdrh.histogram import HdrHistogram
 from nearmetal.errors import BadInputError
 from nearmetal.report.row import Interval, IntervalKind, Latency
 
-BCA_ROUNDS_MIN = 7  # below that, a bootstrap of the median says less than its two ends
+BCA_ROUNDS_MIN = 7  # with fewer, a bootstrap of the median says less than lowest and highest
 BCA_RESAMPLES = 9999
-LATENCY_NS_MAX = 1_000_000_000  # as the generator's own buckets
+LATENCY_NS_MAX = 1_000_000_000  # largest value of the generator's buckets
 LATENCY_DIGITS = 3
 
 
 def interval(values: Sequence[float]) -> tuple[IntervalKind, Interval]:
-    """Median, and the interval that so many rounds allow."""
+    """Median and interval: lowest and highest, or from BCA_ROUNDS_MIN values on BCa 95 %."""
     middle, low, high = median(values), min(values), max(values)
     kind: IntervalKind = "minmax"
     if len(values) >= BCA_ROUNDS_MIN and (ends := _bca95(values)):
@@ -28,7 +28,10 @@ def interval(values: Sequence[float]) -> tuple[IntervalKind, Interval]:
 
 
 def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
-    """Merge HDR buckets of any number of rounds and read the percentiles."""
+    """Merge the HDR buckets of all rounds and read the percentiles.
+
+    BadInputError: a value is larger than LATENCY_NS_MAX.
+    """
     histogram = HdrHistogram(1, LATENCY_NS_MAX, LATENCY_DIGITS)
     for value_ns, count in buckets:
         if not histogram.record_value(value_ns, count):
@@ -44,13 +47,13 @@ def percentiles(buckets: Iterable[tuple[int, int]]) -> Latency:
 
 
 def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
-    """None where BCa is undefined: leaving any one round out leaves the median where it was."""
-    # scipy belongs to the extra `report`; runs of few rounds do without it.
+    """BCa 95 % interval; None: undefined, as the median is the same without any one round."""
+    # scipy belongs to the extra `report`; runs with few rounds do not need it.
     import numpy
     from scipy.stats import bootstrap  # type: ignore[attr-defined]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about exactly that; the NaN below is the answer
+        warnings.simplefilter("ignore")  # scipy warns of the undefined case, which gives NaN below
         result = bootstrap(
             (numpy.asarray(values),),
             numpy.median,
@@ -62,4 +65,4 @@ def _bca95(values: Sequence[float]) -> tuple[float, float] | None:
     low, high = map(float, result.confidence_interval)
     if math.isnan(low) or math.isnan(high):
         return None
-    return max(low, min(values)), min(high, max(values))  # interpolation may miss the last bit
+    return max(low, min(values)), min(high, max(values))  # interpolation may overshoot by a bit

@@ -1,8 +1,8 @@
-"""Tables and lines for people, which keep what they are for however narrow the terminal is.
+"""Layout of tables and lines for terminals of any width.
 
-A table says what it can do without: where there is too little room its least important columns go,
-one after the other; then the column that wraps goes on below. Nothing is ever cut. Without a
-terminal there is all the room that it takes, unless COLUMNS says otherwise.
+Each column of a table says how important it is. In a narrow terminal the least important columns
+are left out, one after the other; then the column that wraps is written below the others. Words are
+never cut. Without a terminal the width is unlimited, unless COLUMNS gives one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TextIO
 from rich.console import Console
 
 _GAP = 2
-_ENDLESS = 10_000  # columns, of what is no terminal
+_ENDLESS = 10_000  # columns of an output that is no terminal
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Column:
     """One column of a table."""
 
     name: str
-    spare: int = 0  # in which order it goes where there is no room: the highest first; 0: never
-    wraps: int = 0  # its words may go on below, in so many columns at least; 0: they may not
+    spare: int = 0  # order of being left out: the highest first; 0: never
+    wraps: int = 0  # smallest width to which its words may be wrapped; 0: not wrapped
     right: bool = False
 
 
 def columns(stream: TextIO | None = None) -> int | None:
-    """How wide an output is (stdout); None: as wide as it takes."""
+    """Width of an output (stdout); None: unlimited."""
     stream = stream or sys.stdout
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given) > 0:
@@ -41,14 +41,14 @@ def columns(stream: TextIO | None = None) -> int | None:
 
 
 def console() -> Console:
-    """Where tables with a style go: in a pipe without colours, and as wide as they are."""
+    """Console for tables with a style; in a pipe without colours and with unlimited width."""
     return Console(width=columns() or _ENDLESS, highlight=False, soft_wrap=False)
 
 
 def kept(
     table: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, gap: int = _GAP
 ) -> list[int]:
-    """Which columns there is room for, by their places."""
+    """Indexes of the columns for which there is room."""
     places = list(range(len(table)))
     while width is not None and least(table, rows, places, gap) > width:
         spare = max(places, key=lambda place: table[place].spare)
@@ -64,7 +64,7 @@ def least(
     places: Sequence[int],
     gap: int = _GAP,
 ) -> int:
-    """How narrow a table of these columns can be."""
+    """Smallest width of a table of these columns."""
     wide = 0
     for place in places:
         whole = natural(table, rows, place)
@@ -73,7 +73,7 @@ def least(
 
 
 def natural(table: Sequence[Column], rows: Sequence[Sequence[str]], place: int) -> int:
-    """How wide a column is where there is room."""
+    """Width of a column that is not wrapped."""
     texts = [table[place].name, *(row[place] for row in rows)]
     return max(len(each) for text in texts for each in text.split("\n"))
 
@@ -81,7 +81,7 @@ def natural(table: Sequence[Column], rows: Sequence[Sequence[str]], place: int) 
 def table(
     heads: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, *, head: bool = True
 ) -> Iterator[str]:
-    """Lines of a table; head: with the names of its columns."""
+    """Lines of a table; head: include the names of its columns."""
     places = kept(heads, rows, width)
     wide = {place: natural(heads, rows, place) for place in places}
     wrapping = next((place for place in places if heads[place].wraps), None)
@@ -105,7 +105,7 @@ def table(
 def _below(
     heads: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int], width: int
 ) -> Iterator[str]:
-    """Too narrow for columns: the first one's words, and what belongs to them beneath."""
+    """Lines of a table too narrow for columns: the first cell, and the others indented below."""
     for row in rows:
         yield from paragraph(row[places[0]], width)
         for place in places[1:]:
@@ -119,7 +119,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def paragraph(text: str, width: int | None, *, indent: int = 0) -> list[str]:
-    """Words in lines; one line where there is room without end."""
+    """Wrap a text into lines; one line if width is None."""
     margin = " " * indent
     if width is None:
         return [margin + text] if text else []
@@ -130,8 +130,10 @@ def paragraph(text: str, width: int | None, *, indent: int = 0) -> list[str]:
 
 
 def line(parts: Sequence[tuple[int, str]], width: int | None) -> str:
-    """One line of parts, each with the order in which it goes where there is no room (the highest
-    first; 0: never)."""
+    """Join parts into one line, without those for which there is no room.
+
+    parts: (order of being left out, text); the highest order first, 0: never.
+    """
     left = [part for part in parts if part[1]]
     while width is not None and len("  ".join(text for _, text in left)) > width:
         spare = max(left, key=lambda part: part[0])

@@ -1,7 +1,7 @@
-"""Loss: what of the intended requests got no right answer, as RFC 2544 and CSIT count it.
+"""Loss: share of the intended requests without a right answer, as in RFC 2544 and CSIT.
 
-A closed loop intends what it sends. An open loop intends what its schedule says, sent or not: a
-generator that cannot keep up must not look like a server that loses nothing.
+In a closed loop the intended requests are those sent. In an open loop they are those of the
+schedule, sent or not: a generator that cannot keep up must not look like a server without loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nearmetal.samples import Counts
 
 
 def of(trials: Sequence[Counts]) -> dict[str, object]:
-    """The loss ratio of a row over its rounds, and what was offered of what was intended."""
+    """Loss ratio of a row over its rounds, and its offered and intended rate."""
     usable = [counts for counts in trials if _intended(counts) and counts.duration_ns > 0]
     if not usable:
         return {}
@@ -31,7 +31,7 @@ def of(trials: Sequence[Counts]) -> dict[str, object]:
 
 
 def ratio(counts: Counts) -> float:
-    """(intended - completed) / intended of one trial."""
+    """Compute (intended - completed) / intended of one trial."""
     intended = _intended(counts)
     return (intended - counts.answered) / intended
 

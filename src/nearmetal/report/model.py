@@ -1,4 +1,4 @@
-"""report.json: everything a reader or a program needs to know of one run."""
+"""The report of one run, as it is written to report.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPORT_VERSION = 1
 
 
 class Report(Frozen):
-    """Keys may be added, never renamed."""
+    """A report; keys may be added, never renamed."""
 
     version: int = REPORT_VERSION
     run: str  # name of the run's folder
@@ -24,25 +24,25 @@ class Report(Frozen):
     partial: bool
     reason: str
     rows: tuple[Row, ...]
-    # Beyond what was promised first.
+    # Added later.
     started_utc: str | None
     finished_utc: str | None
     topology: Facts
     build: Facts
     comparisons: tuple[Comparison, ...]
     paper_ratios: tuple[PaperRatio, ...] = ()
-    against: Against | None = None  # another tree's programs, where they were measured too
+    against: Against | None = None  # None: no other tree's programs were measured
 
     @property
     def failed(self) -> bool:
-        """Whether a row failed, or a row of the other tree's."""
+        """Whether a row of this or the other tree failed."""
         pairs = self.against.rows if self.against else ()
         states = [row.status for row in self.rows] + [row.status for row in pairs]
         return "failed" in states
 
 
 def make(folder: Folder) -> Report:
-    """Samples to rows, beside the facts of their run."""
+    """Make the report of a run's folder."""
     found = rows(folder.setting(), folder.ours())
     other = folder.other()
     return Report(

@@ -1,5 +1,6 @@
-"""report.html: one file, no network, read by people. The figures are the report's own, unrounded
-ones are in report.json.
+"""report.html: the report for people, in one file that needs no network.
+
+Figures are rounded; report.json has them in full.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from nearmetal.report.row import Row
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec
 
-# Facts whose unit deserves another form than the bare number.
-SIZES = "_bytes"
-APART = ("programs", "name", "against")  # of build.json
+SIZES = "_bytes"  # in the names of facts that are shown as a size
+APART = ("programs", "name", "against")  # keys of build.json that are not facts of the build
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -70,7 +70,7 @@ def _context(report: Report) -> dict[str, object]:
         "swept": sweep is not None,
         "tended": any(row.resources.tender_image_bytes for row in report.rows),
         "virtual": any(row.resources.vmm_image_bytes for row in report.rows),
-        "beside": {  # columns that no row has a figure for are left out
+        "beside": {  # columns without any figure are left out
             "memcached": any(row.vs_memcached.by_rate for row in report.rows),
             "twin": any(row.vs_echo.by_rate for row in report.rows),
             "paper": sweep is None and any(row.paper for row in report.rows),
@@ -80,7 +80,7 @@ def _context(report: Report) -> dict[str, object]:
         "letters": lettered(report.paper_ratios),
         "wires": wires(report.topology),
         "drawn": [
-            (caption, Markup(svg))  # our own SVG: its texts were escaped by its writer
+            (caption, Markup(svg))  # safe: matplotlib escaped the texts
             for caption, svg in plots.svgs(report)
         ],
         "short": findings(report.rows, sweep.axis if sweep else None),
@@ -94,21 +94,21 @@ def _context(report: Report) -> dict[str, object]:
 
 
 def per_s(row: Row, events: int | None) -> float | None:
-    """Events of all rounds, over their measured time."""
+    """Rate of events: the sum of all rounds over their measured time."""
     if events is None or not row.duration_ns:
         return None
     return events * 1e9 / row.duration_ns
 
 
 def generator_cycles(row: Row) -> float | None:
-    """The generator's busy cycles for each right reply."""
+    """The generator's busy cycles per right reply."""
     if row.tg_poller.busy_cycles is None or not row.answered:
         return None
     return row.tg_poller.busy_cycles / row.answered
 
 
 def setting(report: Report) -> list[tuple[str, str]]:
-    """How it was measured, as term and text."""
+    """Conditions of the measurement, as pairs of term and text."""
     spec, load = report.spec, report.spec.workload
     keys = "uniform" if load.zipf is None else f"Zipf {load.zipf:g}"
     return [
@@ -150,7 +150,7 @@ def _wire(wire: Facts) -> list[tuple[str, str]]:
 
 
 def _applied(topology: Facts) -> list[tuple[str, str]]:
-    """What the run set on the machine, and what it could not."""
+    """Settings that the run changed on the machine, or could not change."""
     found = topology.get("machine")
     if not isinstance(found, list) or not found:
         return []
@@ -175,16 +175,16 @@ def _known(value: object) -> str:
 
 
 def facts(values: Facts) -> list[tuple[str, str]]:
-    """A free dictionary as term and text; nested ones are joined by a dot."""
+    """Turn a dictionary into pairs of term and text; nested keys are joined by a dot."""
     found: list[tuple[str, str]] = []
     for name, value in values.items():
-        if name == "version":  # of the file's form, no fact of the run
+        if name == "version":  # version of the file format, not a fact of the run
             continue
         if isinstance(value, dict):
             found += facts({f"{name}.{inner}": each for inner, each in value.items()})
         elif isinstance(value, list):
             found.append((name, ", ".join(str(item) for item in value)))
-        elif isinstance(value, int) and SIZES in name:  # cache_bytes.L2 too
+        elif isinstance(value, int) and SIZES in name:  # also cache_bytes.L2
             found.append((name, f"{words.size(value)} ({value:,} bytes)"))
         else:
             found.append((name, _known(value)))

@@ -1,8 +1,7 @@
-"""Beside the paper's table: the ratios that its rows are about, ours and its own, and in words what
-lies between the two. The words come from the facts of the run.
+"""The ratios of the paper's table, ours beside the paper's, with the differences in words.
 
-A ratio is one of two rows of one run, and of one accelerator: neither rate is set against the
-paper's, which is of another machine.
+The sentences follow from the facts of the run. A ratio is of two rows of one run and of one
+accelerator. No rate is compared with the paper's, which come from another machine.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from nearmetal.spec import services
 from nearmetal.spec.rungs import Service
 from nearmetal.topology.known import find
 
-# Place and question in the paper's words; above and below in ours.
+# Place and question as in the paper; then our rungs, numerator and denominator.
 RATIOS = (
     ("linux-metal", "batch / single", "host-mmsg-plain", "host-sock"),
     ("linux-guest", "batch / single", "guest-mmsg", "guest-sock"),
@@ -26,18 +25,18 @@ RATIOS = (
     ("unikraft-guest", "uknetdev / linux-guest batch", "uk-netdev", "guest-mmsg"),
 )
 TCG = (
-    "TCG counts instructions: this ratio tells how many one row takes for the other's, not what"
-    " they cost a processor"
+    "TCG counts instructions: this ratio compares the numbers of instructions of two rows, not"
+    " their cost on a processor"
 )
-_CORES = 4  # the paper gave one each to server or vCPU, VMM, switch and client
+_CORES = 4  # in the paper one each for server or vCPU, VMM, switch and client
 _WINDOW_BOUND_PER_S = 6_000_000
 _BATCHES = ("host-mmsg-plain", "guest-mmsg")
-_VETH = "(veth)"  # testbed/flow.py: the driver of the server's data NIC, in its placement
-_REHEARSED = "a rehearsal: no NIC, and one machine's cores and kernel for all of them"
+_VETH = "(veth)"  # testbed/flow.py writes the driver of the server's data NIC into the placement
+_REHEARSED = "a rehearsal: no NIC, and all machines share one machine's cores and kernel"
 
 
 class Cost(Frozen):
-    """What a row of a ratio takes, beside its rate."""
+    """Costs of one row of a ratio."""
 
     image_bytes: int | None
     rss_bytes: int | None
@@ -46,7 +45,7 @@ class Cost(Frozen):
 
 
 class PaperRatio(Frozen):
-    """One of RATIOS; `ours` is null where `reason` says why."""
+    """One of RATIOS; if `ours` is null, `reason` says why."""
 
     place: str
     question: str
@@ -58,15 +57,15 @@ class PaperRatio(Frozen):
     paper: float | None
     of_paper: float | None  # our ratio over the paper's
     accelerator: str | None
-    floors: tuple[str, ...]  # of the two, those whose rate is a floor
+    floors: tuple[str, ...]  # names of the rows whose rate is a floor
     reason: str
-    note: str  # under an emulated ratio
-    gap: tuple[str, ...]  # what lies between the paper's ratio and ours
-    costs: dict[str, Cost]
+    note: str  # set for an emulated ratio
+    gap: tuple[str, ...]  # differences between the paper's set-up and this run's
+    costs: dict[str, Cost]  # by the row's name
 
 
 def ratios(rows: Sequence[Row], machine: Mapping[str, object]) -> Iterator[PaperRatio]:
-    """Every ratio whose two rows the spec names."""
+    """Every ratio whose two rows are in the spec."""
     closed = {(row.rung, row.service): row for row in rows if row.loop == "closed"}
     for place, question, above, below in RATIOS:
         for service in reversed(services.NAMES):
@@ -76,13 +75,13 @@ def ratios(rows: Sequence[Row], machine: Mapping[str, object]) -> Iterator[Paper
 
 
 def lettered(found: Sequence[PaperRatio]) -> dict[str, str]:
-    """Sentences that many ratios share, each with a letter to be said by."""
+    """Assign a letter to each sentence of the gaps, as many ratios share them."""
     sentences = dict.fromkeys(sentence for each in found for sentence in each.gap)
     return {sentence: chr(ord("a") + number) for number, sentence in enumerate(sentences)}
 
 
 def sided(found: PaperRatio) -> str:
-    """ "at least " or "at most " where one of the two is a floor; with both only cycles tell."""
+    """Sign before our ratio: at least, at most, or ~ if both rates are floors; else empty."""
     if len(found.floors) != 1:
         return "~" if found.floors else ""
     return "≥ " if found.floors[0] == found.row else "≤ "
@@ -118,7 +117,7 @@ def _ratio(
 
 
 def _reason(row: Row, over: Row) -> str:
-    """Why there is no ratio."""
+    """Why there is no ratio; empty: there is one."""
     for each in (row, over):
         if each.status != "ok":
             return f"{name(each)} {each.status}: {each.reason}"
@@ -137,36 +136,36 @@ def _cost(row: Row) -> Cost:
 
 
 def _gap(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]:
-    """Each fact of this run that the paper's machines did not share, or the other way round."""
+    """Sentences on the differences between this run and the paper's machines."""
     row = both[0]
     yield from _rigs(both, machine)
     if services.find(row.service).stores:
         yield (
-            f"{row.service} looks a key up and answers in {row.frame_bytes.reply}-byte frames; the"
+            f"{row.service} looks up a key and answers in {row.frame_bytes.reply}-byte frames; the"
             " paper's servers answered like an echo"
         )
     held = [name(each) for each in both if each.generator_bound]
     if held:
-        yield f"{' and '.join(held)}: a floor, held up by the generator"
+        yield f"{' and '.join(held)}: a floor, limited by the generator"
     if any(each.rung in _BATCHES for each in both):
         yield (
-            "the paper's batch server answered 1,920 bytes in two IP fragments and its client"
+            "the paper's batch server answered with 1,920 bytes in two IP fragments and its client"
             " counted both; here a right answer counts once"
         )
     if any(each.rung == "uk-lwip" for each in both):
         yield (
-            "the paper's lwIP row goes through lwIP's socket API; ours calls lwIP itself, on the"
-            " NIC's own buffers"
+            "the paper's lwIP row uses lwIP's socket API; ours calls lwIP directly, on the NIC's"
+            " own buffers"
         )
     if any(each.paper and each.paper.replies_per_s >= _WINDOW_BOUND_PER_S for each in both):
         yield (
-            "the paper's 6 M/s of DPDK and uknetdev are its client's window (128 in flight, 19.4 µs"
-            " there and back), not the servers' most"
+            "the paper's 6 M/s of DPDK and uknetdev come from its client's window (128 in flight,"
+            " 19.4 µs round trip), not from a limit of the servers"
         )
 
 
 def _rigs(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]:
-    """Processor, wires and cores."""
+    """Sentences on processor, wires and cores."""
     if any(each.accelerator == "tcg" for each in both):
         yield "emulated: no vCPU runs on the processor itself, as the paper's did"
     elif any(each.accelerator for each in both):
@@ -175,16 +174,16 @@ def _rigs(both: tuple[Row, Row], machine: Mapping[str, object]) -> Iterator[str]
     guests = [find(each.wire) for each in both if each.rung in ("guest-sock", "guest-mmsg")]
     if any(wire.by_vhost_user for wire in guests):
         yield (
-            "the paper's guest sockets hung on vhost-net over macvtap, in the host's kernel, which"
-            " takes no part here"
+            "the paper's guest sockets used vhost-net over macvtap in the host's kernel, which"
+            " carries no frames here"
         )
     cores = machine.get("cores")
     if isinstance(cores, int) and cores < _CORES:
-        yield f"{_cores(cores)} for server or vCPU, VMM and client; the paper gave each its own"
+        yield f"{_cores(cores)} for server or vCPU, VMM and client; in the paper each had its own"
 
 
 def _wire(row: Row) -> str:
-    """What is between server and client, where the paper had two machines and a 10 GbE link."""
+    """Sentence on the wire; the paper had two machines and a 10 GbE link."""
     if row.generators:  # of a testbed
         return _REHEARSED if _VETH in (row.placement or "") else ""
     wire = find(row.wire)

@@ -1,8 +1,8 @@
-"""The figures with a line a row: throughput, latency, cycles, and where the CPU time went.
+"""Figures with one line per row: throughput, latency, cycles, and CPU time by kind.
 
 Only measured rows of the closed loop are drawn; sweeps have figures of their own (sweeps.py). Rows
-that differ by more than LINEAR_MAX stand on a logarithmic axis, as marks: a bar is read by its
-length, and a length on such an axis means nothing.
+that differ by more than LINEAR_MAX get a logarithmic axis and marks in place of bars: a bar is read
+by its length, and a length on such an axis means nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SERVICE_COLOURS = {row.name: f"#{row.colour}" for row in SERVICES}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0
-LINEAR_MAX = 20.0  # largest / smallest; beyond it the small ones would not be seen
+LINEAR_MAX = 20.0  # largest / smallest; above it small bars would be invisible
 LOGARITHMIC = "; logarithmic: equal steps are equal factors"
 ROW_IN, REST_IN = 0.27, 1.05
 
@@ -34,7 +34,7 @@ Draw = Callable[[Axes, Sequence[Row]], None]
 
 
 def drawings(report: Report) -> list[Drawing]:
-    """What a report has to show, in the page's order."""
+    """Figures of a report, in the page's order."""
     measured = [row for row in report.rows if row.status == "ok" and row.loop == "closed"]
     axis = report.spec.sweep.axis if report.spec.sweep else None
     if axis in ("keys", "window"):  # the points of an axis are a curve, not a list
@@ -56,13 +56,13 @@ def drawings(report: Report) -> list[Drawing]:
         ),
         (
             "cycles",
-            "Cost: TSC cycles of the core under test for each right reply, empty polls left out.",
+            "Cost: TSC cycles of the core under test per right reply, without empty polls.",
             cycles,
             [row for row in measured if row.busy_cycles_per_reply],
         ),
         (
             "cpu",
-            "Cost, by kind: what the core under test spent, of rows that sleep in the kernel.",
+            "Cost by kind: CPU time of the core under test, for rows that sleep in the kernel.",
             cpu,
             [row for row in kernel if row.cpu_s_per_million.sut is not None],
         ),
@@ -72,19 +72,19 @@ def drawings(report: Report) -> list[Drawing]:
 
 
 def svgs(report: Report) -> list[tuple[str, str]]:
-    """Caption and SVG of each figure, ready to stand in a page."""
+    """Caption and SVG of each figure, for the page."""
     return [(each.caption, drawing.svg(each)) for each in drawings(report)]
 
 
 def write_pdf(report: Report, folder: Path) -> None:
-    """figures/<name>.pdf of each figure."""
+    """Write each figure as folder/<name>.pdf."""
     folder.mkdir(exist_ok=True)
     for each in drawings(report):
         drawing.pdf(each, folder)
 
 
 def throughput(axes: Axes, rows: Sequence[Row]) -> None:
-    """Median rates with their intervals; a floor is hatched; the ceilings are lines."""
+    """Draw median rates with their intervals; floors are hatched, ceilings are lines."""
     rates = [row.replies_per_s.median for row in rows if row.replies_per_s.median]
     logarithmic = _spread(rates)
     if logarithmic:
@@ -118,7 +118,7 @@ def throughput(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def latency(axes: Axes, rows: Sequence[Row]) -> None:
-    """Three percentiles a row, on a logarithmic axis."""
+    """Draw three percentiles per row, on a logarithmic axis."""
     for place, row in enumerate(rows):
         known = [(at, getattr(row.latency_ns, at)) for at in PERCENTILES]
         points = [(at, value / 1e3) for at, value in known if value is not None]
@@ -137,12 +137,12 @@ def latency(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.1)
     few_ticks(axes.xaxis, lambda value: f"{value:,g}")
-    axes.set_xlabel("latency of right replies under full load, µs (the figure is 99.9 %)")
+    axes.set_xlabel("latency of right replies under full load, µs (the number is 99.9 %)")
     legend(axes, len(PERCENTILES))
 
 
 def cycles(axes: Axes, rows: Sequence[Row]) -> None:
-    """Busy cycles a reply: the figure that neither an idle core nor a slow generator changes."""
+    """Draw busy cycles per reply, which neither an idle core nor a slow generator changes."""
     known = [row.busy_cycles_per_reply or 0.0 for row in rows]
     logarithmic = _spread(known)
     if logarithmic:
@@ -158,10 +158,10 @@ def cycles(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def cpu(axes: Axes, rows: Sequence[Row]) -> None:
-    """Where the seconds of the SUT's core went, per million replies.
+    """Draw the seconds of the SUT's core per million replies, by kind.
 
-    One slow rung would flatten all others: a bar longer than CUT_AT times the median is cut at the
-    edge, and its figure says so.
+    One slow rung would make all other bars tiny: a bar longer than CUT_AT times the median is cut
+    at the edge, and its number says so.
     """
     totals = [row.cpu_s_per_million.sut or 0.0 for row in rows]
     edge = min(max(totals), CUT_AT * median(totals)) or 1.0
@@ -194,7 +194,7 @@ def _log_axis(axes: Axes) -> None:
 def _mark(
     axes: Axes, colour: str, place: int, value: float, *, bar: bool, floor: bool = False
 ) -> None:
-    """A bar, or on a logarithmic axis a mark; a floor is hatched, or hollow and points right."""
+    """Draw a bar (a floor is hatched) or a mark (a floor is hollow and points right)."""
     if not bar:
         fill = "none" if floor else colour
         shape = ">" if floor else "o"
@@ -212,7 +212,7 @@ def _mark(
 
 
 def _listed(title: str, caption: str, draw: Draw, rows: Sequence[Row]) -> Drawing:
-    """A figure whose vertical axis is the rows."""
+    """Make a figure whose vertical axis lists the rows."""
 
     def make() -> Figure:
         figure = Figure(figsize=(WIDTH_IN, REST_IN + ROW_IN * len(rows)), layout="constrained")

@@ -1,8 +1,8 @@
-"""What a row of the table is: one rung and service of one run.
+"""The row of the table: figures of one rung and service of one run.
 
-Objects are always there and their members null where a value is unknown, so that a reader can
-write row["replies_per_s"]["median"] and get null. Units are in the names; docs/measuring.md tells
-how each is measured. Keys may be added, never renamed.
+Objects are always there, and their members are null if a value is unknown, so that
+row["replies_per_s"]["median"] is always valid. Units are in the names; docs/measuring.md explains
+how each figure is measured. Keys may be added, never renamed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ IntervalKind = Literal["minmax", "bca95"]
 
 
 class Cores(Frozen):
-    """Which core did what."""
+    """Numbers of the cores of server and generator."""
 
     sut: int | None = None
     tg: int | None = None
 
 
 class Interval(Frozen):
-    """Median over the rounds, and the interval that `interval` names."""
+    """Median over the rounds, and the ends of the interval that `interval` names."""
 
     median: float | None = None
     low: float | None = None
@@ -42,11 +42,11 @@ class Latency(Frozen):
     p50: int | None = None
     p99: int | None = None
     p999: int | None = None
-    hdr: str | None = None  # the histogram itself, HdrHistogram V2 in base64: other tools open it
+    hdr: str | None = None  # the histogram: HdrHistogram V2 in base64, for other tools
 
 
 class PerCore(Frozen):
-    """One value for the core under test and one for the generator's."""
+    """One value for the core under test and one for the generator's core."""
 
     sut: float | None = None
     tg: float | None = None
@@ -62,7 +62,7 @@ class CpuSplit(Frozen):
 
 
 class TgSplit(Frozen):
-    """What the generator's cycles went into, as shares; much `empty` means that it waited."""
+    """Shares of the generator's cycles by task; much `empty` means that it waited."""
 
     receive: float | None = None
     empty: float | None = None
@@ -71,20 +71,20 @@ class TgSplit(Frozen):
 
 
 class Asker(Frozen):
-    """One generator of several machines, over the rounds."""
+    """One of several generators, over the rounds."""
 
     machine: str
     answered: int
-    busy_share: float | None = None  # median; of its cycles, in turns that found something to do
+    busy_share: float | None = None  # median share of its cycles in turns that found something
     intended: int | None = None  # open loop
     not_sent: int | None = None
     slipped_ns: int | None = None  # its greatest lateness
-    start_late_ns: int = 0  # at most, after the time at which all were to start
-    start_error_ns: int  # by how much the clocks' offset may have been wrong, at most
+    start_late_ns: int = 0  # greatest delay after the common start time
+    start_error_ns: int  # greatest error of the clocks' offset
 
     @classmethod
     def over(cls, rounds: Sequence[Generator]) -> Asker:
-        """Of one machine's part in each round."""
+        """Combine one machine's part of each round."""
         busy = [each.busy_share for each in rounds if each.busy_share is not None]
         slips = [each.slipped_ns for each in rounds if each.slipped_ns is not None]
         due = [each.intended for each in rounds if each.intended is not None]
@@ -101,28 +101,28 @@ class Asker(Frozen):
 
 
 class Ratio(Frozen):
-    """This row over another: per second of the SUT's core (the fair one) and by plain rate."""
+    """Ratio of this row over another: per second of the SUT's core (the fair one), and by rate."""
 
     per_sut_core_s: float | None = None
     by_rate: float | None = None
 
 
 class FrameBytes(Frozen):
-    """Of a GET and of its answer, headers included, FCS not."""
+    """Frame lengths of a GET and its answer, with headers, without FCS."""
 
     request: int = 0
     reply: int = 0
 
 
 class Paper(Frozen):
-    """Somebody else's figure, measured elsewhere; never part of a ratio."""
+    """The paper's figure, measured on another machine; never part of a ratio."""
 
     replies_per_s: int
     source: str
 
 
 class Row(Frozen):
-    """One rung and service. Counts and duration are sums over the rounds."""
+    """Figures of one rung and service; counts and duration are sums over the rounds."""
 
     rung: str
     place: str
@@ -130,7 +130,7 @@ class Row(Frozen):
     service: Service
     workload: str
     loop: Literal["closed", "open"]
-    window: int  # requests in flight; in an open loop the most
+    window: int  # requests in flight; in an open loop the greatest number
     wire: str
     topology: Shape
     accelerator: str | None
@@ -160,10 +160,10 @@ class Row(Frozen):
     generator_ceiling_per_s: float | None = None
     resources: Resources = Resources()
     paper: Paper | None = None
-    # Beyond what was promised first.
-    knobs: dict[str, int | bool | str]  # what sets it apart from rungs of the same datapath
+    # Added later.
+    knobs: dict[str, int | bool | str]  # settings beyond place and datapath
     rounds_planned: int
-    repeated: tuple[str, ...] = ()  # rounds measured a second time, and why
+    repeated: tuple[str, ...] = ()  # rounds that were measured a second time, and why
     replies_per_s_rounds: tuple[float, ...] = ()
     unmatched: int | None = None
     gets: int | None = None
@@ -172,7 +172,7 @@ class Row(Frozen):
     point: Point = Point()  # on the axis of the spec's sweep
     intended: int | None = None  # open loop: requests that were due = sent + not_sent
     not_sent: int | None = None
-    slipped_ns: int | None = None  # open loop: the generator's greatest lateness, of all rounds
+    slipped_ns: int | None = None  # open loop: the generator's greatest lateness in all rounds
     malformed: int | None = None
     loss_ratio: Interval = Interval()  # (intended - right answers) / intended, of each round
     loss_interval: IntervalKind | None = None
@@ -182,18 +182,18 @@ class Row(Frozen):
     sut_poller: Poller = Poller()  # sums over the rounds
     tg_poller: Poller = Poller()
     tg_split: TgSplit = TgSplit()
-    generators: tuple[Asker, ...] = ()  # of a testbed
+    generators: tuple[Asker, ...] = ()  # testbed only
     idle_share: PerCore = PerCore()
     steal_share: PerCore = PerCore()
     cpu_split_s_per_million: CpuSplit = CpuSplit()
     replies_per_sut_core_s: float | None = None
-    rss_beyond_budget_bytes: int | None = None  # resident, without what the store holds
+    rss_beyond_budget_bytes: int | None = None  # resident memory without the store's
     generator_bound: bool | None = None
     vs_memcached: Ratio = Ratio()
     vs_echo: Ratio = Ratio()
     frame_bytes: FrameBytes = FrameBytes()
-    # Of a virtual machine: what the probe found of each accelerator.
+    # Virtual machine only: the probe's rate under each accelerator.
     accelerator_loops_per_s: dict[str, float] = Field(default_factory=dict)
-    guest: Guest | None = None  # of Linux in one
-    ceiling_missing: str = ""  # why the null responder's figure is missing, or one of its rounds'
-    wire_notes: tuple[str, ...] = ()  # of its wire as it stood: kind, colon, what it means
+    guest: Guest | None = None  # Linux guest only
+    ceiling_missing: str = ""  # why the null responder, or one of its rounds, has no figure
+    wire_notes: tuple[str, ...] = ()  # facts of the wire that affect figures: kind, colon, meaning

@@ -1,7 +1,7 @@
-"""The figures of a sweep: what changes along its axis, a line a row.
+"""The figures of a sweep: one curve per row along the axis.
 
-keys and window: the rate over the axis. rate: percentiles of latency, and loss, over the load.
-generators: one or two points of rows that differ much, so they stand in the list of rows.
+keys and window: the rate over the axis, for window also latency. rate: percentiles of latency, and
+loss, over the load. generators: no figure here; one or two points per row are shown by plots.py.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ HEIGHT_IN = 3.6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "D", "^", "v", "P")
 PERCENTILES = {"p50": ("-", "median"), "p99": ("--", "99 %"), "p999": (":", "99.9 %")}
-LOSS_SEEN_MIN = 1e-6  # the axis is linear below it, so that none is seen as none
+LOSS_SEEN_MIN = 1e-6  # the axis is linear below it, so that no loss is shown as 0
 
 Curves = Mapping[str, Sequence[Row]]
 
 
 def drawings(report: Report) -> list[Drawing]:
-    """None without a sweep, or where nothing of it was measured."""
+    """Figures of a report's sweep; empty without a sweep or without a measured point."""
     if report.spec.sweep is None:
         return []
     axis = report.spec.sweep.axis
@@ -43,8 +43,8 @@ def drawings(report: Report) -> list[Drawing]:
         return [
             Drawing(
                 "window",
-                "Rate and latency over the window: the closed loop with so many requests in "
-                "flight. Whiskers show the interval over the rounds.",
+                "Rate and latency over the window, the number of requests in flight of the closed "
+                "loop. Whiskers show the interval over the rounds.",
                 lambda: _window(curves),
             )
         ]
@@ -60,18 +60,18 @@ def drawings(report: Report) -> list[Drawing]:
 
 
 def measured(rows: Sequence[Row], *, open_loop: bool) -> dict[str, list[Row]]:
-    """The measured points of each row that has any, by its name."""
+    """Measured points of each row that has any, by rung and service."""
     curves: dict[str, list[Row]] = {}
     for row in rows:
         if caveats.is_null_responder(row.rung):
-            continue  # a ceiling stands in the table; here it would flatten what lies below
+            continue  # only in the table: the curves below a ceiling would be flat
         if row.status == "ok" and (row.loop == "open") == open_loop:
             curves.setdefault(f"{row.rung} {row.service}", []).append(row)
     return curves
 
 
 def cache_keys(report: Report) -> dict[str, tuple[int, float]]:
-    """Of each cache its bytes, and how many keys make a store as large."""
+    """Size in bytes of each cache, and the number of keys whose store is as large."""
     caches = report.machine.get("cache_bytes")
     if not isinstance(caches, dict):
         return {}
@@ -82,11 +82,11 @@ def cache_keys(report: Report) -> dict[str, tuple[int, float]]:
 
 def _keys_caption(caches: Mapping[str, tuple[int, float]]) -> str:
     if not caches:
-        return "Rate over the number of keys. The machine did not tell its cache sizes."
+        return "Rate over the number of keys. The machine's cache sizes are unknown."
     told = ", ".join(f"{name} {size(value)}" for name, (value, _) in caches.items())
     return (
         f"Rate over the number of keys; whiskers show the interval. Caches of a core: {told}; a "
-        "dashed line stands where the store (items and index) is as large as that cache."
+        "dashed line shows where the store (items and index) is as large as that cache."
     )
 
 
@@ -126,7 +126,7 @@ def _load(curves: Curves) -> Figure:
     lost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: loss(value)))
     lost.yaxis.set_minor_locator(NullLocator())
     lost.set_ylim(bottom=-LOSS_SEEN_MIN / 4)
-    lost.set_ylabel("loss; logarithmic, 0 at the foot")
+    lost.set_ylabel("loss; logarithmic, 0 at the bottom")
     for axes in (latency, lost):
         axes.set_xlabel("load, % of the row's own peak" if shares else "intended requests/s")
         if not shares:
@@ -136,7 +136,7 @@ def _load(curves: Curves) -> Figure:
 
 
 def _log_places(axes: Axes, places: Sequence[int]) -> None:
-    """The points themselves are the ticks."""
+    """Make the horizontal axis logarithmic, with a tick at each point."""
     axes.set_xscale("log")
     axes.set_xticks(places, [f"{place:,}" for place in places])
     axes.xaxis.set_minor_locator(NullLocator())
@@ -160,10 +160,10 @@ def _panels(number: int) -> tuple[Figure, list[Axes]]:
 
 
 def _rates(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None:
-    """From zero, so that a fall is seen as large as it is."""
+    """Draw rates on an axis from zero, so that a fall is not exaggerated."""
     for number, (name, rows) in enumerate(curves.items()):
         _whiskers(axes, [(at(row), row.replies_per_s) for row in rows], number, name)
-        for row in rows if len(curves) == 1 else ():  # those of several would overlap
+        for row in rows if len(curves) == 1 else ():  # numbers of several curves would overlap
             text = ("≥ " if row.generator_bound else "") + count(row.replies_per_s.median)
             place = (at(row), row.replies_per_s.high or 0.0)
             axes.annotate(text, place, (0, 7), textcoords="offset points", ha="center")
@@ -178,7 +178,7 @@ def _rates(axes: Axes, curves: Curves, at: Callable[[Row], float]) -> None:
 def _whiskers(
     axes: Axes, points: Sequence[tuple[float, Interval]], number: int, label: str
 ) -> None:
-    """A line through medians, with their intervals."""
+    """Draw a line through medians, with their intervals."""
     known = [(place, each) for place, each in points if each.median is not None]
     middle = [each.median or 0.0 for _, each in known]
     low = [max(0.0, (each.median or 0.0) - (each.low or 0.0)) for _, each in known]

@@ -1,5 +1,8 @@
-"""The tables a terminal shows, labels by their kind. Where it is narrow the columns go that tell
-least (layout.py); the row, its rate and what was made of it stay."""
+"""Tables for the terminal, with labels shortened to their kind.
+
+In a narrow terminal the least important columns are left out (layout.py); the row, its rate and its
+notes stay.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ from nearmetal.report.words import (
     ratio,
 )
 
-_PAPER = "Of an echo: beside kv only for its order of magnitude."
-_EDGES = 3  # of a table, beside what is between its columns
+_PAPER = "Measured with an echo: beside kv only for its order of magnitude."
+_EDGES = 3  # width of a table's edges, without the gaps between its columns
 STYLES = {"ok": "", "skipped": "dim", "failed": "bold red"}
 SHORT = {"generator-bound": "floor"}
 _ROW = (Column("row"), Column("service"))
@@ -51,7 +54,7 @@ _OPEN = (
 
 
 def table(report: Report, width: int | None = None) -> Table:
-    """Rows of a run, in the spec's order; what could not be measured keeps its row."""
+    """Table of a run's rows, in the spec's order, also those that could not be measured."""
     sweep = report.spec.sweep
     opened = sweep is not None and sweep.axis == "rate"
     beside_paper = _beside_paper(report)
@@ -76,7 +79,7 @@ def _styled(
     styles: Sequence[str],
     width: int | None,
 ) -> Table:
-    """What there is room for."""
+    """Make a styled table of the columns for which there is room."""
     result = Table(
         title=title,
         title_justify="left",
@@ -92,14 +95,14 @@ def _styled(
     for place in places:
         column = columns[place]
         justify: JustifyMethod = "right" if column.right else "left"
-        # The first, a name, goes on below where nothing else helps.
+        # The first column, a name, is wrapped only if the table is still too wide.
         broken = column.wraps > 0 or (tight and place == 0)
         whole = None if broken else natural(columns, rows, place)
         result.add_column(
             column.name, justify=justify, no_wrap=not broken, min_width=whole, overflow="fold"
         )
     for row, style in zip(rows, styles, strict=True):
-        # Text, so that a bracket in a reason is no markup.
+        # As Text, so that brackets in a reason are not taken as markup.
         result.add_row(*(Text(row[place]) for place in places), style=style)
     return result
 
@@ -122,7 +125,7 @@ _RATIOS = (
 
 
 def ratios(report: Report, width: int | None = None) -> Table | None:
-    """The paper's ratios beside ours, where the run is of its table."""
+    """Table of our ratios beside the paper's; None: the run is not of the paper's workload."""
     if not _beside_paper(report) or not report.paper_ratios:
         return None
     letters = lettered(report.paper_ratios)
@@ -156,7 +159,7 @@ _PAIRS = (
 
 
 def pairs(report: Report, width: int | None = None) -> Table | None:
-    """Ours over another tree's programs, where those were measured too."""
+    """Table of our rows over another tree's; None: no other tree was measured."""
     found = report.against
     if found is None:
         return None
@@ -181,8 +184,8 @@ def _about_pairs(found: Against) -> Iterator[str]:
             yield f"{row.row} {row.status}: {row.reason}"
     yield (
         f"Ours over {found.name}, pair by pair, the median; cycles: busy ones per reply, below 1 is"
-        " cheaper. low - high: all pairs; from 7 on the 95 % interval of the median. floor: the"
-        " cycles tell."
+        " cheaper. low - high: all pairs; from 7 pairs on the 95 % interval of the median. floor:"
+        " compare the cycles."
     )
 
 
@@ -248,7 +251,7 @@ def _caption(report: Report) -> Iterator[str]:
 
 
 def footnote(rows: Iterable[Row]) -> str:
-    """What the column cycles counts, and of which rows it is more."""
+    """Explain the column cycles, and name the rows in which it includes empty polls."""
     whole = [name(row) for row in rows if caveats.counts_whole_time(row)]
     of_images = f"; of {', '.join(whole)} all, empty polls too" if whole else ""
     return f"cycles: busy ones of the SUT's core per reply{of_images}."

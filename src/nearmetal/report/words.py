@@ -1,4 +1,4 @@
-"""How figures are written for people: few digits, a unit beside, a dash for what is unknown."""
+"""Formatting of figures for people: few digits, a unit, a dash for unknown values."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
 
 
 def name(row: Row) -> str:
-    """A row in one line: rung, service, and its point on the axis of a sweep."""
+    """Name of a row: rung, service, and its point on the axis of a sweep."""
     return " ".join(filter(None, (row.rung, row.service, sweep.words(row.point))))
 
 
 def at(row: Row) -> str:
-    """The row's point, where its spec has a sweep."""
+    """Name of a row's point in a sweep."""
     return sweep.words(row.point) or "closed loop"
 
 
 def load(spec: Spec) -> str:
-    """How requests leave: "closed loop, window 128 on veth, 256 on vhost-user"."""
+    """Describe the load: "closed loop, window 128 on veth, 256 on vhost-user"."""
     wires = dict.fromkeys(row.rung.wire for row in spec.rungs)
     sizes = {wire: spec.window.of(wire) for wire in wires}
     if spec.sweep is not None and spec.sweep.axis == "window":
@@ -39,7 +39,7 @@ def load(spec: Spec) -> str:
 
 
 def count(value: float | None) -> str:
-    """1234567 -> "1.23 M"; three digits are more than a run's noise deserves."""
+    """1234567 -> "1.23 M"; a run's noise makes more than three digits useless."""
     if value is None:
         return UNKNOWN
     for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " K")):
@@ -49,17 +49,17 @@ def count(value: float | None) -> str:
 
 
 def whole(value: int | None) -> str:
-    """Every digit, grouped."""
+    """1234567 -> "1,234,567"."""
     return UNKNOWN if value is None else f"{value:,}"
 
 
 def microseconds(value_ns: float | None) -> str:
-    """Nanoseconds in, microseconds out."""
+    """Write nanoseconds as microseconds with three digits."""
     return UNKNOWN if value_ns is None else _three_digits(value_ns / 1e3)
 
 
 def per_million(seconds: float | None) -> str:
-    """Seconds per million replies, which is also microseconds per reply."""
+    """Write seconds per million replies, which are also microseconds per reply."""
     return UNKNOWN if seconds is None else f"{seconds:.2f}"
 
 
@@ -69,12 +69,12 @@ def ratio(value: float | None) -> str:
 
 
 def paired(value: float | None) -> str:
-    """A ratio that is near 1: 0.9876 -> "0.988"."""
+    """Write a ratio near 1: 0.9876 -> "0.988"."""
     return UNKNOWN if value is None else f"{value:.3f}"
 
 
 def loss(value: float | None) -> str:
-    """Of a whole: 0.000123 -> "0.012 %", never in powers of ten; none is "0"."""
+    """Write a share without powers of ten: 0.000123 -> "0.012 %"; none is "0"."""
     if value is None:
         return UNKNOWN
     if value <= 0:
@@ -84,7 +84,7 @@ def loss(value: float | None) -> str:
 
 
 def cycles(value: float | None) -> str:
-    """Whole, grouped: cycles are compared with budgets of some hundred."""
+    """1234.5 -> "1,234": cycles are compared with budgets of some hundred."""
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
@@ -94,7 +94,7 @@ def share(value: float | None) -> str:
 
 
 def size(value_bytes: float | None) -> str:
-    """Bytes in binary units."""
+    """Write bytes in binary units, as "1.50 MiB"."""
     if value_bytes is None:
         return UNKNOWN
     for scale, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
@@ -104,7 +104,7 @@ def size(value_bytes: float | None) -> str:
 
 
 def milliseconds(value_ms: float | None) -> str:
-    """Milliseconds with three digits."""
+    """Write milliseconds with three digits."""
     return UNKNOWN if value_ms is None else _three_digits(value_ms)
 
 

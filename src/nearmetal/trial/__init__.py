@@ -2,8 +2,8 @@
 
 rounds.py     every trial of a run, in order
 trial.py      one trial, from a fresh server to its end
-start.py      server and generator up, and facing each other
+start.py      starts server and generator on their wire
 generator.py  the generator's command line
 busy.py       how busy both sides were
-progress.py   what a terminal shows meanwhile
+progress.py   shows on stderr how far the run has come
 """

@@ -1,4 +1,4 @@
-"""The two values that a trial is made of: what is visited, and with what.
+"""The two values that a trial is made of: `Trial` and `Bed`.
 
 `Trial` is one visit of one row; `Bed` is all that the visits of a run share on a wire.
 """
@@ -37,20 +37,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bed:
-    """What a trial is made with."""
+    """All that the trials of a run share on one wire."""
 
     spec: Spec  # at the trial's point
     build: Build
     topology: Topology
-    accelerator: Accelerator | None = None  # where virtual machines are started
-    consoles: Path | None = None  # where their serial lines are kept; None: beside the sockets
+    accelerator: Accelerator | None = None  # only for virtual machines
+    consoles: Path | None = None  # folder of their serial output; None: beside the sockets
 
     @property
     def wire(self) -> Wire:
-        """Of what stands, and not of the row: one may stand in for another."""
+        """The wire that was brought up: it may stand in for the row's wire."""
         return known.find(self.topology.wire)
 
     @property
     def shares_memory(self) -> bool:
-        """Whether the generator speaks in frames, through memory of the server's."""
+        """Whether the generator exchanges frames through memory that it shares with the server."""
         return self.wire.shares_memory

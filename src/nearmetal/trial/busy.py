@@ -1,9 +1,10 @@
 """How busy both sides of a trial were, read at the two ends of its measured time.
 
-A polling program keeps its core at 100 %, so the kernel's accounts say little of it. Those of ours
-count the TSC cycles of turns that found something and of turns that found nothing, and tell them
-when asked (dut/contract.py). testpmd counts the cycles of the former; the rest of the time it found
-nothing. Context switches tell whether somebody else had the core in between.
+A polling program keeps its core at 100 %, so the kernel's CPU times say little about it. Our
+servers count the TSC cycles of turns that found something and of turns that found nothing, and
+print both on request (dut/contract.py). testpmd counts only the cycles of turns that found
+something; the rest of its time counts as empty turns. Context switches show whether another thread
+used the core.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ _TESTPMD = re.compile(r"cycles=(\d+) / total .*packets=(\d+)")
 
 @dataclass(frozen=True)
 class Look:
-    """One end of the measured time."""
+    """Times and counters read at one end of the measured time."""
 
     at_ns: int
     sut: CoreTime
     tg: CoreTime
     sut_switches: tuple[int, int]  # voluntary, involuntary
     tg_switches: tuple[int, int]
-    counters: Event | None = None  # a server's that tells them
+    counters: Event | None = None  # None: the server prints none
 
 
 @dataclass(frozen=True)
 class Span:
-    """What lies between two looks at a server."""
+    """The time between two looks at a server."""
 
     elapsed_ns: int
     tsc_hz: int
-    counters: tuple[Event, ...] = ()  # told at its ends
+    counters: tuple[Event, ...] = ()  # printed by the server at both ends
 
 
 @dataclass(frozen=True)
 class Turns:
-    """What a server's turns were, between two looks."""
+    """Cycles and counts of a server's turns between two looks."""
 
     busy_cycles: int
     empty_cycles: int
@@ -71,7 +72,10 @@ class Turns:
 
 
 def look(topology: Topology, server: Server, generator: Child) -> Look:
-    """Read now, and have the server tell its counters: testpmd's words are read at its end."""
+    """Read times and switches now, and request the server's counters.
+
+    testpmd's statistics are parsed after it has ended (of_testpmd).
+    """
     sut, tg = cpus.time_of(topology.sut_cpu), cpus.time_of(topology.tg_cpu)
     switched = switches(server.pid), switches(generator.pid)
     at_ns, counters = time.monotonic_ns(), None
@@ -84,18 +88,21 @@ def look(topology: Topology, server: Server, generator: Child) -> Look:
 
 
 def span(before: Look, after: Look, tsc_hz: int) -> Span:
-    """Between two looks."""
+    """Return the span between two looks."""
     told = tuple(each.counters for each in (before, after) if each.counters is not None)
     return Span(after.at_ns - before.at_ns, tsc_hz, told)
 
 
 def switches(pid: int, proc: Path = owner.PROC) -> tuple[int, int]:
-    """Context switches of a process so far, over all its threads: proc(5), status."""
+    """Context switches of a process so far, over all its threads (proc(5), status).
+
+    Returns (voluntary, involuntary).
+    """
     voluntary = involuntary = 0
     for file in (proc / str(pid) / "task").glob("*/status"):
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError:  # the thread has just ended
+        except OSError:  # the thread has ended
             continue
         for line in text.splitlines():
             name, _, value = line.partition(":")
@@ -107,7 +114,7 @@ def switches(pid: int, proc: Path = owner.PROC) -> tuple[int, int]:
 
 
 def of_counters(before: Event, after: Event) -> Turns:
-    """From the counters at both ends."""
+    """Compute the turns from the counters at both ends."""
 
     def between(name: str) -> int:
         return int(after.get(name, 0)) - int(before.get(name, 0))
@@ -122,16 +129,19 @@ def of_counters(before: Event, after: Event) -> Turns:
 
 
 def of_testpmd(words: str, between: Span) -> Turns:
-    """From the first two statistics among its words; the third is that of its end."""
+    """Compute the turns from testpmd's output: its first two statistics; a third comes at its end.
+
+    ChildError: the output has fewer than two.
+    """
     found = [(int(cycles), int(packets)) for cycles, packets in _TESTPMD.findall(words)]
     if len(found) < 2:
-        raise ChildError("testpmd told no cycles: its words are not those that we know")
+        raise ChildError("testpmd printed no cycles: its output has an unknown format")
     busy, frames = (last - first for first, last in zip(found[0], found[1], strict=True))
     return Turns(busy, max(0, between.elapsed_ns * between.tsc_hz // 10**9 - busy), frames)
 
 
 def server_poller(before: Look, after: Look, turns: Turns | None) -> Poller:
-    """The server's side; turns None: it does not count them."""
+    """The server's cycles and switches; turns None: it does not count them."""
     return Poller(
         busy_cycles=turns.busy_cycles if turns else None,
         empty_cycles=turns.empty_cycles if turns else None,
@@ -140,7 +150,7 @@ def server_poller(before: Look, after: Look, turns: Turns | None) -> Poller:
 
 
 def generator_poller(before: Look, after: Look, cycles: dict[str, int]) -> Poller:
-    """The generator's side, from what its result says of its cycles."""
+    """The generator's cycles, from its `result` line, and its switches."""
     return Poller(
         busy_cycles=sum(spent for task, spent in cycles.items() if task != "empty"),
         empty_cycles=cycles.get("empty"),

@@ -1,6 +1,6 @@
-"""The command line of the traffic generator, as far as a load makes it.
+"""The options of the traffic generator that describe a load.
 
-Every value is handed over: the defaults of nm-load are for people who type its command line.
+Every value is passed, also where it equals a default of nm-load: those are for interactive use.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec, Workload
 from nearmetal.trial.bed import Trial
 
-TIMEOUT_S = 0.1  # unanswered for longer is lost
+TIMEOUT_S = 0.1  # a request without an answer for this long is lost
 SEED = 1
-UNTIL_STOPPED_S = 0.0  # of the measured time: no end of its own
+UNTIL_STOPPED_S = 0.0  # as measured_s: run until stopped
 
 
 def arguments(
@@ -23,7 +23,7 @@ def arguments(
     measured_s: float,
     seed: int = SEED,
 ) -> list[str]:
-    """A load as nm-load has it."""
+    """Return the options of nm-load for a load."""
     argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
     argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
     argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
@@ -37,7 +37,10 @@ def arguments(
 
 
 def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:
-    """The load of one visit, with its rate where that is given; wire: whose window it has."""
+    """Return the options for one trial, with its rate if it has one.
+
+    wire: the wire whose window is used.
+    """
     asked = arguments(
         spec.workload,
         spec.window.of(wire),
@@ -52,13 +55,15 @@ def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:
 
 
 def asker(workload: Workload, service: str) -> list[str]:
-    """One that waits for the first right answer, and ends. Its ports are any: what comes late to it
-    is not to reach the generator behind it."""
+    """Return the options of a generator that ends at the first right answer.
+
+    It takes any source port, so that late replies to it do not reach the generator that follows.
+    """
     anywhere = workload.model_copy(update={"source_port": None, "flows": 1})
     asked = arguments(anywhere, 1, service, warmup_s=0, measured_s=0)
     return [*asked, "--first-answer"]
 
 
 def pace(rate_per_s: float, arrivals: str) -> list[str]:
-    """The open loop as nm-load has it."""
+    """Return the options of an open loop."""
     return ["--rate", f"{rate_per_s:.0f}", "--arrivals", arrivals]

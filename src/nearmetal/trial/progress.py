@@ -1,7 +1,7 @@
-"""How far a run has come, on stderr. On a terminal a bar, elsewhere a line a trial.
+"""Progress of a run, on stderr: a bar on a terminal, elsewhere one line per trial.
 
-Redrawn only when something was told, once a second at most while a trial measures: a display with
-a clock of its own would take time from the cores that are measured.
+The bar is redrawn only at an event, while a trial measures at most once a second: a display that
+refreshes by a timer of its own would take time from the cores that are measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nearmetal.spec.sweep import words
 
 
 class _Console(Console):
-    """One whose reader has gone ends the run as SIGPIPE would: by way of everything undone."""
+    """A console whose closed pipe ends the run as SIGPIPE would, after everything was undone."""
 
     def on_broken_pipe(self) -> None:
         if not self.quiet:
@@ -31,7 +31,7 @@ class _Console(Console):
 
 
 class Shown:
-    """The flow tells it what happens; run.Progress is the part that the trials know."""
+    """Display of a run; its trial_* methods implement rounds.Progress."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = _Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
@@ -61,27 +61,27 @@ class Shown:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line above the bar."""
         with self._heard():
             self._console.print(text)
 
     def stage(self, text: str) -> None:
-        """What is being done now."""
+        """Show as the bar's description what is done now."""
         with self._heard():
             self._bar.update(self._task, description=text, refresh=True)
 
     def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
-        """Trial `number` (from 1) of `of` begins."""
+        """Show that trial `number` (from 1) of `of` begins."""
         self._bar.update(self._task, total=of, completed=number - 1)
         self.stage(f"{rung} {service}")
 
     def trial_second(self, rung: str, service: Service, event: Any) -> None:
-        """A second of the measured time is over."""
+        """Show the rate of the last second of the measured time."""
         rate = event["answered"] * 1e9 / max(1, event["duration_ns"])
         self.stage(f"{rung} {service} {rate:,.0f} replies/s")
 
     def trial_finished(self, sample: Sample) -> None:
-        """Its sample is written."""
+        """Print the line of a trial whose sample is written."""
         row = " ".join(filter(None, (sample.rung, sample.service, words(sample.point))))
         name = f"{row}{f' of {sample.against}' if sample.against else ''}, round {sample.round + 1}"
         if sample.status == "failed" or sample.counts is None:
@@ -95,7 +95,10 @@ class Shown:
 
     @contextmanager
     def _heard(self) -> Iterator[None]:
-        """A terminal that has hung up, or a log's disk that is full, ends no run."""
+        """Go on without a display after a write error: a terminal hung up, or a log's disk is full.
+
+        A closed pipe ends the run.
+        """
         try:
             yield
         except BrokenPipeError:

@@ -1,12 +1,12 @@
-"""Stage 4: the trials of a run, one after the other, a line in samples.jsonl each.
+"""Stage 4: the trials of a run, one after the other; each appends a line to samples.jsonl.
 
-Rounds are interleaved: each round visits every row once, in an order of its own, so that a change
-of the machine's speed affects all rows alike. The points of a sweep are rows like any other; only
-those at a share of a row's peak come after the rounds that measure it. A trial without one answer
-is tried once more; a row that fails is not measured further, the others go on, and so does a null
-responder, by which others are judged. Where another tree's
-programs are measured too (against.py), each visit is two, one right after the other. However
-the run ends, the samples that were taken stay, and run.json says how it went.
+Rounds are interleaved: each round visits every row once, in a random order of its own, so that a
+change of the machine's speed affects all rows alike. The points of a sweep are visited like rows;
+points at a share of a row's peak come after the rounds that measure the peak. A trial without any
+answer is repeated once. A row that fails is not measured further; the other rows go on. A null
+responder that fails is measured again, because other rows are judged by it. With another tree's
+programs (against.py) each visit is two trials, one right after the other. The samples taken before
+the run ends are kept, and run.json says how it ended.
 """
 
 from __future__ import annotations
@@ -41,41 +41,41 @@ from nearmetal.trial.trial import OneMachine, failed_sample, now_utc
 
 
 class Measurer(Protocol):
-    """How a row is checked and measured: on this machine (trial.py), or over several (testbed/)."""
+    """Checks and measures rows: on this machine (trial.py), or on several (testbed/)."""
 
     def why_not(self, rung: Rung) -> str | None:
-        """Why a row cannot be measured so; None: it can."""
+        """Why a row cannot be measured in this way; None: it can."""
 
     def check(self, trial: Trial, bed: Bed) -> None:
-        """The quick corpus; raises where it fails."""
+        """Run the quick corpus; raises NearmetalError if it fails."""
 
     def measure(self, trial: Trial, bed: Bed, second: Callable[[Any], None]) -> Sample:
-        """One trial."""
+        """Run one trial."""
         ...
 
 
 class Progress(Protocol):
-    """Who is told how far the run has come."""
+    """Receives the events of a run."""
 
     def trial_started(self, rung: str, service: Service, number: int, of: int) -> None:
         """Trial `number` (from 1) of `of` begins."""
 
     def trial_second(self, rung: str, service: Service, event: Any) -> None:
-        """A second of the measured time is over: the generator's `second` line."""
+        """A second of the measured time is over; event: the generator's `second` line."""
 
     def trial_finished(self, sample: Sample) -> None:
-        """Its sample is written."""
+        """A trial has ended and its sample is written."""
 
 
 @dataclass
 class _State:
-    """run.json, while it grows."""
+    """State of a run; some of it becomes run.json."""
 
     started_utc: str
     skipped: dict[str, str] = field(default_factory=dict)
     unpaired: dict[str, str] = field(default_factory=dict)  # "rung service" -> why
     failed: set[tuple[Row, Point]] = field(default_factory=set)
-    unfit: dict[Row, str] = field(default_factory=dict)  # of the quick corpus
+    unfit: dict[Row, str] = field(default_factory=dict)  # quick corpus: why it failed, "" passed
     peaks_per_s: dict[Row, list[float]] = field(default_factory=dict)  # closed loop
     partial: bool = False
     reason: str = ""
@@ -89,8 +89,7 @@ def run(
     progress: Progress,
     measurer: Measurer | None = None,
 ) -> None:
-    """Measure; None: on this machine. KeyboardInterrupt passes through once everything is stopped
-    and written down."""
+    """Run every trial and write run.json, also on KeyboardInterrupt; measurer None: OneMachine."""
     measurer = measurer or OneMachine()
     generators = {row.rung.generator for row in spec.rungs}
     if not generators & build.programs.keys():
@@ -124,8 +123,10 @@ def run(
 
 
 def trials(spec: Spec, paired: Collection[against.Row] = ()) -> Iterator[Trial]:
-    """Every trial of the spec, in the order in which they are run; paired: rows that are measured
-    with the other tree's programs, too."""
+    """Every trial of the spec, in the order in which they run.
+
+    paired: rows that are also measured with the other tree's programs.
+    """
     for stage in sweep.stages(points(spec)):
         for number in range(max(row.rounds for row in spec.rungs)):
             visits = [
@@ -142,15 +143,18 @@ def trials(spec: Spec, paired: Collection[against.Row] = ()) -> Iterator[Trial]:
 
 
 def _both(seed: int, ours: Trial) -> list[Trial]:
-    """Ours and the other's, next to each other; who comes first changes from round to round, so
-    that neither always has the machine as the other left it."""
+    """Our trial and the other tree's, one after the other.
+
+    Which is first alternates from round to round, so that neither always runs on a machine that the
+    other has just used.
+    """
     both = [ours, replace(ours, against=True)]
     first = random.Random(f"{seed}:{ours.rung.name}:{ours.service}").randrange(2)
     return both if (first + ours.round) % 2 == 0 else both[::-1]
 
 
 def _paired(spec: Spec, build: Build, state: _State) -> set[against.Row]:
-    """Rows that the other tree has, too; of the others, run.json will say why."""
+    """Rows that the other tree has too; run.json gets the reason for each of the others."""
     found = against.pairs(spec, build)
     reasons = {" ".join(row): why for row, why in found.items() if why is not None}
     state.unpaired.update(reasons)
@@ -158,7 +162,7 @@ def _paired(spec: Spec, build: Build, state: _State) -> set[against.Row]:
 
 
 def _of_the_other(bed: Bed) -> Bed:
-    """The same with the other tree's programs under test, and consoles apart from ours."""
+    """The bed with the other tree's programs under test and a console folder of their own."""
     build, consoles = against.swapped(bed.build), bed.consoles
     if consoles is not None and bed.accelerator is not None:
         consoles = consoles / "against"
@@ -167,7 +171,7 @@ def _of_the_other(bed: Bed) -> Bed:
 
 
 def _for_all(rung: Rung) -> bool:
-    """Whether other rows are judged by it: a null responder is measured as often as it can be."""
+    """Whether it is a null responder: measured in every round, as other rows are judged by it."""
     return any(wire.null_responder == rung.name for wire in known.known())
 
 
@@ -177,7 +181,10 @@ def _unsuited(spec: Spec, measurer: Measurer) -> dict[str, str]:
 
 
 def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> Accelerator | None:
-    """What virtual machines run on; where nothing runs them, their rows are skipped."""
+    """The accelerator of virtual machines; None: no row needs one, or none runs them.
+
+    If none runs them, their rows are skipped.
+    """
     rows = [row.rung for row in spec.rungs if row.rung.machine and row.rung.absent is None]
     probe = build.programs.get(PROBE)
     if probe is None or qemu.PROGRAM not in build.programs or not rows:
@@ -192,7 +199,7 @@ def _accelerator(spec: Spec, build: Build, wires: Topologies, state: _State) -> 
 def _visit(
     each: Trial, bed: Bed, progress: Progress, state: _State, measurer: Measurer, folder: Path
 ) -> Sample:
-    """Its sample, written down."""
+    """Run one trial and append its sample; an error makes a failed sample."""
     rung, service, began_utc = each.rung, each.service, now_utc()
     try:
         point = _paced(each, state)
@@ -219,8 +226,11 @@ def _visit(
 
 
 def _tried(measure: Callable[[], Sample]) -> Sample:
-    """Measured; a second time where a whole trial went by without an answer: a busy machine may
-    hold a server up that long. What is wrong, or ends, is not asked for twice."""
+    """Measure, and once more after a whole trial without an answer.
+
+    A busy machine may delay a server that long. Neither wrong answers are retried nor programs that
+    ended.
+    """
     sample = measure()
     if not (sample.counts and sample.counts.answered == sample.counts.wrong == 0):
         return sample
@@ -228,10 +238,13 @@ def _tried(measure: Callable[[], Sample]) -> Sample:
 
 
 def _check_once(each: Trial, bed: Bed, state: _State, measurer: Measurer) -> None:
-    """The quick corpus before a row's first sample; what it found stands for every point."""
+    """Run the quick corpus before a row's first sample; its result holds for every point.
+
+    Raises what the corpus raised, CannotRunError at later points.
+    """
     row = each.row
     if row not in state.unfit:
-        state.unfit[row] = "the quick corpus could not be asked"
+        state.unfit[row] = "the quick corpus could not be run"
         try:
             measurer.check(each, bed)
         except NearmetalError as error:
@@ -243,12 +256,15 @@ def _check_once(each: Trial, bed: Bed, state: _State, measurer: Measurer) -> Non
 
 
 def _paced(each: Trial, state: _State) -> Point:
-    """The point with its rate, where that is a share of what the closed loop came to."""
+    """The point with its rate filled in, if that is a share of the closed loop's median rate.
+
+    CannotRunError: the closed loop failed.
+    """
     if each.point.peak_share is None:
         return each.point
     rates = state.peaks_per_s.get(each.row)
     if not rates or (each.row, Point()) in state.failed:
-        raise CannotRunError("its closed loop failed, so that its peak is not known")
+        raise CannotRunError("its closed loop failed, so its peak rate is not known")
     rate = round(each.point.peak_share * median(rates))
     return each.point.model_copy(update={"rate_per_s": float(max(1, rate))})
 

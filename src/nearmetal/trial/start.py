@@ -1,9 +1,9 @@
-"""Server and generator of a trial, up and facing each other on their wire.
+"""Starts the server and the generator of a trial on their wire.
 
-Over sockets an asker of its own waits for the server's first right answer, and the generator comes
-after it. On vhost-user the generator is the server's other end: it listens first, asks until the
-server answers, and goes on with its phases. In front of a virtual machine it connects, because
-QEMU listens.
+Over sockets a short run of the generator, the asker, waits for the server's first right answer;
+then the measuring generator starts. On vhost-user the generator is the server's back end: it
+listens first, sends requests until the server answers, and continues with its phases. In front of a
+virtual machine it connects, because QEMU listens.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from nearmetal.topology.standing import Socketed, Switched, Virtual
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.generator import asker, of_trial
 
-_SLICE_S = 0.5  # how long a dead server may go unnoticed while the generator asks it
+_SLICE_S = 0.5  # interval of checking that the server is alive, while the generator's line is due
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,21 @@ class Server:
     """A running DUT."""
 
     command: Command
-    child: Dut  # what was started: signals and lines are its own
-    pid: int  # the process that answers; of the place ukp a child of that
+    child: Dut  # the started program: it gets the signals and prints the lines
+    pid: int  # the process that answers; for the place ukp a child of the started program
     port: int
     start_ms: float
     store_budget_bytes: int | None
     store_address: int | None = None  # in a virtual machine's memory
-    xdp: str | None = None  # of a null responder: its program's mode
+    xdp: str | None = None  # mode of a null responder's XDP program
 
 
 @contextmanager
 def facing(trial: Trial, bed: Bed) -> Iterator[tuple[Server, Child]]:
-    """A fresh server that has answered, and a generator that has said `ready`."""
+    """Start a fresh server and a generator.
+
+    The body runs after the server has answered and the generator has printed `ready`.
+    """
     plan = planned(trial, bed)
     if bed.shares_memory:
         with _sharing_memory(plan) as both:
@@ -73,7 +76,7 @@ def facing(trial: Trial, bed: Bed) -> Iterator[tuple[Server, Child]]:
 
 
 def ask_corpus(trial: Trial, bed: Bed) -> str | None:
-    """The quick corpus, on a server of its own: what failed first, None where all passed."""
+    """Run the quick corpus on a server of its own: the first failure, or None if all passed."""
     plan, top, wire = planned(trial, bed), bed.topology, bed.wire
     wanted = services.find(trial.service).corpus
     if not bed.shares_memory:
@@ -92,13 +95,13 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     ):
         expect("up", next_event(carrier, dut, START_S))
         if trial.rung.place == "guest":
-            dut.expect("ready", START_S)  # its kernel has the NIC before there is a server
+            dut.expect("ready", START_S)  # the guest's kernel has the NIC before its server starts
         with frame_host.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
             return corpus.quick(wanted, asker, UDP_BYTES_MAX)
 
 
 class Speaker(Protocol):
-    """A generator, wherever it runs."""
+    """A generator, on this machine or another."""
 
     name: str
 
@@ -106,7 +109,7 @@ class Speaker(Protocol):
 
 
 class Living(Protocol):
-    """A server, as far as a generator's lines are waited for."""
+    """The functions of a server that next_event calls."""
 
     def failed(self) -> str | None: ...
 
@@ -114,8 +117,11 @@ class Living(Protocol):
 
 
 def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
-    """The next line of the generator; a server that has died is named instead of it, and one that
-    lives says what it said last: that may be why it was not heard."""
+    """Return the generator's next line.
+
+    ChildError: the server has died (with its reason), or the generator has failed or was silent for
+    timeout_s (with the server's last output, which may explain it).
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         left_s = deadline - time.monotonic()
@@ -132,15 +138,15 @@ def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
 
 
 def expect(name: str, event: Event) -> Event:
-    """The event must be this one."""
+    """Return the event if it has this name; ChildError: it has another."""
     if event["event"] != name:
-        raise ChildError(f"there came {event['event']!r} where {name!r} was due")
+        raise ChildError(f"the event {event['event']!r} came instead of {name!r}")
     return event
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What stands on the wire."""
+    """A DUT to start on a wire, and the port to send requests to."""
 
     trial: Trial
     bed: Bed
@@ -149,12 +155,12 @@ class Plan:
 
     @property
     def address(self) -> str:
-        """Who answers."""
+        """Address that answers."""
         return self.command.address or self.bed.topology.sut_addr
 
 
 def planned(trial: Trial, bed: Bed) -> Plan:
-    """What is to be started, and how it is asked."""
+    """Plan the DUT of a trial."""
     rung = trial.rung
     launched = launch(trial, bed)
     port = launched.port if rung.image is None else rung.image.port
@@ -162,9 +168,9 @@ def planned(trial: Trial, bed: Bed) -> Plan:
 
 
 def launch(trial: Trial, bed: Bed) -> Launch:
-    """The DUT: it answers the generator's subnet only."""
+    """Values that start the DUT; it answers the generator's subnet only."""
     rung, top = trial.rung, bed.topology
-    # On a wire of our own every port is free.
+    # On a wire that only this run uses every port is free.
     port = _free_port(top.sut_addr) if bed.wire.shares_ports else bed.spec.workload.port
     subnet = (top.subnet,)
     return Launch(
@@ -177,8 +183,8 @@ def launch(trial: Trial, bed: Bed) -> Launch:
         allow=subnet,
         admin=subnet,
         trusted=subnet,
-        # Who looks at a ring does not sleep while it is measured, as testpmd does not, unless that
-        # is what is measured; who waits for a socket is woken.
+        # A program that polls a ring does not sleep while it is measured (testpmd does not either),
+        # unless the spec measures sleeping servers. A program that waits for a socket is woken.
         poll=bed.shares_memory
         and rung.uses is not None
         and rung.uses.turn == "polls"
@@ -188,7 +194,7 @@ def launch(trial: Trial, bed: Bed) -> Launch:
 
 
 def start(plan: Plan) -> Dut:
-    """The DUT, on the SUT's core."""
+    """Start the DUT on the SUT's core."""
     made, top = plan.command, plan.bed.topology
     if made.machine is None:
         return Child(made.argv, top.sut, talks=made.turns == "testpmd")
@@ -205,7 +211,7 @@ def start(plan: Plan) -> Dut:
 
 @contextmanager
 def _sharing_memory(plan: Plan) -> Iterator[tuple[Server, Child]]:
-    """The generator listens before the server starts: its start is all that is waited for."""
+    """Start the generator, then the server, so that start_ms contains only the server's start."""
     made, top = plan.command, plan.bed.topology
     assert isinstance(top, Socketed)
     _fresh(top.socket)
@@ -216,12 +222,15 @@ def _sharing_memory(plan: Plan) -> Iterator[tuple[Server, Child]]:
                 _boot(dut, generator)
             answered = expect("first_answer", next_event(generator, dut, START_S))
             if isinstance(dut, Vm):
-                dut.pin((top.sut_cpu,))  # not before: it takes time that is the guest's
+                dut.pin((top.sut_cpu,))  # not earlier: pinning takes time from the guest's start
             yield server_of(plan, dut, answered), generator
 
 
 def _boot(vm: Vm, generator: Child) -> None:
-    """Read its first line when it comes: that is when QEMU's own start is over."""
+    """Wait for the machine's first line: QEMU's own start is over then.
+
+    ChildError: the generator or the machine ended, or no line came within START_S.
+    """
     deadline = time.monotonic() + START_S
     while True:
         try:
@@ -241,7 +250,7 @@ def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
     made, top = plan.command, plan.bed.topology
     asking = [*load_argv(plan), *asker(plan.bed.spec.workload, plan.trial.service)]
-    # The asker is up before the server, so that the server's start is all that is waited for.
+    # The asker starts before the server, so that start_ms contains only the server's start.
     with Child(asking, top.tg) as first, start(plan) as dut:
         if isinstance(dut, Vm) and made.says_ready:
             _boot(dut, first)
@@ -256,7 +265,7 @@ def _answering(plan: Plan) -> Iterator[Server]:
 
 @contextmanager
 def switching(plan: Plan) -> Iterator[None]:
-    """The switch, where the wire has one, for as long as it is needed; it polls."""
+    """Run the wire's switch during the body, if the wire has one; the switch polls."""
     top = plan.bed.topology
     if not isinstance(top, Switched):
         yield
@@ -271,14 +280,14 @@ def switching(plan: Plan) -> Iterator[None]:
 
 
 def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
-    """It has answered; `answered` says when."""
+    """Describe a DUT that has answered; answered: the event of its first right answer."""
     start_ms = (answered["monotonic_ns"] - dut.started_ns) / 1e6
     budget, pid, store, xdp = plan.command.store_budget_bytes, dut.pid, None, None
     if plan.command.says_ready:
         ready = dut.expect("ready", START_S)
         budget, store = ready.get("store_budget_bytes"), ready.get("store_address")
         xdp = ready.get("xdp")
-        if plan.command.machine is None:  # inside a machine pids are its own affair
+        if plan.command.machine is None:  # a pid inside a virtual machine means nothing here
             pid = ready.get("pid", pid)
     return Server(plan.command, dut, pid, plan.port, start_ms, budget, store, xdp)
 
@@ -296,7 +305,7 @@ def _generator(plan: Plan) -> Child:
 
 
 def load_argv(plan: Plan) -> list[str]:
-    """How it begins: whom to ask."""
+    """The generator's program and the options that say where to send which load."""
     trial = plan.trial
     argv = plan.bed.build.programs[trial.rung.generator].argv()
     load = services.find(trial.service).load
@@ -304,7 +313,7 @@ def load_argv(plan: Plan) -> list[str]:
 
 
 def _fresh(path: Path) -> Path:
-    """Nobody listens there any more: a socket's name stays when its program is killed."""
+    """Remove a socket's path that a killed program left; returns the path."""
     path.unlink(missing_ok=True)
     return path
 

@@ -1,7 +1,8 @@
 """One trial: a fresh server, preloaded, read back, warmed up, measured, drained and stopped.
 
-During the trial Python only waits on the generator's pipe. At its `measuring` and `draining` lines
-both sides are looked at (busy.py); everything else is asked for before or after.
+During the trial Python only waits on the generator's pipe. At the generator's `measuring` and
+`draining` lines it reads how busy both sides are (busy.py); it reads everything else before or
+after.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Span, Turns
 from nearmetal.trial.start import Server, ask_corpus, expect, facing, next_event
 
-_LEAVE_S = 15.0  # testpmd closes its ports before it says its last words
-_KEYS_PER_S_MIN = 2_000  # slower than this is taken for standing still
+_LEAVE_S = 15.0  # testpmd closes its ports before it prints its last statistics
+_KEYS_PER_S_MIN = 2_000  # a slower preload or read-back counts as stuck
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was said and seen of the measured time."""
+    """Results of the measured time."""
 
     started_utc: str
     result: Event  # the generator's
@@ -48,7 +49,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Left:
-    """What the DUT left behind."""
+    """Results that are known after the DUT has ended."""
 
     final: Event | None  # its last line
     turns: Turns | None
@@ -57,21 +58,21 @@ class Left:
 
 
 class WrongError(NearmetalError):
-    """The server runs, but does not answer as it must."""
+    """The server runs, but gives wrong answers."""
 
 
 class OneMachine:
-    """How rows are checked and measured where generator and server share a machine."""
+    """Checks and measures rows with generator and server on one machine."""
 
     def why_not(self, rung: Rung) -> str | None:
-        """Every row can be measured; dut/available.py knows what a machine lacks."""
+        """None: every row can be measured; dut/available.py says what a machine lacks."""
         del rung
         return None
 
     def check(self, trial: Trial, bed: Bed) -> None:
-        """The quick corpus, on a server of its own; WrongError names the case that failed.
+        """Run the quick corpus on a server of its own; WrongError names the case that failed.
 
-        Programs that are not ours are exempt: they may word an answer differently.
+        Programs of other projects are exempt: they may word an answer differently.
         """
         if trial.rung.place in ("reference", "image"):
             return
@@ -80,7 +81,7 @@ class OneMachine:
             raise WrongError(f"quick corpus: {wrong}")
 
     def measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
-        """Measure once. What it raises fails the row, and nothing else."""
+        """Measure once. An error that it raises fails this row only."""
         with facing(trial, bed) as (server, generator):
             measured = _listen(trial, bed, server, generator, second)
             evicted = _evicted(bed, server) if server.command.asks_stats else None
@@ -90,14 +91,14 @@ class OneMachine:
 
 
 def now_utc() -> str:
-    """To the millisecond, as a sample has it."""
+    """The time as a sample has it: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def sample_of(
     trial: Trial, bed: Bed, measured: Measured, left: Left, evicted: int | None
 ) -> Sample:
-    """From what was counted and seen."""
+    """Make the sample of a trial."""
     counts = counts_of(measured.result)
     if left.final is not None:
         evicted = left.final.get("evicted")
@@ -120,7 +121,7 @@ def sample_of(
 
 
 def failed_sample(trial: Trial, reason: str, started_utc: str) -> Sample:
-    """A trial that gave no counts keeps its line, with the reason."""
+    """Make the sample of a trial without counts: its line keeps the reason."""
     return Sample(
         rung=trial.rung.name,
         service=trial.service,
@@ -133,7 +134,7 @@ def failed_sample(trial: Trial, reason: str, started_utc: str) -> Sample:
 
 
 def counts_of(result: Event) -> Counts:
-    """The counts of a `result` line; those of other loops and wires stay unknown."""
+    """The counts of a `result` line; counts of other loops and wires stay None."""
     known = Counts.model_fields.keys() & result.keys()
     return Counts.model_validate({name: result[name] for name in known})
 
@@ -151,7 +152,7 @@ def _listen(
     expect("measuring", next_event(generator, dut, limit_s))
     before = busy.look(top, server, generator)
     if trial.point.rate_per_s is not None:
-        # Where there is no core to spare, reading a line takes the generator's: its schedule slips.
+        # Reading a line may take time from the generator's core: its schedule would slip.
         time.sleep(spec.measured_s)
     while (event := next_event(generator, dut, limit_s))["event"] == "second":
         second(event)
@@ -162,19 +163,19 @@ def _listen(
 
 
 def phase_s(spec: Spec) -> float:
-    """How long a preload or a read-back may take."""
+    """Seconds that a preload or a read-back may take."""
     return 30 + spec.workload.keys / _KEYS_PER_S_MIN
 
 
 def read_back(event: Event) -> None:
-    """Of `verified`: everything that was stored is there."""
+    """Check a `verified` line; WrongError: a stored key is wrong or missing."""
     for what in ("wrong", "unexpected_miss"):
         if event[what]:
             raise WrongError(f"read back after the preload: {event[what]} keys {what}")
 
 
 def end(trial: Trial, bed: Bed, server: Server, between: Span) -> Left:
-    """End the DUT; between: the two looks at it."""
+    """End the DUT; between: the measured time, with its counters."""
     memory, guest = _memory(server, trial.service), None
     if trial.rung.place == "guest":
         guest = _guest(server.child)
@@ -190,7 +191,10 @@ def end(trial: Trial, bed: Bed, server: Server, between: Span) -> Left:
 
 
 def _end(server: Server, between: Span) -> tuple[Event | None, Turns | None]:
-    """The DUT's last words; a server of ours that keeps them to itself has failed."""
+    """End the DUT: its last line and its turns.
+
+    ChildError: a server of this project printed no last line.
+    """
     dut, command = server.child, server.command
     if command.turns == "testpmd":
         assert isinstance(dut, Child)
@@ -207,8 +211,8 @@ def _end(server: Server, between: Span) -> tuple[Event | None, Turns | None]:
 
 
 def _evicted(bed: Bed, server: Server) -> int | None:
-    """Ask a foreign server for its evictions."""
-    with inside(bed.topology.tg.netns):  # where the socket is made it stays
+    """Evictions of another project's server, by its `stats`; None: it prints none."""
+    with inside(bed.topology.tg.netns):  # a socket stays in the namespace where it was made
         client = Client(bed.topology.sut_addr, server.port)
     with client:
         evictions = client.stats().get("evictions")
@@ -216,7 +220,7 @@ def _evicted(bed: Bed, server: Server) -> int | None:
 
 
 def _cpu(measured: Measured, turns: Turns | None, counts: Counts) -> dict[str, Any]:
-    """What the cores did: as the kernel saw it, and as pollers count their turns."""
+    """CPU time of both cores from the kernel, and cycles of turns counted by polling programs."""
     before, after, result = measured.before, measured.after, measured.result
     sut = cpus.spent(before.sut, after.sut)
     cycles = sut.busy_s * float(result["tsc_hz"]) / counts.answered if counts.answered else None
@@ -233,7 +237,7 @@ def _cpu(measured: Measured, turns: Turns | None, counts: Counts) -> dict[str, A
 
 
 def _images(trial: Trial, bed: Bed, server: Server) -> dict[str, int]:
-    """Sizes of what was started."""
+    """Sizes of the started programs or image."""
     programs, machine = bed.build.programs, server.command.machine
     if machine is not None:
         vmm = programs[qemu.PROGRAM].image_bytes
@@ -245,7 +249,7 @@ def _images(trial: Trial, bed: Bed, server: Server) -> dict[str, int]:
 
 
 def _memory(server: Server, service: Service) -> dict[str, int | None]:
-    """What is resident now, at the end of the measured time."""
+    """Resident memory now, at the end of the measured time."""
     if isinstance(server.child, Vm):
         return _machine_memory(server, server.child, service)
     found = {"rss_bytes": rss_bytes(server.pid)}
@@ -253,7 +257,7 @@ def _memory(server: Server, service: Service) -> dict[str, int | None]:
         found["tender_rss_bytes"] = rss_bytes(server.child.pid)
     budget = server.store_budget_bytes
     found["store_budget_bytes"] = budget if services.find(service).stores else None
-    if budget is not None:  # each has the memory; without a store it does without
+    if budget is not None:  # every server maps the memory; one without a store does not touch it
         found["store_rss_bytes"] = mapping_rss_bytes(server.pid, budget)
     elif not services.find(service).stores:
         found["store_rss_bytes"] = 0
@@ -261,7 +265,7 @@ def _memory(server: Server, service: Service) -> dict[str, int | None]:
 
 
 def _machine_memory(server: Server, vm: Vm, service: Service) -> dict[str, int | None]:
-    """The guest's, in its machine's memory; QEMU's own stands apart."""
+    """Resident memory of a virtual machine: the guest's, and QEMU's own apart."""
     budget, start = server.store_budget_bytes, server.store_address
     store = None
     if budget is not None and start is not None:
@@ -275,20 +279,23 @@ def _machine_memory(server: Server, vm: Vm, service: Service) -> dict[str, int |
 
 
 def _vmm_start_ms(dut: Dut) -> float | None:
-    """From exec to an image's first line; Python reads it, so it is good to a few milliseconds."""
+    """Time from exec to an image's first line, exact to a few milliseconds as Python reads it."""
     if not isinstance(dut, Vm) or dut.boot_ns is None:
         return None
     return (dut.boot_ns - dut.started_ns) / 1e6
 
 
 def _guest(dut: Dut) -> Guest:
-    """What it said when it had booted."""
+    """Facts that a Linux guest printed after it had booted."""
     assert isinstance(dut, Vm)
     return Guest.model_validate({name: dut.boot.get(name) for name in Guest.model_fields})
 
 
 def _syscalls(final: Event | None, turns: Turns | None) -> float | None:
-    """Of the measured time, where the server told its counts at both ends; else of its life."""
+    """System calls per million replies.
+
+    Of the measured time, if the server printed counters at both ends; else of its whole run.
+    """
     if turns is not None:
         return turns.syscalls_per_million
     if final is None or not final.get("replies"):

@@ -34,7 +34,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["bench", "--spec", "nope"], "--spec nope: no such spec (known: "),
         (["bench", "--spec", "/none.toml"], "/none.toml: cannot read the spec"),
         (["bench", "--rungs", "host-sokc"], "unknown rung 'host-sokc'; did you mean host-sock?"),
-        (["bench", "--spec", "rehearsal"], "sweep.generators: here is one machine, and it has one"),
+        (["bench", "--spec", "rehearsal"], "sweep.generators: one machine has one generator"),
         (["bench", "--against", "nope"], "--against nope: no "),
         (["testbed", "rehearse", "--generators", "1"], "rehearsal: sweep.generators wants 2, and"),
         (["testbed", "rehearse", "--generators", "9"], "--generators 9: 1 to 4"),

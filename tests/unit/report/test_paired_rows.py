@@ -167,7 +167,7 @@ def test_a_floor_is_told(tmp_path: Path) -> None:
     result = report.write(folder)
     assert result.against is not None and result.against.rows[0].floor is True
     assert (
-        "generator-bound: the rate is a floor, the cycles tell"
+        "generator-bound: the rate is a floor, compare the cycles"
         in (folder / "report.html").read_text()
     )
     console = Console(width=100, record=True, file=(tmp_path / "terminal").open("w"))

@@ -92,7 +92,7 @@ def test_the_words_follow_the_facts() -> None:
     assert not any("cores" in line or "two IP fragments" in line for line in uk)
     assert any("no switch" in line for line in uk) and any("19.4" in line for line in uk)
     assert any("85-byte frames" in line for line in uk) and any(
-        "lwIP itself" in line for line in uk
+        "lwIP directly" in line for line in uk
     )
 
 

@@ -103,7 +103,7 @@ def test_csv_names_the_point(scale: Path) -> None:
 def test_without_cache_sizes_the_figure_says_so(scale: Path) -> None:
     (scale / "machine.json").write_text(json.dumps(made.MACHINE))
     report.write(scale)
-    assert "The machine did not tell its cache sizes" in words_of(scale)
+    assert "The machine's cache sizes are unknown" in words_of(scale)
 
 
 def test_the_page_of_an_open_loop(opened: Path) -> None:

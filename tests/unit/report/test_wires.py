@@ -50,7 +50,7 @@ def test_rows_of_two_wires_stand_beside_each_other_and_say_so() -> None:
 
 def test_the_ceiling_names_the_wall() -> None:
     spec = made.spec("ceiling")
-    for busy, wall in ((40, "the wall is the generator: "), (100, "the wall is the responder: ")):
+    for busy, wall in ((40, "the limit is the generator: "), (100, "the limit is the responder: ")):
         (row,) = rows(Setting(spec=spec), vhost("ceiling", "echo", 9_000_000, busy, 100 - busy))
         (label,) = (each for each in row.labels if each.startswith("ceiling: "))
         assert wall in label

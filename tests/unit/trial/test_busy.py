@@ -61,7 +61,7 @@ def test_testpmd_counts_busy_turns_and_the_clock_the_others() -> None:
 
 
 def test_testpmd_of_other_words_is_told() -> None:
-    with pytest.raises(ChildError, match="its words are not those that we know"):
+    with pytest.raises(ChildError, match="its output has an unknown format"):
         pollers.of_testpmd("testpmd> ", Span(1, 1))
 
 

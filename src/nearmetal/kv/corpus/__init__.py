@@ -1,8 +1,10 @@
-"""The wire corpus: one list of questions and exact answers that every rung must pass.
+"""The wire corpus: one list of requests and exact answers that every rung must pass.
 
-case.py              what a case is
-valid.py odd.py guard.py   the cases: well-behaved, strange, and who may ask what
-check.py             asks them of anything that answers
+case.py     the type of a case
+valid.py    cases: well-formed requests
+odd.py      cases: malformed or strange requests
+guard.py    cases: rights of sources
+check.py    sends the cases to a server
 """
 
 from nearmetal.kv.corpus.case import GUARDED, Case, Guard, Step, masked

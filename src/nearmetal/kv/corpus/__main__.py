@@ -1,4 +1,4 @@
-"""The quick corpus from the command line: 0 passed, 1 failed, 2 bad input."""
+"""The quick corpus as a command; exit code 0: passed, 1: failed, 2: bad input."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nearmetal.kv.corpus import CORPORA, MEMCACHED, quick_corpus
 
 
 def main(arguments: list[str]) -> int:
-    """Ask, and print one line."""
+    """Run the corpus and print one line."""
     parser = argparse.ArgumentParser(
         prog="python -m nearmetal.kv.corpus",
-        description="Ask the quick corpus of a running server.",
+        description="Run the quick corpus against a server.",
     )
     parser.add_argument("target", metavar="ADDR:PORT")
     parser.add_argument("--corpus", choices=CORPORA, default=MEMCACHED)

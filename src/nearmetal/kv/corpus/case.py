@@ -1,7 +1,7 @@
-"""What a case of the corpus is: requests and their exact answers, in order, from an empty store.
+"""Cases of the corpus: requests and their exact answers, in order, starting with an empty store.
 
-In both, `<cas>` stands for the cas id that the last answer with one showed. Versions and the values
-of stats are masked (`masked`): an answer holds `VERSION` and `STAT <name>` alone.
+In requests and answers `<cas>` stands for the cas id in the last answer that had one. Versions and
+the values of stats are masked (`masked`): an answer has only `VERSION` and `STAT <name>`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ FRAME = b"\x01\x02\0\0\0\1\0\0"  # request id 0x0102, one datagram
 
 
 class Step(NamedTuple):
-    """One request and what it must draw: a message, or silence for a reason of drop.h."""
+    """One request and its answer: a message, or none for a reason of drop.h."""
 
-    request: bytes  # behind the frame; with it where raw
+    request: bytes  # without the frame; raw: with it
     answer: bytes
     drop: str
     source: str
@@ -33,33 +33,33 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Steps in order."""
+    """A named list of steps, in order."""
 
     name: str
     steps: tuple[Step, ...]
 
     @property
     def guarded(self) -> bool:
-        """Whether it needs the server that GUARDED describes, and several sources."""
+        """Whether the case needs a server with the lists GUARDED, and several sources."""
         return any(step.source != ALL_RIGHTS for step in self.steps)
 
     @property
     def most_bytes(self) -> int:
-        """Bytes of its longest request."""
+        """Length in bytes of the longest request."""
         return max(len(step.datagram) for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The admission lists of the server that guarded cases ask."""
+    """Admission lists of a server."""
 
     allow: tuple[str, ...]
     admin: tuple[str, ...]
     trusted: tuple[str, ...]
 
 
-# 127.0.0.1 may everything; .2 is trusted, no admin; .3 neither; .5 is admin, not trusted; .9 is not
-# allowed, though it is in both other lists.
+# For guarded cases. 127.0.0.1 has all rights; .2 is trusted, not admin; .3 is neither; .5 is admin,
+# not trusted; .9 is not allowed, although it is in both other lists.
 GUARDED = Guard(
     allow=("127.0.0.0/29",),
     admin=("127.0.0.1/32", "127.0.0.5", "127.0.0.9"),
@@ -68,40 +68,40 @@ GUARDED = Guard(
 
 
 def case(name: str, *steps: Step | tuple[bytes, bytes]) -> Case:
-    """A case from steps, or from pairs of request and answer."""
+    """Make a case from steps or from pairs of request and answer."""
     made = (one if isinstance(one, Step) else ask(*one) for one in steps)
     return Case(name, tuple(made))
 
 
 def ask(request: bytes, answer: bytes, source: str = ALL_RIGHTS) -> Step:
-    """A request that is answered."""
+    """Make a step that is answered."""
     return Step(request, answer, "answered", source, raw=False)
 
 
 def silent(request: bytes, drop: str, source: str = ALL_RIGHTS) -> Step:
-    """A request that draws no datagram."""
+    """Make a step without a reply."""
     return Step(request, b"", drop, source, raw=False)
 
 
 def raw(datagram: bytes, drop: str) -> Step:
-    """Bytes that are no good request frame: they draw no datagram."""
+    """Make a step from a whole datagram that is no valid request; it has no reply."""
     return Step(datagram, b"", drop, ALL_RIGHTS, raw=True)
 
 
 def value(key: bytes, data: bytes, flags: int = 0) -> bytes:
-    """What get prints of one item, without END."""
+    """Answer of get for one item, without END."""
     return b"VALUE %b %d %d\r\n%b\r\n" % (key, flags, len(data), data)
 
 
 def got(key: bytes, data: bytes, flags: int = 0) -> bytes:
-    """What get of one key that is there answers."""
+    """Whole answer of get for one stored key."""
     return value(key, data, flags) + protocol.END
 
 
 def put(
     key: bytes, data: bytes, flags: int = 0, exptime: int = 0, command: bytes = b"set"
 ) -> bytes:
-    """A storage command."""
+    """Make a storage command."""
     return b"%b %b %d %d %d\r\n%b\r\n" % (command, key, flags, exptime, len(data), data)
 
 
@@ -112,7 +112,7 @@ _MASKS = (
 
 
 def masked(message: bytes) -> bytes:
-    """A message without what may differ between servers: the version and the values of stats."""
+    """Remove from a message the parts that differ between servers: version, values of stats."""
     for pattern, instead in _MASKS:
         message = pattern.sub(instead, message)
     return message

@@ -1,4 +1,4 @@
-"""All cases, in the order in which they are asked."""
+"""All cases, in the order in which they run."""
 
 from nearmetal.kv.corpus import guard, odd, valid
 from nearmetal.kv.corpus.case import Case

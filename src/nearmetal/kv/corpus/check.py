@@ -1,9 +1,9 @@
-"""Ask the corpus of a server, and say which case it fails first.
+"""Sends the corpus to a server and reports the first case that fails.
 
     python -m nearmetal.kv.corpus 127.0.0.1:11211 [--corpus bytes]
 
-Over a socket (`Udp`), or of anything else that answers datagrams (`Target`). Silence is proved
-without waiting: a later question is answered first.
+The server is behind a socket (`Udp`) or anything else that answers datagrams (`Target`). That a
+request has no reply is proved without waiting: a later request is answered first.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from nearmetal.kv.corpus.cases import CASES
 from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES, MESSAGE_BYTES_MAX
 
 ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
-QUESTION_S = 20.0  # and for all that one question draws
-CORPORA = MEMCACHED, BYTES = "memcached", "bytes"  # its protocol; the request's bytes come back
-QUICK_S = 60.0  # a bound; an emulated machine that shares a core may need several seconds
-RECEIVE_BUFFER_BYTES = 4 << 20  # a reply of 64 datagrams must not be lost at our end
+QUESTION_S = 20.0  # longest wait for the whole reply to one request
+CORPORA = MEMCACHED, BYTES = "memcached", "bytes"  # its protocol; a reply equals its request
+QUICK_S = 60.0  # limit; an emulated machine that shares a core may need several seconds
+RECEIVE_BUFFER_BYTES = 4 << 20  # room for a reply of 64 datagrams
 
 
 class CorpusError(NearmetalError):
-    """A server answers a case wrongly. The message names the case."""
+    """A server gives a wrong answer; the message names the case."""
 
 
 class Target(Protocol):
-    """Something that answers datagrams: all reply datagrams of one request, in order."""
+    """A server that returns all reply datagrams of a request, in order."""
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]: ...
 
 
 @runtime_checkable
 class Pipelined(Target, Protocol):
-    """A target that can have several requests on the way; it handles them in their order."""
+    """A target that accepts several requests at once and handles them in order."""
 
     def ask_many(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]: ...
 
@@ -50,14 +50,14 @@ class Service(Target, Protocol):
     """A target that may be `echo`."""
 
     def echo(self, datagram: bytes) -> bytes:
-        """One datagram for one."""
+        """Send one datagram and return the one reply."""
         ...
 
 
 def quick_corpus(
     corpus: str, host: str, port: int, request_bytes_max: int | None = None
 ) -> str | None:
-    """`quick` over a socket."""
+    """Run `quick` over a UDP socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         udp.connect((host, port))
@@ -65,10 +65,10 @@ def quick_corpus(
 
 
 def quick(corpus: str, target: Service, request_bytes_max: int | None = None) -> str | None:
-    """Ask every case that needs no special source; what failed first, None where all passed.
+    """Run every case that needs no special source; returns the first failure, None: all passed.
 
-    corpus: one of CORPORA. request_bytes_max: longer requests cannot reach this target, their cases
-    are left out. Leaves the store empty. More than QUICK_S for all of it is a failure too.
+    corpus: one of CORPORA. request_bytes_max: longer requests cannot reach this target, so their
+    cases are left out. Leaves the store empty. Taking longer than QUICK_S is a failure, too.
     """
     try:
         if corpus == BYTES:
@@ -81,7 +81,7 @@ def quick(corpus: str, target: Service, request_bytes_max: int | None = None) ->
 
 
 def ask_all(target: Target, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
-    """Requests that do not depend on each other's answers, in order."""
+    """Send requests that do not depend on each other's answers; returns replies, in order."""
     if isinstance(target, Pipelined):
         return target.ask_many(questions)
     return [target.ask(datagram, source) for datagram, source in questions]
@@ -98,7 +98,10 @@ def _check_quick(target: Target, request_bytes_max: int | None) -> None:
 
 
 def check_case(target: Target, one: Case, *, numbered: bool = True) -> None:
-    """Empty the store, then ask each step. numbered: one message, cut as docs/service.md says."""
+    """Empty the store, then run the steps of a case; CorpusError: a wrong answer.
+
+    numbered: check that each reply is one message, cut into datagrams as docs/service.md says.
+    """
     before = [(FRAME + b"flush_all\r\n", ALL_RIGHTS)]
     cas = b"0"
     for steps in _batches(one.steps):
@@ -113,7 +116,7 @@ def check_case(target: Target, one: Case, *, numbered: bool = True) -> None:
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
-    """Numbered steps, cut before each that needs to know the answers until then."""
+    """Number the steps and cut the list before each step that needs an earlier answer."""
     batch: list[tuple[int, Step]] = []
     for number, step in enumerate(steps):
         if batch and b"<cas>" in step.request:
@@ -124,7 +127,7 @@ def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
 
 
 def _check_message(where: str, step: Step, datagrams: list[bytes]) -> bytes | None:
-    """The answer, to the byte; returns the cas id that it showed."""
+    """Compare a reply with the step's answer, byte by byte; returns its cas id, if it has one."""
     message = masked(b"".join(datagram[FRAME_BYTES:] for datagram in datagrams))
     pattern = re.escape(step.answer).replace(b"<cas>", b"([0-9]+)")
     match = re.fullmatch(pattern, message)
@@ -154,7 +157,7 @@ def _check_echo(target: Service) -> None:
 
 
 class Udp:
-    """A target behind a connected UDP socket. Other sources than the socket's are others' job."""
+    """A target behind a connected UDP socket; every request comes from the socket's source."""
 
     def __init__(self, udp: socket.socket) -> None:
         self.udp = udp
@@ -165,18 +168,20 @@ class Udp:
                 udp.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER_BYTES)
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
-        """Send, then ask for the version under another id: what came before that is the reply."""
+        """Send a request, then a version request with another id: all before its reply is ours."""
         self._send(datagram)
         return self.received(datagram)
 
     def received(self, datagram: bytes) -> list[bytes]:
-        """All that came, until a question asked now is answered. CorpusError: it is more than one
-        answer can be, or is not at its end in time."""
+        """Receive datagrams until a version request sent now is answered; returns those before it.
+
+        CorpusError: there are more bytes than a reply can have, or the answer is late.
+        """
         deadline = time.monotonic() + QUESTION_S
         sentinel = struct.pack(">HHHH", next(self._sentinels), 0, 1, 0)
         self._send(sentinel + b"version\r\n")
         answers: list[bytes] = []
-        nb_bytes = 0  # and not datagrams: memcached gives each command's answer one of its own
+        nb_bytes = 0  # bytes, because memcached sends each command's answer in its own datagram
         while nb_bytes <= MESSAGE_BYTES_MAX and (left_s := deadline - time.monotonic()) > 0:
             answer = self._receive(datagram, left_s)
             if answer[:2] == sentinel[:2]:
@@ -186,7 +191,7 @@ class Udp:
         raise CorpusError(f"no end of answers to {_short(datagram)}")
 
     def echo(self, datagram: bytes) -> bytes:
-        """One datagram for one."""
+        """Send one datagram and return the one reply."""
         self._send(datagram)
         return self._receive(datagram)
 
@@ -194,7 +199,7 @@ class Udp:
         try:
             self.udp.send(datagram)
         except ConnectionRefusedError:
-            raise CorpusError("nobody listens there") from None
+            raise CorpusError("no program listens there") from None
 
     def _receive(self, datagram: bytes, left_s: float = ANSWER_S) -> bytes:
         wait_s = min(left_s, ANSWER_S)
@@ -204,7 +209,7 @@ class Udp:
         except TimeoutError:
             raise CorpusError(f"no answer in {wait_s:.0f} s to {_short(datagram)}") from None
         except ConnectionRefusedError:
-            raise CorpusError("nobody listens there") from None
+            raise CorpusError("no program listens there") from None
 
 
 _SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it

@@ -1,4 +1,7 @@
-"""Cases: who may ask what, and how much a stranger draws. The server is case.GUARDED."""
+"""Cases: rights of sources, and reply limits of sources that are not trusted.
+
+The server has the lists case.GUARDED.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ GUARD: tuple[Case, ...] = (
     case("stranger-repeated-key-93-bytes", ask(put(_KEY, b"v" * 20_000), STORED),
          ask(b"get " + _KEY + b" " + _KEY + b"\r\n", TOO_LARGE, _STRANGER)),
     case("stranger-exactly-3-times", ask(put(b"k", b"v" * 5), STORED),
-         ask(b"get k\n", got(b"k", b"v" * 5), _STRANGER),  # 14 bytes draw 34
+         ask(b"get k\n", got(b"k", b"v" * 5), _STRANGER),  # request 14 bytes, reply 34
          ask(put(b"k", b"v" * 13), STORED), ask(b"get k\n", got(b"k", b"v" * 13), _STRANGER),
          ask(put(b"k", b"v" * 14), STORED), ask(b"get k\n", TOO_LARGE, _STRANGER),
          ask(put(b"k", b"v" * 16), STORED), ask(b"get k\r\n", got(b"k", b"v" * 16), _STRANGER),
@@ -49,11 +52,11 @@ GUARD: tuple[Case, ...] = (
     case("stranger-too-large-is-carried-out", ask(put(b"a", b"v" * 900), STORED),
          ask(b"get a\r\nset b 0 0 1\r\nx\r\n", TOO_LARGE, _STRANGER),
          (b"get b\r\n", got(b"b", b"x"))),
-    case("stranger-shortest-errors", ask(b"\n", ERROR, _STRANGER),  # 9 bytes draw 15
-         ask(b"\n\n\n\n", ERROR * 4, _STRANGER),  # 12 bytes draw 36
-         ask(b"\n\n\n\n\n", TOO_LARGE, _STRANGER)),  # 13 bytes draw 38
+    case("stranger-shortest-errors", ask(b"\n", ERROR, _STRANGER),  # request 9 bytes, reply 15
+         ask(b"\n\n\n\n", ERROR * 4, _STRANGER),  # request 12 bytes, reply 36
+         ask(b"\n\n\n\n\n", TOO_LARGE, _STRANGER)),  # request 13 bytes, reply 38
     case("stranger-several-datagrams", ask(put(b"a", b"v" * 2_000), STORED),
-         # Two frames, 2,023 bytes of get and STORED: 2,047, and each frame counts.
+         # Reply: 2,023 bytes of get, 8 of STORED, two frame headers of 8: 2,047 bytes.
          ask(b"get a\r\n" + put(b"c", b"c" * 650), TOO_LARGE, _STRANGER),
          ask(b"get a\r\n" + put(b"c", b"c" * 651), got(b"a", b"v" * 2_000) + STORED, _STRANGER)),
 )

@@ -1,4 +1,4 @@
-"""Cases: what is malformed, truncated, too long, or just strange."""
+"""Cases: requests that are malformed, truncated, too long, or strange but valid."""
 
 from __future__ import annotations
 

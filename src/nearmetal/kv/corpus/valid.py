@@ -1,4 +1,4 @@
-"""Cases: what well-behaved clients ask."""
+"""Cases: requests of well-behaved clients."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from nearmetal.kv.protocol import (
 
 _MAX = b"18446744073709551615"  # 2^64 - 1
 _LONGEST_KEY = b"k" * 250
-# get a a b of these two fills 64 datagrams to the last byte.
+# `get a a b` of these two values fills 64 datagrams to the last byte.
 _A, _B = b"a" * 40_000, b"b" * 9_027
 
 _STATS = b"".join(b"STAT %b\r\n" % name.encode() for name in STAT_NAMES) + END
-_GETS = b"VALUE a 3 1 <cas>\r\nx\r\nEND\r\n"  # of gets, where a is x with flags 3
+_GETS = b"VALUE a 3 1 <cas>\r\nx\r\nEND\r\n"  # answer of gets, if a is x with flags 3
 
 # fmt: off
 STORE: tuple[Case, ...] = (
