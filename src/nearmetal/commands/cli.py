@@ -112,7 +112,8 @@ def bench(
     said = f"{path}: {flow.announced(chosen, folder, paired=other is not None)}"
     if not quiet:
         print(said, file=sys.stderr)
-    if not yes and sys.stdin.isatty() and not typer.confirm("Start?", default=True, err=True):
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    if terminal and not yes and not typer.confirm("Start?", default=True, err=True):
         folder.rmdir()
         raise typer.Exit(0)
     last.note(folder)

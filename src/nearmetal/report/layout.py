@@ -33,11 +33,13 @@ class Column:
 
 def columns(stream: TextIO | None = None) -> int | None:
     """Width of an output (stdout); None: unlimited."""
-    stream = stream or sys.stdout
+    stream = stream or sys.stdout  # None where it was closed before the start
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
-    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    if stream is None or not stream.isatty():
+        return None
+    return os.get_terminal_size(stream.fileno()).columns
 
 
 def console() -> Console:

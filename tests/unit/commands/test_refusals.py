@@ -57,9 +57,13 @@ def test_a_full_disk_behind_stdout_is_said() -> None:
     assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_without_a_stdout_it_still_ends_well() -> None:
-    argv = ["sh", "-c", '"$@" >&-', "sh", *tool.NEARMETAL, "list"]
-    done = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT_S)
+@pytest.mark.parametrize("words", [["list"], ["doctor"], ["tune", "show"]], ids=str)
+def test_without_a_stdout_it_still_ends_well(words: Sequence[str]) -> None:
+    argv = ["sh", "-c", '"$@" <&- >&-', "sh", *tool.NEARMETAL, *words]
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        argv, env=env, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT_S
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
