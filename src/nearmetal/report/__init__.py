@@ -1,8 +1,8 @@
 """Stage 6: the report of a run, made from the files of its folder alone.
 
 `write` may be called any number of times on the same folder. report.json and report.csv carry every
-figure, report.html is for reading, `table` for the terminal. The page needs the extra `report`
-(jinja2, matplotlib); the other three do not.
+figure, report.html is for reading, ladder.svg for documents and slides, `table` for the terminal.
+Page and picture need the extra `report` (jinja2, matplotlib); the other three do not.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ __all__ = ["Report", "pairs", "ratios", "table", "write"]
 
 
 def write(folder: Path, *, pdf: bool = False) -> Report:
-    """Write report.json, report.csv and report.html (and figures/*.pdf) into a run's folder."""
+    """Write report.json, report.csv, report.html and ladder.svg into a run's folder; pdf: also
+    figures/*.pdf."""
     report = make(read(folder))
     export.write_json(report, folder / "report.json")
     export.write_csv(report, folder / "report.csv")
     try:
-        from nearmetal.report import page, plots
+        from nearmetal.report import ladder, page, plots
     except ImportError as error:
         raise NearmetalError(
-            f"report.json and report.csv are written, report.html needs {error.name}: "
-            "install nearmetal[report]"
+            f"report.json and report.csv are written, report.html and ladder.svg need {error.name}:"
+            " install nearmetal[report]"
         ) from error
     page.write_html(report, folder / "report.html")
+    ladder.write(report.run, report.rows, folder)
     if pdf:
         plots.write_pdf(report, folder / "figures")
     return report
