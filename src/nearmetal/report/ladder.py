@@ -82,24 +82,24 @@ class Axis:
     high: float
 
     def x(self, rate: float) -> float:
-        """Pixels from the left."""
+        """Return the place of a rate, in pixels from the left."""
         part = math.log(rate / self.low) / math.log(self.high / self.low)
         return round(LEFT + part * (RIGHT - LEFT), 1)
 
     def ticks(self, *factors: int) -> list[tuple[float, str]]:
-        """Place and label of each power of ten, times each factor."""
+        """Return place and label of each power of ten, times each factor."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         rates = [factor * 10.0**power for power in powers for factor in factors]
         return [(self.x(rate), _short(rate)) for rate in rates if self.low <= rate <= self.high]
 
 
 def write(run: str, rows: Iterable[Row], folder: Path) -> None:
-    """Leave the picture in a run's folder."""
+    """Write the picture into a run's folder."""
     write_whole(folder / FILE, draw(run, rows))
 
 
 def draw(run: str, rows: Iterable[Row]) -> str:
-    """The picture as SVG. A run without a rate gives one that says so."""
+    """Draw the picture as SVG; of a run without a rate, a picture that says so."""
     chosen = _chosen(rows)
     axis = _axis(chosen)
     if axis is None:
@@ -136,7 +136,7 @@ def _render(**values: object) -> str:
 
 
 def _chosen(rows: Iterable[Row]) -> list[Row]:
-    """One row for each rung: with the store where it was asked for, else the first one."""
+    """Choose one row for each rung: the one with a store, else the first."""
     found: dict[str, Row] = {}
     for row in rows:
         if row.loop == "closed" and row.point == Point():
@@ -151,7 +151,7 @@ def _stores(row: Row) -> bool:
 
 
 def _axis(rows: Sequence[Row]) -> Axis | None:
-    """A scale with room for every interval."""
+    """Make a scale with room for every interval; None: no row has a rate."""
     rates = [
         rate
         for row in rows
@@ -162,7 +162,7 @@ def _axis(rows: Sequence[Row]) -> Axis | None:
 
 
 def _grouped(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows by wire, in the order of the run; each group from the farthest to the closest."""
+    """Group rows by wire, in the order of the run; sort each group towards the metal."""
     groups: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.wire, _is_virtual(row)), []).append(row)
@@ -239,7 +239,7 @@ def _kind(row: Row) -> str:
 
 
 def _words(row: Row) -> str:
-    """What the rung is, in some words, from the table of datapaths."""
+    """Describe the rung in a few words, from the table of datapaths."""
     if row.place == "image":
         return "a foreign image"
     if row.datapath is None:
@@ -267,7 +267,7 @@ def _short(rate: float) -> str:
 
 
 def read_csv(path: Path) -> tuple[str, tuple[Row, ...]]:
-    """The run's name and its rows as far as the picture needs them, from a report.csv."""
+    """Read the name of a run, and its rows as far as the picture needs them, from a report.csv."""
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     return lines[0]["run"] if lines else path.stem, tuple(_row(line) for line in lines)
