@@ -15,7 +15,7 @@ from nearmetal.paths import source_root
 from nearmetal.spec.experiment import load
 
 LEFT = {"spec.json", "build.json", "topology.json", "machine.json", "run.json", "samples.jsonl"}
-LEFT |= {"report.html", "report.csv", "report.json"}
+LEFT |= {"report.html", "report.csv", "report.json", "ladder.svg"}
 
 pytestmark = pytest.mark.timeout(tool.RUN_S)
 

@@ -1,8 +1,8 @@
 """Stage 6: the report of a run, made only from the files of its folder.
 
 `write` may be called any number of times on the same folder. report.json and report.csv have every
-figure, report.html is for reading, `table` for the terminal. Only the page needs the extra `report`
-(jinja2, matplotlib).
+figure, report.html is for reading, ladder.svg for documents and slides, `table` for the terminal.
+Page and picture need the extra `report` (jinja2, matplotlib).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ __all__ = ["Report", "pairs", "ratios", "table", "write"]
 
 
 def write(folder: Path, *, pdf: bool = False) -> Report:
-    """Write report.json, report.csv and report.html (pdf: also figures/*.pdf) into a run's folder.
+    """Write report.json, report.csv, report.html and ladder.svg (pdf: also figures/*.pdf) into a
+    run's folder.
 
     NearmetalError: the extra `report` is not installed.
     """
@@ -27,13 +28,14 @@ def write(folder: Path, *, pdf: bool = False) -> Report:
     export.write_json(report, folder / "report.json")
     export.write_csv(report, folder / "report.csv")
     try:
-        from nearmetal.report import page, plots
+        from nearmetal.report import ladder, page, plots
     except ImportError as error:
         raise NearmetalError(
-            f"report.json and report.csv are written, report.html needs {error.name}: "
-            "install nearmetal[report]"
+            f"report.json and report.csv are written, report.html and ladder.svg need {error.name}:"
+            " install nearmetal[report]"
         ) from error
     page.write_html(report, folder / "report.html")
+    ladder.write(report.run, report.rows, folder)
     if pdf:
         plots.write_pdf(report, folder / "figures")
     return report

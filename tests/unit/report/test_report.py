@@ -160,7 +160,7 @@ def test_a_run_that_ended_at_once_has_a_report(tmp_path: Path) -> None:
 
 
 def test_a_report_is_the_same_when_made_again(mixed: Path) -> None:
-    names = ("report.json", "report.csv", "report.html")
+    names = ("report.json", "report.csv", "report.html", "ladder.svg")
     report.write(mixed)
     first = [(mixed / name).read_bytes() for name in names]
     report.write(mixed)
