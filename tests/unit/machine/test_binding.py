@@ -135,7 +135,7 @@ def test_interrupts_are_put_back_by_name(made: Made, tmp_path: Path) -> None:
     assert (root / "proc/irq/44/smp_affinity_list").read_text().strip() == "3"
 
 
-def test_an_override_of_somebody_elses_comes_back(made: Made) -> None:
+def test_an_earlier_override_is_restored(made: Made) -> None:
     its, _, _ = made(replace(I40E, override="i40e"))
     was = its.override
     pci.hand_over(its, "vfio-pci")

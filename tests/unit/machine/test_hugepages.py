@@ -158,7 +158,7 @@ def test_without_the_right_what_is_free_must_do(root: Path, journal: Journal) ->
         assert (total(root), free_bytes) == (512, 90 * PAGE_BYTES)
 
 
-def test_claims_that_nobody_sees_any_more(
+def test_claims_of_ended_namespaces(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a container that was killed, and its /run with it: the kernel's own folder has them."""

@@ -108,7 +108,7 @@ def test_clean_leaves_the_living_alone(tmp_path: Path, gone: Owner) -> None:
     assert mine.exists() and not theirs.exists() and len(written(tmp_path)) == 1
 
 
-def test_a_later_process_with_the_same_pid_is_somebody_else(tmp_path: Path) -> None:
+def test_a_later_process_with_the_same_pid_is_another_owner(tmp_path: Path) -> None:
     thing = tmp_path / "thing"
     thing.touch()
     before = replace(HERE, started_ticks=HERE.started_ticks - 1)

@@ -94,7 +94,7 @@ def test_the_machine_s_is_one_for_all_users_and_containers() -> None:
     assert seen("unshare", "--time", "--fork") != seen()
 
 
-def test_a_holder_that_nobody_here_sees(
+def test_a_holder_that_is_not_visible_here(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As one of another container: /proc/locks does not show it."""

@@ -46,7 +46,7 @@ def test_five_leave_core_0_to_the_system() -> None:
     assert (cores.control, cores.quiet) == ({0}, {1, 2, 3, 4})
 
 
-def test_no_two_threads_of_a_core_and_nobody_beside_them() -> None:
+def test_the_measured_threads_have_whole_cores() -> None:
     cores = place(machine(1, 6, threads=2))
     assert four(cores) == (1, 2, (3,), 4)
     assert cores.control == {0, 5, 6, 11}
@@ -111,7 +111,7 @@ def test_one_core_is_shared_by_all() -> None:
     st.integers(1, 3), st.integers(1, 6), st.integers(1, 2), st.frozensets(st.integers(0, 11)),
     st.data(),
 )  # fmt: skip
-def test_whatever_the_machine(
+def test_on_any_machine(
     nodes: int, cores: int, threads: int, isolated: frozenset[int], data: st.DataObject
 ) -> None:
     whole = machine(nodes, cores, threads, isolated)

@@ -84,7 +84,7 @@ def test_so_does_one_whose_qemu_ends(tmp_path: Path) -> None:
     assert "line 19" in said and "line 2 " not in said and len(said) < 900
 
 
-def test_a_panic_is_told_whatever_it_prints_after(tmp_path: Path) -> None:
+def test_a_panic_is_reported_despite_later_output(tmp_path: Path) -> None:
     trace = "; ".join(f"echo '[ 1.{n}] ? do_it+0x{n}/0x9'" for n in range(30))
     script = f"echo booting; echo 'Kernel panic - not syncing: no root'; {trace}; exit 0"
     with running(script, tmp_path) as vm:

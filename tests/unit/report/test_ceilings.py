@@ -25,7 +25,7 @@ def failed(number: int) -> Sample:
     return made.sample("ceiling", "echo", number, status="failed", counts=None, reason=WHY)
 
 
-def test_one_round_that_failed_takes_nobody_s_ceiling() -> None:
+def test_one_failed_round_removes_no_ceiling() -> None:
     good = made.rounds("ceiling", "echo", [400_000, 500_000])
     row = row_of([*good, failed(2)])
     assert row.generator_ceiling_per_s == 450_000 and row.generator_bound is False

@@ -108,7 +108,7 @@ def xdp_pass() -> int:
 
 
 @pytest.mark.usefixtures("space")
-def test_an_xdp_program_of_somebody_elses_stays_and_one_that_was_left_goes(tmp_path: Path) -> None:
+def test_a_foreign_xdp_program_stays_and_one_left_over_is_removed(tmp_path: Path) -> None:
     records = Journal(tmp_path / "journal", owner.current())
     with IPRoute() as route:
         route.link("add", ifname="x0", kind="veth", peer={"ifname": "x1"})

@@ -134,7 +134,7 @@ def test_one_queue_of_a_real_link(records: Journal) -> None:
     assert ethtool.rings("q0") is None  # a veth has none
 
 
-def test_interrupts_come_to_the_servers_core_and_nobody_hands_on(
+def test_interrupts_go_to_the_servers_core_without_steering(
     tmp_path: Path, its: Nic, records: Journal
 ) -> None:
     root = nics.build(tmp_path / "machine", I40E)

@@ -75,6 +75,6 @@ def test_a_server_is_told_everything_but_its_seed(name: str) -> None:
 
 
 @pytest.mark.parametrize("listen", ["10.0.0.1:11211", "0.0.0.0:11211", "[::]:1", "nowhere", ""])
-def test_beyond_loopback_nobody_is_let_in_unsaid(listen: str) -> None:
+def test_beyond_loopback_allow_lists_are_required(listen: str) -> None:
     words = Launch(find("host-mmsg"), "kv", {}, None, listen, 1 << 20).words()
     assert "--allow" not in words and "--trusted" not in words

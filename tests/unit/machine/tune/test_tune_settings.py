@@ -106,7 +106,7 @@ def test_what_may_not_be_written_says_so(made: Made, monkeypatch: pytest.MonkeyP
         assert NmiWatchdog(root).changes("on") == []  # it is so already
 
 
-def test_interrupts_go_where_nobody_is_measured(made: Made) -> None:
+def test_interrupts_go_to_cores_that_are_not_measured(made: Made) -> None:
     root = made(nodes=2, cores=4, threads=2)
     irq = Irq(root, cpus.choose(cpus.allowed(root), root))
     assert irq.cores.quiet == {4, 5, 6, 7, 12, 13, 14, 15}
