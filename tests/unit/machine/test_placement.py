@@ -1,4 +1,4 @@
-"""Who gets which core: a core each where there are four, and words for what is shared where not."""
+"""Placement on cores: a core each if there are four, otherwise a note on what is shared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nearmetal.machine.cores.placement import Cores, Cpu, Cpus, in_words, place
 def machine(
     nodes: int, cores: int, threads: int = 1, isolated: frozenset[int] = frozenset()
 ) -> Cpus:
-    """Second threads are numbered after all the first ones, as on most machines."""
+    """Make the cores; second threads are numbered after all first ones, as on most machines."""
     whole = nodes * cores
     made = [
         Cpu(
@@ -55,7 +55,7 @@ def test_the_measured_threads_have_whole_cores() -> None:
 
 def test_one_node_has_them_all() -> None:
     cores = place(machine(2, 4))
-    assert four(cores) == (4, 5, (6,), 7)  # the node that does not give core 0
+    assert four(cores) == (4, 5, (6,), 7)  # the node without core 0
     assert cores.control == {0, 1, 2, 3}
     assert four(place(machine(2, 8))) == (1, 2, (3,), 4)
 
@@ -136,7 +136,7 @@ def test_on_any_machine(
 
 
 def one_each(there: Cpus) -> list[Cpu]:
-    """A thread of each physical core."""
+    """Return one thread of each physical core."""
     return list({cpu.siblings: cpu for cpu in there.cpus}.values())
 
 

@@ -1,5 +1,5 @@
-"""A null responder that failed: what is left of it is used, and every row that hangs on it says
-why the rest is missing."""
+"""A failed null responder: its other rounds are used, and every row that depends on it has the
+reason for the missing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHY = "nm-null-vhost was asked for its counters for 15 s, and told none"
 
 
 def row_of(ceiling: list[Sample]) -> Row:
-    """host-dpdk kv, beside these trials of `ceiling`."""
+    """Return the row host-dpdk kv of a run with these trials of `ceiling`."""
     spec = made.spec("host-dpdk", "ceiling")
     trials = [*made.rounds("host-dpdk", "kv", [100_000] * 3), *ceiling]
     found = rows(Setting(spec=spec), trials)
