@@ -1,4 +1,4 @@
-"""The table that README shows is that of the run which it names, figure by figure."""
+"""Each figure of the table in README is the figure of the run that README names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER = r"([\d,]+(?:\.\d+)?)(?: ([KM]))?"
 
 
 def agrees(shown: str, value: str, unit: float = 1.0) -> bool:
-    """A figure, with as many digits as it has. unit: of it, in the run's own unit."""
+    """Whether a shown figure, with its digits, is the run's value. unit: its size in run units."""
     found = re.match(NUMBER, shown)
     assert found is not None, shown
     digits = found[1].replace(",", "")
@@ -33,7 +33,7 @@ def test_its_figures_are_the_run_s() -> None:
     assert [line[:3] for line in shown] == [
         [row["rung"], row["service"], row["wire"]] for row in run
     ]
-    wire = run[0]["wire"]  # memcached's
+    wire = run[0]["wire"]  # wire of memcached
     for (*_, rate, p50, p99, cycles, over), row in zip(shown, run, strict=True):
         what = (rate, p50, p99, cycles, over, row["rung"], row["service"])
         assert rate.startswith("≥ ") == (row["generator_bound"] == "True"), what

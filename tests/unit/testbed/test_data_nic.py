@@ -1,4 +1,4 @@
-"""Which interface a machine file means, and how DPDK is given it."""
+"""The interface that a machines file names, and how DPDK gets it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_cards_that_our_server_has_no_driver_for(
 
 
 def xdp_pass() -> int:
-    """A program that lets everything through, loaded: bpf(2)."""
+    """Load a program that passes every packet: bpf(2)."""
     instructions = struct.pack("<QQ", 0x2_0000_00B7, 0x95)  # r0 = XDP_PASS; exit
     code = ctypes.create_string_buffer(instructions, len(instructions))
     licence = ctypes.create_string_buffer(b"BSD")
