@@ -1,4 +1,4 @@
-"""What a run may leave on a machine: compared before and after, by tests that end runs early."""
+"""Traces that a run may leave on a machine; tests that end runs early compare before and after."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def look() -> Machine:
 
 
 def _look() -> Machine:
-    """Return everything with a name of ours, except what running processes have made."""
+    """Return everything with our names, except what running processes have made."""
     with IPRoute() as route:
         names = [str(link.get("ifname")) for link in route.get_links()]
     state = owner.state_directory()

@@ -50,7 +50,7 @@ def test_serve_undoes_its_tap_device() -> None:
 
 
 def test_serve_ends_with_its_terminal() -> None:
-    """Its last output is lost; it still undoes its changes, and exits with a shell's code."""
+    """The last output is lost; serve still undoes its changes, and exits with a shell's code."""
     terminal, theirs = pty.openpty()
     # A new session, whose controlling terminal is the one that it opens.
     take = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]

@@ -69,7 +69,7 @@ def test_nothing_is_left(tmp_path: Path, whole_s: float, is_long: bool) -> None:
 
 
 def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
-    """Its socket exists and the pool is raised, so both have to be cleaned."""
+    """The wire's socket exists and the pool is raised, so both have to be cleaned."""
     reason = programs.why_not("nm-dpdk-kv")
     if reason is not None:
         pytest.skip(reason)

@@ -194,7 +194,7 @@ def _answers(client: Client) -> bool:
 
 
 def test_a_low_port_has_its_cure() -> None:
-    """As a user without the right to it; `setpriv` removes the right."""
+    """A user without the right to the port gets a message; `setpriv` removes the right."""
     words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     for rung in ("host-py", "host-mmsg"):
         done = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pytest
 import tree
 
-# lwIP looks for headers under these names; lib/lwip/README.md says which.
+# lwIP includes headers by these folder names; lib/lwip/README.md lists the headers.
 GIVEN_NAMES = {"native/uk/lib/lwip/arch", "native/uk/lib/lwip/freestanding"}
 
 

@@ -73,7 +73,7 @@ def test_the_unit_keeps_the_rights_that_the_page_names() -> None:
     assert set(re.findall(r"\bCAP_[A-Z_]+\b", told)) == set(" ".join(kept).split())
 
 
-@pytest.mark.parametrize("line", ["ADD x /y", "COPY a b", "ENV a b", "USER nobody"])
+@pytest.mark.parametrize("line", ["ADD x /y", "COPY a b", "ENV a b", "USER daemon"])
 def test_an_instruction_that_is_not_known_is_not_passed_over(line: str) -> None:
     with pytest.raises(recipe.RecipeError):
         recipe.parse(f"FROM x\n{line}\n")

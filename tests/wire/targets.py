@@ -71,7 +71,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the programs are (the fixtures of conftest.py)."""
+    """Functions that find the programs (fixtures of conftest.py)."""
 
     programs: Callable[[str], Path]
     third_party: Callable[[str], list[str]]

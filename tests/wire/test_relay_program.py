@@ -26,7 +26,7 @@ Programs = Callable[[str], Path]
 
 @pytest.fixture(params=["connects", "listens"])
 def null_listens(request: pytest.FixtureRequest) -> bool:
-    """Which end of the vhost-user socket listens."""
+    """Whether the null responder's end of the vhost-user socket listens."""
     return bool(request.param == "listens")
 
 

@@ -228,7 +228,7 @@ static unsigned honest_send(unsigned nb, uint64_t first)
     return nb;
 }
 
-/* Write the headers anew: another device has written over them. */
+/* Write the headers again: another device has written over them. */
 static unsigned honest_receive(uint64_t first)
 {
     static const struct virtio_net_header plain;

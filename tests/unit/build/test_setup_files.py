@@ -152,7 +152,7 @@ def test_what_another_fetched_meanwhile_is_not_fetched_again(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may be in use already. Here it exists only once the lock is held."""
+    """A fetched file may be in use already. Here it exists only once the lock is held."""
     held = False
 
     @contextmanager

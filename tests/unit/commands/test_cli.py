@@ -134,7 +134,7 @@ def test_the_command_line_alone_needs_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["bench", "--help"], ["serve", "--help"]])
 def test_help_reads_nothing_but_the_command_line(words: list[str]) -> None:
-    """The modules of ours that are imported, as reported by Python."""
+    """Only few of our modules are imported, as reported by Python."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "nearmetal", *words],
         capture_output=True,

@@ -109,7 +109,7 @@ def test_a_link_is_known_by_its_index(tmp_path: Path, gone: Owner) -> None:
 
 @pytest.mark.usefixtures("space")
 def test_a_link_that_names_a_dead_owner(tmp_path: Path, gone: Owner) -> None:
-    """Its records are in a /run that is not visible here."""
+    """The owner's records are in a /run that is not visible here."""
     with IPRoute() as route:
         for number, who in enumerate((gone, HERE, replace(gone, space=1, boot="a"))):
             peer = {"ifname": f"peer-{number}"}

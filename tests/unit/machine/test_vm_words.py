@@ -138,7 +138,7 @@ def test_a_machine_that_has_booted_is_told_the_time(
 def test_one_that_is_stopped_before_it_was_heard_is_told_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its first line is read with its last ones, when the machine has ended."""
+    """The first line is read with the last ones, when the machine has ended."""
     script = """echo '{"event":"boot"}'; head -c 1 >/dev/null; echo '{"event":"final"}'"""
     monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
     machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))

@@ -23,7 +23,7 @@ agent._listen(queue.SimpleQueue(), os.pipe()[1], threading.Lock())
 
 @pytest.mark.parametrize("words", [b"hello\n", b'{"id":\n', b"\xff\xfe\n"])
 def test_an_agent_ends_when_it_gets_invalid_data(words: bytes) -> None:
-    """It ends as at the end of its lease, although the connection stays."""
+    """The agent ends as at the end of its lease, although the connection stays."""
     argv = [sys.executable, "-c", LISTENER]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as listener:
         assert listener.stdin is not None
