@@ -31,8 +31,7 @@ def key_of(location: tuple[str, int | None, str]) -> str:
 
 
 def group_of(item: pytest.Item) -> str:
-    """Return the group of a test, which a marker can name: its tests run in order in one
-    process."""
+    """Return the group of a test; its tests run in order in one process. A marker may name it."""
     if (named := item.get_closest_marker("xdist_group")) is not None:
         return str(named.args[0])
     file, _, _ = item.location

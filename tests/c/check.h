@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* CHECK: an assertion that is active in every build. A failed check is printed, and the program
- * exits with 1. */
+/* CHECK: an assertion in every build. A failed check is printed, and the program exits with 1. */
 #ifndef NEARMETAL_TEST_CHECK_H
 #define NEARMETAL_TEST_CHECK_H
 

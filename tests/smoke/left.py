@@ -95,8 +95,7 @@ def _namespaces() -> Iterator[str]:
 
 
 def _xdp_programs() -> Iterator[int]:
-    """Return the ids of XDP programs, the only kind that we load; none without the right to
-    list."""
+    """Return the ids of XDP programs, the only kind that we load; none if we may not list them."""
     attributes = (ctypes.c_uint32 * 32)()
     while _bpf(BPF_PROG_GET_NEXT_ID, attributes) == 0:
         found = attributes[1]

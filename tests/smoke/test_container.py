@@ -20,8 +20,7 @@ LIMIT_S = 1800
 pytestmark = pytest.mark.timeout(2 * LIMIT_S)
 BASES = {"docker.io/library/debian:12-slim": "bookworm"}
 RIGHTS = ",+net_admin,+sys_admin,+setuid,+setgid,+kill"
-# Starts the container's process, runs the command that it suggests, and ends it as `podman stop`
-# does.
+# Starts the container's process, runs the command that it suggests, and ends it like `podman stop`.
 SCRIPT = """set -u
 setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{rights} \\
     sh -c {process} >said 2>&1 </dev/null &

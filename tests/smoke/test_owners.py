@@ -100,8 +100,7 @@ def host() -> Iterator[Host]:
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter"))):
         pytest.skip("needs root, unshare and nsenter: makes namespaces")
     if owner.namespace("pid") != owner._FIRST_SPACE:
-        # Owners in ended namespaces are not visible here: only the host's clean removes their
-        # records.
+        # Owners in ended namespaces are not visible here: only the host's clean undoes their acts.
         pytest.skip("this process namespace is not the machine's first: it cannot be the host")
     command = ["unshare", "--mount", "sh", "-c", HOST]
     with subprocess.Popen(

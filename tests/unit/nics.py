@@ -95,8 +95,8 @@ def link(name: Path, to: Path) -> None:
 
 
 class Kernel:
-    """Reacts to writes below root as Linux does; makes and removes links when a driver is bound and
-    unbound."""
+    """Reacts to writes below root as Linux does; binding a driver makes a link, unbinding removes
+    it."""
 
     def __init__(
         self,

@@ -136,8 +136,8 @@ class Framed:
         return self.dut.final()
 
     def drops(self) -> Counter[str]:
-        """Stop the server; return its drop counts, which include all frames, without sentinels and
-        ARP."""
+        """Stop the server; check that it counted all frames; return its drops without sentinels
+        and ARP."""
         final, came = self.final(), self.host.sent.copy()
         if not self._rung.in_frames:
             del came["arp"]  # handled by the guest's kernel

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The test bed; see bed.h. Networks: 10/8 has all rights, 10.1/16 no admin rights, 10.2/16 is not
- * trusted. */
+/* The test bed; see bed.h. Networks: 10/8 all rights, 10.1/16 no admin rights, 10.2/16 no trust. */
 #include "bed.h"
 
 #include <stddef.h>

@@ -52,7 +52,7 @@ static void check_item(const struct expected *expected)
         CHECK(expected->at->bytes[i] == (expected->mark & 0xff));
 }
 
-/* Skip fillings at the old end; return true if the log's oldest item is the queue's oldest. */
+/* Drop dead items at the old end; return true if an item is left: it is the queue's oldest. */
 static bool reach_oldest(struct log *log)
 {
     while (log_oldest(log) != NULL && (queue_nb == 0 || log_oldest(log) != queue_at(0)->at)) {

@@ -45,8 +45,7 @@ static void expiry(struct bed *bed)
           counters.values[COUNTER_EXPIRED] >= 5);
 }
 
-/* An item with a Unix time expires at that time, at whichever fraction of a second the store
- * started. */
+/* An item expires at its Unix time, for any fraction of a second at which the store was opened. */
 static void unix_times(void)
 {
     static const double starts[] = {0, 0.001, 0.5, 0.999};

@@ -135,8 +135,7 @@ static void every_key_is_reached(uint32_t nb_keys)
     CHECK(nb_seen == nb_keys);
 }
 
-/* The documented formula: rank * step + shift mod nb_keys, also where one part too many would
- * show. */
+/* The documented formula, rank * step + shift mod nb_keys, also where one part more would show. */
 static void keys_are_where_they_should(uint32_t nb_keys)
 {
     struct workload_config config = {.nb_keys = nb_keys, .zipf = 0.99, .seed = nb_keys};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An honest device that has not negotiated IN_ORDER and returns buffers in any order. Frames are
- * still sent and received in order, because the used entries and the available entries are in
- * order.
+ * still sent and received in order: that of the used entries, and that of the available entries.
  */
 #ifndef NEARMETAL_TEST_LOOSE_DEVICE_H
 #define NEARMETAL_TEST_LOOSE_DEVICE_H

@@ -24,8 +24,7 @@ void moments_pass(const char *where);
 /* List the moments passed so far, each once; returns how many. */
 unsigned moments_seen(const char *list[MOMENTS_MAX]);
 
-/* Stop each side that passes this moment until the other side sleeps, each time; NULL: stop at no
- * moment. */
+/* Stop each side that passes this moment, each time, until the other side sleeps; NULL: none. */
 void moments_stop_at(const char *where);
 
 /* Stop at any moment of both sides, one in `often`, seeded with `seed`; 0: never. */

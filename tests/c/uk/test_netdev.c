@@ -32,7 +32,7 @@ struct echo {
     uint64_t nb_sent, nb_seen;    /* by the device, by the caller */
     uint64_t nb_left, nb_arrived; /* replies: from the caller, at the device */
     uint64_t expected[FIFO];      /* numbers of the replies in flight */
-    uint64_t nb_told, nb_ahead;   /* frames received or announced; frames announced only */
+    uint64_t nb_told, nb_ahead;   /* frames received or announced; frames announced first */
     struct frame told[FIFO];
 };
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The libraries `pci` and `virtio` (over PCI) with simulated configuration spaces: valid ones, ones
- * with a known kind of lie, and random ones. A window that is accepted must lie in its BAR; a
- * search must end.
+ * with a known kind of lie, and random ones. An accepted window lies in its BAR; a search ends.
  */
 #include <string.h>
 

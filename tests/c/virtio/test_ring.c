@@ -2,8 +2,7 @@
 /*
  * The allowed and the forbidden content of a ring: chains are followed, in any number of parts; a
  * chain that points outside, loops or has an impossible length is dropped, counted and returned,
- * and the frame behind it still arrives. Under AddressSanitizer, nothing outside the memory is
- * touched.
+ * and the frame behind it still arrives. AddressSanitizer checks that no other memory is touched.
  */
 #include <string.h>
 #include <sys/eventfd.h>

@@ -113,8 +113,7 @@ def test_several_datagrams(client: Client) -> None:
 
 
 def test_many_keys_take_as_many_requests_as_they_need(serve: Callable[[Answer], Server]) -> None:
-    """More than one reply holds (89,088 bytes), and more keys than one frame holds (1,472
-    bytes)."""
+    """Values for more than a reply (89,088 bytes), keys for more than a frame (1,472 bytes)."""
     model = Model(now_s=1_800_000_000)
     server = serve(lambda request: model.handle(request, 1_800_000_000).datagrams)
     stored = {b"%03d" % number + b"k" * 100: b"%d" % number * 400 for number in range(200)}

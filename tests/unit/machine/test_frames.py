@@ -1,5 +1,4 @@
-"""Frames: a built frame is parsed to the same packet, scapy builds the same, all damage is
-found."""
+"""Frames: built and parsed to the same packet, equal to scapy's, and any damage is found."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A virtual machine, and testpmd: their last output is in the reason, and endless output delays no
-caller."""
+"""A virtual machine, and testpmd: the reason has the last output; endless output delays nothing."""
 
 from __future__ import annotations
 

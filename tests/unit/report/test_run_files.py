@@ -1,5 +1,4 @@
-"""The files of a run are complete or absent; a full disk is reported, and costs no earlier
-trial."""
+"""The files of a run are complete or absent; a full disk is reported, and no trial is lost."""
 
 from __future__ import annotations
 

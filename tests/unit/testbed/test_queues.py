@@ -1,5 +1,4 @@
-"""Rings, queues, interrupts and steering of a data NIC: on a made-up tree, with simulated
-ethtool."""
+"""Rings, queues, interrupts and steering of a data NIC: a made-up tree, a simulated ethtool."""
 
 from __future__ import annotations
 
