@@ -1,4 +1,4 @@
-"""Peers that never stop: whatever they send, who waits for an answer comes to an end."""
+"""Peers that send without end: a program that waits for their answer must still end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-Source = Callable[[bytes], Iterator[bytes]]  # from the first question to datagrams without end
+Source = Callable[[bytes], Iterator[bytes]]  # takes the first question, gives endless datagrams
 
 _RANDOM = random.Random(16)
 _AGAIN_S = 0.05
@@ -26,24 +26,24 @@ def noise(_: bytes) -> Iterator[bytes]:
 
 
 def cut(_: bytes) -> Iterator[bytes]:
-    """The beginning of a reply's frame."""
+    """The first bytes of a reply's frame."""
     return itertools.repeat(b"\0\1\0\0")
 
 
 def of_others(question: bytes) -> Iterator[bytes]:
-    """Sound replies, to ids that were not asked."""
+    """Valid replies, to ids that were not sent."""
     asked = int.from_bytes(question[:2], "big")
     for number in itertools.cycle(range(0x4000, 0x8000)):
         yield ((asked + number) & 0xFFFF).to_bytes(2, "big") + b"\0\0\0\1\0\0END\r\n"
 
 
 def part(question: bytes) -> Iterator[bytes]:
-    """Of the right reply always the same datagram."""
+    """Always the same datagram of the right reply."""
     return itertools.repeat(question[:2] + b"\0\1\0\2\0\0" + b"x" * 1000)
 
 
 def parts_of_two(question: bytes) -> Iterator[bytes]:
-    """Of replies that are as long as they like."""
+    """Datagrams of two replies that never become complete."""
     return itertools.cycle([question[:2] + b"\0\2\0\3\0\0a", question[:2] + b"\0\0\0\2\0\0b"])
 
 
@@ -52,7 +52,7 @@ SOURCES: tuple[Source, ...] = (empty, noise, cut, of_others, part, parts_of_two)
 
 @contextlib.contextmanager
 def udp(source: Source, pause_s: float = 0.0) -> Iterator[int]:
-    """A port where whoever asks is sent datagrams from then on. pause_s: between two."""
+    """Open a port that sends endless datagrams to each client that has sent one, pause_s apart."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind(("127.0.0.1", 0))
         with _babbling(ours, source, pause_s):
@@ -61,7 +61,7 @@ def udp(source: Source, pause_s: float = 0.0) -> Iterator[int]:
 
 @contextlib.contextmanager
 def unix(path: Path, source: Source) -> Iterator[None]:
-    """The same for frames as datagrams."""
+    """Open a UNIX socket that sends endless frames as datagrams."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
         ours.bind(str(path))
         with _babbling(ours, source, 0.0):

@@ -1,4 +1,4 @@
-"""What all tests share: the built programs, the full edition, and a closing line per rung.
+"""Shared by all tests: the built programs, the full edition, and a closing line per rung.
 
 NEARMETAL_BUILD names a build folder to test; without it the tool's own build is made and tested.
 NEARMETAL_TEST_LONG=1, or --full, runs the full edition.
@@ -24,9 +24,9 @@ from nearmetal.machine.processes import lock
 from nearmetal.paths import build_dir
 from order import Order
 
-ORACLE = "1.6.18"  # the memcached whose bytes ours are compared with
-MACHINE_S = 120  # how long a test waits for another run to give the machine back
-FULL_EDITION_S = 1200  # time-out of a test of the full edition that has none of its own
+ORACLE = "1.6.18"  # the release of memcached that answers are compared with
+MACHINE_S = 120  # a test's longest wait for another run to end
+FULL_EDITION_S = 1200  # time-out of a test of the full edition without a time-out of its own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,13 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell has what it starts in the background ignore these, and what tests start would, too.
+    # A shell makes background jobs ignore these signals, and programs inherit that from the tests.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    # What tests start holds its words back as a user's does.
+    # Programs must buffer their output as they do for a user.
     os.environ.pop("PYTHONUNBUFFERED", None)
-    # One run at a time has the machine: what tests start waits for it.
+    # One run at a time may use the machine: commands that tests start wait for it.
     os.environ.setdefault(lock.WAIT, str(MACHINE_S))
     config.addinivalue_line("markers", "rung(name): counted under this rung in the closing lines")
     ends_at = config.getoption("--ends-at")
@@ -54,7 +54,7 @@ def _is_full(config: pytest.Config) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if _is_full(config):  # before a marker of its own
+        if _is_full(config):  # so that the test's own marker wins
             item.add_marker(pytest.mark.timeout(FULL_EDITION_S), append=False)
         marker = item.get_closest_marker("rung")
         if marker is not None:
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Passed and skipped per rung; a skip never goes without its reason."""
+    """Print passed and skipped tests per rung, and the reason of every skip."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     seeds: dict[str, list[int]] = defaultdict(list)
@@ -96,14 +96,14 @@ def is_long(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture
 def only_full(is_long: bool) -> None:
-    """For a test that takes long, and whose subject others see to in the ordinary edition."""
+    """Skip a long test whose subject other tests cover in the ordinary edition."""
     if not is_long:
         pytest.skip("only with --full: it takes long")
 
 
 @pytest.fixture(scope="session")
 def programs() -> Callable[[str], Path]:
-    """From the name of a native program or library to its path."""
+    """Return a function from the name of a native program or library to its path."""
     given = os.environ.get("NEARMETAL_BUILD")
     if given is None:
         try:
@@ -123,7 +123,7 @@ def programs() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def third_party() -> Callable[[str], list[str]]:
-    """From memcached or memcaslap to the command that starts it; skips where it is not here."""
+    """Return a function from memcached or memcaslap to its command; skips if it is missing."""
 
     def find(name: str) -> list[str]:
         command = _third_party_command(name)
@@ -142,13 +142,13 @@ def _third_party_command(name: str) -> list[str]:
     try:
         fetched, library_path = files.provide(name)
     except NearmetalError as error:
-        pytest.skip(f"{name} cannot be had here: {error}")
+        pytest.skip(f"{name} is not available here: {error}")
     env = ["env", f"LD_LIBRARY_PATH={library_path}"] if library_path else []
     return [*env, str(fetched)]
 
 
 def _skip_other_oracle(memcached: list[str]) -> None:
-    """Bytes are compared with one release; another may word an answer differently."""
+    """Skip other releases: their answers may differ from the compared one."""
     said = subprocess.run([*memcached, "-V"], capture_output=True, text=True, check=False).stdout
     if said.split() != ["memcached", ORACLE]:
-        pytest.skip(f"the oracle is memcached {ORACLE}; here is {said.strip() or 'none'}")
+        pytest.skip(f"compared with memcached {ORACLE} only; found: {said.strip() or 'none'}")

@@ -1,4 +1,4 @@
-"""Owners that have ended, and what they leave."""
+"""Owners that have ended, and the records that they leave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nearmetal.machine.undo import identity
 
 
 class _Dropped(OwnerLock):
-    """As the kernel leaves a lock whose process has ended."""
+    """A lock that is free, as after its process has ended."""
 
     @contextmanager
     def held(self, folder: Path) -> Iterator[None]:
@@ -24,17 +24,17 @@ class _Dropped(OwnerLock):
 
 
 def long_ago() -> Owner:
-    """Had our pid, and has ended."""
+    """Return an owner with the pid of this process that has ended."""
     return replace(owner.current(), started_ticks=1)
 
 
 def journal_of(who: Owner, directory: Path) -> Journal:
-    """What is held by it is not, for a `clean`: it is there when that comes."""
+    """Return a journal whose records have an ended owner: a `clean` undoes them."""
     return Journal(directory, who, _Dropped())
 
 
 def abandon(directory: Path, who: Owner, kind: Kind, what: Path, **more: str | None) -> Path:
-    """Write a record as a killed owner leaves it: of a path that is there, with what it is."""
+    """Write a record as a killed owner leaves it; for an existing path with its identity."""
     if kind == "path":
         more.setdefault("known_by", identity(what))
     record = records.of_here(kind, str(what), who, **more)

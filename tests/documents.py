@@ -1,15 +1,15 @@
-"""The blocks and commands that documents show, and what is to be done with each.
+"""The blocks and commands that documents show, and how each is tested.
 
-A block is fenced. A comment on the line above it, which a reader of the page does not see, says
-what becomes of it:
+A block is fenced. A comment on the line above it, invisible to a reader of the page, selects the
+test:
 
-    (nothing)                 sh, python: run as it stands; toml: read as a spec, or part of one
-    <!-- needs: A, B -->      run, once that is there: NEEDS, below
-    <!-- not run: WHY -->     listed; its command lines must still be known to the program
+    (nothing)                 sh, python: run unchanged; toml: read as a spec, or part of one
+    <!-- needs: A, B -->      run, after these needs are met: NEEDS, below
+    <!-- not run: WHY -->     listed; the program must still know its command lines
     <!-- tested by: FILE -->  that test reads it from the document
-    <!-- prints -->           what the block above prints; compared in shape
-    <!-- usage -->            of a program: each option is one of its own
-    <!-- drawing -->          nothing to run
+    <!-- prints -->           the output of the block above; compared by its shape
+    <!-- usage -->            a program's usage: each option must be one of the program's
+    <!-- drawing -->          not run
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _SPAN = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"\./nearmetal((?: [^\n|;&)#]*)?)")
 _FOLDERS = ("data", "docs", "native", "src")
 _NUMBER = re.compile(r"\d+(?:[.,:-]\d+)*")
-RUN = ("sh", "python", "toml")  # languages that are run, or read, unless a mark says otherwise
-FILES = ("ini", "dockerfile")  # which a test of their own reads
-SHOWN = ("text", "json")  # what is not run: what it is, the mark says
+RUN = ("sh", "python", "toml")  # languages that are run, or read, without a mark
+FILES = ("ini", "dockerfile")  # read by a test of their own
+SHOWN = ("text", "json")  # never run: the mark says why
 MARKS = {
     "": RUN,
     "needs": RUN,
@@ -44,27 +44,27 @@ MARKS = {
     "drawing": SHOWN,
 }
 NEEDS = {
-    "a run": "a finished one, of seconds, which is the last",
-    "a server on port 11211": "of loopback: host-mmsg",
-    "port 11211": "of loopback, which nobody has",
-    "the files it names": "of a spec: made up",
-    "programs": "the native ones, on the PATH and in the folder",
-    "row": "this machine can run the row that is named behind it",
-    "SIGUSR1": "sent once it is ready, before it is ended",
-    "Ctrl-C": "its end, once it is ready",
-    "--full": "the full edition: it takes long",
+    "a run": "a finished run of some seconds, the last one",
+    "a server on port 11211": "host-mmsg on loopback",
+    "port 11211": "a free port on loopback",
+    "the files it names": "files that a spec names, with made-up content",
+    "programs": "the native programs, on the PATH and in the folder",
+    "row": "this machine can run the row named after the word",
+    "SIGUSR1": "sent when the command is ready, before its end",
+    "Ctrl-C": "sent to end the command when it is ready",
+    "--full": "the full edition, because the block takes long",
 }
 
 
 @dataclass(frozen=True)
 class Block:
-    """One of a document. line: of its fence, from 1."""
+    """A block of a document. line: line number of its fence, from 1."""
 
     file: str
     line: int
     language: str
-    mark: str  # as in "needs"; "" without one
-    words: str  # behind the mark's colon
+    mark: str  # such as "needs"; "" without a mark
+    words: str  # the text after the mark's colon
     text: str
 
     def __str__(self) -> str:
@@ -76,24 +76,24 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """As it stands, by the test of documents or one that reads it from there."""
+        """Whether a test runs it unchanged."""
         return self.mark == "tested by" or (self.language in RUN and self.mark != "not run")
 
 
 def files() -> list[str]:
-    """Every page, from the root."""
+    """Return the path of every page, relative to the root."""
     root = source_root()
     found = [*root.glob("*.md"), *(page for top in _FOLDERS for page in (root / top).rglob("*.md"))]
     return sorted(str(path.relative_to(root)) for path in found)
 
 
 def blocks(file: str) -> list[Block]:
-    """In the page's order."""
+    """Return the blocks of a page, in order."""
     return list(_blocks(file, _read(file)))
 
 
 def every() -> list[Block]:
-    """Of all pages."""
+    """Return the blocks of all pages."""
     return [block for file in files() for block in blocks(file)]
 
 
@@ -106,37 +106,37 @@ def _blocks(file: str, text: str) -> Iterator[Block]:
 
 
 def printed(block: Block) -> str | None:
-    """What is shown as its output; None: nothing is."""
+    """Return the output that the page shows for a block; None: none is shown."""
     own = blocks(block.file)
     behind = own[own.index(block) + 1 :][:1]
     return behind[0].text if behind and behind[0].mark == "prints" else None
 
 
 def shown(file: str, begins: str) -> str:
-    """The one block of a page that begins so: for a test that a mark names."""
+    """Return the one block of a page that begins so, for a test that a mark names."""
     (found,) = (block.text for block in blocks(file) if block.text.startswith(begins))
     return found
 
 
 def prose(file: str) -> str:
-    """The page without its blocks; as many lines."""
+    """Return the page with its blocks replaced by empty lines."""
     return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), _read(file))
 
 
 def inline(file: str) -> list[str]:
-    """What stands between backticks in a page's prose, on one line each."""
+    """Return each text between backticks in a page's prose, as one line."""
     return [" ".join(found.split()) for found in _SPAN.findall(prose(file))]
 
 
 def command_lines(text: str) -> list[list[str]]:
-    """The words behind each `./nearmetal` of a block, or of prose."""
+    """Return the words after each `./nearmetal` of a block, or of prose."""
     joined = text.replace("\\\n", " ")
     return [shlex.split(found) for found in _COMMAND.findall(joined)]
 
 
 def shape(shown: str) -> re.Pattern[str]:
-    """What has the shape of a shown output: the same words and columns, whatever its numbers,
-    dates and distances. `...` stands for anything; alone on a line, for lines."""
+    """Return a pattern for the shape of an output: the same words and columns, with any numbers,
+    dates and distances. `...` stands for any text; alone on a line, for any lines."""
     lines = [_line(line) for line in shown.strip("\n").splitlines()]
     return re.compile("".join(lines), re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""Servers of ours as tests start them: on a vhost-user socket, composed as a run composes them."""
+"""Our own servers as tests start them: on a vhost-user socket, with the command of a run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def command(
     options: Sequence[str],
     memory_bytes: int = MEMORY_BYTES,
 ) -> Command:
-    """A rung's server on that socket. It has no huge pages: others may take those that are free
-    now before it does."""
+    """Return the command of a rung's server on that socket. It uses no huge pages: another program
+    may take the free ones first."""
     assert vhost.name == "vhost"
     names = [program_of(rung, service)]
     names += [TENDER] if rung.place == "ukp" else []

@@ -1,10 +1,10 @@
-"""Which tests go together, and in which order: a plugin of conftest.py.
+"""Which tests stay together, and in which order: a plugin of conftest.py.
 
-Tests run side by side in worker processes (pytest-xdist). A group stays in one worker, in order:
-all that want the machine for themselves are one group, all that ask one started server another.
+Tests run in parallel in worker processes (pytest-xdist). A group stays in one worker, in order: all
+tests that need the machine for themselves are one group, all that use one started server another.
 The full edition begins with the tests that have not run for longest, so that several runs, each
-ended by --ends-at, reach all of them. A test that is the same in both editions (it does not ask for
-`is_long`) has run with either.
+ended by --ends-at, reach all of them. A test that is the same in both editions (it does not use
+`is_long`) counts as run with either.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import time
 
 import pytest
 
-# Files whose tests run one at a time, though they are many: what measures, kills, or looks what is
-# left on the machine; and what polls with a server and a generator, and takes two cores.
+# Files whose tests run one at a time, although they are many: tests that measure, kill, or check
+# what is left on the machine; and tests with a polling server and a generator, which use two cores.
 MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|supervised|uk|ukp)\.py)")
 POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py")
 LONGEST = ("machine", "polls")
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970
 SAME = "same in both editions"  # a property of a test
-OVER = "the time given was over; the next run of this edition begins with what was left"
+OVER = "the time limit (--ends-at) has passed; the next run of this edition begins with these tests"
 
 
 def key_of(location: tuple[str, int | None, str]) -> str:
-    """What a test is called, whatever worker ran it."""
+    """Return the name of a test, the same for every worker."""
     file, _, name = location
     return f"{file}::{name}"
 
 
 def group_of(item: pytest.Item) -> str:
-    """Tests of one group run one after another, in one process. A test may name its own."""
+    """Return the group of a test; its tests run in order in one process. A marker may name it."""
     if (named := item.get_closest_marker("xdist_group")) is not None:
         return str(named.args[0])
     file, _, _ = item.location
@@ -43,14 +43,14 @@ def group_of(item: pytest.Item) -> str:
 
 
 def unit_of(item: pytest.Item) -> str:
-    """What is put in order as one: a file of those groups, else the group."""
+    """Return the unit of sorting: the file for tests of the groups above, else the group."""
     group = group_of(item)
     return group if group.startswith("tests/") else item.location[0]
 
 
 def together(items: list[pytest.Item]) -> None:
-    """A group where its first test stands, also where one process runs all; but the two longest,
-    which one worker runs alone, begin: else the other worker waits for them at the end."""
+    """Move the tests of a group to its first test, also in a single process. The two longest groups
+    come first: one worker runs each alone, and at the end the other worker would wait."""
     first: dict[str, int] = {}
     for number, item in enumerate(items):
         first.setdefault(group_of(item), number)
@@ -59,7 +59,7 @@ def together(items: list[pytest.Item]) -> None:
 
 
 def longest_not_run_first(items: list[pytest.Item], ran_at: dict[str, float]) -> None:
-    """A unit is as old as its oldest test; equals keep their order."""
+    """Sort units by their test that has not run for longest; equals keep their order."""
     oldest: dict[str, float] = {}
     for item in items:
         when, unit = ran_at.get(key_of(item.location), 0.0), unit_of(item)
@@ -68,10 +68,10 @@ def longest_not_run_first(items: list[pytest.Item], ran_at: dict[str, float]) ->
 
 
 class Order:
-    """Groups tests, keeps when each ran, and orders those of the full edition."""
+    """Groups tests, records when each ran, and orders those of the full edition."""
 
     def __init__(self, config: pytest.Config, *, full: bool, ends_at: float | None) -> None:
-        # Known also where tests run without pytest-xdist.
+        # The marker must exist without pytest-xdist, too.
         config.addinivalue_line("markers", "xdist_group(name): stay in one worker")
         self._cache = config.cache
         self._is_worker = hasattr(config, "workerinput")
@@ -84,7 +84,7 @@ class Order:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
         item.user_properties.append((SAME, "is_long" not in item.fixturenames))
 
-    @pytest.hookimpl(trylast=True)  # pytest's own order, by what tests share, comes before
+    @pytest.hookimpl(trylast=True)  # after pytest's own order by shared fixtures
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         together(items)
         if self._full and self._cache is not None:

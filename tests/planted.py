@@ -1,5 +1,5 @@
-"""A copy of the tree with something new in it, as a contributor would add it: the file itself, its
-row and its section of the documents. What else was changed, the copy can tell.
+"""A copy of the tree with an addition, as a contributor would make it: the file itself, its row and
+its section of the documents. The copy can list all files that were changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import tool
 from nearmetal.paths import source_root
 
-# Those of tests/wire that any datapath must pass.
+# The files of tests/wire that any datapath must pass.
 WIRE_TESTS = ("test_corpus", "test_differential", "test_liar", "test_programs")
 
 _LEFT_OUT = shutil.ignore_patterns(".git", "runs", "__pycache__", ".*_cache", ".hypothesis")
@@ -23,31 +23,31 @@ _LEFT_OUT = shutil.ignore_patterns(".git", "runs", "__pycache__", ".*_cache", ".
 
 @dataclass(frozen=True)
 class Tree:
-    """The copy."""
+    """The copy of the tree."""
 
     root: Path
 
     def add(self, name: str, text: str) -> None:
-        """A new file."""
+        """Add a new file."""
         assert not (self.root / name).exists(), name
         (self.root / name).write_text(text, encoding="utf-8")
 
     def append(self, name: str, text: str) -> None:
-        """Lines at the end of a file."""
+        """Append lines to a file."""
         with (self.root / name).open("a", encoding="utf-8") as file:
             file.write(text)
 
     def changed(self) -> set[str]:
-        """The files that differ from the original's, or are not there."""
+        """Return the files that differ from the original, or are missing in it."""
         original = source_root()
         return {name for name in _files(self.root) if _differs(self.root / name, original / name)}
 
     def run(self, *words: str) -> tool.Finished:
-        """A module of Python, with the copy's package: `nearmetal list`, `pytest -k planted`."""
+        """Run a Python module with the copy's package: `nearmetal list`, `pytest -k planted`."""
         return self.python("-m", *words)
 
     def python(self, *arguments: str) -> tool.Finished:
-        """Python, with the copy's package."""
+        """Run Python with the copy's package."""
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.root,
@@ -59,19 +59,19 @@ class Tree:
         )
 
     def _environment(self) -> Mapping[str, str]:
-        """Ours, without what a run of tests says to its workers."""
+        """Return this environment, without the variables for pytest's workers."""
         kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         return {**kept, "PYTHONPATH": str(self.root / "src"), "COLUMNS": "200"}
 
 
 def tree(folder: Path) -> Tree:
-    """A copy of the tree as it is, in a folder that is not there yet."""
+    """Copy the current tree to a folder that does not exist."""
     shutil.copytree(source_root(), folder, ignore=_LEFT_OUT)
     return Tree(folder)
 
 
 def datapath(copy: Tree, like: str, name: str) -> None:
-    """One more datapath: a datapath's file under another name, its row, its section."""
+    """Add a datapath: a copy of another one's file, its row, its section."""
     source = (copy.root / f"native/datapath/{like}.c").read_text(encoding="utf-8")
     own = f'datapath_name[] = "{like}"'
     assert own in source

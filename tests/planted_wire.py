@@ -1,7 +1,7 @@
-"""A wire of one file more: a copy of one of ours under another name, beside them for a while.
+"""A wire that needs one more file: a copy of an existing wire under another name, added for a time.
 
 As a program it runs the whole flow of `bench` with one row on the planted wire, and leaves the
-run's folder: python tests/planted_wire.py OUT WIRE, where WIRE is the one that is copied.
+run's folder: python tests/planted_wire.py OUT WIRE, where WIRE is the wire that is copied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAME = "planted"
 
 
 def text(of: str) -> str:
-    """The file of a wire with the wire's name changed; it stands in for no other."""
+    """Return the file of a wire with another name, and without its stands_in_for."""
     wire = known.find(of)
     module = sys.modules[wire.topology.__module__]
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def text(of: str) -> str:
 
 @contextmanager
 def planted(folder: Path, of: str) -> Iterator[None]:
-    """It is there while the body runs; folder: where its file is put."""
+    """Add the wire while the body runs; its file is written to the folder."""
     (folder / f"{NAME}.py").write_text(text(of), encoding="utf-8")
     wires.__path__.append(str(folder))
     known.known.cache_clear()
@@ -49,19 +49,19 @@ def planted(folder: Path, of: str) -> Iterator[None]:
 
 
 def row(name: str) -> Rung:
-    """A rung of ours, on the planted wire."""
+    """Return one of our rungs, on the planted wire."""
     return Rung.model_validate(find(name).model_dump() | {"wire": NAME})
 
 
 def spec(name: str) -> Spec:
-    """The experiment smoke with only that row, on the planted wire."""
+    """Return the experiment smoke with only that row, on the planted wire."""
     chosen = load(source_root() / "specs" / "smoke.toml", name)
     one = SpecRung(rung=row(name), services=find(name).services, rounds=1)
     return chosen.model_copy(update={"rungs": (one,)})
 
 
 def main(out: Path, of: str) -> int:
-    """The flow, as `bench` has it. Nothing is asked: what is missing here makes the row fail."""
+    """Run the flow of `bench` without questions: anything missing makes the row fail."""
     beside = out.with_name(f"{out.name}-wire")
     beside.mkdir(parents=True)
     with planted(beside, of), Shown() as shown:

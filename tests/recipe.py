@@ -1,6 +1,6 @@
-"""A Containerfile followed by hand: what its instructions do, as a script for a bare machine.
+"""A Containerfile followed by hand: its instructions as a script for a bare machine.
 
-Of the format only what ours uses; anything else is an error, so that nothing is passed over.
+Only the instructions that our file uses are known; any other is an error, so that none is skipped.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-_TOLD = ("EXPOSE", "STOPSIGNAL")  # to the engine: they change nothing in the image
+_TOLD = ("EXPOSE", "STOPSIGNAL")  # information for the engine, without effect on the image
 
 
 class RecipeError(Exception):
-    """An instruction that this does not know."""
+    """An unknown instruction."""
 
 
 @dataclass
 class Recipe:
-    """What an engine would make of it."""
+    """The image that an engine would make."""
 
     base: str = ""
-    script: list[str] = field(default_factory=list)  # of a shell, which builds the image
+    script: list[str] = field(default_factory=list)  # commands for a shell, which build the image
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = "/"
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
 
     def builds(self, context: str, ignored: Sequence[str]) -> str:
-        """Run it as root of the base; context: the source tree."""
+        """Return a script that builds the image, for root on the base. context: the source tree."""
         copied = " ".join(f"--exclude={shlex.quote(f'./{name}')}" for name in ignored)
         given = {"CONTEXT": context, "IGNORED": f"--anchored {copied}"}
         told = [f"export {name}={shlex.quote(value)}" for name, value in given.items()]
         return "\n".join(["set -e", *told, *self.script])
 
     def runs(self, *words: str) -> str:
-        """The container's process. words: in place of CMD."""
+        """Return the command of the container's process. words: replacement for CMD."""
         told = [f"{name}={value}" for name, value in self.environment.items()]
         line = ["env", *told, *self.entrypoint, *(words or self.command)]
         return f"cd {shlex.quote(self.folder)} && exec {shlex.join(line)}"
 
 
 def parse(text: str) -> Recipe:
-    """RecipeError: it has what this does not know."""
+    """Parse a Containerfile. Raises RecipeError for an unknown instruction."""
     made = Recipe()
     for name, rest in _instructions(text):
         _follow(made, name, rest)
@@ -85,5 +85,5 @@ def _pair(rest: str) -> tuple[str, str]:
     words = shlex.split(rest)
     key, is_one, value = words[0].partition("=")
     if len(words) != 1 or not is_one:
-        raise RecipeError(f"one NAME=VALUE is known: {rest}")
+        raise RecipeError(f"only one NAME=VALUE is supported: {rest}")
     return key, value

@@ -1,4 +1,4 @@
-"""What tests start, ask, and wait for."""
+"""Functions with which tests start programs and wait for them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from nearmetal.machine.processes.lock import BusyError, machine_lock
 from nearmetal.machine.processes.process import Child, Event, Where
 
 NEARMETAL = (sys.executable, "-m", "nearmetal")
-LONG_S = 300.0  # longest that a command may take
-RUN_S = 900.0  # time-out of a test that runs the whole flow, and may have to wait for the machine
-GONE_S = 60.0  # what the kernel, or a program, takes apart behind our back
-IDLE_S = 0.5  # how long somebody is watched who should sleep
+LONG_S = 300.0  # time limit of a command
+RUN_S = 900.0  # time-out of a test that runs the whole flow, and may wait for the machine
+GONE_S = 60.0  # time for the kernel, or a program, to clean up asynchronously
+IDLE_S = 0.5  # how long a process that should sleep is observed
 IDLE_SHARE_MAX = 0.1
 LOADED_S = 1.0
 _PAUSE_S = 0.01
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T | None], what: str, limit_s: float = LONG_S) -> T:
-    """Look until it is so; returns what was seen. what: words for the failure."""
+    """Poll until the condition is true, and return its value. what: text for the failure."""
     deadline = time.monotonic() + limit_s
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {limit_s:g} s"
@@ -54,14 +54,14 @@ def wait_until(condition: Callable[[], T | None], what: str, limit_s: float = LO
 
 
 def until(speaker: Child, name: str, limit_s: float) -> Event:
-    """The next event of that name; others are passed over."""
+    """Return the next event of that name; skip others."""
     while (event := speaker.event(limit_s))["event"] != name:
         pass
     return event
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether that very process runs: another one of its pid is not it."""
+    """Whether this process runs; another process with its pid does not count."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -74,7 +74,7 @@ def gone(*processes: psutil.Process, limit_s: float = GONE_S) -> None:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """Who is below a process now; nobody, where it has ended."""
+    """Return all processes below a process; none if it has ended."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -82,7 +82,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def command_line(process: psutil.Process) -> str:
-    """Its words; "" when it has ended."""
+    """Return the command line; "" if the process has ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
@@ -90,8 +90,8 @@ def command_line(process: psutil.Process) -> str:
 
 
 def asleep(*pids: int) -> None:
-    """They have nothing to do, and so use no core: seen by the time that each ran, which grows with
-    what a process does and not with what others do to the machine."""
+    """Check that the processes use no core: by their own CPU time, which does not depend on the
+    load of the machine."""
     processes = [psutil.Process(pid) for pid in pids]
     began, before = time.monotonic(), [_ran_s(process) for process in processes]
     time.sleep(IDLE_S)
@@ -105,12 +105,12 @@ def _ran_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-# ---- the machine, which one run has at a time ----
+# ---- the machine, which one run uses at a time ----
 
 
 @contextmanager
 def machine() -> Iterator[None]:
-    """No other run has it meanwhile; waits for that, and skips where it takes too long."""
+    """Lock the machine against other runs; skip if the wait takes too long."""
     with ExitStack() as stack:
         try:
             stack.enter_context(machine_lock())
@@ -120,13 +120,13 @@ def machine() -> Iterator[None]:
 
 
 def wait_for_machine() -> None:
-    """So that what is started then need not wait: a moment of its time is meant to be hit."""
+    """Wait for the machine, so that a command started next need not: the test times its moments."""
     with machine():
         return
 
 
 def skip_where_busy(said: str) -> None:
-    """What was started has waited for the machine in vain."""
+    """Skip if a command could not get the machine in time."""
     if _BUSY in said:
         pytest.skip(said.splitlines()[-1])
 
@@ -135,8 +135,8 @@ def skip_where_busy(said: str) -> None:
 
 
 def start(*words: str | Path, joined: bool = False, apart: bool = False) -> Started:
-    """The command, started. joined: stderr goes where stdout does; apart: in a session of its own,
-    so that a signal may go to all of it."""
+    """Start the command. joined: stderr is written to stdout; apart: in a session of its own, so
+    that a signal can be sent to all its processes."""
     return subprocess.Popen(
         [*NEARMETAL, *map(str, words)],
         stdin=subprocess.DEVNULL,
@@ -148,7 +148,7 @@ def start(*words: str | Path, joined: bool = False, apart: bool = False) -> Star
 
 
 def run(*words: str | Path, limit_s: float = LONG_S, env: dict[str, str] | None = None) -> Finished:
-    """The command, run to its end, whatever that is."""
+    """Run the command to its end, whether it succeeds or not."""
     return subprocess.run(
         [*NEARMETAL, *map(str, words)],
         stdin=subprocess.DEVNULL,
@@ -161,7 +161,7 @@ def run(*words: str | Path, limit_s: float = LONG_S, env: dict[str, str] | None 
 
 
 def succeeds(*words: str | Path, limit_s: float = LONG_S) -> str:
-    """The same; it must succeed. What it said on stdout."""
+    """Run the command, which must succeed; return its stdout."""
     done = run(*words, limit_s=limit_s)
     skip_where_busy(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -169,17 +169,17 @@ def succeeds(*words: str | Path, limit_s: float = LONG_S) -> str:
 
 
 def of_bench(spec: str | Path, out: Path, *words: str) -> list[str]:
-    """A run's words."""
+    """Return the command line of a run."""
     return ["bench", "--spec", str(spec), "--out", str(out), "--yes", *words]
 
 
 def bench(spec: str | Path, out: Path, *words: str) -> str:
-    """A run that must succeed. What it said on stdout."""
+    """Run an experiment, which must succeed; return its stdout."""
     return succeeds(*of_bench(spec, out, *words))
 
 
 def rows(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """A report's rows, by rung and service."""
+    """Return a report's rows, by rung and service."""
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     return {(row["rung"], row["service"]): row for row in report["rows"]}
 
@@ -190,7 +190,7 @@ class Served:
 
     process: Started
     address: str
-    pid: int  # what answers
+    pid: int  # pid of the process that answers
 
     @property
     def host(self) -> str:
@@ -201,14 +201,14 @@ class Served:
         return int(self.address.rpartition(":")[2])
 
     def link(self, end: str) -> Path:
-        """Its own, by the end of its name."""
+        """Return the path of the server's own link, by the end of its name."""
         return Path("/sys/class/net") / owner.label(end, self.process.pid)
 
     def family(self) -> list[psutil.Process]:
         return descendants(self.process.pid)
 
     def stop(self, limit_s: float = LONG_S) -> dict[str, Any]:
-        """SIGTERM; the final counts."""
+        """End the server with SIGTERM; return its final counts."""
         self.process.send_signal(signal.SIGTERM)
         out, err = self.process.communicate(timeout=limit_s)
         assert self.process.returncode == 0, err
@@ -218,7 +218,7 @@ class Served:
 
 @contextmanager
 def serving(rung: str, *words: str) -> Iterator[Served]:
-    """A server that is ready."""
+    """Start a server, and wait until it is ready."""
     with start("serve", rung, "--json", *words) as process:
         try:
             assert process.stdout is not None and process.stderr is not None
@@ -231,14 +231,14 @@ def serving(rung: str, *words: str) -> Iterator[Served]:
 
 
 def free_address() -> str:
-    """Of a TCP port that nobody had a moment ago."""
+    """Return the address of a TCP port that was free a moment ago."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def metrics(address: str, wanted: str) -> str:
-    """What a server tells there, once that is in it: it counts anew every second."""
+    """Return a server's metrics once they contain `wanted`; they are updated every second."""
 
     def told() -> str:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=LONG_S) as answer:
@@ -251,14 +251,14 @@ def metrics(address: str, wanted: str) -> str:
 def wait_beside(
     child: Started, condition: Callable[[], T | None], what: str, limit_s: float = LONG_S
 ) -> T:
-    """Wait until it is so, while a command runs; one that ends before is told."""
+    """Wait until the condition is true; fail if the command ends before."""
 
     def look() -> T | None:
         found = condition()
         if not found and child.poll() is not None:
             said = "\n".join(filter(None, child.communicate()))
             skip_where_busy(said)
-            pytest.fail(f"{what}: it ended: {said}")
+            pytest.fail(f"{what}: the command ended: {said}")
         return found
 
     try:
@@ -271,9 +271,9 @@ def wait_beside(
 def kill_when_loaded(
     words: Sequence[str], server: str, victim: str
 ) -> tuple[Started, list[psutil.Process], str]:
-    """Start a run on vhost-user, and kill a part of it, or "bench" itself, a second after the
-    server's generator came (with the corpus there is none). Returns the run, which has ended, all
-    that ran when the part was killed, and what was said on stderr."""
+    """Start a run on vhost-user, and kill a part of it, or "bench" itself, a second after the start
+    of the server's generator (the corpus has none). Returns the run, which has ended, all processes
+    that ran when the part was killed, and the run's stderr."""
     with start(*words) as run:
         family = wait_beside(run, lambda: loaded(run.pid, server), "load")
         if victim == "bench":
@@ -284,14 +284,14 @@ def kill_when_loaded(
 
 
 def loaded(pid: int, server: str) -> list[psutil.Process]:
-    """A run's parts, once its generator has been there for a second and asks this server."""
+    """Return a run's processes, once its generator has loaded this server for a second."""
     family = descendants(pid)
     ages = {_program(each): time.time() - each.create_time() for each in family}
     return family if ages.get("nm-load-vhost", 0.0) > LOADED_S and server in ages else []
 
 
 def _program(process: psutil.Process) -> str:
-    """Its name; "" when it has ended. The kernel's own word for it is cut after 15 characters."""
+    """Return a program's name; "" if it has ended. The kernel's own name has 15 characters only."""
     try:
         return Path(process.exe()).name
     except psutil.Error:
@@ -303,7 +303,7 @@ def _program(process: psutil.Process) -> str:
 
 @contextmanager
 def untimed() -> Iterator[None]:
-    """What is done here does not count for the test's time-out: a build takes what it takes."""
+    """Stop the clock of the test's time-out: a build may take long."""
     left = signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         yield
@@ -312,7 +312,7 @@ def untimed() -> Iterator[None]:
 
 
 def sanitized(*names: str) -> Build:
-    """Programs of the test build, which has the sanitizers in."""
+    """Build programs of the test build, which has sanitizers."""
     with untimed():
         return programs.build(names, variant="sanitize")
 
@@ -322,29 +322,29 @@ def sanitized_path(name: str) -> str:
 
 
 class Program(Child):
-    """A program of ours. What it says on stderr is shown by pytest where the test fails."""
+    """One of our programs. pytest shows its stderr if the test fails."""
 
     def __init__(self, argv: Sequence[str | Path]) -> None:
         super().__init__(argv, Where())
 
     def final(self, limit_s: float) -> Event:
-        """Stop it; its last line. It must end by itself, with exit code 0."""
+        """Stop the program, which must end with exit code 0; return its last event."""
         os.kill(self.pid, signal.SIGTERM)
         return self.last(limit_s)
 
     def last(self, limit_s: float) -> Event:
-        """Its last line, once it has ended."""
+        """Wait for the program's end; return its last event."""
         self.ends(limit_s)
         return self.stop()[-1]
 
     def ends(self, limit_s: float) -> None:
-        """By itself, with exit code 0."""
+        """Wait for the program's end; it must exit with code 0."""
         assert self.wait(limit_s), f"{self.name} did not end within {limit_s:g} s"
         how = self.failed()
         assert how is not None and how.startswith(f"{self.name} ended with exit code 0"), how
 
     def finish(self, ask: Callable[[], None], grace_s: float) -> list[bytes]:
-        """As a child does; what it said on stderr goes to ours."""
+        """End the program like any child, and copy its stderr to this process's stderr."""
         handle = -1 if self._stderr.closed else os.dup(self._stderr.fileno())
         try:
             return super().finish(ask, grace_s)

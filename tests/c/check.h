@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a test demands: live in every build. Where it does not hold it says so, and ends the
- * program. */
+/* CHECK: an assertion in every build. A failed check is printed, and the program exits with 1. */
 #ifndef NEARMETAL_TEST_CHECK_H
 #define NEARMETAL_TEST_CHECK_H
 
@@ -10,7 +9,7 @@
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
+            fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);          \
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)

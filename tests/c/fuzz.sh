@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Fuzz one target for a bounded time, from the inputs that SEEDS writes, or from nothing.
-# NEARMETAL_TEST_LONG=1: the full edition, 20 times as long.
+# Fuzz one target for a limited time, from the inputs that SEEDS writes, or from no input.
+# NEARMETAL_TEST_LONG=1: 20 times as long.
 #
 #     fuzz.sh PROGRAM SECONDS BYTES_MAX [SEEDS]
 set -eu

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Stands for tests that cannot run here: meson shows them as skipped (77), and its log says why.
+# Run in place of tests that cannot run here: meson shows exit status 77 as skipped, with a reason.
 #
 #     skip.sh REASON
 echo "skipped: $1"

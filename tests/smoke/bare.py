@@ -1,11 +1,11 @@
-"""Bare machines: a distribution's smallest system, made here by debootstrap, in which a newcomer
-types the first command.
+"""Bare machines: a distribution's smallest system, made by debootstrap, for the first command of a
+new user.
 
-A machine is a folder with namespaces of its own for mounts, processes, IPC and the host's name; the
-network is this machine's, or none. It has no package lists, no Python and no compiler. Where it may
-fetch from, it knows from this machine: package sources and keys, proxies, certificates, pip's
-settings. The folder is journaled, so that `clean` removes what a killed test left; all else goes
-with the namespaces, which end with us.
+A machine is a folder with its own namespaces for mounts, processes, IPC and the host's name; the
+network is this machine's, or none. It has no package lists, no Python and no compiler. The settings
+for downloads are copied from this machine: package sources and keys, proxies, certificates, pip's
+settings. The folder is journaled, so that `clean` removes what a killed test left; all else ends
+with the namespaces, and these end with this process.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from nearmetal.paths import cache_dir, source_root
 _ENTER = Path(__file__).with_name("enter.sh")
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _FORKED = ("--fork", "--kill-child=KILL")
-_WAIT_S = "1800"  # machines that are made here are one machine, which one run has at a time
-_NOT_ALLOWED = 99  # enter.sh's
+_WAIT_S = "1800"  # all bare machines count as one machine, which one run uses at a time
+_NOT_ALLOWED = 99  # exit code of enter.sh
 _PERSON = "person"
 _INCLUDED = "git,sudo"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -53,7 +53,7 @@ class Suite:
     name: str
     distribution: str
     components: str
-    script: str  # debootstrap's; many releases share one
+    script: str  # script of debootstrap; many releases share one
 
     @property
     def keyring(self) -> Path:
@@ -68,7 +68,7 @@ SUITES = (
 
 
 def why_not() -> str | None:
-    """Why no such machine can be made here; None: it can be tried."""
+    """Return why no such machine can be made here; None: it can be tried."""
     if os.geteuid() != 0:
         return "needs root: mounts and namespaces"
     if shutil.which("debootstrap") is None:
@@ -81,12 +81,12 @@ def why_not() -> str | None:
 
 
 def base(suite: Suite) -> Path:
-    """The archive of a suite's smallest system; kept in the cache."""
+    """Return the archive of a suite's smallest system, which is kept in the cache."""
     archive = cache_dir() / "bare" / f"{suite.name}.tar.gz"
     if archive.exists():
         return archive
     if not suite.keyring.exists():
-        raise CannotRunError(f"{suite.name}: the keys of its archive are not here: {suite.keyring}")
+        raise CannotRunError(f"{suite.name}: the keys of its archive are missing: {suite.keyring}")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with open_journal().folder(archive.with_name(suite.name)) as place:
         folder, made = place / "root", place / "archive"
@@ -101,10 +101,10 @@ def base(suite: Suite) -> Path:
 
 
 def _debootstrap(suite: Suite, folder: Path) -> None:
-    """From where this machine's own packages come, or the distribution's usual place."""
+    """Run debootstrap, with this machine's package source or the distribution's default."""
     options = ["--variant=minbase", f"--include={_INCLUDED}", f"--components={suite.components}"]
     script = f"/usr/share/debootstrap/scripts/{suite.script}"
-    # What it mounts in the folder must not stay there, nor be removed with it, when it is killed.
+    # Its mounts in the folder must not remain, nor be deleted with it, if debootstrap is killed.
     apart = [*_WITH_US, "unshare", "--mount", "--pid", "--mount-proc", *_FORKED]
     command = ["debootstrap", *options, f"--keyring={suite.keyring}", suite.name, str(folder)]
     try:
@@ -122,7 +122,7 @@ def _mirror(suite: Suite) -> str:
 
 
 def _proxies() -> dict[str, str]:
-    """apt's own, for debootstrap, which does not ask apt."""
+    """Return apt's proxies for debootstrap, which does not read apt's settings."""
     shown = _call(
         ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy", "https_proxy",
          "Acquire::https::Proxy"]
@@ -131,28 +131,28 @@ def _proxies() -> dict[str, str]:
 
 
 class Machine:
-    """A bare machine, with a clean clone of this tree at home of whoever works there."""
+    """A bare machine, with a clean clone of this tree in its user's home folder."""
 
     def __init__(self, folder: Path, person: str) -> None:
         self.folder = folder
         self.person = person
         self.home = "/root" if person == "root" else f"/home/{person}"
-        self.home_here = folder / self.home.lstrip("/")  # as seen from this machine
+        self.home_here = folder / self.home.lstrip("/")  # the home folder's path on this machine
         self._binds = _pip_folders()
 
     def start(self, command: str, said: IO[bytes], *, network: bool) -> subprocess.Popen[bytes]:
-        """Run a shell's command in the clone. It ends with us."""
+        """Run a shell command in the clone. It ends with this process."""
         spaces = ["--mount", "--pid", "--ipc", "--uts", *([] if network else ["--net"])]
         line = [*_WITH_US, "unshare", *spaces, *_FORKED]
         line += ["sh", "-c", f'{_lo(network)} exec sh "$@"', "enter", str(_ENTER)]
         line += [str(self.folder), *map(str, self._binds), "--", *self._as_person(command)]
-        # Ctrl-C is for us, and what is sent to a whole group in there stays in there.
+        # A session of its own: Ctrl-C reaches only the test, and signals in there stay in there.
         return subprocess.Popen(
             line, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
 
     def _as_person(self, command: str) -> list[str]:
-        """With nothing of our environment but how to fetch."""
+        """Return the command for the user, with only the download settings of this environment."""
         person = ["--reuid", self.person, "--regid", self.person, "--init-groups"]
         told = {name: value for name, value in os.environ.items() if _SETTINGS.fullmatch(name)}
         told |= {"HOME": self.home, "USER": self.person, "LOGNAME": self.person, "PATH": _PATH}
@@ -164,13 +164,13 @@ class Machine:
 
 
 def _lo(network: bool) -> str:
-    """A network namespace begins with its loopback down."""
+    """Return the command that sets loopback up: it is down in a new network namespace."""
     return "" if network else f"{shlex.quote(sys.executable)} -c {shlex.quote(_LO_UP)} &&"
 
 
 @contextmanager
 def machine(suite: Suite, person: str) -> Iterator[Machine]:
-    """person: root, or another, who may use sudo."""
+    """Make a machine. person: root, or another user, with the right to use sudo."""
     archive = base(suite)
     folder = archive.with_name(f"{suite.name}-{person}-{os.getpid()}")
     with open_journal().folder(folder):
@@ -191,7 +191,7 @@ def machine(suite: Suite, person: str) -> Iterator[Machine]:
 
 
 def stop(running: subprocess.Popen[bytes]) -> None:
-    """End a machine's processes, all of them: the first one's end is the others'."""
+    """End all processes of a machine: the end of the first ends the others."""
     for first in psutil.Process(running.pid).children() if running.poll() is None else []:
         first.kill()
     running.kill()
@@ -199,12 +199,12 @@ def stop(running: subprocess.Popen[bytes]) -> None:
 
 
 def was_refused(status: int) -> bool:
-    """Whether this machine does not let us make such ones, as in a container with few rights."""
+    """Whether this machine does not allow it, such as in a container with few rights."""
     return status == _NOT_ALLOWED
 
 
 def _settle(folder: Path, suite: Suite) -> None:
-    """How to fetch, as this machine does; no services, and no waiting for the disk."""
+    """Copy the download settings; start no services, and do not wait for the disk."""
     etc = folder / "etc"
     for name in ("resolv.conf", "hosts", "hostname"):
         shutil.copyfile(f"/etc/{name}", etc / name)
@@ -223,7 +223,7 @@ def _settle(folder: Path, suite: Suite) -> None:
 
 
 def _sources(folder: Path, release: str, suite: str) -> None:
-    """This machine's, of another release."""
+    """Copy this machine's package sources, with another release's name."""
     apt = folder / "etc/apt"
     for path in ("usr/share/keyrings", "etc/apt/keyrings", "etc/apt/trusted.gpg.d"):
         _copy(Path("/") / path, folder / path)
@@ -244,7 +244,7 @@ def _pip_settings(folder: Path, home: Path) -> None:
 
 
 def _pip_folders() -> list[Path]:
-    """Folders of this machine that pip's settings name; of an index, with what it points to."""
+    """Return the folders that pip's settings name; for an index, its parent with the files."""
     shown = _call([sys.executable, "-m", "pip", "config", "list"])
     named = re.findall(r"(?:file://|(?<=[\s'=]))(/[^'\s]+)", shown)
     named += [os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
@@ -262,7 +262,7 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def _call(command: list[str], env: dict[str, str] | None = None) -> str:
-    """What it printed; where it failed, its last words as a reason."""
+    """Return the stdout of a command; if it fails, raise with its last line as the reason."""
     done = subprocess.run(
         command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -1,7 +1,8 @@
-"""A PC that is emulated, for what a test may not do to this machine: a Python program as the first
-process of the distribution's kernel, with all that it imports, in an archive made for it.
+"""An emulated PC, for actions that a test must not do to this machine: a Python program as the
+first process of the distribution's kernel, with all modules that it imports, in an archive made for
+it.
 
-The program says what it has to say as JSON lines on the serial console; it ends the machine.
+The program prints its results as JSON lines on the serial console; its end powers the machine off.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from nearmetal.build import guest_modules
 from nearmetal.build.guest_kernel import Kernel
 from nearmetal.dut import cpio
 
-# What the program begins with.
+# The beginning of the program.
 PRELUDE = """
 import ctypes, json, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -47,7 +48,7 @@ def fault(kind, error, trace):
 sys.excepthook = fault
 """
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "modules", "bin", "var", "var/run")
-# Modules that are imported late, by a name that nobody reads beforehand.
+# Modules that Python imports late, by names in a string.
 _LATE = "encodings.idna, encodings.ascii, encodings.utf_8, encodings.latin_1"
 
 
@@ -59,7 +60,7 @@ def archive(
     *more: Path,
     beside: Mapping[str, Path] | None = None,
 ) -> bytes:
-    """The whole file system; `more`: programs for /bin; `beside`: further files, by their place."""
+    """Return the whole file system; `more`: programs for /bin; `beside`: further files, by path."""
     interpreter = Path(sys.executable).resolve()
     sources, objects = _imported(imports)
     files = {path: path for path in (interpreter, *sources, *objects)}
@@ -85,7 +86,7 @@ def archive(
 
 
 def run(kernel: Path, initrd: Path, cmdline: str, *devices: str, limit_s: float) -> list[Any]:
-    """Boot it; what it said."""
+    """Boot the machine; return the objects that it printed."""
     argv = [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", "max"),
@@ -101,7 +102,7 @@ def run(kernel: Path, initrd: Path, cmdline: str, *devices: str, limit_s: float)
 
 
 def _imported(imports: str) -> tuple[list[Path], list[Path]]:
-    """Files that these modules are made of: Python's, and shared objects."""
+    """Return the files of these modules: Python files, and shared objects."""
     code = f"import {imports}, {_LATE}, json, sys\n" + (
         "print(json.dumps([m.__file__ for m in list(sys.modules.values())"
         " if getattr(m, '__file__', None)]))"
@@ -112,7 +113,7 @@ def _imported(imports: str) -> tuple[list[Path], list[Path]]:
 
 
 def _libraries(program: Path) -> list[Path]:
-    """Shared libraries, and what loads them."""
+    """Return a program's shared libraries, and their loader."""
     done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
     words = (word for line in done.stdout.splitlines() for word in line.split())
     return [Path(word) for word in words if word.startswith("/")]

@@ -1,16 +1,16 @@
 #!/bin/sh
-# In mount and process namespaces of its own: makes a folder a machine, goes in, runs a command.
+# Run a command with a folder as its root, in mount and process namespaces made by the caller.
 #
 #     enter.sh ROOT BIND... -- COMMAND...
 #
-# BIND is a folder of this machine, seen in there at the same place, for reading. What is mounted
-# here goes with the namespaces. Exit code 99: this machine does not let us.
+# BIND is a folder of this machine, mounted read-only at the same path. All mounts end with the
+# namespaces. Exit code 99: this machine does not allow it.
 set -eu
 trap 'exit 99' EXIT
 root=$1
 shift
 mount --make-rprivate /
-mount --bind "$root" "$root" # what is pivoted to must be a mount
+mount --bind "$root" "$root" # the new root must be a mount
 at() {
     place=$root$1
     shift
@@ -35,7 +35,7 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
-# Not chroot: namespaces made in there must find their own root, as on any machine.
+# pivot_root, not chroot: namespaces made by the command must find their own root.
 mkdir -p "$root/.outside"
 cd "$root"
 pivot_root . .outside
@@ -44,6 +44,6 @@ hash -r
 umount -l /.outside
 rmdir /.outside
 trap - EXIT
-# The shell stays, as the first process of its namespace: it collects what others leave.
+# The shell stays as the first process of its namespace: it reaps orphaned processes.
 "$@" &
 wait $!

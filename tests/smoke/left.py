@@ -1,4 +1,4 @@
-"""What a run may leave on a machine: looked at before and after, by tests that end runs early."""
+"""Traces that a run may leave on a machine; tests that end runs early compare before and after."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nearmetal.machine.processes import owner
 
 NR_BPF = 321  # x86-64; linux/bpf.h:
 BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, XDP = 11, 13, 15, 6
-# Values that move by themselves.
+# Values that change by themselves.
 MOVING = ("/random", "conntrack", "/dentry", "/stat_refresh", "flush", "/nr_hugepages")
 
 
@@ -38,7 +38,7 @@ class Machine:
     state: frozenset[str]
 
     def more_than(self, other: Machine) -> dict[str, frozenset[object]]:
-        """What is here and not there, by kind."""
+        """Return what this has and `other` has not, by kind."""
         added = {
             each.name: getattr(self, each.name) - getattr(other, each.name) for each in fields(self)
         }
@@ -46,13 +46,13 @@ class Machine:
 
 
 def look() -> Machine:
-    """While no run goes on: what one sets for its time would look like something left over."""
+    """Return the current state while no run is active: a run's settings are not left over."""
     with tool.machine():
         return _look()
 
 
 def _look() -> Machine:
-    """All that has the name of ours, but for what the living have made."""
+    """Return everything with our names, except what running processes have made."""
     with IPRoute() as route:
         names = [str(link.get("ifname")) for link in route.get_links()]
     state = owner.state_directory()
@@ -66,7 +66,7 @@ def _look() -> Machine:
         values=frozenset(_values()),
         state=dead(
             f"{folder}/{name}"
-            for folder, _, names in os.walk(state)  # passes over what vanishes
+            for folder, _, names in os.walk(state)  # skips files that vanish
             for name in names
             if name != "lock"
         ),
@@ -74,12 +74,12 @@ def _look() -> Machine:
 
 
 def dead(names: Iterable[str]) -> frozenset[str]:
-    """Without what the living have made."""
+    """Return the names that no running process has made."""
     return frozenset(name for name in names if not _of_the_living(name))
 
 
 def _of_the_living(text: str) -> bool:
-    """Another run may be at it: what names a living process is not left over."""
+    """Whether a running process is named in the text: then another run may use it."""
     named = re.search(r"(?:journal/|hugepages/)(\d+):", text)
     if named is not None:
         return psutil.pid_exists(int(named[1]))
@@ -87,7 +87,7 @@ def _of_the_living(text: str) -> bool:
 
 
 def _namespaces() -> Iterator[str]:
-    """Of processes whose owner has ended."""
+    """Return the network namespaces of processes whose owner has ended."""
     for pid, maker in owner.children():
         if owner.fate(maker) is owner.Fate.DEAD:
             with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ def _namespaces() -> Iterator[str]:
 
 
 def _xdp_programs() -> Iterator[int]:
-    """Ids; none where we may not ask. Those of other kinds are not ours."""
+    """Return the ids of XDP programs, the only kind that we load; none if we may not list them."""
     attributes = (ctypes.c_uint32 * 32)()
     while _bpf(BPF_PROG_GET_NEXT_ID, attributes) == 0:
         found = attributes[1]
@@ -105,16 +105,16 @@ def _xdp_programs() -> Iterator[int]:
 
 
 def _held_programs() -> Iterator[int]:
-    """Ids of those that a running process holds: proc(5), fdinfo of a program or a link. Processes
-    of a run that is over are found otherwise."""
+    """Return the ids of programs that a running process holds: proc(5), fdinfo of a program or a
+    link. Processes of an ended run are found in another way."""
     for path in Path("/proc").glob("[0-9]*/fdinfo/*"):
-        with contextlib.suppress(OSError):  # it ends meanwhile
+        with contextlib.suppress(OSError):  # the process ends meanwhile
             for found in re.findall(r"^prog_id:\s+(\d+)$", path.read_text(), re.MULTILINE):
                 yield int(found)
 
 
 def _bpf_kind(program: int) -> int | None:
-    """None: it has gone."""
+    """Return the program's type; None: the program is gone."""
     handle = _bpf(BPF_PROG_GET_FD_BY_ID, (ctypes.c_uint32 * 32)(program))
     if handle < 0:
         return None
@@ -132,12 +132,12 @@ def _bpf(command: int, attributes: ctypes.Array[ctypes.c_uint32]) -> int:
 
 def _values() -> Iterator[tuple[str, bytes]]:
     for top in ("net", "vm"):
-        for folder, _, names in os.walk(f"/proc/sys/{top}"):  # passes over what vanishes
+        for folder, _, names in os.walk(f"/proc/sys/{top}"):  # skips files that vanish
             for path in (Path(folder, name) for name in names):
                 if not any(word in str(path) for word in MOVING):
                     with contextlib.suppress(OSError):
                         yield str(path), path.read_bytes()
-    yield "huge pages, without those that the living have asked for", b"%d" % _hugepages()
+    yield "huge pages, without the claims of running processes", b"%d" % _hugepages()
 
 
 def _hugepages() -> int:
@@ -148,7 +148,7 @@ def _hugepages() -> int:
 
 
 def _claimed(claim: Path) -> int:
-    """Pages of a claim: what came of it; none where it was given up meanwhile."""
+    """Return the pages that a claim has got; 0 if it was given up meanwhile."""
     try:
         return int([word for word in claim.read_text().split() if word.isdecimal()][-1])
     except FileNotFoundError:
@@ -156,8 +156,8 @@ def _claimed(claim: Path) -> int:
 
 
 def kill(child: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Kill it; its descendants at that moment are returned."""
-    child.send_signal(signal.SIGSTOP)  # so that no new one comes between looking and killing
+    """Kill the run; return its descendants at that moment."""
+    child.send_signal(signal.SIGSTOP)  # so that it cannot start another process before it is killed
     family = tool.descendants(child.pid)
     child.kill()
     child.communicate(timeout=tool.LONG_S)
@@ -165,8 +165,8 @@ def kill(child: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def left(before: Machine) -> dict[str, frozenset[object]]:
-    """What is left of a run: what is there at every look, until the kernel has had time to free
-    what nobody holds. What others make meanwhile comes and goes."""
+    """Return what a run left: what every check finds, until the kernel has had time to free what no
+    process holds. What other programs make meanwhile does not stay."""
     with tool.machine():
         found = _look().more_than(before)
         deadline = time.monotonic() + tool.GONE_S

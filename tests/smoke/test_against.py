@@ -1,4 +1,4 @@
-"""A run against another revision: this one's own, so that both sides are the same programs."""
+"""A run against another revision: its own, so that both sides have the same programs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_both_sides_are_measured_in_pairs(tmp_path: Path) -> None:
             assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
     assert rows["memcached kv"]["status"] == "skipped"
     assert rows["memcached kv"]["reason"]
-    memcached = tool.rows(out)["memcached", "kv"]["rounds"]  # none, where it cannot be had
+    memcached = tool.rows(out)["memcached", "kv"]["rounds"]  # 0 if memcached is not available
     lines = (out / "samples.jsonl").read_text().splitlines()
     sides = [json.loads(line)["against"] for line in lines]
     assert (sides.count(head[:10]), sides.count(None)) == (4, 4 + memcached)

@@ -1,4 +1,4 @@
-"""An agent in a namespace of its own: what it does to a NIC, and that it ends with its lease."""
+"""An agent in its own network namespace: its changes to a NIC, and its end with its lease."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = [
 ]
 
 ADDRESS = "10.77.0.1/24"
-SLACK_S = 60.0  # it puts back within seconds, where the machine has time for it
-# A /sys with the links of the namespace, and a /run of its own, as a machine of the rehearsal has.
+SLACK_S = 60.0  # it undoes within seconds, unless the machine is loaded
+# A /sys with the links of the namespace, and its own /run, as on a machine of the rehearsal.
 AGENT = 'mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /run; exec "$@"'
 UP, PROMISC = 0x1, 0x100
 
@@ -34,7 +34,7 @@ class Talk:
     """An agent on a pipe."""
 
     def __init__(self, netns: str, *before: str) -> None:
-        tool.wait_for_machine()  # its /run is its own, the machine is not
+        tool.wait_for_machine()  # the agent has its own /run, but not its own machine
         command = ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", AGENT, "sh"]
         self.process = subprocess.Popen(
             [*command, *before, *tool.NEARMETAL, "agent"],
@@ -88,7 +88,7 @@ def port(**changed: Any) -> dict[str, Any]:
     return wanted | {"receive_cpu": None} | changed
 
 
-def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> None:
+def test_a_nic_is_given_back_and_children_end_without_a_controller(netns: str) -> None:
     before = state(netns)
     assert before == ([], 0)
     agent = Talk(netns)
@@ -99,7 +99,7 @@ def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> 
         assert agent.ask("port", **port())["ok"]["driver"] == "veth"
         assert agent.ask("carrier", nic="data")["ok"] is None
         assert state(netns) == ([ADDRESS], UP)
-        heard = time.monotonic()  # or later, and nothing more after it
+        heard = time.monotonic()  # at or after the last request
         pid = agent.ask("start", argv=["sleep", "1000"], cpu=None)["ok"]["pid"]
         child = psutil.Process(pid)
         agent.process.wait(LEASE_S + SLACK_S)
@@ -112,7 +112,7 @@ def test_a_nic_is_given_back_and_children_end_when_nobody_steers(netns: str) -> 
 
 
 @pytest.mark.skipif(
-    not os.access(hugepages.pool_file(), os.W_OK), reason="no pool of huge pages to set"
+    not os.access(hugepages.pool_file(), os.W_OK), reason="no write access to a pool of huge pages"
 )
 def test_what_a_spec_asks_of_the_machine_is_set_and_put_back(netns: str) -> None:
     agent = Talk(netns)

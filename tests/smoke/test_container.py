@@ -1,5 +1,6 @@
-"""The image of packaging/Containerfile, made by hand on a bare machine and run as an engine would,
-without a network: on sockets without a right, on a tap device with those of docs/packaging.md."""
+"""The image of packaging/Containerfile, built by hand on a bare machine and run as an engine would,
+without a network: on sockets without rights, on a tap device with the rights of
+docs/packaging.md."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ LIMIT_S = 1800
 pytestmark = pytest.mark.timeout(2 * LIMIT_S)
 BASES = {"docker.io/library/debian:12-slim": "bookworm"}
 RIGHTS = ",+net_admin,+sys_admin,+setuid,+setgid,+kill"
-# Starts the container's process, types what it says to try, and ends it as `podman stop` does.
+# Starts the container's process, runs the command that it suggests, and ends it like `podman stop`.
 SCRIPT = """set -u
 setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{rights} \\
     sh -c {process} >said 2>&1 </dev/null &
@@ -39,7 +40,7 @@ exit $status
 @pytest.fixture(autouse=True)
 def in_the_full_run(is_long: bool) -> None:
     if not is_long:
-        pytest.skip("in the full edition: an image is made from nothing")
+        pytest.skip("only with --full: a whole image is built")
     if (reason := why_not()) is not None:
         pytest.skip(reason)
 
@@ -69,7 +70,7 @@ def served(made: Recipe, rights: str, *words: str) -> str:
 
 
 def run(bare: Machine, script: str, log: Path, *, network: bool) -> str:
-    """What was said; it must end with 0."""
+    """Run the script, which must exit with 0; return its output."""
     with ExitStack() as stack:
         running = bare.start(script, stack.enter_context(log.open("wb")), network=network)
         stack.callback(stop, running)

@@ -1,6 +1,6 @@
-"""What the documents show, run as it stands: from a folder that looks like the clone, so that what
-a command leaves there is ours. What a block needs, and what is not run, the marks beside the blocks
-say (tests/documents.py). The closing line of `documents` counts both."""
+"""The examples of the documents, run unchanged: in a folder of links to the clone, so that files
+that a command leaves are the test's. The marks beside the blocks name a block's needs, and blocks
+that are not run (tests/documents.py). The closing line of `documents` counts both."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from nearmetal.spec.rungs import find
 from nearmetal.testbed import spec as bed
 
 PORT = 11211
-READY = ("Ctrl-C", '"event":"ready"')  # what says that it may be ended: to people, to programs
-OURS = ("PYTHON", "PYTEST", "NEARMETAL_TEST_LONG", "COLUMNS")  # this run's, not a reader's
+READY = ("Ctrl-C", '"event":"ready"')  # marks of a command that is ready: as text, as JSON
+OURS = ("PYTHON", "PYTEST", "NEARMETAL_TEST_LONG", "COLUMNS")  # set by this run, not by a reader
 LOOK = ("completion", "doctor", "list", "man")  # commands that change nothing
 LOOK_AS = ("tune show", "tune --boot")
 EVERY = [block for block in documents.every() if block.mark not in ("prints", "usage", "drawing")]
@@ -42,12 +42,12 @@ def those(belongs: Callable[[Block], bool]) -> list[object]:
 
 
 def named(block: Block) -> str:
-    """By its page and its first words."""
+    """Name a block by its page and its first words."""
     return f"{block.file} {' '.join(block.text.split('#')[0].split())[:48]}"
 
 
 def looking() -> list[str]:
-    """Command lines in prose that only look, and are whole."""
+    """Return the complete command lines in prose that change nothing."""
     lines = {
         shlex.join(words)
         for page in documents.files()
@@ -55,7 +55,7 @@ def looking() -> list[str]:
         for words in documents.command_lines(span)
         if words and (words[0] in LOOK or shlex.join(words).startswith(LOOK_AS))
     }
-    return sorted(line for line in lines if line.islower())  # DIR stands for something
+    return sorted(line for line in lines if line.islower())  # DIR is a placeholder
 
 
 def is_command(block: Block) -> bool:
@@ -68,7 +68,7 @@ def is_spec(block: Block) -> bool:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A folder in which all of the clone is to be found."""
+    """A folder with links to all of the clone."""
     for path in source_root().iterdir():
         if path.name not in (".git", "runs"):
             (tmp_path / path.name).symlink_to(path)
@@ -99,7 +99,7 @@ def test_a_command_in_prose_that_only_looks(line: str, clone: Path) -> None:
 
 
 def skip_where_missing(block: Block, is_long: bool) -> None:
-    """What is asked of machine and edition; the first that is not so is the reason."""
+    """Skip if the machine or the edition misses a need; the first one is the reason."""
     for need in block.needs:
         if need == "--full" and not is_long:
             pytest.skip("only with --full: it takes long")
@@ -110,7 +110,7 @@ def skip_where_missing(block: Block, is_long: bool) -> None:
                 try:
                     udp.bind(("127.0.0.1", PORT))
                 except OSError:
-                    pytest.skip(f"somebody has the port {PORT} of the documents")
+                    pytest.skip(f"port {PORT}, which the documents use, is not free")
 
 
 def link_programs(folder: Path) -> None:
@@ -121,14 +121,14 @@ def link_programs(folder: Path) -> None:
 
 
 def measured(clone: Path) -> None:
-    """A run of seconds, made there."""
+    """Make a run of some seconds in the folder."""
     done = launched(clone, "bench --spec smoke --rungs host-sock:kv --yes")
     tool.skip_where_busy(done.stdout)
     assert done.returncode == 0, done.stdout
 
 
 def launched(clone: Path, line: str) -> tool.Finished:
-    """`./nearmetal` there, run to its end; both outputs as one."""
+    """Run `./nearmetal` in the folder to its end; stdout and stderr are joined."""
     return subprocess.run(
         ["./nearmetal", *shlex.split(line)],
         cwd=clone,
@@ -142,7 +142,7 @@ def launched(clone: Path, line: str) -> tool.Finished:
 
 
 def environment(clone: Path) -> dict[str, str]:
-    """A reader's: with this Python's meson and ninja, and the folder of the programs."""
+    """Return a reader's environment, with this Python's meson and ninja, and the programs."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     own = f"{clone}:{Path(sys.executable).parent}"
     return {**theirs, "PATH": f"{own}:{os.environ['PATH']}"}
@@ -150,7 +150,7 @@ def environment(clone: Path) -> dict[str, str]:
 
 @contextmanager
 def started(block: Block, clone: Path) -> Iterator[tool.Started]:
-    """The block, in a session of its own; all that is left of it is killed."""
+    """Start the block in its own session; at the end all its processes are killed."""
     words, more = ["bash", "-e", "-c", block.text], {}
     if block.language == "python":
         words, more = [sys.executable, "-c", block.text], {"PYTHONPATH": "src"}
@@ -172,7 +172,7 @@ def started(block: Block, clone: Path) -> Iterator[tool.Started]:
 
 
 def ended(running: tool.Started, needs: list[str]) -> str:
-    """All that it said, once it has ended: by itself, or as the needs say."""
+    """Return the whole output when the command has ended: by itself, or as its needs say."""
     assert running.stdout is not None
     said = ""
     if "Ctrl-C" in needs:
@@ -185,14 +185,14 @@ def ended(running: tool.Started, needs: list[str]) -> str:
 
 
 def until(running: tool.Started, words: tuple[str, ...]) -> str:
-    """What it said up to a line with one of these words."""
+    """Return the output up to a line with one of these words."""
     assert running.stdout is not None
     said = ""
     for line in running.stdout:
         said += line
         if any(each in line for each in words):
             return said
-    pytest.fail(f"it ended, and never said {' or '.join(words)}: {said}")
+    pytest.fail(f"the command ended without printing {' or '.join(words)}: {said}")
 
 
 @pytest.mark.parametrize("block", those(is_spec))
@@ -211,7 +211,7 @@ def test_a_file_is_read(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", those(lambda block: block.mark == "tested by"))
 def test_another_test_reads_it(block: Block) -> None:
-    """It names the page; and it is there."""
+    """The named test exists and names the page."""
     text = (source_root() / block.words).read_text(encoding="utf-8")
     assert Path(block.file).name in text, f"{block.words} does not read {block}"
     if block.language == "toml":
@@ -220,7 +220,7 @@ def test_another_test_reads_it(block: Block) -> None:
 
 @pytest.mark.parametrize("block", those(lambda block: block.mark == "not run"))
 def test_is_not_run(block: Block) -> None:
-    """So that the closing lines list it, with its reason."""
+    """Skip the block, so that the closing lines list it with its reason."""
     pytest.skip(f"not run: {block.words}")
 
 

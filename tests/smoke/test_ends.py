@@ -1,4 +1,4 @@
-"""Every signal that ends `serve` has it say its counts and undo what it made; nohup is heeded."""
+"""Every signal that ends `serve` makes it print its counts and undo its changes; nohup works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def ends(served: tool.Served, number: signal.Signals) -> None:
-    """By the signal, with the final counts, as a shell has it."""
+    """Check the end by a signal: final counts, and a shell's exit code."""
     served.process.send_signal(number)
     out, err = served.process.communicate(timeout=tool.LONG_S)
     assert served.process.returncode == 128 + number, err
@@ -50,9 +50,9 @@ def test_serve_undoes_its_tap_device() -> None:
 
 
 def test_serve_ends_with_its_terminal() -> None:
-    """Nobody hears what it still has to say; it undoes all the same, and ends as a shell has it."""
+    """The last output is lost; serve still undoes its changes, and exits with a shell's code."""
     terminal, theirs = pty.openpty()
-    # In a session of its own, which takes the terminal by opening it.
+    # A new session, whose controlling terminal is the one that it opens.
     take = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
     argv = [*take, *tool.NEARMETAL, "serve", "host-mmsg", "--json", *LISTEN]
     with subprocess.Popen(argv, start_new_session=True) as process:
@@ -72,7 +72,7 @@ def test_serve_ends_with_its_terminal() -> None:
 
 @pytest.fixture
 def nohup() -> Iterator[None]:
-    """SIGHUP is ignored, here and in what is started."""
+    """Ignore SIGHUP, here and in started programs."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The whole flow on smoke.toml, as a user starts it; and what is left when it is interrupted."""
+"""The whole flow on smoke.toml, as a user starts it; and the state after an interrupted run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_report_can_be_made_again(run: Path) -> None:
     "numbers",
     [
         [signal.SIGINT],
-        [signal.SIGHUP, signal.SIGTERM],  # as a login that is closed sends them
+        [signal.SIGHUP, signal.SIGTERM],  # sent when a login session is closed
         [signal.SIGQUIT, signal.SIGQUIT],
         [signal.SIGXCPU],
     ],
@@ -80,7 +80,7 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(
                     bench.send_signal(number)
                 break
         _, rest = bench.communicate(timeout=tool.LONG_S)
-    reasons = {128 + each: str(signals.Ended(each)) for each in numbers}  # whichever came first
+    reasons = {128 + each: str(signals.Ended(each)) for each in numbers}  # any one may arrive first
     assert bench.returncode in reasons, rest
     assert "Traceback" not in rest
     report = json.loads((folder / "report.json").read_text())
@@ -103,12 +103,12 @@ def test_a_run_whose_reader_leaves_ends_and_leaves_nothing(tmp_path: Path) -> No
 
 
 def children_of(pid: int) -> list[str]:
-    """Processes that carry the marker of that owner (machine/processes/owner.py)."""
+    """Return the processes with that owner's marker (machine/processes/owner.py)."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             words = path.read_bytes().split(b"\0")
-        except OSError:  # gone, or not ours
+        except OSError:  # ended, or another user's
             continue
         if any(word.startswith(b"NEARMETAL_OWNER=%d:" % pid) for word in words):
             found.append(path.parent.name)

@@ -1,5 +1,5 @@
-"""Somebody else's image as a row, from a spec of a few lines: the distribution's kernel, and a file
-system with nothing in it but a first process and the distribution's memcached."""
+"""A foreign image as a row, from a spec of a few lines: the distribution's kernel, and a file
+system with only a first process and the distribution's memcached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nearmetal.errors import NearmetalError
 from nearmetal.spec import rungs
 from nearmetal.spec.programs import programs_beside
 
-cpio = pytest.importorskip("nearmetal.dut.cpio", reason="no guests in this build")
+cpio = pytest.importorskip("nearmetal.dut.cpio", reason="guests are not in this build")
 image = pytest.importorskip("nearmetal.dut.guest_image")
 kernel = pytest.importorskip("nearmetal.build.guest_kernel")
 
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 def test_memcached_in_a_distribution_s_kernel(
     legacy: str, programs: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """By virtio 1, and by what drivers spoke before it: Linux has both."""
+    """With virtio 1 and with the legacy interface: Linux has both."""
     for program in programs_beside(rungs.find("uk-netdev")):
         if (reason := build.why_not(program)) is not None:
             pytest.skip(reason)
@@ -54,7 +54,7 @@ def test_memcached_in_a_distribution_s_kernel(
         booted = kernel.provide()
         memcached, library_path = fetched.provide("memcached")
     except NearmetalError as error:
-        pytest.skip(f"cannot be had here: {error}")
+        pytest.skip(f"kernel or memcached not available here: {error}")
     init = programs("nm-guest-init").read_bytes()
     entries = image.entries(init, memcached.read_bytes(), booted.for_sockets())
     entries += libraries(memcached, library_path)
@@ -72,7 +72,7 @@ def test_memcached_in_a_distribution_s_kernel(
 
 
 def libraries(program: Path, library_path: str | None) -> Iterator[object]:
-    """What it loads, where its loader looks; and the name that it asks for."""
+    """Return the program's libraries at the paths of its loader, and the user that it looks up."""
     environment = {**os.environ, **({"LD_LIBRARY_PATH": library_path} if library_path else {})}
     told = subprocess.run(
         ["ldd", program], env=environment, capture_output=True, text=True, check=True

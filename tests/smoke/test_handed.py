@@ -1,6 +1,6 @@
-"""A NIC handed to DPDK's own drivers and given back, in a PC that is emulated: vfio-pci behind an
-IOMMU, uio_pci_generic without one. The kernel's sysfs, netlink and drivers are real there, and a
-server answers through the card."""
+"""A NIC handed to DPDK's own drivers and given back, in an emulated PC: vfio-pci behind an IOMMU,
+uio_pci_generic without one. The kernel's sysfs, netlink and drivers are real there, and a server
+answers through the card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Path("/proc/sys/vm/nr_hugepages").write_text("100")
 state = Path("/run/state")
 ASKED = b"\0\1\0\0\0\1\0\0get key\r\n"  # a header of memcached's, and a command
 its, peer = pci.device("0000:00:05.0"), pci.device("0000:00:06.0")
-# A name that no driver gives, and what goes with an interface.
+# A name that no driver gives, and settings that an interface loses with its driver.
 for card, name, addr in ((its, "data", "10.77.0.1"), (peer, "peer", "10.77.0.2")):
     with IPRoute() as route:
         index = route.link_lookup(ifname=card.interfaces[0])[0]
@@ -42,7 +42,7 @@ with IPRoute() as route:
     index = route.link_lookup(ifname="data")[0]
     route.route("add", dst="10.78.0.0/16", gateway="10.77.0.254", oif=index)
 was = interface.seen("data")
-for number in its.interrupts[1:]:  # not as its driver puts them
+for number in its.interrupts[1:]:  # not where the driver puts them
     Path(f"/proc/irq/{number}/smp_affinity_list").write_text("0")
 
 

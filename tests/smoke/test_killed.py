@@ -1,7 +1,7 @@
-"""kill -9 of bench at seeded moments: afterwards `clean`, or the next bench, leaves nothing of it.
+"""kill -9 of bench at seeded moments: afterwards `clean`, or the next bench, removes all traces.
 
-A moment is a share of the time that a whole bench took, so that all stages are met: build,
-topology, preload, trial, report. The machine is looked at before and after.
+A moment is a share of the time that a whole bench took, so that all stages are hit: build,
+topology, preload, trial, report. The machine's state is compared before and after.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def bench(out: Path, rungs: str = RUNGS) -> subprocess.Popen[str]:
-    """Start one, once nobody else has the machine."""
+    """Start a bench once no other run uses the machine."""
     tool.wait_for_machine()
     words = tool.of_bench("smoke", out, "--rungs", rungs)
     return tool.start(*words, joined=True, apart=True)
@@ -43,7 +43,7 @@ def finish(child: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def whole_s(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How long a bench takes that nobody kills, when all is built."""
+    """Return the time of an undisturbed bench, when all is built."""
     programs.build()
     began = time.monotonic()
     finish(bench(tmp_path_factory.mktemp("whole") / "run"))
@@ -69,7 +69,7 @@ def test_nothing_is_left(tmp_path: Path, whole_s: float, is_long: bool) -> None:
 
 
 def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
-    """Its socket is there and the pool is raised, so both have to go."""
+    """The wire's socket exists and the pool is raised, so both have to be cleaned."""
     reason = programs.why_not("nm-dpdk-kv")
     if reason is not None:
         pytest.skip(reason)
@@ -81,7 +81,7 @@ def test_killed_while_the_wire_of_memory_stands(tmp_path: Path) -> None:
     assert socket.exists()
     raised = list((owner.state_directory() / "hugepages").glob(f"{child.pid}:*"))
     assert raised or not os.access(POOL, os.W_OK)
-    tool.succeeds("clean")  # or another's, which was quicker
+    tool.succeeds("clean")  # or another run's clean, if it was faster
     assert not any(claim.exists() for claim in raised)
     assert not [each for each in family if tool.runs(each)]
     assert not (found := left(before)), found

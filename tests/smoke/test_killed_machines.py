@@ -1,7 +1,7 @@
 """Ctrl-C and kill -9 of a bench whose rows are virtual machines, while one boots, under load and
-while the report is made: nothing is left, and what the run had tuned is as before.
+while the report is made: no trace is left, and the run's tuning is undone.
 
-Moments are found by looking at the run's folder and its processes.
+The moments are found by polling the run's folder and its processes.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ pytestmark = [
 
 
 def booting(out: Path, child: int) -> bool:
-    """QEMU is there, and what it boots has not said that it is ready."""
+    """Whether QEMU runs, and its guest is not ready."""
     consoles = list((out / "consoles").glob("*.log"))
     return bool(consoles) and _is_there(child, "qemu-system") and not any(map(_is_ready, consoles))
 
 
 def loaded(out: Path, child: int) -> bool:
-    """A generator asks what is ready; the quick corpus before it has none."""
+    """Whether a generator loads the ready guest; the quick corpus before has no generator."""
     consoles = list((out / "consoles").glob("*.log"))
     return _is_there(child, "/nm-load") and any(map(_is_ready, consoles))
 
 
 def reporting(out: Path, child: int) -> bool:
-    """The only sample is there."""
+    """Whether the only sample is written."""
     del child
     samples = out / "samples.jsonl"
     return samples.exists() and samples.read_bytes().endswith(b"\n")
@@ -75,7 +75,7 @@ MOMENTS: dict[str, Callable[[Path, int], bool]] = {
 
 
 def cases() -> list[tuple[str, str, str]]:
-    """Each moment and signal, the rows by turns; of --full every row."""
+    """Return each moment and signal, with alternating rows; --full has every row."""
     found = []
     for moment in MOMENTS:
         for signal_name in ("SIGINT", "SIGKILL"):
@@ -110,7 +110,7 @@ def test_nothing_is_left_of_a_machine(
         family = interrupted(child, out)
     assert not [each for each in family if tool.runs(each)]
     assert not (found := left(before)), found
-    if moment == "report":  # whatever was still to be written: it can be made again
+    if moment == "report":  # even if files were missing: the report can be made again
         tool.succeeds("report", out)
         (told,) = tool.rows(out).values()
         assert (told["status"], told["rounds"]) == ("ok", 1), told["reason"]
@@ -123,7 +123,7 @@ def bench(out: Path, row: str, seconds: float) -> subprocess.Popen[str]:
 
 
 def interrupted(child: subprocess.Popen[str], out: Path) -> list[psutil.Process]:
-    """As a terminal does it: the whole group. What was measured until then is reported."""
+    """Interrupt the whole group as a terminal does; the partial results are reported."""
     family = tool.descendants(child.pid)
     os.killpg(child.pid, signal.SIGINT)
     said = child.communicate(timeout=tool.LONG_S)[0]
@@ -139,7 +139,7 @@ def interrupted(child: subprocess.Popen[str], out: Path) -> list[psutil.Process]
 
 
 def _is_there(child: int, name: str) -> bool:
-    """Whether one of its descendants has that in its command line."""
+    """Whether a descendant of the run has the name in its command line."""
     words = (tool.command_line(each) for each in tool.descendants(child))
     return any(name in each for each in words)
 

@@ -1,7 +1,6 @@
-"""Machines of a testbed that let in a user who is not root: one who may sudo, and one who may not.
+"""Machines of a testbed with a login that is not root: one that may use sudo, and one that may not.
 
-sudo itself is no part of what is tested: its place is taken by a program of our own that does what
-we ask of it, setuid root, in the machines of a rig alone.
+sudo itself is not tested: a small setuid program replaces it, on the machines of a rehearsal only.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ int main(int argc, char **argv)
     return execvpe(argv[2], argv + 2, clean);
 }
 """
-# What was set up is seen at the user's place, who may add to `deployed` only.
+# The set-up is visible at the user's cache path, where the user may write to `deployed` only.
 PREPARE = """set -e
 mkdir -p "$1/.cache/nearmetal"
 mount --bind "$2" "$1/.cache/nearmetal"
@@ -69,7 +68,7 @@ def sudo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | None], Finished]:
-    """The experiment on machines where USER logs in; sudo: None where they have none."""
+    """Return a function that runs the experiment with USER as login; sudo: None for none."""
     environment = os.environ.copy()
 
     def started(program: Path | None) -> Finished:
@@ -77,7 +76,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | Non
         cache = cache_dir()
         (cache / "deployed").mkdir(exist_ok=True)
         with monkeypatch.context() as patch:
-            patch.delenv("XDG_CACHE_HOME", raising=False)  # the machines would be told of it
+            patch.delenv("XDG_CACHE_HOME", raising=False)  # it would be passed to the machines
             with rehearsal.standing(open_journal(), 1) as made:
                 _let_in(made, cache, program)
                 as_root = of_the_document(made.spec.seats())
@@ -88,9 +87,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | Non
 
 
 def _let_in(made: rehearsal.Rig, cache: Path, program: Path | None) -> None:
-    """An account, its home, and what its shell finds there."""
+    """Make an account on each machine, with its home and its shell."""
     folder = made.keys.folder
-    folder.chmod(0o711)  # its key is looked up with the user's own rights
+    folder.chmod(0o711)  # sshd reads the key with the user's own rights
     for file in owner.state_directory(), folder.parent:
         file.chmod(file.stat().st_mode | 0o011)
     with (folder / "passwd").open("a") as passwd:

@@ -1,8 +1,8 @@
-"""list, doctor and bench where root is not quite root, and the machine not quite whole.
+"""list, doctor and bench with limited root rights, or on a machine with parts missing.
 
-Each in a mount namespace of its own with a /run of its own, so that neither the machine's lock nor
-what others left is met. Of every row that is missing the run names one right or thing, and the
-judge behind `list` says so before.
+Each runs in a mount namespace of its own with its own /run, so that it meets neither the machine's
+lock nor the records of others. For every row that cannot run, the reason names one right or thing,
+and `list` gives the same reason before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tool
 from nearmetal.build import programs
 from nearmetal.machine.processes import surroundings
 
-# The cache is root's, so its files may be read and written all the same; nothing else is allowed.
+# Files of the cache belong to root, so they may be read and written; nothing else is allowed.
 FILES = "+dac_override,+dac_read_search"
 USER = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
@@ -32,7 +32,7 @@ READ_ONLY = (
     "for each in /proc/sys /sys; do mount --bind $each $each; mount -o remount,bind,ro $each; done"
 )
 NO_TUN = "mkdir -p /dev/net; mount -t tmpfs none /dev/net"
-# Routes as a VPN has them, and one of a network that we would have liked.
+# Routes like those of a VPN, and one that covers a network that we would choose.
 VPN = """
 from pyroute2 import IPRoute
 with IPRoute() as route:
@@ -65,12 +65,12 @@ FULL = (
 
 @dataclass(frozen=True)
 class Odd:
-    """Surroundings, and what they cost: rows with words of the reason."""
+    """An environment, and the rows that cannot run in it, with words of the reason."""
 
     before: str = ":"  # shell, in the namespace of mounts
-    how: tuple[str, ...] = ()  # by which the command is started
+    how: tuple[str, ...] = ()  # prefix of the command
     spaces: tuple[str, ...] = ("--mount",)
-    costs: str = ""  # what limit-veth's reason has in it; "": it is measured
+    costs: str = ""  # part of limit-veth's reason; "": the row runs
     note: str = ""  # a label of host-mmsg
 
 
@@ -91,13 +91,13 @@ CASES = {
 ORDINARY = [CASES[name] for name in ("ordinary user", "root without rights", "routes of a VPN")]
 
 pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="lays rights down, and so needs some"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to drop rights"),
     pytest.mark.timeout(tool.RUN_S),
 ]
 
 
 def inside(odd: Odd, *argv: str) -> tool.Finished:
-    """A command in these surroundings."""
+    """Run a command in this environment."""
     script = f'set -e; mount -t tmpfs none /run; {odd.before}; exec "$@"'
     command = ["unshare", *odd.spaces, "sh", "-c", script, "sh", *odd.how, *argv]
     given = {k: v for k, v in os.environ.items() if k != "XDG_RUNTIME_DIR"}
@@ -111,7 +111,7 @@ def inside(odd: Odd, *argv: str) -> tool.Finished:
 def odd(request: pytest.FixtureRequest) -> Odd:
     found: Odd = request.param
     if (done := inside(found, "true")).returncode != 0:
-        pytest.skip(f"these surroundings cannot be made here: {done.stderr.strip()}")
+        pytest.skip(f"this environment cannot be made here: {done.stderr.strip()}")
     return found
 
 
@@ -128,11 +128,11 @@ def test_bench_ends_with_a_table_and_a_missing_row_names_one_thing(
     if odd not in ORDINARY and not is_long:
         pytest.skip("only with --full: it takes long")
     wanted = (*RUNGS, *FULL) if is_long else RUNGS
-    for folder in tmp_path.parents:  # one more of them where tests run side by side
+    for folder in tmp_path.parents:  # one more level if tests run in parallel
         folder.chmod(0o755)
         if folder.name.startswith("pytest-of-"):
             break
-    tmp_path.chmod(0o777)  # who is not root makes the run's folder, too
+    tmp_path.chmod(0o777)  # an ordinary user makes the run's folder, too
     programs.build()
     judged = json.loads(inside(odd, sys.executable, "-c", JUDGE, *wanted).stdout)
     out = tmp_path / "run"

@@ -1,7 +1,7 @@
-"""Servers in process, mount and network namespaces of their own, as containers have them: started,
-cleaned beside and ended in every order, nobody touches another's, and in the end nothing is left.
+"""Servers in their own process, mount and network namespaces, as in containers: started, cleaned
+and ended in any order, they do not touch one another, and at the end nothing is left.
 
-A mount namespace with a /run of its own is the host; servers share that /run or have their own.
+A mount namespace with its own /run is the host; servers share that /run or have their own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.timeout(4 * tool.RUN_S)
 
 @dataclass(frozen=True)
 class Host:
-    """A mount namespace where a /run is that is not this machine's."""
+    """A mount namespace with a /run of its own."""
 
     pid: int
 
@@ -52,7 +52,7 @@ class Host:
         return root_of(self.pid) / STATE
 
     def started(self, *words: str, apart: bool, own_run: bool = False) -> subprocess.Popen[str]:
-        """The command, on the host or in namespaces of its own."""
+        """Start the command, on the host or in its own namespaces."""
         command = ["nsenter", f"--target={self.pid}", "--mount"]
         command += APART if apart else ()
         command += ["sh", "-c", OWN_RUN, "sh"] if own_run else []
@@ -74,10 +74,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Server:
-    """One that is up, and all that is its own."""
+    """A running server, and everything that it has made."""
 
     outer: subprocess.Popen[str]
-    first: psutil.Process  # of its process namespace
+    first: psutil.Process  # first process of its process namespace
     space: int
     parts: tuple[psutil.Process, ...]
     paths: tuple[Path, ...]
@@ -100,7 +100,7 @@ def host() -> Iterator[Host]:
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter"))):
         pytest.skip("needs root, unshare and nsenter: makes namespaces")
     if owner.namespace("pid") != owner._FIRST_SPACE:
-        # Whose namespaces have gone is not seen here, so what they had stays for the host's clean.
+        # Owners in ended namespaces are not visible here: only the host's clean undoes their acts.
         pytest.skip("this process namespace is not the machine's first: it cannot be the host")
     command = ["unshare", "--mount", "sh", "-c", HOST]
     with subprocess.Popen(
@@ -109,14 +109,14 @@ def host() -> Iterator[Host]:
         assert process.stdout is not None
         said = process.stdout.readline()
         if said != "made\n":
-            pytest.skip(f"no mount namespace is to be had here: {said.strip()}")
+            pytest.skip(f"no mount namespace can be made here: {said.strip()}")
         yield Host(process.pid)
         process.kill()
 
 
 @pytest.fixture(scope="module")
 def served() -> list[str]:
-    """The rungs of those that can be built and started here."""
+    """Return those of RUNGS that can be built and started here."""
     found, reasons = [], []
     with tool.untimed():
         for name in RUNGS:
@@ -135,18 +135,18 @@ def served() -> list[str]:
     return found
 
 
-def test_nobody_touches_another_s(host: Host, served: list[str], is_long: bool) -> None:
+def test_servers_do_not_touch_one_another(host: Host, served: list[str], is_long: bool) -> None:
     before = pages()
     for seed in range(ORDERS_LONG if is_long else ORDERS):
-        print(f"order {seed}")  # shown where it fails
+        print(f"order {seed}")  # shown if the test fails
         in_order(random.Random(seed), host, served)
         assert pages() == before, "huge pages are left, or another program changed the pool"
 
 
 def in_order(chance: random.Random, host: Host, served: list[str]) -> None:
-    """Some servers at once; ends and cleans in between; then nothing is left."""
+    """Run some servers at once, end and clean in between; then check that nothing is left."""
     with ExitStack() as stack:
-        # The first has records, where the host sees them.
+        # The first has records, in the host's /run.
         wanted = [(served[0], False)]
         for _ in range(chance.choice([1, 2])):
             wanted.append((chance.choice(served), chance.choice([False, True])))
@@ -194,7 +194,7 @@ def starting(host: Host, rung: str, own_run: bool) -> Iterator[subprocess.Popen[
 
 
 def up(host: Host, process: subprocess.Popen[str], own_run: bool) -> Server:
-    """Wait until its server runs; what is its own."""
+    """Wait until the server runs; return it with everything that it has made."""
 
     def parts() -> list[psutil.Process]:
         family = tool.descendants(process.pid)
@@ -215,19 +215,19 @@ def up(host: Host, process: subprocess.Popen[str], own_run: bool) -> Server:
 
 
 def root_of(pid: int) -> Path:
-    """What a process sees as its own."""
+    """Return the root of a process's file system."""
     return Path("/proc") / str(pid) / "root"
 
 
 def pages() -> int:
-    """In the pool, without those that are claimed."""
+    """Return the pages in the pool, without those that are claimed."""
     pool = hugepages.pool()
     with hugepage_claims._notes() as notes:
         claims = list(notes.glob("*@hugepages-2048kB")) if notes else []
         words = [claim.read_text().split() for claim in claims]
         claimed = sum(int([word for word in each if word.isdecimal()][-1]) for each in words)
     if pool is None or not os.access(hugepages.pool_file(), os.W_OK):
-        return 0  # nor do we raise it
+        return 0  # the pool cannot be raised either
     return pool.total - claimed
 
 
@@ -239,9 +239,9 @@ with lock.machine_lock():
 """
 
 
-def test_a_run_is_refused_whoever_has_the_machine(host: Host) -> None:
-    """A container, beside a run that it does not see. Both in a time namespace of the test's own,
-    so that it is not this machine's lock that they ask for."""
+def test_a_run_is_refused_when_an_invisible_run_has_the_machine(host: Host) -> None:
+    """A container, beside a run that is not visible in it. Both are in a time namespace of the
+    test, so that they do not use this machine's lock."""
     if not Path("/proc/self/ns/time").exists():
         pytest.skip("this kernel has no time namespaces")
     environment = os.environ | {"PYTHONPATH": str(source_root() / "src"), lock.WAIT: "0"}

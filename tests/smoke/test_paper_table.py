@@ -1,4 +1,4 @@
-"""specs/paper.toml, shortened, on rows that need no virtual machine; others keep a reason."""
+"""specs/paper.toml, shortened, on rows without a virtual machine; other rows keep a reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_paper_s_rows(tmp_path: Path) -> None:
             continue
         assert row["status"] == "ok", row["reason"]
         assert row["wrong"] == 0 and row["window"] == 128
-        assert row["sent"] == row["answered"] + row["lost"]  # lost: the machine was held up
+        assert row["sent"] == row["answered"] + row["lost"]  # lost if the machine stalled
         assert row["frame_bytes"] == {"request": 64, "reply": 85 if service == "kv" else 64}
         assert row["sent"] == row["gets"] and row["sets"] == 0
     ratios = {(each["question"], each["service"]): each for each in told["paper_ratios"]}
@@ -40,4 +40,4 @@ def test_the_paper_s_rows(tmp_path: Path) -> None:
         found = ratios["batch / single", service]
         assert found["ours"] > 0 and found["paper"] == pytest.approx(985 / 590)
         assert found["note"] == "" and found["gap"]
-    assert "paper*" in said and "linux-metal:" in said  # the rest wraps by the figures' width
+    assert "paper*" in said and "linux-metal:" in said  # the rest may be wrapped

@@ -1,5 +1,5 @@
-"""What a contributor adds is tested and measured: planted in a copy of the tree, which builds for
-itself. What needs no build is in tests/unit/spec/test_planted_datapath.py.
+"""A contributor's addition is tested and measured: added to a copy of the tree, which has its own
+build. tests/unit/spec/test_planted_datapath.py has the checks that need no build.
 """
 
 from __future__ import annotations

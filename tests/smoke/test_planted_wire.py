@@ -1,4 +1,4 @@
-"""The whole flow on a wire that is one file more, and nothing else."""
+"""The whole flow on a wire that is added by one file."""
 
 from __future__ import annotations
 

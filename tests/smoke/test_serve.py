@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def serving(rung: str, *words: str) -> AbstractContextManager[Served]:
-    """On sockets: at a port that is free."""
+    """Serve a rung; on sockets, at a free port."""
     listen = ("--listen", "127.0.0.1:0") if rung in ON_SOCKETS else ()
     return tool.serving(rung, *words, *listen)
 
@@ -55,7 +55,7 @@ def test_a_set_a_get_and_the_final_counts(rung: str) -> None:
 
 @pytest.mark.rung("host-dpdk")
 def test_a_veth_pair_is_made_for_frames() -> None:
-    """Whoever is on this machine can ask it by the kernel's sockets. It goes with the server."""
+    """Programs on this machine can use it with ordinary sockets. It is removed with the server."""
     why = programs.why_not("nm-dpdk-kv") if os.geteuid() == 0 else "needs root"
     if why is not None:
         pytest.skip(why)
@@ -143,7 +143,7 @@ def test_load_drives_it_and_finds_nothing_wrong() -> None:
 
 
 def test_it_says_how_to_try_it_and_how_to_end_it() -> None:
-    """The line that it prints is pasted into a shell, and the server then ended as it says."""
+    """The printed command works in a shell, and the printed way to end the server works."""
     with tool.start("serve", "host-mmsg", "--listen", "127.0.0.1:0") as process:
         try:
             assert process.stderr is not None
@@ -164,7 +164,7 @@ def test_it_says_how_to_try_it_and_how_to_end_it() -> None:
     )
 
 
-def test_who_ends_the_server_itself_ends_serve_well() -> None:
+def test_serve_ends_well_when_its_server_is_ended() -> None:
     with serving("host-mmsg") as served:
         os.kill(served.pid, signal.SIGTERM)
         out, err = served.process.communicate(timeout=tool.LONG_S)
@@ -194,7 +194,7 @@ def _answers(client: Client) -> bool:
 
 
 def test_a_low_port_has_its_cure() -> None:
-    """As somebody who may not have it; `setpriv` takes the right away."""
+    """A user without the right to the port gets a message; `setpriv` removes the right."""
     words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     for rung in ("host-py", "host-mmsg"):
         done = subprocess.run(
@@ -204,13 +204,13 @@ def test_a_low_port_has_its_cure() -> None:
             timeout=tool.LONG_S,
         )
         if done.returncode == 0 or "Permission" not in done.stderr:
-            pytest.skip("any port is for everybody here (net.ipv4.ip_unprivileged_port_start)")
+            pytest.skip("any user may bind low ports here (net.ipv4.ip_unprivileged_port_start)")
         assert "give a higher one to --listen" in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_defaults_of_both_fit() -> None:
-    """As the README has them, but for the port; until it is stopped, which is later than 3 s."""
+    """The commands of the README, except the port; load runs until it is stopped, after 3 s."""
     with serving("host-mmsg") as served, tool.start("load", served.address) as load:
         try:
             assert load.stdout is not None
@@ -230,7 +230,7 @@ def test_the_defaults_of_both_fit() -> None:
 
 
 def test_load_says_that_the_server_evicted() -> None:
-    """None of the answers is wrong: a store with a bound forgets."""
+    """No answer is wrong: a store with a limit evicts."""
     with serving("host-mmsg", "--memory", "1MiB") as served:
         done = tool.run("load", served.address, "--for", "1s")
         final = served.stop()

@@ -1,8 +1,8 @@
-"""The README's two commands as the first that a newcomer types, on machines with nothing on them.
+"""The README's two commands as a new user's first, on machines with nothing installed.
 
-As root, whose first command is `bench`, and as a user with sudo, whose first is `test`; then both
-once more without a network: what is set up needs none. A rung of each kind that set-up knows is
-asked for; what they measure is other tests' affair.
+As root, with `bench` first, and as a user with sudo, with `test` first; then both again without a
+network, which a finished set-up does not need. The spec has a rung of each kind that set-up knows;
+other tests check the measurements.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bare import SUITES, Machine, Suite, machine, stop, was_refused, why_not
 
 from nearmetal.errors import CannotRunError
 
-LIMIT_S = 1800  # of both commands on all machines of a suite; one is made in half of it
+LIMIT_S = 1800  # for both commands on all machines of a suite; making one takes half of it
 pytestmark = pytest.mark.timeout(3 * LIMIT_S)
-# Seconds, not parts of one: other machines are at work on the same cores.
+# Seconds, not less: other machines work on the same cores at the same time.
 SPEC = """
 name = "setup"
 window = 16
@@ -46,7 +46,7 @@ SETS_UP = re.compile(r"nearmetal: (?:reading|installing|fetching|set up)")
 @pytest.fixture(autouse=True)
 def in_the_full_run(is_long: bool) -> None:
     if not is_long:
-        pytest.skip("in the full edition: bare machines are made and set up from nothing")
+        pytest.skip("only with --full: bare machines are made and set up")
     if (reason := why_not()) is not None:
         pytest.skip(reason)
 
@@ -68,7 +68,7 @@ def test_the_first_commands_work(suite: Suite, tmp_path: Path) -> None:
 
 
 def run(machines: list[Machine], folder: Path, *, network: bool) -> list[str]:
-    """Both commands on each machine, all machines at once; what was said."""
+    """Run both commands on each machine, all machines at once; return their output."""
     logs = [folder / f"{each.person}-{'first' if network else 'second'}.log" for each in machines]
     with ExitStack() as stack:
         running = []

@@ -1,5 +1,5 @@
-"""serve under a service manager, a made-up one: what it is told and when, and the lines of its log.
-As systemd starts it: with next to no environment, no terminal, and nothing to read."""
+"""serve under a simulated service manager: its notifications, and the lines of its log. As under
+systemd: a nearly empty environment, no terminal, and no input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 class Manager:
-    """Starts `serve`, and is told."""
+    """Starts `serve`, and receives its notifications."""
 
     def __init__(self, *words: str, listens: bool = True) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -55,7 +55,7 @@ class Manager:
         os.close(end)
 
     def told(self, wanted: str) -> dict[str, str]:
-        """The next datagram that has this word."""
+        """Return the next datagram that has this word."""
         while True:
             found = dict(
                 line.split("=", 1) for line in self._socket.recv(4096).decode().splitlines()
@@ -64,7 +64,7 @@ class Manager:
                 return found
 
     def ends(self) -> list[str]:
-        """Its log, once it has ended; with exit code 0."""
+        """Wait for the end, with exit code 0; return the log."""
         said = self.log.read().splitlines()
         assert self.process.wait(tool.LONG_S) == 0, said
         return said
@@ -87,7 +87,7 @@ def managed(*words: str, listens: bool = True) -> Iterator[Manager]:
 
 @pytest.mark.parametrize("rung", ["host-mmsg", "host-py", "ukp-netdev"])
 def test_it_is_told_once_the_server_answers(rung: str) -> None:
-    """The first question after that is answered: a set is asked once (kv/client.py)."""
+    """The first request after READY is answered: a set is sent only once (kv/client.py)."""
     words = [rung]
     if rung == "ukp-netdev":
         if (reason := tried.tap_why_not()) is not None:
@@ -110,7 +110,7 @@ def test_it_is_told_once_the_server_answers(rung: str) -> None:
     assert last.startswith(f"<6>{rung} ended: 1 of ")
 
 
-def test_children_do_not_know_the_manager() -> None:
+def test_children_get_nothing_of_the_manager() -> None:
     with managed("host-mmsg", "--listen", "127.0.0.1:0") as manager:
         manager.told("READY")
         below = tool.descendants(manager.process.pid)

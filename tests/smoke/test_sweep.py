@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(tool.RUN_S)
 
 
 def rows_of(axis: str, folder: Path) -> list[dict[str, Any]]:
-    """The rows that were measured; a rung that cannot run here has a reason instead."""
+    """Return the measured rows; a rung that cannot run here has a reason instead."""
     path = folder / "mine.toml"
     path.write_text(SPEC + SWEEPS[axis])
     tool.bench(path, folder / "out")

@@ -81,7 +81,7 @@ def test_a_server_behind_the_switch_is_asked(
 
 
 def wait_for_answer(client: Client) -> None:
-    """Ask until it answers: the switch takes a moment after the server is ready."""
+    """Send requests until one is answered: the switch needs a moment after the server is ready."""
     for _ in range(10):
         with contextlib.suppress(NoAnswerError):
             client.version()

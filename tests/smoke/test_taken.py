@@ -1,7 +1,7 @@
-"""A NIC that DPDK takes by XDP sockets is given back: at the end, and by `clean` after a kill.
+"""A NIC that DPDK takes with XDP sockets is given back: at the end, and by `clean` after a kill.
 
-A veth in a namespace is the NIC. What happens there is done by a program of its own, for /sys shows
-the links of the namespace that it was mounted in.
+A veth in a namespace is the NIC. A separate program acts on it, because /sys shows the links of the
+namespace in which it was mounted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nearmetal.machine.journal import Journal
 from nearmetal.machine.links import netns
 from nearmetal.machine.processes import owner
 
-# What goes on at the NIC, as lines: which XDP program is there.
+# Prints the state of the NIC, a JSON line each time: XDP program and addresses.
 SCRIPT = """
 import json, os, signal, sys
 from pathlib import Path
@@ -95,5 +95,5 @@ def test_an_xdp_program_does_not_stay(programs: Callable[[str], Path], tmp_path:
         ("all killed", True),
         ("cleaned", False),
     ]
-    for each in seen:  # the kernel must not answer beside it
+    for each in seen:  # the kernel must not answer as well
         assert each["addresses"] == ([] if each["xdp"] else ["10.77.0.1/24"]), each

@@ -1,4 +1,4 @@
-"""A Linux guest as a row on a tap device: measured where it can be, else skipped in words."""
+"""A Linux guest as a row on a tap device: measured, or skipped with a reason."""
 
 from __future__ import annotations
 

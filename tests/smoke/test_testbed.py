@@ -1,6 +1,8 @@
-"""The rehearsal: machines of namespaces, reached by SSH; and what is left when somebody goes.
+"""The rehearsal: machines made of namespaces, reached by SSH; and the state after one of them
+fails.
 
-The whole remote path runs: EnOSlib, deployment, agents, SSH. What cannot be had here is skipped.
+The whole remote path runs: EnOSlib, deployment, agents, SSH. Parts that are not available here are
+skipped.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
 from tool import Finished, Started, rows, skip_where_busy
 
-START_S = 240.0  # with what it waits for another run
+START_S = 240.0  # including the wait for another run
 LONG_S = 900.0
-SLACK_S = 60.0  # from the end of a lease until all has been put back, where the machine has time
+SLACK_S = 60.0  # from a lease's end until all is undone, on a loaded machine
 OURS = ("nm-load", "nm-sock", "nm-null", "/nearmetal agent", "-m nearmetal agent", "worker.py")
 LONG = """
 name = "long"
@@ -54,7 +56,7 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "needs root: network namespaces"
     if shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
-        return "there is no ssh here"
+        return "ssh is not installed"
     return enos.why_not() or fetched.why_not("sshd") or programs.why_not("nm-sock-kv")
 
 
@@ -66,8 +68,8 @@ pytestmark = [
 
 @pytest.fixture
 def links() -> Iterator[Callable[[], set[str]]]:
-    """This machine's links, but for those that others have made and live; at the end they must be
-    those of the beginning."""
+    """Return a function for this machine's links, without those of other running processes; at the
+    end no link may be left over."""
 
     def look() -> set[str]:
         with IPRoute() as route:
@@ -83,15 +85,15 @@ def rehearse(out: Path, *words: str) -> Started:
 
 
 def run_on(machines: Path, *words: str, env: dict[str, str] | None = None) -> Finished:
-    """The experiment on machines that stand; its folder is beside their file."""
+    """Run the experiment on existing machines; the run's folder is beside their file."""
     run: list[str | Path] = ["testbed", "run", machines, "--yes"]
     run += ["--out", machines.with_name("out")]
     return tool.run(*run, "--spec", "smoke", *words, limit_s=LONG_S, env=env)
 
 
 def ours(family: str) -> list[str]:
-    """Command lines of what was started on the machines of a rig, and of its parts: from our
-    cache, or a made-up user's (test_logins.py). Others may rehearse, too."""
+    """Return the command lines of the programs started on a rig's machines: from our cache, or a
+    made-up user's (test_logins.py). Other rehearsals are left out."""
     found, deployed = [], (f"{cache_dir()}/deployed/", "/run/home/")
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -105,14 +107,14 @@ def ours(family: str) -> list[str]:
 
 
 def generating() -> bool:
-    """One of the programs that we deployed: others may rehearse, too."""
+    """Whether a generator that we deployed runs; other rehearsals do not count."""
     deployed = str(cache_dir() / "deployed")
     started = (words for words in ours("no family") if deployed in words)
     return any("nm-load" in words and "--share" in words for words in started)
 
 
 def of_the_document(seats: dict[str, Seat]) -> str:
-    """Its machines, with nothing but where SSH finds them put in."""
+    """Return the document's machines file with only the SSH addresses replaced."""
     static = documents.shown("docs/testbed.md", '[sut]\nhost = "server.example.org"')
     for name, seat in (("server", seats["sut"]), ("client", seats["tg1"])):
         reached = f'host = "{seat.host}"\nport = {seat.port}\nkey = "{seat.key}"\n'
@@ -200,7 +202,7 @@ def test_a_nic_that_is_no_card_is_not_for_dpdks_drivers(tmp_path: Path) -> None:
     said = child.communicate(timeout=START_S)[1]
     skip_where_busy(said)
     assert child.returncode == 1, said
-    assert rows(out)["host-sock", "echo"]["status"] == "ok"  # its kernel has it
+    assert rows(out)["host-sock", "echo"]["status"] == "ok"  # its NIC stays with the kernel
     row = rows(out)["host-dpdk", "echo"]
     assert row["status"] == "failed" and "no PCI device" in str(row["reason"])
 
@@ -224,7 +226,7 @@ def test_a_killed_controller_leaves_nothing_running(
 
 @pytest.mark.usefixtures("links", "only_full")
 def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
-    """Both: a generator's needs little, and the server's what its rows start."""
+    """Both build: the generator's machine little, the server's the programs of its rows."""
     machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
@@ -261,7 +263,7 @@ def test_a_full_disk_is_told_with_its_machine(tmp_path: Path) -> None:
 
 
 def agent_of_the_second() -> psutil.Process | None:
-    """The agent of the second generator, which asks."""
+    """Return the agent of the second generator, once that generator runs."""
     for process in psutil.process_iter():
         words = tool.command_line(process)
         if "nm-load" in words and "--share 2/2" in words and "/deployed/" in words:
@@ -271,7 +273,7 @@ def agent_of_the_second() -> psutil.Process | None:
 
 
 def ended(family: str) -> None:
-    """What was started on the machines of a rig is gone, with the lease at the latest."""
+    """Wait until all programs on a rig's machines have ended, at the lease's end at the latest."""
     tool.wait_until(lambda: not ours(family), f"end of {family}", LEASE_S + SLACK_S)
 
 
@@ -284,7 +286,7 @@ def test_a_machine_that_hangs_ends_the_run_in_one_line(tmp_path: Path) -> None:
     tool.wait_beside(child, generating, "a generator", START_S)
     agent = tool.wait_until(agent_of_the_second, "the second generator", START_S)
     agent.send_signal(signal.SIGSTOP)
-    try:  # long before its results would be asked for
+    try:  # long before its results are read
         said = child.communicate(timeout=LONG_S)[1]
     finally:
         with contextlib.suppress(psutil.Error):
@@ -314,4 +316,4 @@ def test_a_generator_that_is_cut_off_ends_the_run_in_one_line(tmp_path: Path) ->
     report = json.loads((out / "report.json").read_text())
     assert report["partial"] is True and report["reason"]
     assert rows(out)["host-sock", "echo"]["rounds"] == 1  # the finished trial is kept
-    ended(owner.label("rig", child.pid))  # what was cut off does not know yet
+    ended(owner.label("rig", child.pid))  # the part that was cut off ends with its lease

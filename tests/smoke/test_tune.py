@@ -1,7 +1,8 @@
-"""This very machine: set for a run or to stay, and as before after its end, Ctrl-C and kill -9.
+"""This machine itself: tuned for a run or permanently, and restored after an end, Ctrl-C and kill
+-9.
 
-What is set is what every machine that runs the tests may lend: two huge pages, and the receive
-steering and offloads of a link made for the test.
+The settings are safe on every machine that runs the tests: two huge pages, and the receive steering
+and offloads of a link made for the test.
 """
 
 from __future__ import annotations
@@ -55,28 +56,28 @@ def claims() -> list[Path]:
 
 
 def pages() -> int:
-    """In the pool, without those that others of us have claimed meanwhile."""
+    """Return the pages in the pool, without those that other runs have claimed meanwhile."""
     pool = hugepages.pool()
     assert pool is not None
     return pool.total - sum(map(hugepages_claimed, claims()))
 
 
 def hugepages_claimed(claim: Path) -> int:
-    """None where it was given up meanwhile."""
+    """Return the pages of a claim; 0 if it was given up meanwhile."""
     with suppress(FileNotFoundError):
         return int(claim.read_text().split()[1])
     return 0
 
 
 def bench(folder: Path, seconds: float) -> Started:
-    """Start a run that asks for two pages."""
+    """Start a run that requests two pages."""
     spec = folder / "tuned.toml"
     spec.write_text(SPEC.format(seconds=seconds))
     return tool.start(*tool.of_bench(spec, folder / "run"), joined=True)
 
 
 def claimed_by(child: Started) -> None:
-    """Wait until it has set the machine."""
+    """Wait until the run has tuned the machine."""
     tool.wait_beside(child, lambda: claims_of(child), "a claim on pages")
 
 
@@ -85,7 +86,7 @@ def claims_of(child: Started) -> list[Path]:
 
 
 def put_back(before: int) -> None:
-    """The pool is as it was. Another program may have changed it, but hardly by what we ask for."""
+    """Check that the pool is restored; skip if it differs by another number than we requested."""
     deadline = time.monotonic() + tool.GONE_S
     while (more := pages() - before) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -134,7 +135,7 @@ def test_as_before_after(tmp_path: Path, number: signal.Signals) -> None:
 
 @pytest.fixture
 def link() -> Iterator[str]:
-    """A veth of this test's own."""
+    """A veth made for the test."""
     name, peer = owner.label("tune"), {"ifname": owner.label("peer")}
     with journal.open_journal().link(name) as index, IPRoute() as route:
         route.link("add", ifname=name, kind="veth", index=index, peer=peer)

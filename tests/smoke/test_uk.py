@@ -1,5 +1,5 @@
-"""A unikernel in a virtual machine: as a row, served on a tap device, and what happens when one of
-its parts is killed: QEMU, the generator, the controller; and how a broken machine is told."""
+"""A unikernel in a virtual machine: as a row, served on a tap device, and after the kill of one of
+its parts (QEMU, the generator, the controller); and the message for a broken machine."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def in_machine(request: pytest.FixtureRequest, programs: Programs) -> Rung:
 
 @pytest.fixture
 def one(programs: Programs) -> Rung:
-    """Where the place alone matters."""
+    """The rung for tests that depend on the place only."""
     return usable("uk-netdev", programs)
 
 
@@ -107,7 +107,7 @@ def generator(programs: Programs, folder: Path) -> Iterator[Child]:
 
 
 def answered(load: Child) -> Event:
-    """Traffic flows: a second of it had answers, and none was wrong."""
+    """Wait for a second with answers, none of them wrong."""
     while True:
         event = load.event(SAY_S)
         if event["event"] == "second" and event["answered"]:
@@ -116,7 +116,7 @@ def answered(load: Child) -> Event:
 
 
 def test_generators_come_and_go(rung: Rung, programs: Programs, tmp_path: Path) -> None:
-    """Killed or not, the next one finds the same server."""
+    """After a generator's kill or end, the next one uses the same server."""
     with machine(rung, programs, tmp_path) as vm:
         for kill in (True, False):
             with generator(programs, tmp_path) as load:
@@ -144,7 +144,7 @@ def test_the_console_is_kept(one: Rung, programs: Programs, tmp_path: Path) -> N
 
 
 def test_no_network_is_noticed(one: Rung, programs: Programs, tmp_path: Path) -> None:
-    """Memory that cannot be shared: QEMU goes on, and nobody would ever be answered."""
+    """Memory that cannot be shared: QEMU continues, but no request could be answered."""
     private = ["-object", "memory-backend-ram,id=private,size=24M"]
     more = [*private, "-machine", "memory-backend=private", "-m", "24M"]
     with (
@@ -171,7 +171,7 @@ def test_what_qemu_refuses_is_one_line(one: Rung, programs: Programs, tmp_path: 
 
 @pytest.mark.parametrize("victim", [qemu.PROGRAM, "nm-load-vhost", "bench"])
 def test_a_row_whose_part_is_killed(one: Rung, victim: str, tmp_path: Path) -> None:
-    """The row fails with one clear line; the controller's death takes all along."""
+    """The row fails with one clear line; with the controller, all parts end."""
     spec, out = tmp_path / "spec.toml", tmp_path / "out"
     spec.write_text(SPEC.format(rung=one.name, measured_s=20.0), encoding="utf-8")
     run = tool.of_bench(spec, out)

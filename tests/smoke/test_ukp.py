@@ -1,5 +1,5 @@
-"""A unikernel as a process, served on a tap device, and what happens when one of its parts is
-killed: the generator, the tender, or the process that answers."""
+"""A unikernel as a process, served on a tap device, and after the kill of one of its parts: the
+generator, the tender, or the data process."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Both:
 
     @contextmanager
     def tender(self) -> Iterator[tuple[Child, int]]:
-        """And the process that answers."""
+        """Start a tender; yield it and the pid of its data process."""
         words = ["--allow", "10.0.0.0/8"]
         made = command(self.rung, "kv", self.programs, self.folder / "vhost", words, 8 << 20)
         with Child(made.argv, Where()) as child:
@@ -101,14 +101,14 @@ def until(child: Child, name: str) -> Event:
 
 
 def answered(generator: Child) -> None:
-    """Traffic flows: a second of it had answers, and none was wrong."""
+    """Wait for a second with answers, none of them wrong."""
     while (event := until(generator, "second"))["answered"] == 0:
         pass
     assert event["wrong"] == 0
 
 
 def ledger(generator: Child) -> Event:
-    """Its result: every request is accounted for."""
+    """Stop the generator; check that its result counts every request."""
     result = generator.stop(SAY_S)[-1]
     assert result["event"] == "result"
     assert result["sent"] == result["answered"] + result["wrong"] + result["lost"]
@@ -131,7 +131,7 @@ def test_the_generator_is_killed(both: Both) -> None:
 
 
 def test_the_tender_is_killed(both: Both) -> None:
-    """What answers goes with it; the next one is met by the same generator."""
+    """The data process ends with it; the same generator finds the next tender."""
     with both.generator() as generator:
         with both.tender() as (tender, pid):
             answered(generator)
@@ -143,11 +143,11 @@ def test_the_tender_is_killed(both: Both) -> None:
             until(generator, "up")
             answered(generator)
             result = ledger(generator)
-            assert result["lost"] > 0  # what was on its way
+            assert result["lost"] > 0  # requests in flight
 
 
 def test_the_process_that_answers_is_killed(both: Both) -> None:
-    """The tender says so and ends; the next one is met by the same generator."""
+    """The tender reports it and ends; the same generator finds the next tender."""
     with both.generator() as generator:
         with both.tender() as (tender, pid):
             answered(generator)
@@ -202,13 +202,13 @@ def test_the_kernel_asks_through_a_tap_device(rung: Rung) -> None:
         final = served.stop()
     drops = final["drops"]
     assert final["received"] == sum(drops.values())
-    assert (drops["answered"], drops["udp"], drops["ip"]) == (7, 0, 0)  # sums were finished
+    assert (drops["answered"], drops["udp"], drops["ip"]) == (7, 0, 0)  # complete checksums
     assert drops["arp"] >= 1
     assert not served.link("tap").exists()
     assert not [each for each in family if tool.runs(each)]
 
 
-@pytest.mark.xdist_group("machine")  # where nothing else cleans meanwhile
+@pytest.mark.xdist_group("machine")  # no other test cleans meanwhile
 def test_a_killed_serve_leaves_nothing(rung: Rung) -> None:
     with tool.machine():
         with serving(rung) as served:

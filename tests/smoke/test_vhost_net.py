@@ -1,7 +1,7 @@
-"""A Linux guest on vhost-net, on a host that has it: one that is emulated, with a QEMU in it.
+"""A Linux guest on vhost-net, on an emulated host that has vhost-net, with a QEMU in it.
 
-tun, vhost-net, and what we ask of them are the real ones. The guest boots and its server is ready;
-it is not asked, for its QEMU translates what another translates: answers come late or not at all.
+tun, vhost-net and our calls of them are real. The guest boots and its server gets ready; no request
+is sent, because of the double emulation: answers would be late or missing.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ IMPORTS = (
 TOOLS = ("sh", "env", "mount", "nsenter", "setpriv", "taskset", "tee", "true", "unshare")
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin")
 FIRMWARE_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
-MODULES = Path("/usr/lib/x86_64-linux-gnu/qemu")  # of QEMU's own
-# As netns.tap_apart has them on a machine without networks.
+MODULES = Path("/usr/lib/x86_64-linux-gnu/qemu")  # QEMU's own modules
+# The addresses of netns.tap_apart on a machine without networks.
 SERVER, GENERATOR, SUBNET = "198.18.0.1", "198.18.0.2", "198.18.0.0/24"
 SCRIPT = r"""
 os.environ["PATH"] = "/bin:/usr/bin"
@@ -68,14 +68,14 @@ power_off()
 def test_a_guest_starts_and_the_thread_that_carries_its_frames_is_pinned(
     tmp_path: Path,
 ) -> None:
-    """Minutes: a machine is emulated in an emulated one."""
+    """Takes minutes: an emulated machine in an emulated machine."""
     needed = ("nm-guest-sock-kv", "nm-guest-init")
     for reason in (qemu.why_not(), kernels.why_not(), *map(programs.why_not, needed)):
         if reason is not None:
             pytest.skip(reason)
     kernel = kernels.provide()
     if not all(kernel.modules.has(name) for name in kernels.HOST):
-        pytest.skip(f"kernel {kernel.release}, as it was fetched, has no vhost_net")
+        pytest.skip(f"the fetched kernel {kernel.release} has no vhost_net")
     beside = {str(path): path for path in _qemu()} | _guest(tmp_path)
     tools = [Path(found).resolve() for name in TOOLS if (found := shutil.which(name))]
     beside |= {f"/bin/{name}": path for name, path in zip(TOOLS, tools, strict=True)}
@@ -93,7 +93,7 @@ def _qemu() -> list[Path]:
 
 
 def _guest(folder: Path) -> dict[str, Path]:
-    """Its files, and what it is told; made here, where the cache is."""
+    """Return the guest's files and its command line; made here, where the cache is."""
     wire = VhostNet(
         sut_netns=None, tg_netns=None, sut_addr=SERVER, tg_addr=GENERATOR,
         subnet=SUBNET, sut_iface="", tg_iface="tap", sut_cpu=0, tg_cpu=1, control_cpus=(0,),

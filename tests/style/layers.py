@@ -1,4 +1,4 @@
-"""Who imports whom, read by ast: imports inside functions and those for types alone count too."""
+"""Imports between modules, found with ast; those inside functions and for types count too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Layers = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Import:
-    """One module imports another; both by their names from the package on, as `trial.start`."""
+    """One module imports another; names are relative to the package, such as `trial.start`."""
 
     user: str
     used: str
@@ -23,7 +23,7 @@ class Import:
 
 
 def imports(package: Path) -> list[Import]:
-    """Every import of a module of the package by another of it."""
+    """Return every import between two modules of the package."""
     names = {_name(path, package): path for path in sorted(package.rglob("*.py"))}
     return [
         Import(user, used, line)
@@ -52,7 +52,7 @@ def _used(path: Path, package: str, names: Mapping[str, Path]) -> Iterator[tuple
 
 
 def _module(dotted: str, names: Mapping[str, Path]) -> str:
-    """The module that `from a.b import c` reads: a.b.c, or a.b, or a package's __init__."""
+    """Return the module that `from a.b import c` reads: a.b.c, or a.b, or a package's __init__."""
     parts = dotted.split(".")[1:]
     for end in (len(parts), len(parts) - 1):
         word = ".".join(parts[:end])
@@ -64,7 +64,7 @@ def _module(dotted: str, names: Mapping[str, Path]) -> str:
 
 
 def upward(found: Iterable[Import], layers: Layers, folder: str = "") -> list[str]:
-    """Imports between entries of a folder that do not lead down its layers."""
+    """Return the imports between entries of a folder that do not lead to a lower layer."""
     level = {name: number for number, names in enumerate(layers) for name in names}
     wrong = []
     for each in found:
@@ -77,20 +77,20 @@ def upward(found: Iterable[Import], layers: Layers, folder: str = "") -> list[st
 
 
 def unknown(found: Iterable[Import], layers: Layers, folder: str = "") -> set[str]:
-    """Entries of a folder that no layer names."""
+    """Return the entries of a folder that no layer names."""
     named = {name for names in layers for name in names} | {"__init__"}
     entries = {_entry(name, folder) for each in found for name in (each.user, each.used)}
     return {name for name in entries if name is not None} - named
 
 
 def _entry(module: str, folder: str) -> str | None:
-    """Of a.b.c in the folder a: b; None: it is not in there."""
+    """Return b for a.b.c in the folder a; None if the module is not in the folder."""
     prefix = f"{folder}." if folder else ""
     return module[len(prefix) :].split(".")[0] if module.startswith(prefix) else None
 
 
 def circles(found: Sequence[Import]) -> list[str]:
-    """Entries of a folder that import one another, directly or not, for every folder."""
+    """Return, for every folder, entries that import one another, directly or not."""
     folders = {""} | {
         ".".join(each.user.split(".")[:n])
         for each in found
@@ -109,7 +109,7 @@ def circles(found: Sequence[Import]) -> list[str]:
 
 
 def _circle(arrows: Mapping[str, set[str]]) -> list[str]:
-    """One way from an entry back to it; empty: there is none."""
+    """Return a path from an entry back to itself; empty if there is none."""
     done: set[str] = set()
 
     def walk(name: str, way: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long a function or file is. Reads text only: no compiler, so that it holds for every file.
+"""Lengths of functions and files, measured on the text: without a compiler, for every file.
 
 C is formatted by clang-format, so a function body opens with `{` alone in column 0 and closes with
 `}` in column 0.
@@ -33,7 +33,7 @@ class Length:
 
 
 def lengths(path: str, text: str) -> Iterator[Length]:
-    """Every function of a file, and the file."""
+    """Return the length of every function of a file, and of the file."""
     yield Length(path, "", text.count("\n"), FILE_LINES)
     if path.endswith((".c", ".h")):
         for name, lines in c_functions(text):
@@ -44,7 +44,7 @@ def lengths(path: str, text: str) -> Iterator[Length]:
 
 
 def c_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Name and body lines, head and braces included."""
+    """Return the name of each function and its lines, head and braces included."""
     head, start = "", 0
     opened = False
     for number, line in enumerate(text.splitlines(), 1):
@@ -61,7 +61,7 @@ def c_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def python_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Every def, nested ones too, decorators not counted, docstring counted."""
+    """Return every def, nested ones too; decorators do not count, docstrings do."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None

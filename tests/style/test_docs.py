@@ -1,4 +1,4 @@
-"""Documents: links lead somewhere, and one title each. What they show: test_blocks.py."""
+"""Documents: each link has a target, and each page one title. test_blocks.py checks examples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_links_lead_somewhere(name: str) -> None:
         if "://" in target or target.startswith(("#", "mailto:")):
             continue
         path = tree.ROOT / PurePosixPath(name).parent / target.split("#")[0]
-        assert path.exists(), f"{name}: {target} is not there"
+        assert path.exists(), f"{name}: {target} does not exist"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,4 +1,4 @@
-"""What a reader may look up is written up: every rung, every field of a row, every option."""
+"""The reference documents are complete: every rung, every field of a row, every option."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_field_of_a_row_is_explained(field: str) -> None:
 
 
 def _options(file: str) -> set[str]:
-    """The long options of a program's table."""
+    """Return the long options of a program's table."""
     found = re.findall(r'\{"([a-z-]+)",\s*(?:\'|\d,|\w+_argument)', tree.read(file))
     return set(found) - {"help"}
 
@@ -50,14 +50,13 @@ def _options(file: str) -> set[str]:
 )
 def test_each_option_of_a_program_is_explained(file: str) -> None:
     options = _options(file)
-    assert options, f"{file}: no option is found there any more"
+    assert options, f"{file}: no option is found in this file"
     text = tree.read("docs/programs.md")
     assert {name for name in options if f"--{name}" not in text} == set()
 
 
 def test_the_functions_of_a_get_are_there() -> None:
-    """Each word in the table of ARCHITECTURE's "One GET" that names a function, in the file that
-    stands beside it."""
+    """Each function in the table of ARCHITECTURE's "One GET" exists in the file named beside it."""
     text = tree.read("ARCHITECTURE.md").partition("## One GET")[2].partition("\n## ")[0]
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     found = [

@@ -1,6 +1,6 @@
-"""The plan of src/nearmetal: folders are stages and things, and import downwards only.
+"""The layers of src/nearmetal: folders are stages and things, and import only from lower layers.
 
-What stands further up in LAYERS is below: it may be imported by what follows, never the reverse;
+The earlier a line in LAYERS, the lower the layer: later lines may import it, never the reverse;
 names in one line do not import one another. Imports inside functions, and those for types alone,
 count as well.
 """
@@ -28,7 +28,7 @@ LAYERS = (
     ("commands",),
     ("client", "__main__"),
 )
-# The one folder with folders in it that build on one another.
+# The one folder whose own folders have layers.
 MACHINE = (
     ("cores", "devices", "facts", "processes", "rights"),
     ("hugepage_claims", "records"),
@@ -39,7 +39,7 @@ MACHINE = (
     ("tune",),
 )
 ENTRIES_MAX = 15
-PYTHONS_OWN = {"__init__.py", "__main__.py", "py.typed"}  # names that Python gives
+PYTHONS_OWN = {"__init__.py", "__main__.py", "py.typed"}  # names with a meaning for Python
 
 
 def test_imports_lead_down() -> None:
@@ -47,7 +47,7 @@ def test_imports_lead_down() -> None:
     assert not layers.unknown(found, LAYERS), "name these in LAYERS"
     assert not layers.unknown(found, MACHINE, "machine"), "name these in MACHINE"
     wrong = layers.upward(found, LAYERS) + layers.upward(found, MACHINE, "machine")
-    assert not wrong, "\n".join(["these lead up, or to the side:", *wrong])
+    assert not wrong, "\n".join(["these imports lead up, or to the same layer:", *wrong])
 
 
 def test_no_circles() -> None:
@@ -61,7 +61,7 @@ def test_few_entries() -> None:
 
 
 def planted(folder: Path, **files: str) -> list[layers.Import]:
-    """The imports of a made-up package; `a__b` is the file a/b.py."""
+    """Return the imports of a made-up package; `a__b` is the file a/b.py."""
     package = folder / "nearmetal"
     for name, text in files.items():
         path = package / f"{name.replace('__', '/')}.py"

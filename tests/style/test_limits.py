@@ -1,4 +1,4 @@
-"""Functions and files stay short, with a ratchet for the exceptions."""
+"""Functions and files stay short; exceptions are recorded and can only shrink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXCEPTIONS = tomllib.loads(tree.read("tests/style/exceptions.toml"))
 
 
 def measured() -> dict[str, limits.Length]:
-    """The longest of every key: two functions of a file may share a name."""
+    """Return the longest length of every key: two functions of a file may have one name."""
     found: dict[str, limits.Length] = {}
     for name in tree.files(".c", ".h", ".py"):
         for length in limits.lengths(name, tree.read(name)):
@@ -26,14 +26,16 @@ def test_nothing_is_longer_than_its_limit() -> None:
         for key, length in measured().items()
         if length.lines > EXCEPTIONS.get(key, {}).get("lines", length.limit)
     ]
-    assert not too_long, "\n".join(["cut these, or record why not in exceptions.toml:", *too_long])
+    assert not too_long, "\n".join(
+        ["shorten these, or give a reason in exceptions.toml:", *too_long]
+    )
 
 
 def test_the_ratchet_only_tightens() -> None:
     found = measured()
     for key, exception in EXCEPTIONS.items():
-        assert exception["reason"].strip(), f"{key}: say why"
-        assert key in found, f"{key}: is gone; remove the exception"
+        assert exception["reason"].strip(), f"{key}: give a reason"
+        assert key in found, f"{key} does not exist; remove the exception"
         length = found[key]
         assert length.lines > length.limit, f"{key}: within the limit now; remove the exception"
         assert length.lines == exception["lines"], f"{key}: is {length.lines} lines; lower it"

@@ -1,9 +1,9 @@
-"""A fact stands in one place: who names a datapath, wire or service beside its own file and row.
+"""One place for a fact: a datapath, wire or service is named only in its own file and row.
 
-Others ask the table for what they want to know (in frames? polls? a switch between?). Looked at are
-the strings of src/nearmetal, and the quoted words of meson's and the shell's files. Wires are known
-to Python only, so for them it is the strings of src/nearmetal and of what tests share.
-Services are known to C too.
+Other files query the table for properties (in frames? polls? a switch between?). Checked are the
+strings of src/nearmetal, and the quoted words in files of meson and the shell. Only Python knows
+wires, so for wires the strings of src/nearmetal and of shared test files are checked. For services,
+C files are checked too.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from nearmetal.topology.known import known
 DATAPATHS = {each.name for each in datapaths()}
 WIRES = {wire.name for wire in known()}
 WIRE_FILES = "src/nearmetal/topology/wires"
-# kind -> file -> why it may
+# kind -> file -> reason
 EXCEPTIONS = {
     "datapath": {
-        "src/nearmetal/kv/server.py": "it is the datapath py, and says so as each program does",
+        "src/nearmetal/kv/server.py": "the datapath py itself, which prints its name",
         "src/nearmetal/spec/rungs.py": "uk-dpdk: a row without a program",
         "src/nearmetal/build/sources.py": "the name of lwIP's source",
-        "src/nearmetal/dut/available.py": "a package group, DPDK's",
-        "src/nearmetal/commands/bench_options.py": "--take dpdk: who takes a NIC",
-        "src/nearmetal/machine/links/nic.py": "take = dpdk: who takes a NIC",
-        "src/nearmetal/testbed/data_nic.py": "take = dpdk: who takes a NIC",
-        "src/nearmetal/testbed/remote_dut.py": "take = dpdk: who takes a NIC",
-        "nearmetal": "a package group, DPDK's",
-        "src/nearmetal/build/setup.sh": "a package group, DPDK's",
-        "native/datapath/meson.build": "a library that comes as source has no dependency",
-        "native/uk/images/meson.build": "lwIP's images have the ring's driver below it",
+        "src/nearmetal/dut/available.py": "the package group of DPDK",
+        "src/nearmetal/commands/bench_options.py": "--take dpdk: the driver that takes a NIC",
+        "src/nearmetal/machine/links/nic.py": "take = dpdk: the driver that takes a NIC",
+        "src/nearmetal/testbed/data_nic.py": "take = dpdk: the driver that takes a NIC",
+        "src/nearmetal/testbed/remote_dut.py": "take = dpdk: the driver that takes a NIC",
+        "nearmetal": "the package group of DPDK",
+        "src/nearmetal/build/setup.sh": "the package group of DPDK",
+        "native/datapath/meson.build": "a library built from source has no dependency",
+        "native/uk/images/meson.build": "lwIP's images also contain the ring's driver",
         "native/uk/lib/meson.build": "the micro-library of lwIP",
         "tests/c/uk/meson.build": "units of one datapath, and images that break its rules",
         "tests/c/lwip/meson.build": "units of one datapath",
@@ -47,8 +47,8 @@ EXCEPTIONS = {
     "wire": {
         "src/nearmetal/spec/rungs.py": "rows name their wire",
         "src/nearmetal/spec/foreign_images.py": "the wire of a spec's own row",
-        "src/nearmetal/spec/datapaths.py": "nic: a column of the table, who has the NIC",
-        "src/nearmetal/topology/wire.py": "pvp: a topology, after which a wire is named",
+        "src/nearmetal/spec/datapaths.py": "nic: a column of the table, the owner of the NIC",
+        "src/nearmetal/topology/wire.py": "pvp: a topology with a wire of the same name",
         "src/nearmetal/machine/links/netns.py": "kinds and names of the kernel's links",
         "src/nearmetal/machine/links/nic.py": "lo: an interface",
         "src/nearmetal/machine/links/tried.py": "kinds of the kernel's links",
@@ -61,8 +61,8 @@ EXCEPTIONS = {
         "tests/unit/report/made.py": "the topology.json of a made-up run",
     },
     "service": {
-        "src/nearmetal/spec/rungs.py": "a program of others' answers the load of one service",
-        "src/nearmetal/spec/services.py": "reads the table; the loads have the words of rows",
+        "src/nearmetal/spec/rungs.py": "a foreign program answers the load of one service",
+        "src/nearmetal/spec/services.py": "reads the table; loads have the names that rows use",
         "src/nearmetal/kv/server_options.py": "both services in Python: their own file",
         "native/tg/cli/load_options.c": "the generator's loads",
         "native/tools/meson.build": "where the store's cycles go: a program of kv alone",
@@ -74,7 +74,7 @@ _QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 
 
 def named(file: str, text: str, names: Iterable[str]) -> Iterator[str]:
-    """Where a file has one of the names as a string, or as the middle of a program's name."""
+    """Find the names in a file: as a whole string, or inside a program's name."""
     pattern = "|".join(sorted(names))
     word = re.compile(
         rf"(?:{pattern})|nm-(?:[a-z]+-)?(?:{pattern})-.*|nm-(?:[a-z]+-)+(?:{pattern})"
@@ -109,13 +109,13 @@ def looked_at(kind: str) -> list[str]:
 
 
 def _is_shared(name: str) -> bool:
-    """Whether several tests have it in common."""
+    """Whether the file is shared by several tests."""
     path = PurePosixPath(name)
     return path.parts[0] == "tests" and not path.name.startswith("test_")
 
 
 def own(kind: str, file: str) -> set[str]:
-    """The names whose file it is: a wire's file may have its own, and no other wire's."""
+    """Return the names that a file may have: a wire's file its own name, and no other wire's."""
     return {name for name in KINDS[kind] if kind == "wire" and file == file_of(name)}
 
 

@@ -1,5 +1,5 @@
-"""packaging/, as far as it can be seen without installing it: systemd reads the unit and says
-nothing, the recipe has nothing that its test would not follow, and what they name is there."""
+"""packaging/, checked without an installation: systemd accepts the unit without a warning, the
+Containerfile has only known instructions, and the rows and options that both name exist."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_mistake_in_the_unit_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_a_service_is_not_started_again_for_bad_input() -> None:
-    """The code is the command line's own: 2."""
+    """The unit's exit code is the command line's code for bad input: 2."""
     prevented = re.search(r"^RestartPreventExitStatus=(.*)$", tree.read(UNIT), re.MULTILINE)
     assert prevented is not None
     done = CliRunner().invoke(app, ["serve", "host-mmsg", "--no-such-option"])
@@ -73,14 +73,14 @@ def test_the_unit_keeps_the_rights_that_the_page_names() -> None:
     assert set(re.findall(r"\bCAP_[A-Z_]+\b", told)) == set(" ".join(kept).split())
 
 
-@pytest.mark.parametrize("line", ["ADD x /y", "COPY a b", "ENV a b", "USER nobody"])
+@pytest.mark.parametrize("line", ["ADD x /y", "COPY a b", "ENV a b", "USER daemon"])
 def test_an_instruction_that_is_not_known_is_not_passed_over(line: str) -> None:
     with pytest.raises(recipe.RecipeError):
         recipe.parse(f"FROM x\n{line}\n")
 
 
 def test_a_recipe_is_followed_in_order(tmp_path: Path) -> None:
-    """By the same script as on a bare machine."""
+    """The script is the same as on a bare machine."""
     context, root = tmp_path / "context", tmp_path / "root"
     (context / "build").mkdir(parents=True)
     (context / "there").write_text("x")

@@ -1,4 +1,4 @@
-"""What every file says and does not say."""
+"""The text of every file: required headers and forbidden words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SPDX = "/* SPDX-License-Identifier: BSD-3-Clause */"
 
 UNFINISHED = re.compile("|".join(["TODO", "FIXME", "XXX", "HACK:"]))
 VAGUE_NAMES = re.compile(r"(^|/)(util|utils|helper|helpers|common|misc|manager)\.(py|c|h)$")
-# Where a guide has something installed (packaging/) is no place of ours.
+# /opt/nearmetal is allowed: a guide installs the project there (packaging/).
 MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|root|home/\w+|opt/(?!nearmetal\b)\w+)/")
-# `odd ? sum + *data : sum`: GCC 14 makes a product of it, and reads *data where odd is 0 too.
+# `odd ? sum + *data : sum`: GCC 14 compiles it to a product, and then reads *data also if odd is 0.
 READS_IN_AN_ARM = re.compile(r"\? (\w+) [-+|^*] [^:;?]*(?:\*\w|\w\[)[^:;?]*: \1\b")
 HOSTS = re.compile(
     "|".join([r"pypi\.", "index-url", "artifactory", r"registry\.\w+\.(?:io|com|org)"])

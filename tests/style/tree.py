@@ -1,4 +1,4 @@
-"""The files of the project: what git tracks, or, without git, what lies in the tree."""
+"""The files of the project: those tracked by git, or, without git, all files of the tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NOT_OURS = {".git", "build", "runs"}
 
 
 def files(*endings: str) -> list[str]:
-    """Paths from the root, sorted; all, or those with one of these endings."""
+    """Return the sorted paths relative to the root; all, or those with one of the endings."""
     try:
         done = subprocess.run(
             ["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True
@@ -28,5 +28,5 @@ def _is_ours(path: Path) -> bool:
 
 
 def read(name: str) -> str:
-    """The text of a file."""
+    """Return the text of a file."""
     return (ROOT / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A network namespace of the test's own, for links that are real; an owner that has ended."""
+"""Fixtures: a network namespace for a test, with real links; an owner that has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nearmetal.machine.processes.owner import Fate, Owner
 
 @pytest.fixture
 def space(tmp_path: Path) -> Iterator[None]:
-    """The test's thread is in it."""
+    """Run the test's thread in a new network namespace."""
     if os.geteuid() != 0:
         pytest.skip("needs root: makes links in a namespace")
     records = Journal(tmp_path / "netns-journal", owner.current())

@@ -1,4 +1,4 @@
-"""A kernel module as small as can be: an ELF-64 file with .modinfo."""
+"""A minimal kernel module: an ELF-64 file with .modinfo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NAMES = b"\0.modinfo\0.shstrtab\0"
 
 
 def module(*depends: str, name: str = "m") -> bytes:
-    """One that needs these others."""
+    """Return a module that needs these others."""
     said = f"license=GPL\0depends={','.join(depends)}\0name={name}\0".encode()
     table = 64 + len(said) + len(_NAMES)
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
@@ -23,7 +23,7 @@ def module(*depends: str, name: str = "m") -> bytes:
 
 
 def tree(folder: Path, builtin: str = "", **needs: str) -> Path:
-    """A kernel's modules: file name (`__` for a dash) -> what it needs, with commas."""
+    """Write a kernel's modules: file name (`__` for a dash) -> its needs, separated by commas."""
     (folder / "kernel" / "drivers").mkdir(parents=True)
     for name, needed in needs.items():
         path = folder / "kernel" / "drivers" / f"{name.replace('__', '-')}.ko"
@@ -34,7 +34,7 @@ def tree(folder: Path, builtin: str = "", **needs: str) -> Path:
 
 
 def bzimage(version: str) -> bytes:
-    """As far as anybody looks: the setup header's magic and its version string."""
+    """Return the parts of a bzImage that are read: the setup header's magic and version string."""
     image = bytearray(0x400)
     image[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", image, 0x20E, 0x100)

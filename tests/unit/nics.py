@@ -1,7 +1,7 @@
-"""Made-up cards: /sys as a tree of files, and a kernel that reacts to what is written there.
+"""Made-up cards: /sys as a tree of files, and a simulated kernel that reacts to writes there.
 
-The trees are cut to what the code reads, in the shape that kernels show: folders of devices with
-links into bus, class and IOMMU group. `Kernel.write` stands in for pci.write.
+The trees contain only what the code reads, in the layout of kernels: folders of devices with links
+into bus, class and IOMMU group. `Kernel.write` replaces pci.write.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Card:
     """One function of a card."""
 
     address: str = "0000:3b:00.1"
-    driver: str = "i40e"  # "": none
+    driver: str = "i40e"  # "": no driver
     interfaces: tuple[str, ...] = ("enp59s0f1",)
-    group: int | None = 15  # of the IOMMU; None: there is none
+    group: int | None = 15  # IOMMU group; None: no IOMMU
     override: str = "(null)"
     kind: str = ETHERNET
     virtual_functions: int = 0
@@ -41,7 +41,7 @@ DRIVERLESS = Card("0000:3b:00.2", "", (), 16)
 
 
 def build(root: Path, *cards: Card, drivers: tuple[str, ...] = ("vfio-pci",)) -> Path:
-    """Write their tree; gives its root."""
+    """Write the tree of these cards; return its root."""
     for name in drivers:
         (root / "sys/bus/pci/drivers" / name).mkdir(parents=True)
     for card in cards:
@@ -73,7 +73,7 @@ def _card(root: Path, card: Card) -> None:
 
 
 def interface(root: Path, card: Card, name: str) -> None:
-    """What its driver makes of it."""
+    """Write the interface that a card's driver makes."""
     device = root / "sys/devices/pci0000:00" / card.address
     device = device / "virtio3" if card.is_virtio else device
     folder = device / "net" / name
@@ -95,8 +95,8 @@ def link(name: Path, to: Path) -> None:
 
 
 class Kernel:
-    """Reacts to what is written below root as Linux does, and makes and removes links with its
-    drivers."""
+    """Reacts to writes below root as Linux does; binding a driver makes a link, unbinding removes
+    it."""
 
     def __init__(
         self,
@@ -151,11 +151,11 @@ class Kernel:
         if (self._folder(address) / "driver").exists():
             raise OSError(errno.EBUSY, "Device or resource busy")
         if driver in self.refuses:
-            return  # a probe that fails is in the log, and nowhere else
+            return  # a failed probe is reported in the kernel's log only
         link(self._folder(address) / "driver", self.root / "sys/bus/pci/drivers" / driver)
         if driver == self.cards[address].driver:
             self.renames += 1
             for number, _ in enumerate(self.cards[address].interfaces):
-                name = f"eth{self.renames}{number}"  # nobody has named it yet
+                name = f"eth{self.renames}{number}"  # before it is renamed
                 self.comes(name)
                 interface(self.root, self.cards[address], name)

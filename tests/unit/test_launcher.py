@@ -1,4 +1,4 @@
-"""The launcher, with a made-up system around it: what it asks, when it refuses, what it runs."""
+"""The launcher in a simulated system: its questions, its refusals, its commands."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def supported() -> bool:
     return pair in {("debian", "12"), ("debian", "13"), ("ubuntu", "24.04")}
 
 
-needs_supported = pytest.mark.skipif(not supported(), reason="not a distribution it knows")
+needs_supported = pytest.mark.skipif(not supported(), reason="not a supported distribution")
 
 
 class System:
-    """A PATH of its own: the tools that every Debian has, and made-up package tools.
+    """A PATH of its own: the tools of every Debian system, and simulated package tools.
 
-    `lists` is there once apt-get has read the package lists; `online` while it can.
+    The file `lists` exists once apt-get has read the package lists; `online` while it can.
     """
 
     def __init__(self, root: Path) -> None:
@@ -89,7 +89,7 @@ class System:
         )
 
     def set_up(self, script: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Functions of setup.sh on their own."""
+        """Run functions of setup.sh alone."""
         self.cache.mkdir(exist_ok=True)
         given = {"cache": str(self.cache), "here": str(source_root()), "yes": "yes", "python": ""}
         told = "\n".join(f"{name}='{value}'" for name, value in (given | settings).items())
@@ -104,7 +104,7 @@ class System:
         )
 
     def asked(self) -> list[str]:
-        """What apt-get and others were asked for."""
+        """Return the arguments of each call of apt-get and others."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def installed(self) -> bool:
@@ -190,7 +190,7 @@ def test_no_place_for_a_cache(system: System) -> None:
 
 
 def test_it_runs_from_a_path_with_spaces(tmp_path: Path) -> None:
-    """A ready venv is pointed at the Python of this test: nothing is installed."""
+    """A ready venv refers to the Python of this test: nothing is installed."""
     clone = tmp_path / "a clone with 'spaces'"
     (clone / "src").mkdir(parents=True)
     shutil.copy(source_root() / "nearmetal", clone)

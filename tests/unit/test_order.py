@@ -1,4 +1,4 @@
-"""The order of tests, on a made-up suite: what is left of one run is first in the next."""
+"""The order of tests, on a made-up suite: tests that one run skips are first in the next."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OF_TWO_EDITIONS = "def test_{name}(is_long): print('ran {name}')\n"
 
 
 class Suite:
-    """Three files, in a folder of their own."""
+    """Three test files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Suite:
             (folder / f"test_{name}.py").write_text(text.format(name=name))
 
     def run(self, *words: str) -> str:
-        """What it printed."""
+        """Run pytest, and return its output."""
         pytest = [sys.executable, "-m", "pytest", "-s", "-rs", "--rootdir", str(self.folder)]
         done = subprocess.run(
             [*pytest, *words],
@@ -59,7 +59,7 @@ class Suite:
         return done.stdout
 
     def ran(self, *words: str) -> list[str]:
-        """Names of the tests that ran, in order."""
+        """Return the names of the tests that ran, in order."""
         return [word[:1] for word in self.run(*words).split("ran ")[1:]]
 
 
@@ -97,7 +97,7 @@ def test_a_group_stays_in_one_worker(suite: Suite) -> None:
 
 
 class Placed:
-    """A test as far as it is put in order."""
+    """The parts of a test that sorting uses."""
 
     def __init__(self, file: str, name: str) -> None:
         self.location = (file, 1, name)

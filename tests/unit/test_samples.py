@@ -1,4 +1,4 @@
-"""When a trial fails its row."""
+"""Conditions under which a trial fails its row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RIGHT = {"duration_ns": 1, "sent": 9, "answered": 9}
     [
         ({}, 0, ""),
         ({}, None, ""),
-        ({"answered": 2, "lost": 7}, None, ""),  # losses are counted, they are no wrong answers
+        ({"answered": 2, "lost": 7}, None, ""),  # losses are counted, but are not wrong answers
         ({"answered": 6, "wrong": 3, "stale": 1}, 0, "3 wrong answers of 9 (1 stale, 0 unexpected"),
         ({"answered": 8}, 0, "counts do not add up"),
         ({"wrong": 1, "answered": 8, "stale": 2}, 0, "counts do not add up: a part is larger"),

@@ -1,8 +1,8 @@
-"""Rungs that know frames only, as targets: a server on a vhost-user socket, as DPDK program on
-virtio-user, as the tender's image or in a virtual machine, nm-relay, and a host of frames.
+"""Frame rungs as targets: a server on a vhost-user socket (a DPDK program on virtio-user, the
+tender's image, a virtual machine), with nm-relay and a host that sends frames.
 
-No kernel is in between, so sources cannot be loopback addresses: 127.x.y.z asks as 10.x.y.z, and
-the server's admission lists are moved alike.
+No kernel is in between, so sources cannot be loopback addresses: a source 127.x.y.z is sent as
+10.x.y.z, and the server's admission lists are changed in the same way.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ Event = Mapping[str, Any]
 
 
 class Dut(Protocol):
-    """A server that is up, whatever it runs in."""
+    """A running server, in a process or a machine."""
 
     ready: Event
 
     def counters(self) -> Event: ...
 
     def final(self) -> Event:
-        """Stop it; its last line."""
+        """Stop the server and return its last event."""
         ...
 
     def close(self) -> None: ...
 
 
 class ProcessDut:
-    """A process: asked by a signal, ended by another."""
+    """A server in a process: signals request its counters and its end."""
 
     def __init__(self, command: list[str]) -> None:
         self.process = tool.Program(command)
@@ -71,7 +71,7 @@ class ProcessDut:
 
 
 class MachineDut:
-    """A virtual machine: asked and ended by bytes on its serial line."""
+    """A server in a virtual machine: bytes on its serial line request its counters and its end."""
 
     def __init__(self, machine: Machine, log: Path) -> None:
         self.vm = Vm(machine, Where(), log)
@@ -94,7 +94,7 @@ class MachineDut:
 
 
 class Framed:
-    """A DUT of ours, and the relay that it is asked through."""
+    """Our own DUT, and the relay through which it is reached."""
 
     def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
         self._rung = rung
@@ -128,18 +128,19 @@ class Framed:
         return self.host.echo(datagram)
 
     def counted(self) -> Counter[str]:
-        """Frames by what became of them, until now."""
+        """Return the frames so far, counted by their drop reason or as answered."""
         return Counter(self.dut.counters()["drops"])
 
     def final(self) -> Event:
-        """Stop it; its last line."""
+        """Stop the server and return its last event."""
         return self.dut.final()
 
     def drops(self) -> Counter[str]:
-        """Stop it; what came by what became of it, sentinels and ARP left out. None is missing."""
+        """Stop the server; check that it counted all frames; return its drops without sentinels
+        and ARP."""
         final, came = self.final(), self.host.sent.copy()
         if not self._rung.in_frames:
-            del came["arp"]  # its kernel has taken it
+            del came["arp"]  # handled by the guest's kernel
         drops = Counter({name: int(count) for name, count in final["drops"].items()})
         assert final["received"] == drops.total() == came.total()
         drops["answered"] -= self.host.sentinel_count
@@ -157,7 +158,7 @@ class Framed:
 def open_dut(
     rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
 ) -> Dut:
-    """A rung's server on that socket, ready."""
+    """Start a rung's server on that socket, and wait until it is ready."""
     made = command(rung, service, programs, vhost, options)
     if made.machine is None:
         return ProcessDut(list(made.argv))
@@ -167,14 +168,14 @@ def open_dut(
 def machine(
     rung: Rung, service: str, programs: Programs, vhost: Path, options: Sequence[str]
 ) -> Machine:
-    """The virtual machine of a rung on that socket."""
+    """Return the virtual machine of a rung on that socket."""
     made = command(rung, service, programs, vhost, options).machine
     assert made is not None
     return made
 
 
 def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
-    """What needs something that is not on this machine is not in the build."""
+    """Skip if the rung's program is not in the build because something is missing here."""
     name = program_of(rung, service)
     beside = programs_beside(rung) if rung.machine else []
     reason = next(filter(None, map(build.why_not, [name, *beside])), None)
@@ -188,12 +189,12 @@ def skip_where_missing(rung: Rung, service: str, programs: Programs) -> None:
 
 
 def moved(network: str) -> str:
-    """A network of loopback, where the host of frames asks from."""
+    """Return the network from which the host of frames sends for a loopback network."""
     return network.replace("127.", "10.", 1) if network.startswith("127.") else network
 
 
 def wait_for(socket: Path, generator: tool.Program) -> None:
-    """It listens before it says anything: the server must be there first."""
+    """Wait for the generator's socket: it prints nothing until a server connects."""
     tool.wait_until(lambda: socket.exists() or not generator.running(), f"{socket}", END_S)
     assert generator.running(), generator.failed()
 

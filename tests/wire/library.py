@@ -1,7 +1,7 @@
-"""The C service in this process: libnm-kv.so by cffi, with a clock of ours. The rung `mem`.
+"""The C service in this process: libnm-kv.so by cffi, with a simulated clock. The rung `mem`.
 
 A request's own buffer is its room, as on the sockets, so that an answer written too early shows.
-Few reply slots, so that `more` is taken.
+There are few reply slots, so that `more` is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NUMBERS = (
 
 
 def _declarations() -> str:
-    """service.h and drop.h, as far as cffi's parser goes; the one place that knows the structs."""
+    """service.h and drop.h, reduced to what cffi can parse; no other file has these structs."""
     include = ROOT / "native" / "include"
     reasons = re.findall(r"X\((DROP_\w+), \"(\w+)\"\)", (include / "drop.h").read_text())
     text = f"enum drop_reason {{ {', '.join(name for name, _ in reasons)}, DROP_SERVICE }};"
@@ -48,13 +48,13 @@ def _declarations() -> str:
 
 
 def common_drops() -> list[str]:
-    """The names of every service's reasons, in the order of the enum."""
+    """Return the drop reasons that all services share, in the order of the enum."""
     text = (ROOT / "native" / "include" / "drop.h").read_text()
     return re.findall(r"X\(DROP_\w+, \"(\w+)\"\)", text)
 
 
 class Library:
-    """One service, in memory of its own."""
+    """One service, in its own memory."""
 
     def __init__(
         self, path: Path, guard: Guard, memory_bytes: int = 64 << 20, now_s: int = NOW_S
@@ -67,7 +67,7 @@ class Library:
         self._counters = self._texts(words.counters)
         self._counts: Counter[str] = Counter()
         self.now_s = now_s
-        # cffi's memory is zeroed; 64 bytes more, so that it can be aligned.
+        # cffi's memory is zeroed; 64 more bytes allow the alignment.
         self._memory = self._ffi.new("uint8_t[]", memory_bytes + 64)
         skip = -int(self._ffi.cast("uintptr_t", self._memory)) % 64
         config = self._ffi.new("struct service_config *")
@@ -79,7 +79,7 @@ class Library:
         lists = self._ffi.new("struct admission_config *")
         keep = [self._networks(lists, name, guard) for name in ("allow", "admin", "trusted")]
         self._admission = self._ffi.new("struct admission *")
-        error = self._c.admission_open(self._admission, lists)  # copies what it is given
+        error = self._c.admission_open(self._admission, lists)  # copies the lists
         assert keep and error == self._ffi.NULL
         service = self._ffi.new("struct service **")
         error = self._c.service_open(service, config)
@@ -89,13 +89,13 @@ class Library:
         self._spares = [self._ffi.new("uint8_t[]", REPLIES_BYTES) for _ in range(REPLY_SLOTS)]
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
-        """All reply datagrams of one request."""
+        """Return all reply datagrams of one request."""
         answers, drop = self.handle(datagram, source)
         self._counts[drop] += 1
         return answers
 
     def handle(self, datagram: bytes, source: str) -> tuple[list[bytes], str]:
-        """One request; with the reason why it drew nothing."""
+        """Return the replies to one request, and its drop reason."""
         room_bytes = max(len(datagram), REPLIES_BYTES)
         buffer = self._ffi.new("uint8_t[]", room_bytes)
         self._ffi.memmove(buffer, datagram, len(datagram))
@@ -125,7 +125,7 @@ class Library:
             count = 0
 
     def counters(self) -> dict[str, int]:
-        """By their names."""
+        """Return the counters by name."""
         counters = self._ffi.new("struct service_counters *")
         self._c.service_counters(self._service, counters)
         return dict(zip(self._counters, counters.values, strict=False))

@@ -1,8 +1,7 @@
-"""Made-up datagrams for the differential and the property tests.
+"""Generated datagrams for the differential and the property tests.
 
-Whole commands only: what is cut short, and all else in exceptions.toml, is the corpus's affair;
-so are the names of stats.
-`<cas KEY>` stands for the id that the asked server last showed of that key (session.py).
+Only whole commands: cut datagrams, the names of stats and all else in exceptions.toml are tested by
+the corpus. `<cas KEY>` stands for the id that the server last showed for that key (session.py).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ keys = st.sampled_from([KEYS[0]] * 4 + [KEYS[1]] * 2 + [*KEYS])
 flags = st.sampled_from(
     [b"0"] * 8 + [b"1", b"4294967295", b"4294967296", b"007", b"x", b"-1", b"1x"]
 )
-# Never a few seconds: memcached's clock is its own.
+# Never a few seconds: memcached has its own clock.
 exptimes = st.sampled_from(
     [b"0"] * 12 + [b"-1", b"1000", b"2592001", b"2147483647", b"x", b"1000 "]
 )
@@ -38,7 +37,7 @@ noreply = st.sampled_from([b"", b"", b"", b" noreply", b" x"])
 
 @st.composite
 def storage(draw: st.DrawFn) -> bytes:
-    """A storage command; one in a few says a wrong length."""
+    """A storage command, sometimes with a wrong length."""
     name = draw(st.sampled_from([b"set"] * 4 + [b"add", b"replace", b"append", b"prepend", b"cas"]))
     key, value = draw(keys), draw(values)
     wrong = draw(st.sampled_from([0] * 12 + [-1, -2]))
@@ -50,7 +49,7 @@ def storage(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def retrieval(draw: st.DrawFn) -> bytes:
-    """get and its kin."""
+    """A command of the get family."""
     name = draw(st.sampled_from([b"get", b"get", b"gets", b"gets", b"gat", b"gats"]))
     asked = draw(st.lists(st.one_of(keys, st.just(b"nope")), max_size=5))
     if name.startswith(b"gat"):
@@ -95,7 +94,7 @@ other = st.sampled_from(
         b"hello " + b"x" * 300 + b"\r\n",
     ]
 )
-# At the end of a datagram: its data block may swallow, or its error may hide, what stands by it.
+# At the end of a datagram: its data block may consume the next command, or its error may hide it.
 alone = st.sampled_from(
     [b"get a " + TOO_LONG + b" b\r\n", b"set " + TOO_LONG + b" 0 0 1\r\nx\r\n", b"gets a a b b\r\n"]
 )
@@ -103,7 +102,7 @@ alone = st.sampled_from(
 
 @st.composite
 def number_story(draw: st.DrawFn) -> list[bytes]:
-    """A number, changed a few times, looked at."""
+    """A number that is changed a few times, then read."""
     key, number = draw(keys), draw(numbers)
     changes = draw(st.lists(st.sampled_from([b"incr", b"decr"]), min_size=1, max_size=3))
     return [
@@ -115,7 +114,7 @@ def number_story(draw: st.DrawFn) -> list[bytes]:
 
 @st.composite
 def cas_story(draw: st.DrawFn) -> list[bytes]:
-    """An id, learned, perhaps outdated, used."""
+    """A cas id that is read, perhaps made stale, and used."""
     key = draw(keys)
     between = draw(st.one_of(st.just(b""), change(), storage(), retrieval(), other))
     return [
@@ -128,9 +127,9 @@ def cas_story(draw: st.DrawFn) -> list[bytes]:
 
 
 command = st.one_of(storage(), storage(), retrieval(), retrieval(), change(), change(), other)
-# Gets last: memcached does not always pad a number that an answer of the same datagram still holds.
-# No '-': where a length is wrong, memcached reads the next command into an item's memory, and from
-# there into a number of 2^63 and above that later lies in front of it.
+# Gets last: memcached does not always pad a number that an answer of the same datagram holds. No
+# '-': after a wrong length, memcached reads the next command into an item's memory, and parts of it
+# into a number of 2^63 and above that is stored before it later.
 several = (
     st.lists(command, min_size=2, max_size=5)
     .map(lambda many: b"".join(sorted(many, key=lambda one: one.startswith((b"get", b"gat")))))

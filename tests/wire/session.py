@@ -1,4 +1,4 @@
-"""A target's answers made comparable: joined, masked, cas ids renamed in order of appearance."""
+"""A target's answers in comparable form: joined, masked, cas ids renamed in order of appearance."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _ASKED = re.compile(rb"<cas ([^>]+)>")
 
 
 class Session:
-    """Questions to one server, from an empty store on."""
+    """Questions to one server, starting with an empty store."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._last: dict[bytes, bytes] = {}  # key -> cas as the server shows it
+        self._last: dict[bytes, bytes] = {}  # key -> cas id that the server shows
         self._names: dict[bytes, bytes] = {}  # the same id -> its name
         self.ask(b"flush_all\r\n")
 
     def ask(self, body: bytes) -> bytes:
-        """The reply's message, comparable."""
+        """Return the reply's message in comparable form."""
         return self.ask_all([body])[0]
 
     def ask_all(self, bodies: Sequence[bytes]) -> list[bytes]:
-        """The same of several, together as far as none needs an id that another shows."""
+        """Return the replies in comparable form; questions that need no new cas id are batched."""
         messages: list[bytes] = []
         batch: list[bytes] = []
         for body in bodies:

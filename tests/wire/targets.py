@@ -1,7 +1,7 @@
-"""Every rung as a target of the corpus: something that answers datagrams, from several sources.
+"""Every rung as a target of the corpus: a server that answers datagrams from several sources.
 
-`open_target` starts one; each can be closed and then says how many requests it dropped and why.
-Programs listen on loopback, where every address of 127.0.0.0/8 is a source.
+`open_target` starts a target, which reports at its end how many requests it dropped and why.
+Programs listen on loopback, where every address of 127.0.0.0/8 can be a source.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nearmetal.spec import rungs
 from nearmetal.spec.programs import program_of
 from nearmetal.topology import known
 
-# Rungs behind a switch or a tap device are the same programs once more.
+# Rungs behind a switch or a tap device have the same programs.
 _ROWS = tuple(
     rung
     for rung in rungs.RUNGS
@@ -39,7 +39,7 @@ _ROWS = tuple(
 )
 ON_SOCKETS = tuple(rung.name for rung in _ROWS if known.find(rung.wire).sockets)
 ON_FRAMES = tuple(rung.name for rung in _ROWS if known.find(rung.wire).shares_memory)
-FRAMED = tuple(rung.name for rung in _ROWS if rung.in_frames)  # others leave frames to a kernel
+FRAMED = tuple(rung.name for rung in _ROWS if rung.in_frames)  # the others leave frames to a kernel
 LIARS = tuple(
     rung.name
     for rung in _ROWS
@@ -51,19 +51,19 @@ OURS = ("model", "mem", *ON_SOCKETS, *ON_FRAMES)
 ALL = (*OURS, "memcached")
 AS_INSTALLED = "memcached with its background threads"
 START_S = 120.0
-NOW_S = 1_800_000_000  # of the targets whose clock is ours
+NOW_S = 1_800_000_000  # for targets with a simulated clock
 WILDCARDS = ("0.0.0.0", "::")
 OPEN = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=LOOPBACK)
 TOO_LONG = "the request does not fit one frame of 1,500 bytes of IP"
 
 
 class Target(Protocol):
-    """A rung that is up."""
+    """A running rung."""
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]: ...
 
     def drops(self) -> Counter[str]:
-        """Stop it; requests by what became of them, sentinels left out."""
+        """Stop it; return requests by drop reason or answered, without sentinels."""
         ...
 
     def close(self) -> None: ...
@@ -71,7 +71,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the programs are (the fixtures of conftest.py)."""
+    """Functions that find the programs (fixtures of conftest.py)."""
 
     programs: Callable[[str], Path]
     third_party: Callable[[str], list[str]]
@@ -80,7 +80,7 @@ class Tools:
 def open_target(
     rung: str, tools: Tools, guard: Guard = OPEN, host: str = ALL_RIGHTS, service: str = "kv"
 ) -> Target:
-    """Start a rung. It answers when this returns."""
+    """Start a rung, and wait until it answers."""
     if rung == "model":
         return ModelTarget(guard)
     if rung == "mem":
@@ -100,7 +100,7 @@ def open_target(
 
 
 def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
-    """Start a rung of frames; skips where it cannot run."""
+    """Start a frame rung; skip if it cannot run."""
     row = rungs.find(rung)
     skip_where_missing(row, service, tools.programs)
     return Framed(row, service, tools.programs, guard)
@@ -133,7 +133,7 @@ class ModelTarget:
 
 
 class Sockets:
-    """Sockets of several sources to one server; silence shows by a sentinel's answer."""
+    """Sockets of several sources to one server; a sentinel's answer ends the wait for replies."""
 
     def __init__(self, host: str, port: int) -> None:
         self._peer = (host, port)
@@ -149,7 +149,7 @@ class Sockets:
             return self._main.ask(datagram, source)
         udp = self._socket(source)
         udp.send(datagram)
-        # Answers leave in the order of the requests: what is to come to udp has come by then.
+        # Answers are sent in the order of the requests: by now those to udp have arrived.
         assert self._main.received(datagram) == []
         answers = []
         with contextlib.suppress(BlockingIOError):
@@ -171,7 +171,7 @@ class Sockets:
 
 
 class Program:
-    """A DUT of ours as a process."""
+    """Our own DUT as a process."""
 
     def __init__(self, command: list[str], guard: Guard, host: str) -> None:
         shown = f"[{host}]" if ":" in host else host
@@ -190,7 +190,7 @@ class Program:
         return self._sockets.ask(datagram, source)
 
     def final(self) -> dict[str, object]:
-        """Stop it by SIGTERM; its last line."""
+        """Stop it with SIGTERM and return its last event."""
         self.process.terminate()
         rest, _ = self.process.communicate(timeout=START_S)
         assert self.process.returncode == 0
@@ -213,11 +213,11 @@ class Program:
 
 
 class Memcached:
-    """The real one.
+    """The real memcached.
 
-    -R: without it, it may drop lines of a datagram in favour of the next. Background threads, where
-    it has them, hold items now and then, and incr and decr do not pad what is held; but only with
-    them does stats show all names.
+    -R: without it, memcached may drop lines of a datagram in favour of the next. Background threads
+    sometimes hold items, and incr and decr do not pad an item that is held; but stats shows all
+    names only with these threads.
     """
 
     def __init__(self, command: list[str], more: list[str]) -> None:
@@ -228,12 +228,12 @@ class Memcached:
         try:
             return self._sockets.ask(datagram, source)
         except CorpusError:
-            self.close()  # its parser may hang in the middle of a line: the next asks a fresh one
+            self.close()  # the parser may be inside a line: start again
             self._start()
             raise
 
     def drops(self) -> Counter[str]:
-        raise NotImplementedError("it does not count them")
+        raise NotImplementedError("memcached does not count dropped requests")
 
     def close(self) -> None:
         self._sockets.close()

@@ -1,4 +1,4 @@
-"""Generator and front end against peers that send whatever they like, without end."""
+"""Generator and vhost-user front end against peers that send arbitrary data without end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import tool
 
 LIMIT_S = 200.0
 KEYS = ("--keys", "2000", "--warmup", "0", "--time", "0.2")
-DRIP_S = 1.5  # from byte to byte
-DRIP_BYTES = 264  # of the longest message: minutes
+DRIP_S = 1.5  # between two bytes
+DRIP_BYTES = 264  # length of the longest message: it takes minutes
 
 
 def load(port: int, *words: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def load(port: int, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_preload_comes_to_an_end() -> None:
-    """Side by side: each waits for seconds of silence."""
+    """Several in parallel, because each waits for seconds of silence."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         ports = [stack.enter_context(babble.udp(source)) for source in babble.SOURCES]
         found = list(pool.map(load, ports))
@@ -37,8 +37,8 @@ def test_a_preload_comes_to_an_end() -> None:
         assert done.stderr.startswith("nm-load: preload: ") and done.stderr.count("\n") == 1
 
 
-def test_a_sign_of_others_is_no_sign_of_life() -> None:
-    """Datagrams that answer nothing come often enough; the target is silent all the same."""
+def test_unmatched_datagrams_are_no_sign_of_life() -> None:
+    """Datagrams that answer no request arrive often, but the target counts as down."""
     with babble.udp(babble.of_others, pause_s=0.2) as port:
         argv = [tool.sanitized_path("nm-load"), "--target", f"127.0.0.1:{port}", *KEYS, "--stay"]
         with tool.Program(argv) as generator:
@@ -46,7 +46,7 @@ def test_a_sign_of_others_is_no_sign_of_life() -> None:
 
 
 @pytest.mark.parametrize("source", [babble.cut, babble.of_others], ids=["cut", "others"])
-def test_who_waits_for_quiet_is_ended_by_a_signal(source: babble.Source) -> None:
+def test_a_signal_ends_the_wait_for_silence(source: babble.Source) -> None:
     with babble.udp(source) as port:
         argv = [tool.sanitized_path("nm-load"), "--target", f"127.0.0.1:{port}", *KEYS]
         with tool.Program([*argv, "--stay", "--time", "0"]) as generator:
@@ -55,8 +55,8 @@ def test_who_waits_for_quiet_is_ended_by_a_signal(source: babble.Source) -> None
 
 
 def test_a_back_end_that_drips_is_given_up(tmp_path: Path) -> None:
-    """It sends a byte of its answer now and then: the time for all of it is counted from the
-    question on, so another one is tried."""
+    """A back end that sends a byte of its answer now and then is given up: the time for the whole
+    answer is counted from the request, then another connection is tried."""
     path, over, connections = tmp_path / "vhost", threading.Event(), []
     head = (1).to_bytes(4, "little") + (5).to_bytes(4, "little") + DRIP_BYTES.to_bytes(4, "little")
 
@@ -88,7 +88,7 @@ def test_a_back_end_that_drips_is_given_up(tmp_path: Path) -> None:
 
 
 def test_lines_are_json(tmp_path: Path) -> None:
-    """What it says meanwhile can be read."""
+    """The output under this load is valid JSON."""
     with babble.udp(babble.noise) as port:
         done = load(port, "--stay", "--service", "echo")
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]

@@ -1,8 +1,7 @@
-"""Frames that are no request: each is dropped, counted under its reason, and draws nothing.
+"""Frames that are no request: each is dropped, counted under its reason, and has no answer.
 
-Built by scapy, so that what builds our own frames is not asked whether it is right. Silence shows
-without waiting: a question asked next is answered first. That answer also shows that the server
-lives.
+The frames are built by scapy, so that our own frame code does not check itself. A missing answer is
+detected without waiting: a question sent next is answered first, and shows that the server runs.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ BAD: dict[str, tuple[str, Make]] = {
     "from-broadcast": ("addr", lambda: ip(src="255.255.255.255") / udp()),
     "from-multicast": ("addr", lambda: ip(src="224.0.0.1") / udp()),
     "from-class-e": ("addr", lambda: ip(src="240.0.0.1") / udp()),
-    "from-nobody": ("addr", lambda: ip(src="0.0.0.0") / udp()),
+    "from-address-zero": ("addr", lambda: ip(src="0.0.0.0") / udp()),
     "from-loopback": ("addr", lambda: ip(src="127.0.0.1") / udp()),
     "to-another-address": ("addr", lambda: ip(dst=OTHER) / udp()),
     "to-ip-broadcast": ("addr", lambda: ip(dst="255.255.255.255") / udp()),
@@ -177,7 +176,7 @@ def test_dropped_counted_and_silent(name: str, target: Framed) -> None:
     ids=["unpadded", "padded", "last-hop", "odd", "far"],
 )
 def test_a_good_one_is_answered(make: Make, answers: int, target: Framed) -> None:
-    """Addresses and ports turned round; a TTL of its own; every sum right."""
+    """The reply has addresses and ports swapped, its own TTL, and right checksums."""
     asked = make()
     (frame,) = drawn(target, bytes(asked))
     reply = scapy.Ether(frame)
@@ -192,7 +191,7 @@ def test_a_good_one_is_answered(make: Make, answers: int, target: Framed) -> Non
 
 
 def test_no_checksum_is_fine(target: Framed) -> None:
-    """RFC 768: 0 says that there is none; then the reply need not have one."""
+    """RFC 768: a checksum of 0 means none; then the reply needs none either."""
     (frame,) = drawn(target, bytes(ip() / udp(chksum=0)))
     reply = scapy.Ether(frame)
     assert bytes(reply[scapy.UDP].payload) == MISS
@@ -225,7 +224,7 @@ def test_echo_is_answered(size: int, target: Framed) -> None:
 
 
 def summed(packet: Any) -> bytes:
-    """The same packet with all checksums made anew."""
+    """Return the packet with all checksums calculated again."""
     for layer in (scapy.IP, scapy.UDP, scapy.ICMP):
         if layer in packet:
             del packet[layer].chksum
@@ -236,7 +235,7 @@ _ids = itertools.cycle(range(0x8000, 0x10000))
 
 
 def drawn(target: Framed, frame: bytes) -> list[bytes]:
-    """What a frame draws: all that comes until a question asked after it is answered."""
+    """Send a frame and a question; return all frames that arrive before the question's answer."""
     host = target.host
     last = next(_ids)
     question = struct.pack(">HHHH", last, 0, 1, 0) + b"version\r\n"
@@ -245,7 +244,7 @@ def drawn(target: Framed, frame: bytes) -> list[bytes]:
     found: list[bytes] = []
     while True:
         came = host.link.receive(ANSWER_S)
-        assert came is not None, f"no answer to a good question; before it came {found}"
+        assert came is not None, f"no answer to a valid question; received before it: {found}"
         packet = frames.parse(came)
         if isinstance(packet, Datagram) and packet.payload[:2] == last.to_bytes(2, "big"):
             return found

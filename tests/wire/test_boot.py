@@ -1,7 +1,7 @@
-"""Images as virtual machines, by a plain QEMU command line: what they say, and how they end.
+"""Images as virtual machines, with a plain QEMU command line: their output, and how they end.
 
-Those that do what they may not are of the test build: their service does it when it is opened
-(tests/c/uk/service_trap.c). There is no back end here; what images answer, the wire tests ask.
+Images that violate the memory protection are built for tests: their service does so when it is
+opened (tests/c/uk/service_trap.c). There is no back end here; the other wire tests send requests.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ TRAPS = {
     "constant": "it wrote to its constants",
     "null": "it used a null pointer",
 }
-# A ratchet: below 96 KB (netdev) and 224 KB (lwip), and not much above what GCC 12 or GCC 14 make
-# of each.
+# Size limits: below 96 KB (netdev) and 224 KB (lwip), and little above the sizes that GCC 12 and
+# GCC 14 produce.
 IMAGE_BYTES_MAX = {
     "nm-uk-netdev-kv": 70_000,
     "nm-uk-netdev-echo": 44_000,
@@ -57,7 +57,7 @@ def built() -> Build:
 def boot(
     image: Path, machine: str, words: Sequence[str], *, typed: str = "", nic: bool = True
 ) -> list[dict[str, Any]]:
-    """What it says until QEMU ends by itself; `typed` a byte at a time, each after a line."""
+    """Return its events until QEMU ends; send `typed` one byte at a time, each after an event."""
     arguments, device = MACHINES[machine]
     argv = ["qemu-system-x86_64", *arguments, "-accel", "tcg", "-cpu", "max", "-m", "32M"]
     argv += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]

@@ -1,6 +1,6 @@
-"""An image as a confined process: what its data process may do, and how tender and it end.
+"""An image as a confined process: the rights of its data process, and how tender and image end.
 
-The image is of the test build: its service does what a request tells it to (tests/c/uk/).
+The image is built for tests: a request makes its service do a system call (tests/c/uk/).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nearmetal.spec.programs import program_of
 SERVER, PORT = "10.0.0.100", 11211
 END_S = 120.0
 KICKS, CALL = {5, 6}, 7  # native/uk/lib/control/control.h
-NOBODY = "65534"
+UNPRIVILEGED_ID = "65534"
 SIGSYS_LINE = (
     "nm-tender: the data process made a system call that its filter forbids, "
     "and was killed (signal 31, SIGSYS)\n"
 )
-# A ratchet: below 96 KB, and not much above what GCC 12 or GCC 14 make of each.
+# Size limits: below 96 KB, and little above the sizes that GCC 12 and GCC 14 produce.
 IMAGE_BYTES_MAX = {
     ("ukp-netdev", "kv"): 60_000,
     ("ukp-netdev", "echo"): 31_000,
@@ -67,14 +67,14 @@ pytestmark = pytest.mark.rung("ukp-netdev")
 
 @pytest.fixture(scope="module")
 def tools() -> Mapping[str, str]:
-    """Tender, image and relay of the test build, which has the sanitizers in; the image has not."""
+    """Tender, image and relay of the test build; only the image is built without sanitizers."""
     names = ["nm-tender", "nm-relay", "nm-ukp-forbidden"]
     return {name: found.path for name, found in tool.sanitized(*names).programs.items()}
 
 
 @dataclass(frozen=True)
 class Confined:
-    """A tender, its data process, and a host that asks."""
+    """A tender, its data process, and a host that sends requests."""
 
     process: subprocess.Popen[str]
     ready: Mapping[str, Any]
@@ -85,12 +85,12 @@ class Confined:
         return int(self.ready["pid"])
 
     def call(self, words: str) -> None:
-        """Ask for a system call; HostError where no answer comes."""
+        """Request a system call; raise HostError if there is no answer."""
         datagram = request(words)
         assert self.host.echo(datagram) == datagram
 
     def ended(self) -> tuple[int, str, str]:
-        """Exit code, and the rest of stdout and stderr."""
+        """Wait for the end; return the exit code, and the rest of stdout and stderr."""
         out, err = self.process.communicate(timeout=END_S)
         return self.process.returncode, out, err
 
@@ -139,7 +139,7 @@ def server(tools: Mapping[str, str], tmp_path: Path) -> Iterator[Confined]:
         yield server
 
 
-# ---- what it may do ----
+# ---- what the data process may do ----
 
 
 def test_allowed_calls(server: Confined) -> None:
@@ -171,7 +171,7 @@ def test_rights(server: Confined) -> None:
     status = status_of(server.data_pid)
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2" and status["Threads"] == "1"
     if os.geteuid() == 0:
-        assert status["Uid"].split() == [NOBODY] * 4 == status["Gid"].split()
+        assert status["Uid"].split() == [UNPRIVILEGED_ID] * 4 == status["Gid"].split()
         assert status["Groups"] == ""
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert int(status[kind], 16) == 0, kind
@@ -194,18 +194,18 @@ def test_descriptors_of_one_that_polls(tools: Mapping[str, str], tmp_path: Path)
 
 
 def test_memory_is_not_executable(server: Confined) -> None:
-    """No page can be written and executed; of files there are the image and what is shared."""
+    """No page is both writable and executable; mapped files are the image and shared memory."""
     for line in Path(f"/proc/{server.data_pid}/maps").read_text().splitlines():
         rights, name = line.split()[1], " ".join(line.split()[5:])
         assert not ("w" in rights and "x" in rights), line
         assert not name.startswith("/") or name.endswith(("nm-ukp-forbidden", "(deleted)")), line
 
 
-# ---- how it ends ----
+# ---- how tender and data process end ----
 
 
 def has_ended(pid_fd: int) -> bool:
-    """Waited for; closes the descriptor."""
+    """Wait for the process's end; close the descriptor."""
     with os.fdopen(pid_fd):
         return bool(select.select([pid_fd], [], [], END_S)[0])
 
@@ -224,7 +224,7 @@ def test_data_process_killed(server: Confined) -> None:
 
 
 def test_signals_are_the_tenders(server: Confined) -> None:
-    """Ctrl-C reaches both; the data process goes on until its tender has decided."""
+    """Ctrl-C reaches both processes; the data process continues until its tender ends it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         os.kill(server.data_pid, number)
     server.call("none")
@@ -270,7 +270,7 @@ def test_bad_input(tools: Mapping[str, str], tmp_path: Path, case: str) -> None:
 
 
 def test_image_without_tender(tools: Mapping[str, str]) -> None:
-    """Started by hand, it has nothing to work with, and says so by its exit code."""
+    """Started alone, the image ends with exit code 2 and without output."""
     done = subprocess.run(
         [tools["nm-ukp-forbidden"]], capture_output=True, text=True, check=False, timeout=END_S
     )
@@ -282,7 +282,7 @@ def test_image_without_tender(tools: Mapping[str, str]) -> None:
 
 @pytest.mark.parametrize(("rung", "service"), IMAGE_BYTES_MAX)
 def test_image(programs: Callable[[str], Path], rung: str, service: str) -> None:
-    """A static ELF for no loader, and small; where it shrank, its limit follows."""
+    """A small static ELF that needs no loader; if the image shrinks, the limit must be lowered."""
     row = rungs.find(rung)
     skip_where_missing(row, service, programs)
     image = programs(program_of(row, service)).read_bytes()
@@ -294,8 +294,8 @@ def test_image(programs: Callable[[str], Path], rung: str, service: str) -> None
     )
     for at in range(offset, offset + size * count, size):
         segment, flags = struct.unpack_from("<II", image, at)
-        assert segment not in (2, 3), "PT_DYNAMIC and PT_INTERP want a loader"
-        assert flags & 3 != 3, "no segment can be written and executed"
+        assert segment not in (2, 3), "PT_DYNAMIC and PT_INTERP need a loader"
+        assert flags & 3 != 3, "a segment is writable and executable"
     limit = IMAGE_BYTES_MAX[rung, service]
     assert len(image) <= limit <= 96_000
     assert len(image) > 0.8 * limit, "lower the limit"

@@ -1,4 +1,4 @@
-"""One corpus, every rung: the same questions, the same bytes."""
+"""One corpus on every rung: the same questions must have the same answers, byte for byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ThirdParty = Callable[[str], list[str]]
 
 @dataclass
 class Asked:
-    """A target that is up, and what became of the requests that it was asked."""
+    """A running target, and the expected counts of the requests sent to it."""
 
     rung: str
     target: Target
@@ -48,8 +48,8 @@ Opened = Callable[[str, Guard], Asked]
 
 @pytest.fixture(scope="module")
 def opened(programs: Programs, third_party: ThirdParty) -> Iterator[Opened]:
-    """From a rung and its admission lists to the target, started once. Those of one rung are up at
-    a time: some poll, and would take the cores of the next."""
+    """Return a function that gives the target of a rung and its admission lists, started once. Only
+    the targets of one rung run at a time: some poll, and would take cores from the next."""
     up: list[tuple[Guard, Asked]] = []
     failed: dict[tuple[str, Guard], str] = {}
 
@@ -64,7 +64,7 @@ def opened(programs: Programs, third_party: ThirdParty) -> Iterator[Opened]:
             if there == guard:
                 return asked
         if (rung, guard) in failed:
-            pytest.fail(f"it did not start before: {failed[rung, guard]}")
+            pytest.fail(f"the target did not start: {failed[rung, guard]}")
         try:
             target = open_target(rung, Tools(programs, third_party), guard)
         except Exception as error:
@@ -101,15 +101,15 @@ def test_case(case: Case, rung: str, opened: Opened) -> None:
 
 @pytest.mark.parametrize("rung", _rungs(OURS))
 def test_requests_are_conserved(rung: str, opened: Opened) -> None:
-    """Each request is counted once, under the reason that its case names. Counted is what the
-    cases above have asked; those that did not run are asked now."""
+    """Each request is counted once, under the reason that its case names. The counts include the
+    cases above; cases that have not run are sent now."""
     for guard in (OPEN, GUARDED):
         asked = opened(rung, guard)
         for case in CASES:
             here = case.guarded == (guard == GUARDED) and fits(rung, case.most_bytes)
             if here and case.name not in asked.cases:
                 asked.ask(case)
-        assert not asked.failed, "what these drew is not known, so it cannot be counted"
+        assert not asked.failed, "these cases failed, so their counts are unknown"
         assert +asked.target.drops() == asked.drops
 
 

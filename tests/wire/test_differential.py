@@ -1,4 +1,4 @@
-"""Made-up sequences to memcached and to every rung: the same bytes, but for exceptions.toml."""
+"""Generated sequences to memcached and to every rung: the same bytes, except exceptions.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from targets import OURS, Target, Tools, fits, open_target
 
 from nearmetal.kv.corpus.case import FRAME
 
-ORDINARY, EMULATED, LONG = 500, 150, 5_000  # examples a rung
+ORDINARY, EMULATED, LONG = 500, 150, 5_000  # examples per rung
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def memcached(tools: Tools) -> Iterator[Target]:
     [
         pytest.param(rung, id=rung, marks=pytest.mark.rung(rung))
         for rung in OURS
-        if rung != "uk-netdev-q35"  # uk-netdev's image, which finds its device elsewhere
+        if rung != "uk-netdev-q35"  # the image of uk-netdev, which finds its device on another bus
     ],
 )
 def test_as_memcached(rung: str, memcached: Target, tools: Tools, is_long: bool, seed: int) -> None:
@@ -61,7 +61,7 @@ def test_as_memcached(rung: str, memcached: Target, tools: Tools, is_long: bool,
 
 @pytest.fixture
 def seed(record_property: Callable[[str, object], None]) -> int:
-    """Another one in each run; printed with the closing lines."""
+    """A random seed in each run, reported with the test's result."""
     chosen = random.SystemRandom().randrange(2**32)
     record_property("seed", chosen)
     return chosen

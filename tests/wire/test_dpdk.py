@@ -1,4 +1,4 @@
-"""The datapath dpdk at a veth's end, asked by the kernel's own stack, and what it refuses."""
+"""The datapath dpdk at a veth's end, with requests from the kernel's stack, and its refusals."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_more_hugepages_than_there_are(program: Callable[[str], str]) -> None:
 
 
 def test_sigterm_ends_the_wait_for_a_peer(program: Callable[[str], str], tmp_path: Path) -> None:
-    """As vhost-user's listening side, EAL waits for somebody to connect."""
+    """EAL, as vhost-user's listening side, waits for a peer to connect."""
     socket_path = tmp_path / "vhost"
     command = [program("kv"), "--listen", "10.0.0.2:1", "--allow", "10.0.0.0/8", "--", *SMALL]
     command += [f"--vdev=net_virtio_user0,path={socket_path},server=1"]
@@ -113,7 +113,7 @@ def test_sigterm_ends_the_wait_for_a_peer(program: Callable[[str], str], tmp_pat
 
 @contextmanager
 def server(program: Callable[[str], str], service: str, wire: Wire) -> Iterator[tuple[Child, str]]:
-    """A server at the SUT's end, with an address that no kernel has or knows."""
+    """Start a server at the SUT's end, with an address that no kernel has."""
     address = str(ipaddress.ip_network(wire.subnet)[{"kv": 9, "echo": 10}[service]])
     command = [program(service), "--listen", f"{address}:{PORT}"]
     command += ["--allow", wire.subnet, "--admin", wire.subnet, "--", *SMALL]

@@ -27,7 +27,7 @@ pytestmark = [
 READY_S = 120.0
 LOAD_S = 120.0
 SHORT = ["--keys", "2000", "--warmup", "0", "--time", "0.5", "--window", "32"]
-PATIENT = ["--timeout", "0.5"]  # where nothing may be lost, whatever holds the machine up
+PATIENT = ["--timeout", "0.5"]  # for tests without loss, even if the machine stalls
 EVERY_FAULT = "loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms"
 
 
@@ -85,7 +85,7 @@ def test_faults_harm_nothing_and_add_up(
 def test_the_kernel_s_half_of_the_ledger_closes(
     generator: str, wire: Wire, programs: Callable[[str], Path]
 ) -> None:
-    """Every frame that left is a request, or the kernel says why not; every reply came back."""
+    """Every frame that was sent is a request, or a kernel counter has it; every reply returned."""
     before = kernel_counters(wire)
     command = [str(programs("nm-mmsg-kv")), "--listen", f"{wire.sut.addr}:0"]
     with Child([*command, "--allow", wire.subnet], Where(netns=wire.sut.netns)) as child:
@@ -96,9 +96,9 @@ def test_the_kernel_s_half_of_the_ledger_closes(
     spent.subtract(before)
     frames, tx, rx = result["frames"], result["faults"]["tx"], result["faults"]["rx"]
 
-    arp_sent = frames["tx"] - tx["passed"]  # faults spare ARP
+    arp_sent = frames["tx"] - tx["passed"]  # faults exclude ARP
     assert spent["dev rx"] == frames["tx"] and arp_sent >= 1
-    # A flipped bit of a MAC address or of the type: for somebody else, so IP never sees it.
+    # A flipped bit of a MAC address or of the type: not for this host, so IP never gets it.
     unseen = spent["dev rx"] - arp_sent - spent["Ip InReceives"]
     ip_drops = sum(spent[f"Ip {why}"] for why in ("InHdrErrors", "InAddrErrors", "InUnknownProtos"))
     assert spent["Ip InReceives"] == spent["Ip InDelivers"] + ip_drops
@@ -111,9 +111,8 @@ def test_the_kernel_s_half_of_the_ledger_closes(
     assert final["received"] == sum(final["drops"].values()) == spent["Udp InDatagrams"]
     assert final["replies"] == spent["Udp OutDatagrams"]
     assert frames["rx"] == final["replies"] + frames["arp"] + spent["Icmp OutMsgs"]
-    assert (
-        frames["rx"] <= spent["dev tx"]
-    )  # the kernel asks by ARP when the generator has gone, too
+    # The kernel also sends ARP requests after the generator's end.
+    assert frames["rx"] <= spent["dev tx"]
     assert frames["bad"] == 0
     assert rx["frames"] == frames["rx"] - frames["arp"]
     assert result["wrong"] == 0
@@ -144,7 +143,7 @@ def test_what_dpdk_cannot_do_draws_one_line(
 
 
 def source(wire: Wire) -> str:
-    """An address that neither kernel has: whoever answers ARP for it is the generator."""
+    """An address that neither kernel has: only the generator answers ARP for it."""
     return str(ipaddress.ip_network(wire.subnet)[9])
 
 
@@ -155,7 +154,7 @@ def test_frames_have_one_core(generator: str) -> None:
 
 
 def kernel_counters(wire: Wire) -> Counter[str]:
-    """What the kernel of the server's end has counted: proc(5), net/snmp and net/dev."""
+    """Return the counters of the kernel at the server's end: proc(5), net/snmp and net/dev."""
     with netns.inside(wire.sut.netns):
         snmp = Path("/proc/thread-self/net/snmp").read_text(encoding="ascii").splitlines()
         dev = Path("/proc/thread-self/net/dev").read_text(encoding="ascii")
@@ -172,14 +171,14 @@ def kernel_counters(wire: Wire) -> Counter[str]:
 
 @contextmanager
 def server(program: Path, wire: Wire) -> Iterator[str]:
-    """A server at the SUT's end, and its address."""
+    """Start a server at the SUT's end; yield its address."""
     command = [str(program), "--listen", f"{wire.sut.addr}:0", "--allow", wire.subnet]
     with Child(command, Where(netns=wire.sut.netns)) as child:
         yield str(child.expect("ready", READY_S)["listen"])
 
 
 def load(generator: str, wire: Wire, address: str, *options: str) -> dict[str, Any]:
-    """The result of a short load."""
+    """Return the result of a short load."""
     command = [generator, "--target", address, "--source", source(wire), *options, "--"]
     command += ["--no-pci", "--no-huge", "-m", "64"]
     command += [f"--vdev=net_af_packet0,iface={wire.tg.iface}"]

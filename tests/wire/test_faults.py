@@ -1,12 +1,12 @@
-"""Under faults nothing wrong is accepted, and no frame vanishes: the ledger of both sides closes.
+"""Under faults no wrong answer is accepted, and no frame vanishes: the counts of both sides agree.
 
-The generator harms one frame in a hundred, in both directions, between its checks and the wire.
-Frames are then followed from count to count: what left the generator is what the server got, by
-reasons; what the server answered is what came back; what came back is what the generator counts.
-With echo every frame of the run is in the result; a store is preloaded first, so there the frames'
-half of the ledger is closed.
+The generator spoils one frame in a hundred, in both directions, between its checks and the wire.
+The counts then follow the frames: frames sent by the generator are those that the server received,
+by reasons; frames answered by the server are those that returned; frames that returned are those
+that the generator counts. With echo every frame of the run is in the result; a store is preloaded
+first, so there only the frame counters are compared.
 
-That the same seed gives the same schedule is shown by tests/c/tg, frame by frame.
+tests/c/tg shows, frame by frame, that the same seed gives the same schedule.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ALONE = {
     "corrupt": "corrupt=0.01",
     "delay": "delay=0.01:1ms",
 }
-COUNTED = {  # what each is called in the result
+COUNTED = {  # name of each fault in the result
     "loss": "lost",
     "duplicate": "duplicated",
     "reorder": "reordered",
@@ -38,19 +38,19 @@ COUNTED = {  # what each is called in the result
     "delay": "delayed",
 }
 FAULTS = {**ALONE, "all": ",".join(ALONE.values())}
-# A lost request holds its place in the window until its time-out, so that is short, and yet far
-# from what a machine that is used by others may hold a program up; one that is emulated for longer.
+# A lost request holds its entry in the window until its time-out. So the time-out is short, but far
+# longer than other load can stall a program; longer for an emulated machine, which can stall more.
 LOAD = ["--keys", "2000", "--warmup", "0", "--window", "64"]
 TIMEOUT_S, EMULATED_TIMEOUT_S = "0.25", "0.5"
-TIMES_S = ("0.5", "5", "20")  # the next where others have left too little of the machine
-ENOUGH = 2000  # requests, of which each fault should hit one in a hundred
+TIMES_S = ("0.5", "5", "20")  # the next one if other load took too much of the machine
+ENOUGH = 2000  # requests, of which each fault should affect one in a hundred
 END_S = 120.0
 
 Programs = Callable[[str], Path]
 
 
-# A guest boots for longer than a generator waits that is to send nothing beforehand. What finds its
-# device elsewhere is the same image.
+# Without guests: they boot for longer than a generator that sends nothing beforehand waits. Without
+# uk-netdev-q35: it has the same image as uk-netdev, with the device on another bus.
 SOON = [name for name in FRAMED if rungs.find(name).place != "guest" and name != "uk-netdev-q35"]
 
 
@@ -71,7 +71,7 @@ def test_no_frame_vanishes(rung: Rung, fault: str, programs: Programs, tmp_path:
     accounted = ("answered", "late", "duplicate", "unmatched", "malformed")
     assert rx["passed"] == sum(result[name] for name in accounted)
     if fault in ("duplicate", "reorder", "delay"):
-        # Nothing is lost; what the machine held up beyond the time-out is late.
+        # No frame is lost; an answer that the machine delayed beyond the time-out is late.
         assert result["answered"] + result["late"] == result["sent"]
     if fault != "corrupt" and fault != "all":
         assert result["malformed"] == 0
@@ -93,32 +93,32 @@ def check_nothing_wrong(result: Event) -> None:
 
 
 def check_frames(result: Event, final: Event) -> None:
-    """Both sides' frames of the whole life, ARP included."""
+    """Compare both sides' frames of the whole run, ARP included."""
     frames, tx, rx = result["frames"], result["faults"]["tx"], result["faults"]["rx"]
     for one in (tx, rx):
         assert one["frames"] + one["duplicated"] - one["lost"] - one["held"] == one["passed"]
         assert one["held"] == 0
     drops = final["drops"]
     assert final["received"] == sum(drops.values()) == tx["passed"] + drops["arp"]
-    # A question that meets a server in the middle of its start may be lost, and is asked again.
+    # An ARP request that arrives while the server starts may be lost, and is sent again.
     assert 1 <= drops["arp"] <= frames["tx"] - tx["passed"]
     assert final["replies"] == drops["answered"]
     assert frames["rx"] == final["replies"] + drops["arp"] == rx["frames"] + frames["arp"]
     assert frames["bad"] == drops["tx"] == final["tx_errors"] == final["rx_errors"] == 0
-    # What is corrupted and still answered was hit in its sender's MAC address, which no checksum
-    # covers; the reply then goes to nobody.
+    # A corrupted frame that is still answered has the flipped bit in its sender's MAC address,
+    # which no checksum covers; no host gets the reply.
     assert drops["mac"] + drops["ethertype"] + drops["ip"] + drops["udp"] <= tx["corrupted"]
 
 
 def run(
     rung: Rung, service: str, faults: str, programs: Programs, folder: Path
 ) -> tuple[Event, Event]:
-    """The generator's result and the server's last words."""
+    """Return the generator's result and the server's last event."""
     skip_where_missing(rung, service, programs)
     for time_s in TIMES_S:
         asked = ["--service", service, "--faults", faults, "--time", time_s]
         result, final = once(rung, service, asked, programs, folder / time_s)
-        # Replies that were sent when the generator had gone: the server was held up until then.
+        # False if replies were sent after the generator's end: the server was delayed until then.
         seen = result["frames"]["rx"] == final["replies"] + final["drops"]["arp"]
         if result["sent"] >= ENOUGH and seen:
             break

@@ -1,4 +1,4 @@
-"""A Linux guest from the outside: what it says when it boots, and how it fails."""
+"""A Linux guest from the outside: its output at boot, and its failures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _told(made: Machine, old: str, new: str) -> Machine:
 
 @pytest.fixture
 def sock(programs: Programs) -> Machine:
-    """A guest without a NIC: nobody is there to be its back end."""
+    """A guest without a NIC: there is no back end."""
     skip_where_missing(SOCK, "kv", programs)
     made = machine(SOCK, "kv", programs, Path("vhost"), ["--allow", "10.0.0.0/8"])
     return replace(made, nics=())
@@ -61,7 +61,7 @@ def sock(programs: Programs) -> Machine:
 
 @pytest.mark.rung("guest-sock")
 def test_what_it_says_when_it_boots(sock: Machine) -> None:
-    """Without an address the kernel's loopback has to do."""
+    """Without an address the server uses the kernel's loopback."""
     lone = _told(sock, f"nm.address={SERVER}/8 ", "")
     lone = _told(lone, f"--listen {SERVER}:{PORT}", f"--listen 0.0.0.0:{PORT}")
     with _booted(lone) as vm:
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_told_and_ends_it(sock: Machine, old: str, new: str, sa
 
 
 class WithoutUio(Modules):
-    """The same, as other distributions have it."""
+    """Kernel modules without UIO, as other distributions have them."""
 
     def has(self, name: str) -> bool:
         return name != guest_kernel.UIO and super().has(name)

@@ -1,13 +1,12 @@
 """The checks can fail: against a service that lies, the generator finds every lie, and no other.
 
-The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie when it is told
-to, which is when the generator says that the measured time has begun, and keeps account of what it
-does. What the generator counted must be exactly that. The time-out is longer than in a trial: here
-a program that the machine held up for 100 ms must not look like a lie.
+The liar (tests/c/liar/liar.c) sits between serve.c and the store. It starts to lie when the
+generator reports that the measured time has begun, and counts its lies. The generator's counts must
+be equal. The time-out is longer than in a trial: a stall of 100 ms must not appear as a lie.
 
-The same holds on the sockets and on vhost-user, where the generator works in the server's own
-buffers. A Linux program is told by a signal, and writes a log. An image knows neither: it is told,
-and asked, in its memory (tests/c/liar/liar_image.c).
+The same test runs on the sockets and on vhost-user, where the generator works in the server's own
+buffers. A Linux program gets a signal, and writes a log. An image can do neither: it is controlled,
+and its counts are read, in its memory (tests/c/liar/liar_image.c).
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ from tool import sanitized_path as program
 
 TIMEOUT_MS = 400
 REQUESTS = 150_000
-SECONDS = 2  # a reply that is held back leaves 1.2 s later (liar.c)
+SECONDS = 2  # a delayed reply is sent 1.2 s later (liar.c)
 KEYS = 50_000
 SERVER_S = 120.0
-SAY_S = 120.0  # from line to line: a preload, or a second
+SAY_S = 120.0  # between two lines: a preload, or a second
 RIGHTS = ["--allow", "10.0.0.0/8"]
 
 KINDS = ("none", "flip", "drop", "double", "delay", "ignore", "stale")  # enum lie, liar.h
@@ -58,7 +57,7 @@ Measured = tuple[Event, Lies]
 
 
 def measured(rung: Rung, folder: Path, seed: int) -> Measured:
-    """A rung whose service lies, under load."""
+    """Load a rung whose service lies; return the result and the lies."""
     if rung.place == "ukp":
         return in_an_image(rung, folder, seed)
     if rung.place == "uk":
@@ -67,8 +66,8 @@ def measured(rung: Rung, folder: Path, seed: int) -> Measured:
 
 
 def on_sockets(rung: Rung, folder: Path, seed: int, form: tuple[str, ...] = ()) -> Measured:
-    """nm-<datapath>-liar on loopback; joined replies must come apart right. form: of keys and
-    values."""
+    """nm-<datapath>-liar on loopback; joined replies must be split correctly. form: options for
+    keys and values."""
     log = folder / "lies.jsonl"
     words = [program(liar_of(rung)), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
     with liar([*words, *rung.options()], log, seed) as server:
@@ -90,13 +89,13 @@ def on_virtio_user(rung: Rung, folder: Path, seed: int) -> Measured:
 
 
 def in_a_machine(rung: Rung, folder: Path, seed: int) -> Measured:
-    """nm-uk-<datapath>-liar, in its virtual machine: its memory is a piece of QEMU's."""
+    """nm-uk-<datapath>-liar, in its virtual machine: its memory is part of QEMU's."""
     if os.geteuid() != 0:
-        pytest.skip("the memory of a virtual machine is root's to read")
+        pytest.skip("only root can read the memory of a virtual machine")
     skip_where_missing(rung, "kv", found)
     path = found(liar_of(rung))
     made = machine(rung, "liar", found, folder / "vhost", RIGHTS)
-    made = replace(made, memory_bytes=2 * made.memory_bytes)  # what it holds back takes room
+    made = replace(made, memory_bytes=2 * made.memory_bytes)  # held replies need memory
     connecting = [*generator(folder, seed), "--connect"]
     with Program(connecting) as load, Vm(made, Where(), folder / "console") as vm:
         vm.expect("ready", SERVER_S)
@@ -107,7 +106,7 @@ def in_a_machine(rung: Rung, folder: Path, seed: int) -> Measured:
 
 
 def memfd_base(pid: int) -> int:
-    """Where a virtual machine's memory begins in QEMU's."""
+    """Return where a virtual machine's memory begins in QEMU's memory."""
     maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
     (line,) = (line for line in maps if "/memfd:memory-backend-memfd" in line)
     return int(line.partition("-")[0], 16)
@@ -116,7 +115,7 @@ def memfd_base(pid: int) -> int:
 def in_an_image(rung: Rung, folder: Path, seed: int) -> Measured:
     """nm-ukp-<datapath>-liar, with its tender."""
     if os.geteuid() != 0:
-        pytest.skip("the memory of an image's process is root's to read")
+        pytest.skip("only root can read the memory of an image's process")
     image = liar_of(rung)
     built = sanitized(image, TENDER).programs
     if image not in built:
@@ -127,17 +126,17 @@ def in_an_image(rung: Rung, folder: Path, seed: int) -> Measured:
         memory = Memory(path, tender.expect("ready", SERVER_S)["pid"])
         result = measure(lambda: memory.lie(seed), load)
         lies = memory.lies()
-        print(tender.final(SERVER_S))  # shown where the counts are not the lies
+        print(tender.final(SERVER_S))  # shown if the test fails
     return result, lies
 
 
 def found(name: str) -> Path:
-    """A program of the build with sanitizers."""
+    """Return the path of a program of the build with sanitizers."""
     return Path(program(name))
 
 
 def liar_of(rung: Rung) -> str:
-    """The program of a rung, with a service that lies."""
+    """Return the name of a rung's program with a service that lies."""
     return program_of(rung, "liar")
 
 
@@ -155,7 +154,7 @@ def test_short_keys_hide_no_lie(tmp_path: Path) -> None:
 
 
 def test_the_shortest_values_hide_no_lie(tmp_path: Path) -> None:
-    """As the workload paper has them. A version with a flipped bit may look like an old one."""
+    """The workload paper's value size. A version with a flipped bit may look like an old one."""
     form = ("--key-bytes", "8", "--value-bytes", "8", "--get", "1", "--set", "0", "--miss", "0")
     form = (*form, "--uniform", "--flows", "1")
     result, lies = on_sockets(rungs.find("host-mmsg"), tmp_path, 4, form)
@@ -170,7 +169,7 @@ def exactly_the_lies(result: Event, lies: Lies) -> None:
     print({name: value for name, value in result.items() if name != "latency"}, lies)
 
     for kind in ("flip", "drop", "double", "delay", "ignore", "stale"):
-        assert lies[kind] > 0, f"the liar did nothing of the kind {kind}: {lies}"
+        assert lies[kind] > 0, f"the liar told no lie of the kind {kind}: {lies}"
     assert result["sent"] >= REQUESTS
     assert result["sent"] == result["answered"] + result["wrong"] + result["lost"]
     assert result["wrong"] - result["stale"] == lies["flip"]
@@ -183,7 +182,7 @@ def exactly_the_lies(result: Event, lies: Lies) -> None:
 
 
 class Memory:
-    """What a liar in an image is told, and what it tells, by the names of its symbols."""
+    """The settings and counts of a liar in an image, found by the names of its symbols."""
 
     def __init__(self, image: Path, pid: int, base: int = 0) -> None:
         said = subprocess.run(["nm", image], capture_output=True, text=True, check=True).stdout
@@ -191,7 +190,7 @@ class Memory:
         self._file = Path(f"/proc/{pid}/mem")
 
     def lie(self, seed: int) -> None:
-        """struct liar_settings: what it lies by, then that it shall."""
+        """Write struct liar_settings: seed and time-out first, then the start of lying."""
         with self._file.open("r+b", buffering=0) as memory:
             for offset, value in ((0, seed), (8, TIMEOUT_MS * 1_000_000)):
                 memory.seek(self._at["liar_settings"] + offset)
@@ -200,7 +199,7 @@ class Memory:
             memory.write(struct.pack("<I", 1))
 
     def lies(self) -> Lies:
-        """What is still held is never sent: the generator is gone."""
+        """Return the counts. Held replies count as dropped: the generator has ended."""
         with self._file.open("rb", buffering=0) as memory:
             memory.seek(self._at["liar_counts"])
             counts = struct.unpack(f"<{len(KINDS)}Q", memory.read(8 * len(KINDS)))
@@ -216,7 +215,7 @@ def logged(log: Path) -> Lies:
 
 
 def generator(folder: Path, seed: int) -> list[str]:
-    """The command line of one on vhost-user."""
+    """Return the command line of a generator on vhost-user."""
     words = [program("nm-load-vhost"), "--socket", str(folder / "vhost")]
     words += ["--source", "10.0.0.1", "--target", f"{SERVER}:{PORT}"]
     return [*words, *options(seed)]
@@ -224,7 +223,7 @@ def generator(folder: Path, seed: int) -> list[str]:
 
 @contextmanager
 def on_vhost_user(folder: Path, seed: int) -> Iterator[Program]:
-    """A generator, once its socket is there."""
+    """Start a generator, and wait for its socket."""
     with Program(generator(folder, seed)) as load:
         wait_for(folder / "vhost", load)
         yield load
@@ -232,24 +231,24 @@ def on_vhost_user(folder: Path, seed: int) -> Iterator[Program]:
 
 @contextmanager
 def liar(command: list[str], log: Path, seed: int) -> Iterator[Program]:
-    """A running liar; by the end it has written its log."""
+    """Run a liar; its log is complete at the end."""
     told = [f"NEARMETAL_LIAR_LOG={log}", f"NEARMETAL_LIAR_SEED={seed}"]
     told += [f"NEARMETAL_LIAR_TIMEOUT_MS={TIMEOUT_MS}"]
     with Program(["env", *told, *command]) as server:
         yield server
-        print(server.final(SERVER_S))  # shown where the counts are not the lies
+        print(server.final(SERVER_S))  # shown if the test fails
 
 
 def options(seed: int) -> list[str]:
-    """What the generator is asked for, on any wire."""
+    """Return the generator's options that are the same on any wire."""
     words = ["--keys", str(KEYS), "--get", "0.75", "--set", "0.2", "--miss", "0.05"]
     words += ["--window", "256", "--timeout", str(TIMEOUT_MS / 1000), "--no-overlap"]
     return [*words, "--seed", str(seed), "--warmup", "0", "--time", "0"]
 
 
 def measure(begin: Callable[[], None], load: Program) -> Event:
-    """Let the generator ask until it has sent enough, of a liar that begins when it measures;
-    returns its result."""
+    """Run the generator until it has sent enough requests; the liar begins with the measured time.
+    Returns the generator's result."""
     sent = seconds = 0
     while (event := load.event(SAY_S))["event"] != "result":
         if event["event"] == "measuring":

@@ -1,5 +1,5 @@
-"""What README says of libmemcached (1.1.4) over UDP is what that library does against us: it stores
-and deletes, hears no answer, and gets nothing."""
+"""README's sentence on libmemcached (1.1.4) over UDP is right: the library stores and deletes,
+receives no answer, and gets nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUCCESS, NOT_SUPPORTED = 0, 28
 
 @pytest.fixture
 def library(third_party: Callable[[str], list[str]]) -> Any:
-    """The library that comes with its tools; skips where it is not here."""
+    """Load the library that is installed with its tools; skip if it is missing."""
     command = third_party("memcaslap")
     paths = [word.partition("=")[2] for word in command if word.startswith("LD_LIBRARY_PATH=")]
     names = ("libhashkit.so.2", "libmemcached.so.11")
@@ -53,7 +53,7 @@ def test_it_stores_and_deletes_and_does_not_get(
         try:
             on = ctypes.c_uint64(1)
             assert library.memcached_behavior_set(theirs, USE_UDP, on) == SUCCESS
-            add = library.memcached_server_add  # for UDP too: the one for UDP alone is no more
+            add = library.memcached_server_add  # for UDP too: there is no separate function
             assert add(theirs, b"127.0.0.1", ctypes.c_uint16(target.port)) == SUCCESS
             with Client("127.0.0.1", target.port, timeout_s=30) as ours:
                 _use(library, theirs, ours)
@@ -62,7 +62,7 @@ def test_it_stores_and_deletes_and_does_not_get(
 
 
 def _use(library: Any, theirs: ctypes.c_void_p, ours: Client) -> None:
-    """One operation after the other; ours tells what became of it."""
+    """One operation after the other; our own client checks the result."""
     key, size = b"greeting", ctypes.c_size_t(len(b"greeting"))
     nothing, never = ctypes.c_uint32(0), ctypes.c_long(0)
 

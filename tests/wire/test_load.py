@@ -1,4 +1,4 @@
-"""What nm-load does beside measuring: outlive a target, take what it finds, refuse bad input."""
+"""nm-load beside measuring: it survives its target's end, adopts versions, refuses bad input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from tool import sanitized_path as program
 
 KEYS = ["--keys", "2000"]
-# Where nothing may be lost: the machine may hold both programs up for longer than the usual 100 ms.
+# For tests without loss: the machine may stall both programs for longer than the usual 100 ms.
 PATIENT = ["--timeout", "0.5"]
 
 
@@ -95,7 +95,7 @@ def test_an_open_loop_sends_what_is_due(arrivals: str) -> None:
     assert result["intended"] == result["sent"] + result["not_sent"]
     assert result["sent"] == result["answered"] + result["lost"] and result["wrong"] == 0
     assert sum(count for _, count in result["latency"]) == result["answered"]
-    # With so much room only this program itself, held up, can have left any out; and it says so.
+    # With so much room only a stall of this program can have skipped requests; it reports stalls.
     assert result["not_sent"] == 0 or result["slipped_ns"] > 5_000_000
     seconds = [each for each in events if each["event"] == "second"]
     for name in ("intended", "sent", "not_sent", "slips"):
@@ -133,7 +133,7 @@ def test_two_cores_share_the_work(rate: list[str]) -> None:
     ]
     with server("nm-mmsg-kv") as (_, address):
         events = run("--target", address, *options, *lcores(2), "--time", "1.2", *rate)
-        # Every key is stored, and under the name it has for a single core.
+        # Every key is stored, under the name that a single core gives it.
         again = run("--target", address, *options, "--no-preload", "--time", "0.1")
     names = ["ready", "preloaded", "verified", "measuring", "second", "draining", "result"]
     assert list(dict.fromkeys(each["event"] for each in events)) == names
@@ -190,14 +190,14 @@ def test_generators_share_the_work_and_start_together() -> None:
 
 
 def until(process: subprocess.Popen[str], name: str) -> list[dict[str, Any]]:
-    """What it says up to this event."""
+    """Return its events up to and including this one."""
     told: list[dict[str, Any]] = []
     assert process.stdout is not None
     for line in process.stdout:
         told.append(json.loads(line))
         if told[-1]["event"] == name:
             return told
-    raise AssertionError(f"it ended without {name}: {told}")
+    raise AssertionError(f"nm-load ended without the event {name}: {told}")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_another_request_s_stamp_is_wrong() -> None:
 
 
 def test_what_takes_longer_than_the_histogram_knows_is_told() -> None:
-    late = threading.Event()  # which nobody sets
+    late = threading.Event()  # never set
 
     def slowly(last: bytes, now: bytes) -> bytes:
         del last
@@ -285,7 +285,7 @@ def test_the_paper_s_store_is_asked_from_one_port() -> None:
     assert result["answered"] == result["sent"] == result["gets"] > 100
 
 
-def test_a_port_that_somebody_has_draws_one_line() -> None:
+def test_a_port_in_use_draws_one_line() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 0))
         port = str(taken.getsockname()[1])
@@ -297,7 +297,7 @@ def test_a_port_that_somebody_has_draws_one_line() -> None:
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """A port that nobody had a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("0.0.0.0", 0))
         port: int = udp.getsockname()[1]
@@ -308,7 +308,7 @@ def free_port() -> Iterator[int]:
 def echo(
     change: Callable[[bytes, bytes], bytes] = lambda last, now: now,
 ) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
-    """Who answers each request with itself, or with what becomes of it beside the one before."""
+    """Answer each request with itself, or with `change` of the previous request and this one."""
     seen: list[tuple[int, bytes]] = []
     over = threading.Event()
 
@@ -334,7 +334,7 @@ def echo(
 
 
 def lcores(threads: int) -> list[str]:
-    """The option for so many threads; skips where there are fewer cores."""
+    """Return the option for that many threads; skip if there are fewer cores."""
     cores = sorted(os.sched_getaffinity(0))[:threads]
     if len(cores) < threads:
         pytest.skip(f"{threads} cores are needed")
@@ -345,7 +345,7 @@ def lcores(threads: int) -> list[str]:
 def server(
     name: str, listen: str = "127.0.0.1:0", memory: str = "64MiB"
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running server and its address."""
+    """Run a server; yield it and its address."""
     command = [program(name), "--listen", listen, "--memory", memory]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -357,7 +357,7 @@ def server(
 
 @contextmanager
 def load(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """A running generator; it is gone by the end."""
+    """Run a generator, which has ended when this returns."""
     with subprocess.Popen(
         [program("nm-load"), *options], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -369,7 +369,7 @@ def load(*options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def run(*options: str) -> list[dict[str, Any]]:
-    """Everything that the generator says until it ends."""
+    """Return all events of the generator until it ends."""
     done = subprocess.run(
         [program("nm-load"), *options], capture_output=True, text=True, check=True
     )

@@ -1,5 +1,5 @@
-"""A port that is not everybody's: the words name the right that is missing, the setting, and the
-way round."""
+"""A low port that a user may not bind: the message names the missing right, the setting, and
+another port as a cure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 
 @pytest.mark.parametrize("who", ["host-py", "nm-sock-kv", "nm-mmsg-kv", "nm-load"])
-def test_who_may_not_have_a_low_port_is_told_the_cure(
+def test_a_forbidden_low_port_is_one_line_with_a_cure(
     who: str, programs: Callable[[str], Path]
 ) -> None:
     if int(START.read_text(encoding="ascii")) <= 80:
-        pytest.skip(f"{START}: every port is everybody's here")
+        pytest.skip(f"{START}: here any user may bind port 80")
     python = [sys.executable, "-m", "nearmetal.kv.server"]
     command = python if who == "host-py" else [str(programs(who))]
     if who == "nm-load":

@@ -1,5 +1,4 @@
-"""The null responder of vhost-user tells its counters whenever it is asked; a generator waits for
-it."""
+"""The null responder of vhost-user reports its counters at any time; a generator waits for it."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ Programs = Callable[[str], Path]
 def commands(
     programs: Programs, vhost: Path, options: list[str], *, null_listens: bool
 ) -> tuple[list[str], list[str]]:
-    """Of the null responder and of a generator on that socket, which one of them makes."""
+    """Return the commands of the null responder and of a generator; either can make the socket."""
     null = [str(programs("nm-null-vhost")), "--socket", str(vhost)]
     load = [str(programs("nm-load-vhost")), "--socket", str(vhost), *options]
     return ([*null, "--listen"], [*load, "--connect"]) if null_listens else (null, load)
@@ -56,7 +55,7 @@ def test_counters_before_between_and_after_generators(
 def test_nothing_is_measured_before_the_other_end_is_up(
     programs: Programs, tmp_path: Path, connects: bool
 ) -> None:
-    """Else a machine that boots for longer than the load lasts finds nobody there."""
+    """Otherwise the load could end before a virtual machine has booted."""
     without_await = LOAD[:-1]
     null, load = commands(programs, tmp_path / "vhost", without_await, null_listens=connects)
     with Program(load) as generator:

@@ -1,5 +1,5 @@
-"""The null responder of the kernel's links: turns our port's plain datagrams round, and passes all
-the rest; in the driver, and behind it."""
+"""The null responder of the kernel's links: it returns plain datagrams to its port, and passes all
+others on; in the driver, and behind it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nearmetal.topology.standing import Topology
 
 PORT = 21_300
 ANSWER_S = 120.0
-# RFC 791, 3.1: no operation three times, end of options.
+# RFC 791, 3.1: three times no operation, then end of options.
 OPTIONS = b"\1\1\1\0"
 
 pytestmark = [
@@ -38,7 +38,7 @@ def program(programs: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Topology]:
-    """One wire for all; the responder is attached per test, as only one can be."""
+    """One wire for all tests; each test attaches the responder, as only one can be attached."""
     with wires.up("veth") as top:
         yield top
 
@@ -76,7 +76,7 @@ def test_comes_back_unchanged(responder: Topology, size: int) -> None:
 
 @pytest.mark.parametrize("what", ["other port", "fragments", "options"])
 def test_passes_to_the_kernel(responder: Topology, what: str) -> None:
-    """Nobody listens, so what reaches the kernel draws its refusal, and no datagram."""
+    """No process listens, so the kernel refuses the datagram that it gets, and sends none back."""
     with client(responder, PORT + 1 if what == "other port" else PORT) as udp:
         if what == "options":
             udp.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, OPTIONS)
@@ -86,7 +86,7 @@ def test_passes_to_the_kernel(responder: Topology, what: str) -> None:
 
 
 def test_detached_at_the_end(program: Path, wire: Topology) -> None:
-    """Another one can be attached after each that ended, killed ones too."""
+    """Another one can be attached after each one that ended or was killed."""
     for grace_s in (3.0, 0.0):
         with Child(command(program, wire), wire.sut) as child:
             child.expect("ready", ANSWER_S)
@@ -94,7 +94,7 @@ def test_detached_at_the_end(program: Path, wire: Topology) -> None:
 
 
 def test_where_the_driver_knows_no_xdp(program: Path, wire: Topology) -> None:
-    """Loopback's does not; it is in the kernel behind it then, and says so."""
+    """Loopback's driver has no XDP: it runs in the kernel behind it, and is reported as generic."""
     argv = [str(program), "--iface", "lo", "--port", str(PORT)]
     with Child(argv, wire.sut) as child:
         assert child.expect("ready", ANSWER_S) == {"event": "ready", "xdp": "generic"}

@@ -1,4 +1,4 @@
-"""A third service is one C file and one row: planted in a copy of the tree, with nothing else."""
+"""A third service needs one C file and one row: both are added to a copy of the tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from planted import Tree, tree
 NAME = "mirror"
 ROW = f"{NAME} - echo - seen - bytes - - 404040\n"
 LINK_S = 280.0
-# Of a request that begins so, mirror says four times as much: a service that amplifies.
+# To a request that begins with this, mirror answers four times as much: a service that amplifies.
 LOUD = b"loud"
 _QUIET_LINE = "replies[nb].len = request->len;"
 _LOUD_LINE = """replies[nb].len = request->len;
@@ -40,7 +40,7 @@ print(json.dumps({name: str(path.relative_to(folder)) for name, path in targets.
 
 @dataclass(frozen=True)
 class Planted:
-    """The copy, its build folder, and what it can build."""
+    """The copy, its build folder, and its build targets."""
 
     tree: Tree
     folder: Path

@@ -1,4 +1,4 @@
-"""What only a running program shows: amplification, IPv6, wildcard addresses, a foreign client."""
+"""Tests that need a running program: amplification, IPv6, wildcard addresses, a foreign client."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_ipv6(rung: str, tools: Tools) -> None:
 
 @_each(ON_SOCKETS)
 def test_replies_leave_from_the_address_that_was_asked(rung: str, tools: Tools) -> None:
-    """A connected socket takes no datagram from elsewhere."""
+    """A connected socket accepts datagrams only from the address that it asked."""
     with started(rung, tools, "0.0.0.0") as target:
         for host in ("127.0.0.1", "127.7.7.7"):
             with closing(Sockets(host, target.port)) as sockets:
@@ -91,7 +91,7 @@ def test_replies_leave_from_the_address_that_was_asked(rung: str, tools: Tools) 
 
 @contextmanager
 def started(rung: str, tools: Tools, host: str) -> Iterator[Program]:
-    """On a wildcard address, which no socket can ask: so without sockets of its own."""
+    """Start a target on a wildcard address, without its own sockets: they cannot connect to it."""
     target = open_target(rung, tools, ANYONE, host)
     assert isinstance(target, Program)
     with closing(target):
@@ -148,6 +148,6 @@ def test_memcaslap(rung: str, tools: Tools, is_long: bool) -> None:
     counts = {name: int(count) for name, count in re.findall(r"^(\w+): (\d+)$", output, re.M)}
     assert counts["cmd_get"] > 0
     assert counts["cmd_set"] > 0
-    # Misses are no fault: its windows of 10,000 keys a connection are more than 64 MiB hold.
+    # Misses are expected: its windows of 10,000 keys per connection exceed 64 MiB.
     bad = ("verify_failed", "packet_disorder", "packet_drop", "udp_timeout")
     assert {name: counts[name] for name in bad} == dict.fromkeys(bad, 0)

@@ -1,4 +1,4 @@
-"""The relay and the null responder of vhost-user: frames there and back, comings and goings."""
+"""The relay and the null responder of vhost-user: frames in both directions, and new peers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Programs = Callable[[str], Path]
 
 @pytest.fixture(params=["connects", "listens"])
 def null_listens(request: pytest.FixtureRequest) -> bool:
-    """Which end of the vhost-user socket listens."""
+    """Whether the null responder's end of the vhost-user socket listens."""
     return bool(request.param == "listens")
 
 
@@ -55,7 +55,7 @@ def frames(tmp_path: Path, relay: Child) -> Iterator[socket.socket]:
 
 
 def turned(frame: bytes) -> bytes:
-    """Ends swapped: MAC, IPv4 address, UDP port."""
+    """Return the frame with MACs, IPv4 addresses and UDP ports swapped."""
     macs = frame[MAC_BYTES : 2 * MAC_BYTES] + frame[:MAC_BYTES]
     addresses = frame[DESTINATION:PORTS] + frame[SOURCE:DESTINATION]
     ports = frame[PORTS + 2 : PORTS + 4] + frame[PORTS : PORTS + 2]
@@ -88,7 +88,7 @@ def test_what_is_no_frame_is_dropped(
         relay.expect("up", ANSWER_S)
         for sent in (b"", b"x" * 13, b"x" * 1515, b"x" * 9000):
             frames.send(sent)
-        frames.send(b"x" * 14)  # a frame, if one that no server answers
+        frames.send(b"x" * 14)  # a frame, but no server answers it
         frames.send(frame_of(60, 1))
         assert frames.recv(2000) == turned(frame_of(60, 1))
         final = relay.stop()[-1]
@@ -98,7 +98,7 @@ def test_what_is_no_frame_is_dropped(
 def test_the_next_server_is_served(
     relay: Child, null: Callable[[], Child], frames: socket.socket
 ) -> None:
-    for number, grace_s in enumerate((3.0, 0.0, 3.0)):  # the second one is killed
+    for number, grace_s in enumerate((3.0, 0.0, 3.0)):  # the second server is killed
         with null() as server:
             relay.expect("up", ANSWER_S)
             frames.send(frame_of(60, number))
@@ -151,7 +151,7 @@ def on_tap(programs: Programs, tmp_path: Path, iface: str) -> Child:
 
 @pytest.fixture
 def raw(tap: Tap) -> Iterator[socket.socket]:
-    """Every frame at the kernel's end of the device."""
+    """A socket with every frame at the kernel's end of the device."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3)) as packets:
         packets.settimeout(ANSWER_S)
         packets.bind((tap.iface, 0))
@@ -159,7 +159,7 @@ def raw(tap: Tap) -> Iterator[socket.socket]:
 
 
 def received(packets: socket.socket, frame: bytes) -> None:
-    """Others may be on their way: the kernel's own."""
+    """Wait for this frame; skip frames that the kernel sends itself."""
     while packets.recv(2000) != frame:
         pass
 

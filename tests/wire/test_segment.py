@@ -1,7 +1,7 @@
-"""Replies that are joined (--segment), and peers to whom none can leave so.
+"""Joined replies (--segment), and peers that cannot receive them joined.
 
-In a network namespace of the test's own, where a source is whatever a raw socket says. The server
-is stopped while its burst is queued, so that all of it is one.
+These tests run in a network namespace of their own, where a raw socket can use any source. The
+server is stopped while requests are queued, so that they form one burst.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SHORT, LONG = b"short", b"long"
 LONG_BYTES = 1000
 SMALL_MTU = 576
 NEAR, FAR, NARROW = "127.0.0.1", "203.0.113.5", "127.0.0.5"
-BAD, GOOD = 4, 8  # requests of one burst, from each
+BAD, GOOD = 4, 8  # requests in one burst, from each peer
 PORT = 11211
 
 
 @contextmanager
 def namespace() -> Iterator[Path]:
-    """One with loopback alone, and a route of a small MTU to one of its addresses."""
+    """Make a namespace with loopback only, and a route with a small MTU to one address."""
     with Child(["unshare", "--net", "sh", "-c", "echo '{}'; exec sleep 1000"], Where()) as child:
         try:
             child.event(LIMIT_S)
@@ -52,13 +52,13 @@ def namespace() -> Iterator[Path]:
 
 @dataclass
 class Bench:
-    """A server, and a peer whose replies arrive as the server joined them."""
+    """A server, and a peer whose replies arrive as joined by the server."""
 
     server: tool.Program
     peer: socket.socket
 
     def burst(self, ask: Callable[[], None]) -> list[tuple[int, int]]:
-        """One burst of a bad peer's and a good one's; bytes and segment of what the latter got."""
+        """Send a burst of both peers; return bytes and segment sizes received by the good peer."""
         with self.stopped():
             ask()
             for number in range(GOOD):
@@ -76,7 +76,7 @@ class Bench:
         os.kill(self.server.pid, signal.SIGCONT)
 
     def received(self) -> list[tuple[int, int]]:
-        """Until there are as many replies as requests."""
+        """Receive until there are as many replies as requests."""
         messages: list[tuple[int, int]] = []
         while sum(-(-size // segment) for size, segment in messages) < GOOD:
             data, control, _, _ = self.peer.recvmsg(65_536, socket.CMSG_SPACE(4))
@@ -94,7 +94,7 @@ def get(number: int, key: bytes) -> bytes:
 
 
 def raw(source: str, port: int, payload: bytes) -> bytes:
-    """An IPv4 packet to the server, without a UDP checksum; the kernel fills in the rest."""
+    """Return an IPv4 packet to the server, without a UDP checksum; the kernel fills in the rest."""
     udp = struct.pack(">HHHH", port, PORT, 8 + len(payload), 0) + payload
     ends = socket.inet_aton(source) + socket.inet_aton(NEAR)
     return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + ends + udp
@@ -123,7 +123,7 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(("source", "port"), [(NEAR, 0), (FAR, 4242)], ids=["port 0", "no route"])
-def test_who_cannot_be_answered_ends_no_other_s_joining(
+def test_an_unreachable_peer_does_not_end_the_joining_of_others(
     bench: Bench, source: str, port: int
 ) -> None:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)) as spoof:
@@ -132,7 +132,7 @@ def test_who_cannot_be_answered_ends_no_other_s_joining(
             for number in range(BAD):
                 spoof.sendto(raw(source, port, get(number, SHORT)), (NEAR, 0))
 
-        for times in (1, 2, 3):  # each time he is tried joined, too
+        for times in (1, 2, 3):  # each time the server tries joined replies to it, too
             messages = bench.burst(ask)
             assert len(messages) == 1, messages
             counted = bench.counters()
@@ -155,13 +155,13 @@ def test_replies_over_the_mtu_of_one_route_go_alone(bench: Bench) -> None:
             counted = bench.counters()
             assert (counted["tx_unjoined"], counted["tx_errors"]) == (times, 0)
         narrow.setsockopt(SOL_UDP, UDP_GRO, 1)
-        bench.burst(lambda: ask(SHORT))  # what fits is joined, for him as well
+        bench.burst(lambda: ask(SHORT))  # replies that fit are joined, on this route too
         assert len(narrow.recv(65_536)) > len(get(0, SHORT)) * 2
         assert bench.counters()["tx_unjoined"] == 3
 
 
 def test_a_whole_burst_of_long_replies_is_no_longer_than_a_datagram(bench: Bench) -> None:
-    """64 of 1,034 bytes are more than IPv4 has in one."""
+    """64 replies of 1,034 bytes exceed an IPv4 datagram."""
     for _ in range(2):
         with bench.stopped():
             for number in range(64):

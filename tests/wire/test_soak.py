@@ -1,7 +1,7 @@
-"""The unikernel as a process at full rate: the full edition runs for ten minutes.
+"""The unikernel as a process at full rate, for ten minutes with NEARMETAL_TEST_LONG=1.
 
-Nothing wrong, nothing evicted, the ledger closed, no system call under load, and no more memory at
-the end than at the beginning. The ordinary edition takes a second.
+No wrong answer, no eviction, counts that agree, no system call under load, and no more memory at
+the end than at the beginning. By default the test takes a second.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The C store against the model, with a clock of ours: expiry, cas, delayed flushes, eviction.
+"""The C store against the model, with a simulated clock: expiry, cas, delayed flushes, eviction.
 
-hypothesis makes the sequences. The model has room for everything; whenever the store counted
-evictions, the model takes its word for which keys went: as many at most as were counted, and a key
-that is still held still has its value. A miss without a counted eviction, or a value that is not
-the newest, fails.
+hypothesis makes the sequences. The model has room for everything. When the store has counted
+evictions, the test removes the evicted keys from the model: at most as many as were counted, and a
+key that is still held must have its value. A miss without a counted eviction fails, and so does a
+value that is not the newest.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from targets import NOW_S, OPEN, ModelTarget
 
 from nearmetal.kv.protocol import END
 
-MEMORY_BYTES = 1 << 20  # the least there may be: some 15 of the largest values
+MEMORY_BYTES = 1 << 20  # the minimum: some 15 of the largest values
 LARGEST_BYTES = 60_000
-ORDINARY, LONG = (40, 50), (200, 100)  # examples, and steps of each
+ORDINARY, LONG = (40, 50), (200, 100)  # examples, and steps per example
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """The library, the model, and the same questions to both."""
+    """The same questions to the library and to the model."""
 
-    path: Path  # of the library; set by the test
+    path: Path  # path of the library; set by the test
 
     @initialize()
     def open(self) -> None:
@@ -80,7 +80,7 @@ class StoreMachine(RuleBasedStateMachine):
         count=st.integers(1, 30),
     )
     def fill(self, name: int, size: int, count: int) -> None:
-        """Large values of their own making, so that a stale one shows."""
+        """Large values, each different, so that a stale one is detected."""
         for i in range(name, name + count):
             self.number += 1
             value = (b"%d." % self.number * size)[:size]
@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.same(b"append f%d 0 0 %d\r\n%b\r\n" % (name, size, b"g" * size))
 
     def same(self, body: bytes) -> None:
-        """One question to both; then the evictions that it cost."""
+        """Compare both answers to a question; then follow the evictions."""
         ours, right = self.ours.ask(body), self.right.ask(body)
         assert ours == right, f"{body[:80]!r}: {ours[:200]!r}, not {right[:200]!r}"
         evicted = self.library.counters()["evicted"]
@@ -110,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
                 item = self.reference.model.items[key]
                 self.reference.model.evict(key)
                 gone += not 0 < item.expires_s <= self.reference.now_s
-        assert gone <= most, f"{gone} items are gone, {most} evictions were counted"
+        assert gone <= most, f"{gone} items were evicted, {most} evictions were counted"
 
     @invariant()
     def within_memory(self) -> None:

@@ -1,8 +1,8 @@
-"""Every place knows what time it is: an item with a Unix time is gone when that has come, by this
-machine's clock.
+"""Every place has the right time: an item with a Unix time expires at that time, by this machine's
+clock.
 
-What is compared are times read just before a question is sent and just after its answer is there,
-so a slow machine makes the range wider and fails nothing.
+The compared times are read just before a question is sent and just after its answer arrives, so a
+slow machine widens the range, and fails no test.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nearmetal.kv.protocol import END, FRAME_BYTES, STORED
 from nearmetal.spec import rungs
 
 LATE_S = 1.0  # docs/service.md
-# What a counter's frequency may be wrong by, in the seconds of this test; a guest measures its own
-# while others may hold its processor up.
+# The possible error of a counter's frequency, in seconds over this test; a guest measures its
+# counter while other load may stall its processor.
 EARLY_S, EARLY_MACHINE_S = 0.1, 1.0
-PLACES = [rung for rung in OURS if rung not in ("model", "mem")]  # the clock of these is a test's
+PLACES = [rung for rung in OURS if rung not in ("model", "mem")]  # these have a simulated clock
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_unix_times(
 
 
 def _gone_at_once(target: Target) -> None:
-    """As soon as it is stored: its time is over."""
+    """An item whose time is over expires as soon as it is stored."""
     assert _ask(target, put(b"past", b"x", exptime=int(time.time()) - 1)) == STORED
     assert _ask(target, b"get past\r\n") == END
 
 
 def _gone_in_time(target: Target, early_s: float) -> tuple[float, float]:
-    """Since when it may be gone, and since when it is, from its time on."""
+    """Return from when the item may be gone and from when it is, relative to its time."""
     end_s = int(time.time()) + 2
     assert _ask(target, put(b"soon", b"x", exptime=end_s)) == STORED
     seen_s = float("-inf")

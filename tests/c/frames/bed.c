@@ -65,7 +65,7 @@ void bed_seal_icmp(struct bed_frame *frame)
               bed_checksum(0, frame->bytes + 34, bed_get16(frame->bytes + 16) - 20));
 }
 
-/* From the client to the server. */
+/* An Ethernet header from the client to the server. */
 static void put_ethernet(struct bed_frame *frame, uint32_t type)
 {
     memset(frame, 0, sizeof(*frame));
@@ -137,7 +137,7 @@ bool bed_from_input(struct bed_frame *frame, const uint8_t *data, size_t nb_byte
     return true;
 }
 
-/* nb bytes that end where touching is a fault. */
+/* Return a copy of nb bytes that ends where a page without access begins. */
 static uint8_t *before_guard(const uint8_t *bytes, uint32_t nb)
 {
     static uint8_t *pages;
@@ -152,7 +152,7 @@ static uint8_t *before_guard(const uint8_t *bytes, uint32_t nb)
     return at;
 }
 
-/* The addresses of an answer are the question's, turned. */
+/* Check that an answer has the addresses of the question, swapped. */
 static void check_answer(const struct frame *frame, const uint8_t *asked, uint32_t nb_asked,
                          enum drop_reason drop)
 {

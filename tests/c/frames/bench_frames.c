@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-<udp or lwip>-<service>: what a datagram datapath over frames costs with its service, in
- * cycles per request, on a wire in memory.
+ * bench-<udp or lwip>-<service>: cycles per request of a datagram datapath over frames with its
+ * service, on a wire in memory.
  *
  *     bench-lwip-kv [REQUESTS [KEYS [checksum]]]
  *
- * Requests (95 % GET, Zipf 0.99) are rendered beforehand and copied into the frames of a ring as
- * they come round; replies are looked at (length, IPv4 checksum, first bytes). The first figure is
- * that wire alone, which the second includes. Run small among the tests.
+ * Requests (95 % GET, Zipf 0.99) are rendered beforehand and copied into the frames of a ring in
+ * turn; replies are checked (length, IPv4 checksum, first bytes). The first figure is the cost of
+ * that wire alone; the second figure includes it. The tests run it with few requests.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ const char datapath_name[] __attribute__((weak)) = "memory";
 
 struct frames {
     uint8_t (*ring)[SLOT_BYTES];
-    uint8_t *free[RING_FRAMES]; /* first in, first out, as a ring's buffers are */
+    uint8_t *free[RING_FRAMES]; /* first in, first out, like the buffers of a ring */
     uint32_t head, nb_free;
     uint8_t (*stream)[STREAM_SLOT];
     uint32_t stream_len[STREAM_FRAMES];
@@ -163,7 +163,7 @@ static void render(uint32_t at, const struct format *format, struct draw draw, b
     memcpy(wire.stream[at], frame.bytes, STREAM_SLOT);
 }
 
-/* So many requests, from the wire and back to it: cycles. */
+/* Serve nb requests, from the wire and back to it, and return the cycles. */
 static uint64_t serve(struct datapath *dp, struct service *service, uint64_t nb)
 {
     struct request requests[SERVICE_BURST_MAX];
@@ -185,7 +185,7 @@ static uint64_t serve(struct datapath *dp, struct service *service, uint64_t nb)
     return clock_cycles() - cycles;
 }
 
-/* The wire alone: every frame goes back as it came. */
+/* Return the cycles of the wire alone: every frame is sent back unchanged. */
 static uint64_t turn_round(uint64_t nb)
 {
     struct frame list[SERVICE_BURST_MAX];
@@ -193,7 +193,7 @@ static uint64_t turn_round(uint64_t nb)
     wire.nb_left = nb;
     while (wire.nb_left > 0)
         frames_tx_burst(&wire, list, frames_rx_burst(&wire, list, SERVICE_BURST_MAX));
-    wire.nb_sent = wire.nb_bad = 0; /* they were requests */
+    wire.nb_sent = wire.nb_bad = 0; /* these frames were requests */
     return clock_cycles() - cycles;
 }
 

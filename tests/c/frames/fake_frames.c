@@ -6,9 +6,9 @@
 
 #include "../check.h"
 
-#define FAKE_TSC_HZ 1000000u /* so that a millisecond of empty turns is soon over */
+#define FAKE_TSC_HZ 1000000u /* a millisecond of empty turns takes 1,000 ticks */
 
-/* Weak: what is made of frames may have a name of its own. */
+/* Weak: a datapath made of these frames may define its own name. */
 const char datapath_name[] __attribute__((weak)) = "fake";
 
 struct frames {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A frame datapath in memory: what it is to receive is put in, what was sent is looked at, and
- * every frame is accounted for. Frames end at their room's end in an allocation of their own; of
- * one that is longer, the rest is not there.
+ * A frame datapath in memory: a test puts in the frames to receive, reads the frames that were
+ * sent, and every frame is counted. Each frame is an allocation of its own that ends with its
+ * buffer, so that a sanitizer sees any access behind it; a longer frame is cut.
  */
 #ifndef NEARMETAL_FAKE_FRAMES_H
 #define NEARMETAL_FAKE_FRAMES_H
@@ -12,18 +12,18 @@
 #define FAKE_SENT_MAX 1024u
 
 struct fake {
-    struct bed_frame rx[SERVICE_BURST_MAX]; /* what the next rx_burst gives */
-    uint32_t vouched[SERVICE_BURST_MAX];    /* for which of them */
+    struct bed_frame rx[SERVICE_BURST_MAX]; /* frames that the next rx_burst returns */
+    uint32_t vouched[SERVICE_BURST_MAX];    /* the vouched flags of each frame in rx */
     unsigned nb_rx;
-    uint32_t ahead_len[SERVICE_BURST_MAX]; /* of frames beyond, which have but a length */
+    uint32_t ahead_len[SERVICE_BURST_MAX]; /* lengths of the frames that frames_ahead shows */
     unsigned nb_ahead;
     struct bed_frame sent[FAKE_SENT_MAX];
     unsigned nb_sent;
-    unsigned tx_room;  /* how many more frames are taken */
-    unsigned nb_alloc; /* how many more frames are to be had */
-    unsigned nb_out;   /* frames that frames/ has and has not given back */
+    unsigned tx_room;  /* how many more frames tx_burst accepts */
+    unsigned nb_alloc; /* how many more frames alloc returns */
+    unsigned nb_out;   /* frames that frames/ owns */
     unsigned nb_waits; /* calls of frames_wait */
-    const char *error; /* of frames_open */
+    const char *error; /* returned by frames_open */
 };
 
 struct fake *fake(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libFuzzer target: any frame, checked against what holds for all (bed_receive). The first byte
- * says what the wire vouches for, and which checksums are made right, or few would come past them.
+ * selects what the wire vouches for and which checksums are set: otherwise few frames would pass.
  */
 #include <stddef.h>
 

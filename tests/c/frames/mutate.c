@@ -37,7 +37,7 @@ static void spoil(struct bed_frame *frame)
         frame->len = mutate_draw(2) ? mutate_draw(80) : mutate_draw(1600);
     if (mutate_draw(2))
         bed_seal_ip(frame);
-    /* Only where the length that the sum is over lies in the frame's room. */
+    /* Only where the bytes that the checksum covers lie in the frame's buffer. */
     if (mutate_draw(2) && bed_get16(frame->bytes + 38) < 1600 && frame->bytes[23] == 17)
         bed_seal_udp(frame);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sound frames with random bytes changed, cut or padded; the same ones in every run. Checksums are
- * made right again half of the time, or nearly nothing would come past them. */
+/* Valid frames with random bytes changed, cut or padded; the same ones in every run. Half of the
+ * time the checksums are set again: otherwise almost no frame would pass them. */
 #ifndef NEARMETAL_NET_MUTATE_H
 #define NEARMETAL_NET_MUTATE_H
 
@@ -8,7 +8,7 @@
 
 uint32_t mutate_draw(uint32_t below);
 
-/* A request, an ARP or an echo request, spoiled in up to three places, or not. */
+/* A request, an ARP or an echo request, changed in zero to three places. */
 void mutate_make(struct bed_frame *frame);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ARP and ICMP: what is answered, byte by byte, and what draws no answer. */
+/* ARP and ICMP: each answer byte by byte, and frames that get no answer. */
 #include <string.h>
 
 #include "bed.h"
 #include "../check.h"
 
-/* Is this frame answered? bed_receive checks the answer itself. */
+/* Whether this frame is answered; bed_receive checks the answer itself. */
 static bool is_answered(const struct net *net, const struct bed_frame *asked,
                         enum drop_reason expected)
 {
@@ -35,7 +35,7 @@ static void test_arp_answer(const struct net *net)
     struct request request;
     bool answer;
     bed_arp(&asked);
-    asked.len = 60; /* a card pads; the answer does not leak what the padding was */
+    asked.len = 60; /* padded by the NIC; the answer must not repeat the padding */
     memset(asked.bytes + 42, 0xee, 18);
     struct frame frame = {.data = asked.bytes, .len = asked.len};
     CHECK(net_receive(net, &frame, &request, &answer) == DROP_ARP && answer);
@@ -57,7 +57,7 @@ static void test_arp(const struct net *net)
     CHECK(!is_answered_spoiled(net, &arp, 19, "\x10", 1, DROP_ARP));       /* wrong sizes */
     CHECK(!is_answered_spoiled(net, &arp, 20, "\0\2", 2, DROP_ARP));       /* a reply */
     CHECK(!is_answered_spoiled(net, &arp, 20, "\0\0", 2, DROP_ARP));       /* no operation */
-    CHECK(!is_answered_spoiled(net, &arp, 38, "\x0a\0\0\3", 4, DROP_ARP)); /* another's address */
+    CHECK(!is_answered_spoiled(net, &arp, 38, "\x0a\0\0\3", 4, DROP_ARP)); /* another address */
     CHECK(
         !is_answered_spoiled(net, &arp, 28, bed_server_ip, 4, DROP_ARP)); /* gratuitous: spoofed */
     CHECK(!is_answered_spoiled(net, &arp, 38, bed_client_ip, 4, DROP_ARP)); /* gratuitous */
@@ -120,7 +120,7 @@ static void test_icmp(const struct net *net)
     CHECK(!is_echo_answered(net, 30, "\xff\xff\xff\xff", 4, DROP_ADDR));
     CHECK(!is_echo_answered(net, 26, "\xe0\0\0\1", 4, DROP_ADDR));
     CHECK(!is_echo_answered(net, 26, "\xff\xff\xff\xff", 4, DROP_ADDR));
-    CHECK(!is_echo_answered(net, 26, bed_server_ip, 4, DROP_ADDR)); /* ourselves: no loops */
+    CHECK(!is_echo_answered(net, 26, bed_server_ip, 4, DROP_ADDR)); /* our own address: no loops */
     CHECK(!is_echo_answered(net, 0, "\xff\xff\xff\xff\xff\xff", 6, DROP_MAC));
     CHECK(!is_echo_answered(net, 20, "\x20\0", 2, DROP_FRAGMENT));
     bed_echo(&frame, "abcdefg", 7);

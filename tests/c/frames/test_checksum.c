@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* checksum.h against the definition, on every length of a frame and with carries. */
+/* checksum.h against the definition, for every length of a frame and with carries. */
 #include "checksum.h"
 
 #include <string.h>
@@ -35,7 +35,7 @@ static void test_every_length(void)
         CHECK(of(bytes + 1, nb > 0 ? nb - 1 : 0) ==
               bed_checksum(0, bytes + 1, nb > 0 ? nb - 1 : 0));
     }
-    memset(bytes, 0xff, sizeof(bytes)); /* as many carries as can be */
+    memset(bytes, 0xff, sizeof(bytes)); /* the most carries possible */
     for (uint32_t nb = 1; nb <= sizeof(bytes); nb++)
         CHECK(of(bytes, nb) == bed_checksum(0, bytes, nb));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mutated frames (mutate.h): whatever comes of it, nothing outside the frame is touched and both
- * checks agree (bed_receive).
+ * Mutated frames (mutate.h): nothing outside the frame is touched, and both checks agree
+ * (bed_receive).
  */
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         nb_by_reason[bed_receive(&net, frame.bytes, frame.len,
                                  mutate_draw(8) ? 0 : mutate_draw(4))]++;
     }
-    /* Every reason of frames/ came about: the test looks everywhere. */
+    /* Every drop reason of frames/ occurred: the mutations reach every check. */
     CHECK(nb_by_reason[DROP_NONE] > 0);
     for (uint32_t reason = DROP_FRAME; reason < DROP_SERVICE; reason++)
         CHECK(nb_by_reason[reason] > 0);

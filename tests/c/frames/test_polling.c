@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How long to poll before a sleep, on frames that come by a plan: no clock, only numbers. A rest
- * begins when the frame before was answered; times are in ns.
+ * How long to poll before a sleep, with frames that arrive by a plan: no clock, only numbers. A
+ * rest begins when the previous frame was answered; times are in ns.
  */
 #include "../check.h"
 #include "polling.h"
@@ -12,7 +12,7 @@
 #define US 1000u
 #define MS 1000000u
 
-/* What a plan costs. */
+/* The cost of a plan. */
 struct bill {
     uint64_t nb_rests, nb_sleeps;
     uint64_t polled_ns, widest_ns;
@@ -42,7 +42,7 @@ static struct bill evenly(struct polling *polling, unsigned nb, uint64_t gap_ns)
     return bill;
 }
 
-/* An almost idle server polls for nothing, and nothing. */
+/* An almost idle server does not poll in vain: its window stays 0. */
 static void test_seldom(void)
 {
     struct polling polling;
@@ -54,7 +54,7 @@ static void test_seldom(void)
     CHECK(bill.nb_sleeps == 1000 && bill.polled_ns == 0);
 }
 
-/* A busy one sleeps a few times, and then no more. */
+/* A busy server sleeps a few times, and then no more. */
 static void test_often(void)
 {
     struct polling polling;
@@ -67,7 +67,7 @@ static void test_often(void)
     }
 }
 
-/* After the load has gone one window is polled in vain; when it is back it is open soon. */
+/* When the load ends, one window is polled in vain; when it returns, the window opens soon. */
 static void test_comes_and_goes(void)
 {
     struct polling polling;
@@ -80,7 +80,7 @@ static void test_comes_and_goes(void)
     }
 }
 
-/* At random: one in ten rests is short. What is polled in vain stays within what sleeps cost. */
+/* Random gaps, one in ten short: the time polled in vain stays within the cost of the sleeps. */
 static void test_at_random(void)
 {
     struct polling polling;
@@ -97,8 +97,8 @@ static void test_at_random(void)
     CHECK(bill.nb_sleeps > bill.nb_rests * 9 / 10);
 }
 
-/* A sleep that just lasts its time says nothing of when the frame came. */
-static void test_nobody_wakes(void)
+/* A sleep that ended by its time-out does not show when the frame arrived. */
+static void test_sleep_times_out(void)
 {
     struct polling polling;
     struct bill bill = {0};
@@ -120,6 +120,6 @@ int main(void)
     test_often();
     test_comes_and_goes();
     test_at_random();
-    test_nobody_wakes();
+    test_sleep_times_out();
     return 0;
 }

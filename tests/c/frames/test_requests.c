@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * UDP requests and what is no request: a sound frame, one or two edits, and the reason that must
- * come of it.
+ * UDP requests and other frames: a valid frame, one or two edits, and the drop reason that must
+ * result.
  */
 #include <string.h>
 
 #include "bed.h"
 #include "../check.h"
 
-/* What is made right again after the edits. */
+/* Which checksums are set again after the edits. */
 enum seal { AS_IS, IP, UDP, BOTH };
 
 struct edit {
@@ -21,7 +21,7 @@ struct spoiled {
     enum drop_reason drop;
     enum seal seal;
     struct edit edits[2];
-    int32_t len; /* of the frame; 0: as it was, below 0: so many bytes of padding more */
+    int32_t len; /* of the frame; 0: unchanged, below 0: bytes of padding to add */
     uint32_t vouched;
 };
 
@@ -29,7 +29,7 @@ struct spoiled {
  * checksum, 26 source, 30 destination); UDP at 34 (36 destination, 38 length, 40 checksum). The
  * payload is 20 bytes: total 48, UDP length 28, frame 62. */
 static const struct spoiled table[] = {
-    {"a sound request", DROP_NONE, AS_IS, {{0}}, 0, 0},
+    {"a valid request", DROP_NONE, AS_IS, {{0}}, 0, 0},
     {"with a UDP checksum", DROP_NONE, UDP, {{0}}, 0, 0},
     {"with padding", DROP_NONE, UDP, {{0}}, -1, 0},
     {"with much padding", DROP_NONE, AS_IS, {{0}}, -900, 0},
@@ -39,7 +39,7 @@ static const struct spoiled table[] = {
     {"TTL 1", DROP_NONE, IP, {{22, "01"}}, 0, 0},
     {"no payload", DROP_NONE, IP, {{16, "001c"}, {38, "0008"}}, 0, 0},
     {"no payload in a runt", DROP_NONE, IP, {{16, "001c"}, {38, "0008"}}, 42, 0},
-    {"from 10.0.0.255: whose broadcast?", DROP_NONE, IP, {{26, "0a0000ff"}}, 0, 0},
+    {"from 10.0.0.255: can be a host", DROP_NONE, IP, {{26, "0a0000ff"}}, 0, 0},
     {"from 223.255.255.255", DROP_NONE, IP, {{26, "dfffffff"}}, 0, 0},
     {"from 1.0.0.0", DROP_NONE, IP, {{26, "01000000"}}, 0, 0},
     {"from 128.0.0.0", DROP_NONE, IP, {{26, "80000000"}}, 0, 0},
@@ -49,7 +49,7 @@ static const struct spoiled table[] = {
     {"Ethernet alone", DROP_FRAME, AS_IS, {{0}}, 14, 0},
     {"half an IPv4 header", DROP_FRAME, AS_IS, {{0}}, 33, 0},
     {"1,515 bytes", DROP_FRAME, AS_IS, {{0}}, 1515, 0},
-    {"to another", DROP_MAC, AS_IS, {{0, "020000000003"}}, 0, 0},
+    {"to another MAC", DROP_MAC, AS_IS, {{0, "020000000003"}}, 0, 0},
     {"broadcast", DROP_MAC, AS_IS, {{0, "ffffffffffff"}}, 0, 0},
     {"multicast", DROP_MAC, AS_IS, {{0, "01005e000001"}}, 0, 0},
     {"from a group address", DROP_MAC, AS_IS, {{6, "030000000001"}}, 0, 0},
@@ -77,7 +77,7 @@ static const struct spoiled table[] = {
     {"to another address", DROP_ADDR, IP, {{30, "0a000003"}}, 0, 0},
     {"to 255.255.255.255", DROP_ADDR, IP, {{30, "ffffffff"}}, 0, 0},
     {"to 224.0.0.1", DROP_ADDR, IP, {{30, "e0000001"}}, 0, 0},
-    {"from ourselves", DROP_ADDR, IP, {{26, "0a000002"}}, 0, 0},
+    {"from the server itself", DROP_ADDR, IP, {{26, "0a000002"}}, 0, 0},
     {"from 255.255.255.255", DROP_ADDR, IP, {{26, "ffffffff"}}, 0, 0},
     {"from 224.0.0.1", DROP_ADDR, IP, {{26, "e0000001"}}, 0, 0},
     {"from 240.0.0.1", DROP_ADDR, IP, {{26, "f0000001"}}, 0, 0},
@@ -100,9 +100,9 @@ static const struct spoiled table[] = {
 
     {"vouched: header checksum", DROP_NONE, AS_IS, {{22, "3e"}}, 0, FRAME_IP_GOOD},
     {"vouched: UDP checksum", DROP_NONE, AS_IS, {{40, "1234"}}, 0, FRAME_UDP_GOOD},
-    {"vouched: not what the other is", DROP_UDP, AS_IS, {{40, "1234"}}, 0, FRAME_IP_GOOD},
-    {"vouched: not the other way", DROP_IP, AS_IS, {{22, "3e"}}, 0, FRAME_UDP_GOOD},
-    {"vouched: TTL 0 all the same", DROP_IP, AS_IS, {{22, "00"}}, 0, FRAME_IP_GOOD},
+    {"vouched: IP, wrong UDP checksum", DROP_UDP, AS_IS, {{40, "1234"}}, 0, FRAME_IP_GOOD},
+    {"vouched: UDP, bad IP checksum", DROP_IP, AS_IS, {{22, "3e"}}, 0, FRAME_UDP_GOOD},
+    {"vouched: IP, TTL 0", DROP_IP, AS_IS, {{22, "00"}}, 0, FRAME_IP_GOOD},
 };
 
 static uint8_t nibble(char digit)
@@ -137,7 +137,7 @@ static void test_one(const struct net *net, const struct spoiled *spoiled)
     CHECK(drop == spoiled->drop);
 }
 
-/* A wrong checksum in every bit: one changed bit of header or datagram is always seen. */
+/* One changed bit of header or datagram is always detected, for every bit. */
 static void test_every_bit_is_covered(const struct net *net)
 {
     struct bed_frame frame;
@@ -145,7 +145,7 @@ static void test_every_bit_is_covered(const struct net *net)
     bed_seal_udp(&frame);
     for (uint32_t bit = 14 * 8; bit < frame.len * 8; bit++) {
         if (bit / 8 == 40 || bit / 8 == 41)
-            continue; /* the UDP checksum itself may become 0 only where it was one bit */
+            continue; /* the UDP checksum itself: 0 would mean "none" */
         frame.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         CHECK(bed_receive(net, frame.bytes, frame.len, 0) != DROP_NONE);
         frame.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The headers of a reply: in place, and of its further datagrams. */
+/* The headers of a reply: turned in place, and those of its further datagrams. */
 #include <string.h>
 
 #include "bed.h"
 #include "../check.h"
 #include "usual.h"
 
-/* Everything but the lengths and checksums, which are checked by adding up. */
+/* Lengths and checksums are checked by calculation, all other bytes against constants. */
 static void check_headers(const uint8_t *frame, uint32_t len, uint32_t nb_payload, bool checksum)
 {
     CHECK(len == 42 + nb_payload);
@@ -38,14 +38,14 @@ static void test_every_length(const struct net *net, bool checksum)
     }
 }
 
-/* A datagram whose sum is 0xffff would have the checksum 0, which says "none": RFC 768. */
+/* A datagram whose checksum is calculated as 0 is sent with 0xffff: 0 means "none" (RFC 768). */
 static void test_zero_becomes_all_ones(const struct net *net)
 {
     struct bed_frame frame;
     bed_request(&frame, "\0\0", 2);
     bed_seal_udp(&frame);
     CHECK(net_turn(net, frame.bytes, 2) == 44);
-    memcpy(frame.bytes + 42, frame.bytes + 40, 2); /* now the rest sums up to all ones */
+    memcpy(frame.bytes + 42, frame.bytes + 40, 2); /* now the sum of the rest is all ones */
     net_udp_checksum_set(frame.bytes, 10);
     CHECK(bed_get16(frame.bytes + 40) == 0xffff && bed_udp_checksum(frame.bytes) == 0);
 }

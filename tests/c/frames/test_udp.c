@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The datagram datapath that frames/udp.c makes of frames, against the contract in datapath.h:
- * bursts, replies in place and in spares, what does not leave, and that every frame finds its way
- * back.
+ * bursts, replies in place and in spares, replies that are not sent, and the return of every frame.
  */
 #include <string.h>
 
@@ -28,7 +27,7 @@ static void close_fake(struct datapath *dp)
     CHECK(fake()->nb_out == 0);
 }
 
-/* nb requests "r0", "r1", ...; then an ARP and an echo request, and a frame of no use. */
+/* Receive nb requests "r0", "r1", ...; then an ARP and an echo request, and an unusable frame. */
 static unsigned receive(struct datapath *dp, struct request *requests, unsigned nb)
 {
     struct bed_frame *rx = fake()->rx;
@@ -57,7 +56,7 @@ static struct reply in_place(const struct request *requests, uint32_t index, uin
         .spare = spare, .data = requests[index].room, .len = len, .request = (uint16_t)index};
 }
 
-/* In the slot that was lent. */
+/* A reply in the spare that was lent. */
 static struct reply in_spare(uint32_t index, uint32_t len, struct reply lent)
 {
     memset(lent.spare, 'a' + (int)index, len);
@@ -99,12 +98,12 @@ static void test_replies_and_answers(void)
         check_sent(4, 'c', 1400);
         check_sent(5, 'c', 9);
         datapath_release(dp);
-        CHECK(fake()->nb_out == 62); /* spares that were lent and came back */
+        CHECK(fake()->nb_out == 62); /* spares that were lent and returned */
     }
     close_fake(dp);
 }
 
-/* A reply that goes on in later bursts of the turn, when its first frame has long left. */
+/* A reply that continues in later bursts of the turn, long after its first frame was sent. */
 static void test_more(void)
 {
     struct datapath *dp = open_fake(1000, true);
@@ -128,8 +127,8 @@ static void test_more(void)
     close_fake(dp);
 }
 
-/* Replies taken out between lend and send (program/admission.h): the others leave in the frames
- * that they were written to, whatever their place in the list has become. */
+/* Replies removed between lend and send (program/admission.h): the others are sent from the frames
+ * that they were written to, although their places in the list have changed. */
 static void test_fewer_than_lent(unsigned room)
 {
     struct datapath *dp = open_fake(1000, true);
@@ -159,7 +158,7 @@ static void test_fewer_than_lent(unsigned room)
     close_fake(dp);
 }
 
-/* What lies beyond a burst is told with lengths that a datagram may have. */
+/* Requests beyond a burst are shown with lengths that a datagram may have. */
 static void test_ahead(void)
 {
     struct datapath *dp = open_fake(1000, true);
@@ -177,7 +176,7 @@ static void test_ahead(void)
     close_fake(dp);
 }
 
-/* The wire takes so many frames of two answers, three replies in place and a spare. */
+/* The wire accepts `room` frames of two answers, three replies in place and one in a spare. */
 static void test_wire_full(unsigned room)
 {
     struct datapath *dp = open_fake(1000, true);
@@ -205,7 +204,7 @@ static void test_wire_full(unsigned room)
     close_fake(dp);
 }
 
-/* No frame is to be had: what would have gone into one is lost, and said to be. */
+/* No frame can be allocated: a reply that needs one is lost, and is reported as not sent. */
 static void test_no_spares(unsigned nb_alloc)
 {
     struct datapath *dp = open_fake(nb_alloc, true);
@@ -236,7 +235,7 @@ static void test_idle_sleeps(bool poll)
     struct datapath_stats stats;
     for (unsigned i = 0; i < 1000; i++)
         CHECK(datapath_rx_burst(dp, requests, 64) == 0);
-    CHECK(fake()->nb_waits == (poll ? 0 : 1000)); /* nothing has paid yet (polling.h) */
+    CHECK(fake()->nb_waits == (poll ? 0 : 1000)); /* the window is still 0 (polling.h) */
     receive(dp, requests, 1);
     datapath_release(dp);
     CHECK(datapath_rx_burst(dp, requests, 64) == 0); /* ends the busy turn */

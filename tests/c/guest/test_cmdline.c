@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a guest's first process takes from the kernel's command line. */
+/* The parameters that a guest's first process reads from the kernel's command line. */
 #include "cmdline.h"
 
 #include <arpa/inet.h>
@@ -42,10 +42,10 @@ static void test_little(void)
     takes("nm.server=x");
     CHECK(cmdline.address.s_addr == 0 && cmdline.driver == NULL);
     CHECK(strcmp(cmdline.argv[1], "x") == 0 && cmdline.argv[2] == NULL);
-    /* What is not ours is the kernel's, whatever it looks like. */
+    /* Words that do not begin with "nm." belong to the kernel, even if they contain "nm.". */
     takes("anm.address=x module.nm.server=y \"quoted nm.driver=\" nm.server=\"a b\"");
     CHECK(cmdline.driver == NULL && strcmp(cmdline.argv[2], "b") == 0);
-    /* A quote that is never closed ends with the line. */
+    /* A quote without its end extends to the end of the line. */
     takes("nm.server=\"a b");
     CHECK(strcmp(cmdline.argv[2], "b") == 0);
 }

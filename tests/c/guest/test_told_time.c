@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The time that a machine is told, among whatever else comes on its serial line. */
+/* The time of day that a machine receives on its serial line, among other text. */
 #include "told_time.h"
 
 #include "../check.h"
 
-/* The last time in a text; 0: none. */
+/* Return the last time in a text; 0: none. */
 static uint64_t heard(const char *text)
 {
     struct told_time told = {0};

@@ -3,17 +3,16 @@
  * A liar between serve.c and the service: shows that the generator's checks can fail. Test builds
  * only.
  *
- * The linker's --wrap leads serve.c's service_handle_burst here; the real one is called from here.
- * Once told to, of the replies to the generator's requests one in 10,000 has a byte flipped
- * behind its frame, and one in 1,000 each is dropped, doubled, or delayed past the generator's
- * time-out; one SET in 1,000 is answered STORED and not carried out. At most one lie a request, and
- * none about an answer that an ignored SET has made stale.
+ * The linker's --wrap redirects serve.c's call of service_handle_burst to this file, which calls
+ * the real one. Once lying is switched on, of the replies to the generator's requests one in 10,000
+ * has a byte flipped behind its frame, and one in 1,000 each is dropped, doubled, or delayed past
+ * the generator's time-out; one SET in 1,000 is answered STORED and not executed. At most one lie
+ * per request, and none about an answer that an ignored SET has made stale.
  *
- * A delayed reply is kept here and goes out beside the reply to a later request of its source, one
- * a burst: after a pause of the generator's many are due, more than a datapath has spare frames.
- * When no request comes in time it is never sent, and counts as dropped. Each lie is told to the
- * program that this is in (liar.h), and so is each GET answered with an older version than was
- * acknowledged.
+ * A delayed reply is kept here and sent beside the reply to a later request of its source, one per
+ * burst: after a pause of the generator many are due, more than a datapath has spare frames. If no
+ * such request arrives in time, the reply is never sent and counts as dropped. Each lie is passed
+ * to liar_log (liar.h), and so is each GET answered with an older version than was acknowledged.
  */
 #include <assert.h>
 #include <string.h>
@@ -26,14 +25,12 @@
 #define HELD_MAX 4096u /* power of two; more are dropped */
 #define PER_MILLION_FLIP 100u
 #define PER_MILLION_OTHERS 1000u
-#define DELAY_TIMEOUTS                                                                             \
-    3u                      /* a delayed reply leaves between 3 and 6 time-outs late: its id rests \
-                             */
+#define DELAY_TIMEOUTS 3u   /* a delayed reply leaves 3 to 6 time-outs late, its id unused */
 #define GIVE_UP_TIMEOUTS 6u /* from 1 to 11 time-outs after its request left */
-/* A request can draw its own reply twice, and each held one goes out once. */
+/* A request's reply can be sent twice, and each held reply once. */
 #define QUEUE_MAX (SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX + SERVICE_BURST_MAX + HELD_MAX)
 
-/* What a request of the generator asks; known is false for any other. */
+/* The content of a generator's request; known is false for any other request. */
 struct asked {
     bool known;
     enum op op;
@@ -94,7 +91,8 @@ static bool one_in_a_thousand(void)
     return random_scale((uint32_t)random_next(&liar_settings.random), 1000) == 0;
 }
 
-/* The value in `text`, behind its first line and before `tail` bytes; version 0: not ours. */
+/* Return the version of the value in `text`, behind its first line and before `tail` bytes;
+ * 0: not a value of the generator. */
 static uint32_t value_version(const uint8_t *text, uint32_t len, uint32_t tail, uint32_t number)
 {
     const uint8_t *line_end = memchr(text, '\n', len);
@@ -170,7 +168,7 @@ static bool hold(const struct request *request, const struct asked *asked,
     return true;
 }
 
-/* Give out one that is due and comes from the same source; give up what is overdue. */
+/* Send one held reply that is due and has the request's source; give up those that are overdue. */
 static bool held_release(const struct request *request, uint32_t index, uint64_t now_ns)
 {
     bool released = false;
@@ -206,7 +204,7 @@ static void flip(struct message *reply)
     reply->data[at] ^= (uint8_t)(1 + (bits >> 32) % 255);
 }
 
-/* Answers to GETs and SETs: what is stale, what is acknowledged, and which lie it will be. */
+/* Answers to GETs and SETs: log a stale one, note the acknowledged version, choose the lie. */
 static enum lie lie_choose(const struct asked *asked, const struct message *reply)
 {
     enum lie lie = liar_settings.lying ? lie_draw() : LIE_NONE;
@@ -224,14 +222,14 @@ static enum lie lie_choose(const struct asked *asked, const struct message *repl
     return lie;
 }
 
-/* One reply of the real service to a request of the generator. */
+/* Pass on one reply of the real service to a request of the generator. */
 static void reply_pass(struct request *request, struct asked *asked, struct message *reply,
                        uint64_t now_ns)
 {
     asked->lie = lie_choose(asked, reply);
     if (asked->lie == LIE_DELAY && hold(request, asked, reply, now_ns)) {
         request->drop = DROP_QUIET;
-        return; /* logged when it leaves, or is given up */
+        return; /* logged when it is sent or given up */
     }
     if (asked->lie == LIE_DELAY)
         asked->lie = LIE_DROP;
@@ -248,7 +246,7 @@ static void reply_pass(struct request *request, struct asked *asked, struct mess
         queue_add(reply->request, reply->data, reply->len);
 }
 
-/* Answer STORED for a SET that was not carried out. */
+/* Answer STORED for a SET that was not executed. */
 static void ignored_pass(struct request *request, const struct asked *asked, uint32_t index)
 {
     uint8_t stored[FRAME_BYTES + 8] = "\0\0\0\0\0\1\0\0STORED\r\n";
@@ -261,7 +259,7 @@ static void ignored_pass(struct request *request, const struct asked *asked, uin
     request->drop = DROP_NONE;
 }
 
-/* All replies of the real service, copied: it may write them into the requests' buffers. */
+/* Copy all replies of the real service: it may write them into the requests' buffers. */
 static unsigned inner_collect(struct service *service, uint64_t now_ns, struct request *requests,
                               unsigned nb_requests)
 {
@@ -299,7 +297,7 @@ static void burst_pass(struct service *service, uint64_t now_ns, struct request 
     for (unsigned i = 0; i < nb_requests; i++) {
         asked[i] = request_parse(&requests[i]);
         if (asked[i].lie == LIE_IGNORE)
-            requests[i].drop = DROP_QUIET; /* preset: the service passes it over */
+            requests[i].drop = DROP_QUIET; /* set beforehand: the service skips the request */
     }
     nb_inner = inner_collect(service, now_ns, requests, nb_requests);
     liar.queue_head = liar.queue_end = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A liar and the program that it is in: a Linux program (liar_host.c), which is told to lie by a
- * signal and writes a log, or an image (liar_image.c), which can do neither, so that its settings
- * are written, and its counts read, in its memory by whoever may.
+ * The interface between a liar and its program: a Linux program (liar_host.c), which starts lying
+ * on a signal and writes a log, or an image (liar_image.c), which can do neither: a process with
+ * access to its memory writes the settings and reads the counts.
  */
 #ifndef NEARMETAL_LIAR_H
 #define NEARMETAL_LIAR_H
@@ -13,7 +13,7 @@
 
 enum lie { LIE_NONE, LIE_FLIP, LIE_DROP, LIE_DOUBLE, LIE_DELAY, LIE_IGNORE, LIE_STALE, NB_LIES };
 
-/* Of the liar. The program sets the first two before the third. */
+/* Defined by the liar. The program sets the first two before the third. */
 struct liar_settings {
     struct random random;
     uint64_t timeout_ns; /* of the generator */
@@ -23,10 +23,10 @@ struct liar_settings {
 extern struct liar_settings liar_settings;
 extern uint32_t liar_nb_held; /* delayed replies that wait */
 
-/* What is still held will not be sent. */
+/* Give up all held replies. */
 void liar_close(void);
 
-/* Of the program. */
+/* Defined by the program. */
 void liar_log(enum lie lie, uint32_t number);
 uint64_t liar_now_ns(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A liar in a Linux program: it lies from SIGUSR2 on, and its log has a line for each lie.
+ * A liar in a Linux program: it lies from SIGUSR2 on, and logs one line per lie.
  *
  * Environment: NEARMETAL_LIAR_LOG (file), _SEED, _TIMEOUT_MS (the time-out of the generator).
  */

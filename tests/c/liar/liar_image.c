@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A liar in an image, which has no files, no signals and no C library: it counts its lies, and
- * whoever may read its memory finds them by their names (/proc/PID/mem, and the image's symbols).
+ * A liar in an image, which has no files, no signals and no C library: it counts its lies. A
+ * process with access to its memory finds the counts by name (/proc/PID/mem, the image's symbols).
  */
 #include <assert.h>
 #include <string.h>
@@ -17,13 +17,13 @@ void liar_log(enum lie lie, uint32_t number)
     liar_counts[lie]++;
 }
 
-/* Unix time will do: nobody sets the clock while a test runs. */
+/* Unix time is enough: the clock is not set while a test runs. */
 uint64_t liar_now_ns(void)
 {
     return serve_now_ns();
 }
 
-/* What the liar needs beyond what an image's own libraries do. */
+/* Functions that the liar needs and an image's own libraries do not have. */
 
 void *memchr(const void *bytes, int byte, size_t nb_bytes)
 {

@@ -7,9 +7,9 @@
 #include "fake_frames.h"
 #include "usual.h"
 
-/* What frames/ makes of a frame. */
+/* The result of frames/ for a frame. */
 struct expected {
-    struct bed_frame frame; /* with its answer or reply in it */
+    struct bed_frame frame; /* holds the answer or reply */
     struct request request;
     bool is_answered;
 };
@@ -50,7 +50,7 @@ static void check_request(const struct request *request, const struct request *e
     CHECK(memcmp(&request->source, &expected->source, sizeof(request->source)) == 0);
 }
 
-/* Blank what may differ; the IPv4 checksum is right. */
+/* Clear the fields that may differ, after a check of the IPv4 checksum. */
 static void level(struct bed_frame *frame, bool is_answer)
 {
     if (bed_get16(frame->bytes + 12) != 0x0800)
@@ -75,7 +75,7 @@ static void check_sent(unsigned at, struct expected *expected, bool is_answer)
     CHECK(memcmp(sent->bytes, expected->frame.bytes, sent->len) == 0);
 }
 
-/* A reply in place to each request; to every fourth, one more in a spare. */
+/* Reply in place to each request, and to every fourth once more in a spare. */
 static unsigned reply_to(const struct net *net, struct expected *expected,
                          const struct request *requests, unsigned nb, struct reply *replies,
                          unsigned nb_lent)

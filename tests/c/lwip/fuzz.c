@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libFuzzer target: any frame, to the datapath `lwip` and to frames/ (beside_net.h). The first byte
- * says what the wire vouches for, and which checksums are made right, as in frames/fuzz.c.
+ * selects what the wire vouches for and which checksums are set, as in frames/fuzz.c.
  */
 #include <stddef.h>
 #include <string.h>

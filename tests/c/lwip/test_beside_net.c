@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         }
         beside_net(frames, vouched, nb, nb_by_reason);
     }
-    /* Every reason of frames/ came about: the test looks everywhere. */
+    /* Every drop reason of frames/ occurred: the mutations reach every check. */
     CHECK(nb_by_reason[DROP_NONE] > 0);
     for (uint32_t reason = DROP_FRAME; reason < DROP_SERVICE; reason++)
         CHECK(nb_by_reason[reason] > 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The test bed; see bed.h. Networks: 10/8 may all, 10.1/16 is no admin, 10.2/16 is not trusted. */
+/* The test bed; see bed.h. Networks: 10/8 all rights, 10.1/16 no admin rights, 10.2/16 no trust. */
 #include "bed.h"
 
 #include <stddef.h>
@@ -62,7 +62,7 @@ unsigned bed_handle_burst(struct bed *bed, struct request *requests, unsigned nb
         bed->sent = (struct admission_sent){0};
     unsigned nb = service_handle_burst(bed->service, bed->now_ns, requests, nb_requests, replies,
                                        nb_replies, more);
-    CHECK(admission_bound(&bed->sent, requests, replies, nb) == nb); /* it keeps to its bound */
+    CHECK(admission_bound(&bed->sent, requests, replies, nb) == nb); /* already bounded */
     return nb;
 }
 

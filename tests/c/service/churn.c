@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Churn: does the store hold much, and the right things, when sizes are mixed and memory is short?
+ * Churn: does the store hold enough, and the right items, with mixed sizes and little memory?
  *
  *     churn SETS [--overwrite]        NEARMETAL_TEST_LONG=1: 3,000,000 SETs
  *
  * 64 MiB; 200,000 keys, Zipf 0.99, each with a fixed size, log-uniform in 8..8,000 bytes. Each step
- * is a GET, and on a miss a SET, until so many SETs are done. No SET may fail; keys and values
+ * is a GET, and on a miss a SET, until SETS are done. Required: no SET fails; the keys and values
  * held are at least 0.75 of the memory; the hit ratio is within 3 points of an exact LRU that
  * holds as many bytes. With --overwrite every tenth step is a SET that changes the key's size
- * instead: then only the first two are asked of it. Seeded: each run does the same.
+ * instead, and only the first two are required. Seeded: every run is the same.
  */
 #include <math.h>
 #include <string.h>
@@ -25,7 +25,7 @@ enum { NB_KEYS = 200000, VALUE_MIN = 8, VALUE_MAX = 8000, NONE = NB_KEYS };
 #define POINTS_MAX 0.03
 #define WARM_SHARE 0.3 /* of the SETs, before hits are counted */
 
-/* An exact LRU of the same keys: a list through an array. */
+/* An exact LRU of the same keys: a list in an array. */
 struct lru {
     uint32_t previous[NB_KEYS + 1], next[NB_KEYS + 1]; /* [NONE] is the list's head */
     bool held[NB_KEYS];
@@ -54,7 +54,7 @@ static void lru_push(uint32_t key)
     lru.next[NONE] = key;
 }
 
-/* True: a hit. A miss stores, and evicts down to budget_bytes. */
+/* Return true for a hit. A miss stores the key, and evicts until budget_bytes is kept. */
 static bool lru_access(uint32_t key, uint64_t budget_bytes)
 {
     bool hit = lru.held[key];
@@ -80,7 +80,7 @@ static void draw_size(uint32_t key, struct random *random)
     sizes[key] = (uint32_t)(VALUE_MIN * pow((double)VALUE_MAX / VALUE_MIN, share));
 }
 
-/* A whole datagram through the service; returns the reply's length. */
+/* Send a whole datagram to the service and return the reply's length. */
 static uint32_t ask(struct bed *bed, uint8_t *data, uint32_t len, const char *word)
 {
     static uint8_t spares[SERVICE_BURST_MAX][SERVICE_DATAGRAM_BYTES], room[SERVICE_DATAGRAM_BYTES];

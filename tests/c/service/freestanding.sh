@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Code as a freestanding build has it: compiled without a hosted C library and linked into one object,
-# it may need nothing but memcpy, memmove, memset and memcmp, and what the contract under it gives:
-# those of frames/, for one, are the functions of a frame datapath (frames.h).
+# Compile the sources freestanding, without a hosted C library, and link them into one object. The
+# object may need nothing except memcpy, memmove, memset, memcmp and the functions of the contract
+# below it (--needs): for frames/ these are the functions of a frame datapath (frames.h).
 #
 #     freestanding.sh COMPILER... -- [-IFOLDER]... [--needs=REGEX]... SOURCE...
 set -eu

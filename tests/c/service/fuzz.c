@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libFuzzer target: any datagrams, from anybody, in any bursts, at any time, through the burst
- * interface, checked against what the contract promises whatever the bytes.
+ * libFuzzer target: any datagrams, from any source, in any bursts, at any time, through the burst
+ * interface, checked against what the contract promises for all bytes.
  *
  * An input is a sequence of bursts: a byte with the number of requests and one with the number of
- * slots, then per request a byte (who, room in place, seconds that pass before the burst), a length
- * of 16 bits, and so many bytes (fewer at the input's end). Most inputs would die at the frame's
- * total; so a bit of the first byte says that a proper frame is put before the bytes.
+ * slots, then per request a byte (source, room in place, seconds that pass before the burst), a
+ * length of 16 bits, and that many bytes (fewer at the input's end). Most inputs would be dropped
+ * at the frame's total; so a bit of the first byte puts a valid frame before the bytes.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@ struct input {
     const uint8_t *at, *end;
 };
 
-/* One request of a burst, and what has been answered so far. */
+/* One request of a burst, and the answer received so far. */
 struct asked {
     uint8_t *data, *room;
     uint8_t id[2];
@@ -49,7 +49,7 @@ static void make_request(struct input *input, struct request *request, struct as
     len = len > DATAGRAM_MAX - 8 ? DATAGRAM_MAX - 8 : len;
     uint32_t room_bytes = len + 8 > SERVICE_DATAGRAM_BYTES ? len + 8 : SERVICE_DATAGRAM_BYTES;
     *asked = (struct asked){.who = (enum bed_who)(options >> 2 & 3)};
-    /* Of exactly the length promised: AddressSanitizer guards what lies behind. */
+    /* Exactly the promised length: AddressSanitizer guards the bytes behind it. */
     asked->data = malloc(alias ? room_bytes : nb_frame + len + !(nb_frame + len));
     asked->room = alias ? asked->data : malloc(room_bytes);
     CHECK(asked->data != NULL && asked->room != NULL);

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Inputs for fuzz.c: every line below becomes one of a burst with that datagram, once from an
+# Inputs for fuzz.c: every line below becomes a burst of that one datagram, once from an
 # administrator and once from an untrusted source, in place.
 #
 #     seeds.sh FOLDER
 set -eu
 seeds=$1
 
-# seed NAME OPTIONS TEXT: see fuzz.c; a length above what is left means the rest.
+# seed NAME OPTIONS TEXT: see fuzz.c; a length above the bytes left means the rest.
 seed() {
     { printf '\000\077'; printf "\\$(printf %o "$2")"; printf '\377\377'; printf "$3"; } \
         > "$seeds/$1-$2"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Admission: networks match by prefix, an empty list nobody; bad lists are refused in words. */
+/* Admission: networks match by prefix, an empty list matches no source; bad lists get a message. */
 #include <string.h>
 
 #include "admission.h"
@@ -40,7 +40,7 @@ static void prefixes(void)
     }
 }
 
-/* 10/8 may all, 11/8 is answered but not trusted. */
+/* 10/8 has all rights, 11/8 is answered but not trusted. */
 static struct admission two_kinds(void)
 {
     static struct cidr all[2] = {{.addr = {[10] = 255, 255, 10}, .prefix_bits = 104},
@@ -70,7 +70,7 @@ static void told_whether_all_are_trusted(void)
                   requests[i].rights == (i == bounded ? 0 : REQUEST_ADMIN | REQUEST_TRUSTED));
     }
     requests[0] = request(10, 5); /* trusted */
-    requests[1] = request(12, 5); /* a stranger */
+    requests[1] = request(12, 5); /* not in the list */
     requests[2] = request(11, 0); /* too short */
     CHECK(admission_admit(&admission, 1, requests, 3));
     CHECK(requests[1].drop == DROP_SOURCE && requests[2].drop == DROP_SHORT);
@@ -81,7 +81,7 @@ static struct reply reply(uint16_t request, uint32_t len, uint16_t slot)
     return (struct reply){.len = len, .request = request, .slot = slot};
 }
 
-/* Three times the request and no byte more, over all its datagrams and calls; others stay. */
+/* Three times the request and no byte more, over all its datagrams and calls; others are kept. */
 static void replies_are_bounded(void)
 {
     struct admission admission = two_kinds();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The burst contract: drops, the bounds on replies, long replies in datagrams, a single slot,
- * and that a burst's outcome is that of its requests one after the other, whatever the rooms.
+ * The burst contract: drops, the bounds on replies, long replies in datagrams, a single slot, and
+ * that a burst has the same results as its requests one after the other, for any rooms.
  */
 #include <string.h>
 
@@ -54,7 +54,7 @@ static void store_value(struct bed *bed, const char *key, uint32_t nb_bytes)
     CHECK(bed->message_bytes == 8 && memcmp(bed->message, "STORED\r\n", 8) == 0);
 }
 
-/* Every value length around the datagram's: the message is whole and cut where it must be. */
+/* Every value length around the datagram's: the message is complete and split at the limit. */
 static void splitting(struct bed *bed)
 {
     for (uint32_t nb = 1300; nb < 1420; nb++) {
@@ -73,7 +73,7 @@ static void splitting(struct bed *bed)
     bed_expect(bed, "get huge huge\r\n", TOO_LARGE);
 }
 
-/* The longest value that `ask` may draw from an untrusted source; one byte more is refused. */
+/* The longest value that `ask` may cause from an untrusted source; one byte more is refused. */
 static void amplification_bound(struct bed *bed, const char *ask, uint32_t longest)
 {
     for (uint32_t nb = longest; nb <= longest + 1; nb++) {
@@ -88,7 +88,7 @@ static void amplification_bound(struct bed *bed, const char *ask, uint32_t longe
     bed->who = BED_ADMIN;
 }
 
-/* A message of exactly 64 datagrams passes; one byte more does not. */
+/* A message of exactly 64 datagrams is sent; one byte more is refused. */
 static void datagram_bound(struct bed *bed)
 {
     store_value(bed, "a", 60000);                      /* VALUE a 0 60000\r\n ... \r\n: 60019 */
@@ -103,15 +103,16 @@ static void amplification(struct bed *bed)
 {
     store_value(bed, "amplify", 100);
     bed->who = BED_UNTRUSTED;
-    bed_expect(bed, "get amplify\r\n", TOO_LARGE); /* 21 bytes may draw 63 */
+    bed_expect(bed, "get amplify\r\n", TOO_LARGE); /* 21 bytes may cause 63 */
     bed_expect(bed, "gets amplify\r\n", TOO_LARGE);
-    bed_ask_bytes(bed, "g\r\n", 3); /* 11 bytes draw 15 */
+    bed_ask_bytes(bed, "g\r\n", 3); /* 11 bytes cause 15 */
     CHECK(bed->drop == DROP_NONE);
     bed_expect(
         bed, "get amplify                                     \r\n",
         "VALUE amplify 0 100\r\nvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"
         "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\r\nEND\r\n");
-    bed_ask_bytes(bed, "\n\n\n\n", 4); /* 12 bytes: neither 36 of errors nor the short one fit */
+    bed_ask_bytes(bed, "\n\n\n\n",
+                  4); /* 12 bytes: of the errors (36) and the short one none fits */
     CHECK(bed->drop == DROP_NONE && bed->message_bytes == 28);
     bed_ask_bytes(bed, "\n\n", 2);
     CHECK(bed->drop == DROP_NONE);
@@ -161,7 +162,7 @@ struct outcome {
     uint64_t bytes; /* a sum over all reply bytes in order */
 };
 
-/* One burst through one service; an outcome per request. */
+/* Run one burst through one service; write an outcome per request. */
 static void run_burst(struct bed *bed, uint8_t data[][ROOM], const uint32_t *lens, unsigned nb,
                       struct outcome *outcomes)
 {
@@ -196,7 +197,7 @@ static void run_burst(struct bed *bed, uint8_t data[][ROOM], const uint32_t *len
         CHECK((outcomes[i].nb_datagrams > 0) == (requests[i].drop == DROP_NONE));
 }
 
-/* The same requests: in bursts in place with few slots, and one by one apart. */
+/* The same requests, in bursts in place with few slots, and one by one in separate rooms. */
 static void bursts_are_sequences(unsigned nb_slots)
 {
     static uint8_t data[BURST][ROOM], copy[BURST][ROOM];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Echo: bytes come back unchanged, whatever they are, to allowed sources, with few slots too. */
+/* Echo: any bytes are returned unchanged, to allowed sources, with few slots too. */
 #include <string.h>
 
 #include "bed.h"
@@ -24,7 +24,7 @@ static void fill(struct request *requests, bool alias)
     requests[4].source = bed_source(BED_STRANGER);
 }
 
-/* Answers all; returns how many replies came, each checked. */
+/* Answer all requests, check each reply, and return the number of replies. */
 static unsigned run(struct bed *bed, struct request *requests, unsigned nb_slots)
 {
     struct reply replies[NB];

@@ -10,7 +10,7 @@ static const struct hash_seed seed = {{0x0123456789abcdefu, 0xfedcba9876543210u}
 static void every_byte_and_length_counts(void)
 {
     for (uint32_t nb = 1; nb <= 250; nb++) {
-        uint8_t *key = malloc(nb); /* of exactly this size: a read past it is seen */
+        uint8_t *key = malloc(nb); /* exactly this size: a sanitizer sees a read past it */
         CHECK(key != NULL);
         memset(key, 'k', nb);
         uint64_t hash = hash_key(seed, key, nb);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log, against a queue: under random appends, kills, drops and renewals of random sizes, items
- * keep their order and their bytes, none lies across the end, and the byte counts add up.
+ * The log, compared with a queue: under random appends, kills, drops and renewals of random sizes,
+ * items keep their order and their bytes, no item crosses the end, and the byte counts add up.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum { LOG_BYTES = 64 * 64, QUEUE_MAX = 1024, NB_STEPS = 400000 };
 
 static _Alignas(64) uint8_t memory[LOG_BYTES];
 
-/* What the log should hold, oldest first; fillings are not in it. */
+/* The expected content of the log, oldest first, without fillings. */
 struct expected {
     uint32_t value_bytes;
     uint32_t mark; /* every value byte */
@@ -52,7 +52,7 @@ static void check_item(const struct expected *expected)
         CHECK(expected->at->bytes[i] == (expected->mark & 0xff));
 }
 
-/* Leaves fillings behind; true: the oldest is the queue's oldest. */
+/* Drop dead items at the old end; return true if an item is left: it is the queue's oldest. */
 static bool reach_oldest(struct log *log)
 {
     while (log_oldest(log) != NULL && (queue_nb == 0 || log_oldest(log) != queue_at(0)->at)) {

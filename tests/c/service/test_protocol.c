@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The protocol, a datagram after the other: question and answer.
+ * The protocol, one datagram after the other: question and answer.
  *
- * The answers were compared with memcached 1.6.18's; where the two differ on purpose,
- * docs/service.md says so.
+ * The answers were compared with those of memcached 1.6.18; docs/service.md lists the intended
+ * differences.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #define NON_NUMERIC "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 
 struct exchange {
-    const char *ask, *answer; /* "": silence */
+    const char *ask, *answer; /* "": no answer */
 };
 
 static const struct exchange storing[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store over time and under pressure: expiry, flush_all, cas, eviction, sizes that change. */
+/* The store over time and under pressure: expiry, flush_all, cas, eviction, changing sizes. */
 #include <string.h>
 
 #include "bed.h"
@@ -45,7 +45,7 @@ static void expiry(struct bed *bed)
           counters.values[COUNTER_EXPIRED] >= 5);
 }
 
-/* Unix times are over when they have come, whatever the moment at which the store began. */
+/* An item expires at its Unix time, for any fraction of a second at which the store was opened. */
 static void unix_times(void)
 {
     static const double starts[] = {0, 0.001, 0.5, 0.999};
@@ -65,7 +65,7 @@ static void unix_times(void)
         CHECK(soon > store.now_s);
         store_set_time(&store, BED_START_NS + 2 * S);
         CHECK(soon <= store.now_s);
-        store_set_time(&store, BED_START_NS - S); /* it never goes back behind its start */
+        store_set_time(&store, BED_START_NS - S); /* the time never goes back before the start */
         CHECK(store.now_s == STORE_START_S);
     }
 }
@@ -88,7 +88,7 @@ static void flushing(struct bed *bed)
     bed_expect(bed, "get k\r\n", MISS);
 }
 
-/* The cas id that gets shows; 0: a miss. */
+/* Return the cas id that gets shows; 0: a miss. */
 static unsigned long cas_of(struct bed *bed)
 {
     unsigned long cas = 0;
@@ -118,8 +118,8 @@ static void cas_ids(struct bed *bed)
 }
 
 /*
- * Random sizes into 1 MiB, overwritten and deleted: every set is stored, what is read is what was
- * last written or nothing, and counts add up with what is there.
+ * Random sizes into 1 MiB, overwritten and deleted: every set is stored, a read returns the last
+ * value written or a miss, and the counts match the content.
  */
 static void pressure(struct bed *bed)
 {
@@ -176,7 +176,7 @@ static void pressure(struct bed *bed)
     CHECK(counters.values[COUNTER_EXPIRED] == before.values[COUNTER_EXPIRED]);
 }
 
-/* Many times round the log: what is read in between stays, what is not goes. */
+/* Many times round the log: an item that is read in between is kept, one that is not is evicted. */
 static void use_protects(struct bed *bed)
 {
     char ask[700];
@@ -190,7 +190,7 @@ static void use_protects(struct bed *bed)
     bed_expect(bed, "get unread\r\n", MISS);
 }
 
-/* The largest values of all, many times round the log: appends that join, sets that replace. */
+/* The largest values, many times round the log: appends that join, sets that replace. */
 static void largest(struct bed *bed)
 {
     enum { VALUE = 65400 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The index: finds what was put, in either bucket; moves before it refuses; counts overflows. */
+/* The index: finds every entry in either bucket; displaces before it refuses; counts overflows. */
 #include <string.h>
 
 #include "../check.h"
@@ -26,7 +26,7 @@ static struct item *find(uint32_t number, struct slot *slot)
     return table_find(&table, table_hash_of(&table, item), item->bytes, 8, slot);
 }
 
-/* Per bucket: its overflow count is the number of its keys that live in their second bucket. */
+/* Check that each bucket's overflow count is the number of its keys in their second bucket. */
 static void check_overflow_counts(uint32_t nb_items)
 {
     uint32_t expected[NB_BUCKETS] = {0};
@@ -39,7 +39,7 @@ static void check_overflow_counts(uint32_t nb_items)
         CHECK(buckets[i].nb_overflown == expected[i]);
 }
 
-/* Puts items until one finds no room; returns how many went in. */
+/* Put items until one finds no slot; return how many were put. */
 static uint32_t fill(void)
 {
     struct slot slot;
@@ -56,7 +56,7 @@ int main(void)
 {
     struct slot slot;
     uint32_t nb = fill();
-    CHECK(nb > NB_ITEMS * 85 / 100); /* displacement carries it beyond where first fit ends */
+    CHECK(nb > NB_ITEMS * 85 / 100); /* displacement fills more than first fit */
     for (uint32_t i = 0; i < nb; i++) {
         CHECK(find(i, &slot) == make_item(i));
         struct slot by_place;
@@ -67,7 +67,7 @@ int main(void)
     CHECK(find(nb, &slot) == NULL);
     check_overflow_counts(nb);
 
-    /* A referenced entry is not the victim while there is another; when all are, all lose it. */
+    /* A referenced entry is evicted only if all are referenced; then all lose their mark. */
     uint64_t hash = table_hash_of(&table, make_item(nb));
     struct bucket *first = table_first(&table, hash), *second = table_second(&table, hash);
     CHECK(first != second);

@@ -73,7 +73,7 @@ unsigned wire_lend(struct wire *wire, struct wire_frame *rooms, unsigned nb)
         free(fake.rooms[i]);
         fake.rooms[i] = malloc(fake.room_bytes);
         CHECK(fake.rooms[i] != NULL);
-        memset(fake.rooms[i], 0xee, fake.room_bytes); /* what was there before must not matter */
+        memset(fake.rooms[i], 0xee, fake.room_bytes); /* earlier bytes must not matter */
         rooms[i] = (struct wire_frame){fake.rooms[i], fake.room_bytes};
     }
     return nb;
@@ -101,7 +101,7 @@ unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
     return got;
 }
 
-/* What was returned is the other side's again: gone. */
+/* A returned frame belongs to the other side again, so it is freed here. */
 void wire_return(struct wire *wire)
 {
     (void)wire;

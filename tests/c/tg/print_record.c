@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Records the numbers on stdin, in two parts that are merged; prints value and count of each place
- * in use. tests/unit/tg/test_record.py compares with HdrHistogram. */
+/* Record the numbers on stdin in two parts, merge the parts, and print value and count of each used
+ * place. tests/unit/tg/test_record.py compares the result with HdrHistogram. */
 #include <inttypes.h>
 
 #include "../check.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ARP of the port over frames, on a wire in memory: asking, answering, and whom to believe. */
+/* ARP of the port over frames, on a wire in memory: asking, answering, and which answers count. */
 #include <string.h>
 
 #include "../check.h"
@@ -64,18 +64,18 @@ static uint64_t arp_count(void)
 
 static void it_asks_and_takes_the_answer(void)
 {
-    static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct datagram request;
 
     begin();
     fake.up = false;
     turn();
-    CHECK(fake.nb_out == 0 && !may_send()); /* nobody is there to be asked */
+    CHECK(fake.nb_out == 0 && !may_send()); /* the link is down */
     fake.up = true;
     for (unsigned i = 0; i < 10; i++)
         turn();
     CHECK(fake.nb_out == 1 && !may_send()); /* once, not every turn */
-    CHECK(fake.out[0].len == ARP_BYTES && memcmp(fake.out[0].data, everybody, 6) == 0);
+    CHECK(fake.out[0].len == ARP_BYTES && memcmp(fake.out[0].data, broadcast, 6) == 0);
     CHECK(fake.out[0].data[21] == 1 && memcmp(fake.out[0].data + 22, ours, 6) == 0);
     CHECK(memcmp(fake.out[0].data + 28, our_address, 4) == 0);
     CHECK(memcmp(fake.out[0].data + 38, target_address, 4) == 0);
@@ -91,38 +91,38 @@ static void it_asks_and_takes_the_answer(void)
     port_close(port);
 }
 
-static void it_answers_who_asks(void)
+static void a_request_is_answered(void)
 {
-    static const uint8_t somebody[4] = {10, 0, 0, 7}, other[4] = {10, 0, 0, 8};
+    static const uint8_t peer[4] = {10, 0, 0, 7}, other[4] = {10, 0, 0, 8};
     const uint8_t *out;
 
     begin();
     turn();
     CHECK(fake.nb_out == 1);
-    fake_put(frame, arp_make(1, theirs, somebody, our_address));
-    fake_put(frame, arp_make(1, theirs, somebody, other)); /* not us */
+    fake_put(frame, arp_make(1, theirs, peer, our_address));
+    fake_put(frame, arp_make(1, theirs, peer, other)); /* for another address */
     turn();
     CHECK(fake.nb_out == 2 && arp_count() == 2);
     out = fake.out[1].data;
     CHECK(fake.out[1].len == ARP_BYTES && out[21] == 2);
     CHECK(memcmp(out, theirs, 6) == 0 && memcmp(out + 22, ours, 6) == 0);
     CHECK(memcmp(out + 28, our_address, 4) == 0 && memcmp(out + 32, theirs, 6) == 0);
-    CHECK(memcmp(out + 38, somebody, 4) == 0);
-    CHECK(!may_send()); /* asking is no answer */
+    CHECK(memcmp(out + 38, peer, 4) == 0);
+    CHECK(!may_send()); /* a request is no answer */
     port_close(port);
 }
 
 static void only_answers_are_believed(void)
 {
-    static const uint8_t group[6] = {3, 0, 0, 0, 0, 9}, nobody[6], other[4] = {10, 0, 0, 8};
+    static const uint8_t group[6] = {3, 0, 0, 0, 0, 9}, zero[6], other[4] = {10, 0, 0, 8};
 
     begin();
     turn();
-    fake_put(frame, arp_make(2, theirs, other, our_address));             /* of somebody else */
-    fake_put(frame, arp_make(2, theirs, target_address, other));          /* to somebody else */
+    fake_put(frame, arp_make(2, theirs, other, our_address));             /* from another address */
+    fake_put(frame, arp_make(2, theirs, target_address, other));          /* to another address */
     fake_put(frame, arp_make(2, theirs, target_address, target_address)); /* gratuitous */
     fake_put(frame, arp_make(2, group, target_address, our_address));
-    fake_put(frame, arp_make(2, nobody, target_address, our_address));
+    fake_put(frame, arp_make(2, zero, target_address, our_address));
     for (uint32_t at = 14; at < 22; at++) { /* another hardware, protocol, length or operation */
         arp_make(2, theirs, target_address, our_address);
         frame[at] ^= 0x20;
@@ -140,7 +140,7 @@ static void only_answers_are_believed(void)
     port_close(port);
 }
 
-static void who_comes_anew_is_asked_anew(void)
+static void a_returned_link_is_resolved_again(void)
 {
     begin();
     turn();
@@ -159,9 +159,9 @@ static void who_comes_anew_is_asked_anew(void)
 int main(void)
 {
     it_asks_and_takes_the_answer();
-    it_answers_who_asks();
+    a_request_is_answered();
     only_answers_are_believed();
-    who_comes_anew_is_asked_anew();
+    a_returned_link_is_resolved_again();
     fake_reset();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Each way of being right, and each of being wrong; and what the generator knows of a key. */
+/* Each kind of right and of wrong answer; and the generator's record of a key. */
 #include <string.h>
 
 #include "check.h"
@@ -67,13 +67,13 @@ static void versions_decide(void)
 static void a_miss_is_right_only_of_what_was_never_stored(void)
 {
     CHECK(get(0, 0, text_make("END\r\n")) == VERDICT_RIGHT);
-    CHECK(get(0, 1, text_make("END\r\n")) == VERDICT_RIGHT); /* the first SET is on its way */
+    CHECK(get(0, 1, text_make("END\r\n")) == VERDICT_RIGHT); /* the first SET is in flight */
     CHECK(get(1, 1, text_make("END\r\n")) == VERDICT_UNEXPECTED_MISS);
     CHECK(get(0, 0, hit_make(NUMBER, 1)) == VERDICT_WRONG);
 }
 
-/* sent: the last version. A value without a pattern is another version's, with a byte of it
- * changed: then only the one that was asked for is right. */
+/* sent: the last version. A value without a pattern can, with a byte changed, be the value of
+ * another version: then only the requested value is right. */
 static void every_byte_counts(uint32_t acked, uint32_t sent)
 {
     uint32_t len = hit_make(NUMBER, 5);
@@ -113,7 +113,7 @@ static void lengths_and_words_count(void)
     CHECK(set(text_make("NOT_STORED\r\n")) == VERDICT_WRONG);
     CHECK(set(text_make("SERVER_ERROR out of memory storing object\r\n")) == VERDICT_WRONG);
     CHECK(get(5, 5, text_make("ERROR\r\n")) == VERDICT_WRONG);
-    CHECK(get(5, 5, hit_make(NUMBER + 1, 5)) == VERDICT_WRONG); /* another key's answer */
+    CHECK(get(5, 5, hit_make(NUMBER + 1, 5)) == VERDICT_WRONG); /* the answer for another key */
 }
 
 static void a_found_version_is_told(void)
@@ -146,7 +146,7 @@ static void echo_returns_the_request(void)
     }
 }
 
-/* What stands where the key ends may be any eight bytes; each is compared. */
+/* The stamp at the key's end may be any eight bytes; each byte is compared. */
 static void a_stamp_comes_back(void)
 {
     struct expected expected = {.id = 7, .op = OP_GET};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Faults on a wire that is an array: schedules, what each fault does, and that counts add up. */
+/* Faults on a wire that is an array: schedules, the effect of each fault, and counts that add up.
+ */
 #include <string.h>
 
 #include "clock.h"
@@ -12,7 +13,7 @@
 #define FRAMES_MAX 100000u
 #define NUMBER_AT 30u
 
-/* The frames that left and those that are still to come, each with its number inside. */
+/* The frames that were sent and those still to arrive, each with its number inside. */
 struct wire {
     uint32_t nb_sent, nb_waiting, nb_received, nb_room;
     bool returned;
@@ -82,7 +83,7 @@ unsigned wire_receive(struct wire *w, struct wire_frame *frames, unsigned nb)
 void wire_return(struct wire *w)
 {
     w->returned = true;
-    memset(w->incoming, 0, sizeof(w->incoming)); /* whoever still looks there sees it */
+    memset(w->incoming, 0, sizeof(w->incoming)); /* a later read sees zeros */
 }
 
 static struct faults *begin(const char *text, uint64_t seed)
@@ -112,7 +113,7 @@ static void conserved(const struct fault_counts *counts)
     CHECK(counts->frames + counts->duplicated == counts->lost + counts->held + counts->passed);
 }
 
-/* Until nothing is held: that takes the plan's delay, and 10 s are far more. */
+/* Turn until no frame is held: this takes the plan's delay; 10 s are far more. */
 static struct faults_stats drain(struct faults *faults)
 {
     uint64_t end_ns = clock_ns() + 10 * NS_PER_S;
@@ -136,7 +137,7 @@ static void send_all(struct faults *faults, uint32_t nb_frames, unsigned burst)
         send(faults, i, nb_frames - i < burst ? nb_frames - i : burst);
 }
 
-/* Receive `nb_frames` frames in bursts; their bytes go to seen. Returns how many came. */
+/* Receive `nb_frames` frames in bursts; copy their bytes to seen. Return how many arrived. */
 static uint32_t receive_all(struct faults *faults, uint32_t nb_frames, unsigned burst,
                             uint8_t (*seen)[FRAME_LEN])
 {
@@ -197,7 +198,7 @@ static void the_ledger_closes_in(void)
     faults_close(faults);
 }
 
-/* Faults that time has no part in: then even the order of what left is the seed's. */
+/* Faults that do not depend on time: then the seed also decides the order of the sent frames. */
 #define TIMELESS "loss=0.1,duplicate=0.1,corrupt=0.1"
 
 static void the_seed_makes_the_schedule(void)
@@ -212,7 +213,7 @@ static void the_seed_makes_the_schedule(void)
     faults_close(faults);
 
     faults = begin(TIMELESS, 7);
-    send_all(faults, 5000, 3); /* cut differently */
+    send_all(faults, 5000, 3); /* other burst size */
     CHECK(wire.nb_sent == nb_first && memcmp(first, wire.sent, nb_first * FRAME_LEN) == 0);
     faults_close(faults);
 
@@ -222,7 +223,7 @@ static void the_seed_makes_the_schedule(void)
     faults_close(faults);
 }
 
-/* The counts of the timed faults follow from the seed too, whatever the time. */
+/* The counts of the timed faults also follow from the seed, independent of time. */
 static void timed_faults_have_the_same_schedule(void)
 {
     struct faults_stats stats[2];
@@ -281,7 +282,7 @@ static void a_reordered_frame_is_overtaken(void)
     faults_close(faults);
 }
 
-/* With nothing behind it, a held frame still leaves. */
+/* A held frame is sent even if no frame follows it. */
 static void the_last_frame_is_not_kept(void)
 {
     struct faults *faults = begin("reorder=1", 3);
@@ -302,7 +303,7 @@ static void a_delayed_frame_waits(void)
     faults_close(faults);
 }
 
-/* A wire without room holds frames up; a bounded number of them, and none vanishes. */
+/* Without room on the wire a bounded number of frames is held, and none is lost. */
 static void a_full_wire_is_felt(void)
 {
     struct faults *faults = begin("duplicate=0.5", 3);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The port over frames, on a wire in memory: what leaves is sound by an independent reading; what
- * comes is handed on only where all of it is sound; ARP both ways.
+ * The port over frames, on a wire in memory: an independent parser finds every sent frame valid; a
+ * received frame is passed on only if all of it is valid.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@
 
 static const uint8_t ours[6] = {2, 0, 0, 0, 0, 1}, target_mac[6] = {2, 0, 0, 0, 0, 9};
 static const uint8_t our_address[4] = {10, 0, 0, 1}, target_address[4] = {10, 0, 0, 2};
-static uint32_t port_base = 20000; /* where none is given */
+static uint32_t port_base = 20000; /* if none is given */
 static struct port *port;
 static uint8_t frame[WIRE_FRAME_BYTES_MAX + 64];
 
@@ -47,7 +47,7 @@ static uint32_t get16(const uint8_t *at)
     return (uint32_t)at[0] << 8 | at[1];
 }
 
-/* RFC 1071, byte by byte; bytes at odd places count once, at even ones 256 times. */
+/* RFC 1071, byte by byte: bytes at odd offsets count once, at even offsets 256 times. */
 static uint32_t sum(const uint8_t *data, uint32_t len, uint32_t total)
 {
     for (uint32_t i = 0; i < len; i++)
@@ -62,7 +62,7 @@ static uint32_t udp_sum(const uint8_t *ip, uint32_t udp_bytes)
     return sum(ip + 20, udp_bytes, sum(ip + 12, 8, 17 + udp_bytes));
 }
 
-/* Write the checksums anew, whatever else was changed. */
+/* Set the checksums again after other changes. */
 static void seal(bool checksums)
 {
     uint32_t value;
@@ -76,8 +76,8 @@ static void seal(bool checksums)
     put16(frame + 40, value == 0 ? 0xffff : value);
 }
 
-/* A sound reply to a flow, of `bytes` bytes of payload that count up. Returns the frame's length.
- */
+/* Write a valid reply to a flow, with `bytes` bytes of payload that count up. Returns the frame's
+ * length. */
 static uint32_t reply_make(uint32_t flow, uint32_t bytes, bool checksums)
 {
     memset(frame, 0, HEAD);
@@ -107,7 +107,7 @@ static uint64_t malformed(void)
     return stats.nb_malformed;
 }
 
-/* How many datagrams come of the frame as it stands. */
+/* Return how many datagrams the port passes on for the current frame. */
 static unsigned taken(uint32_t len)
 {
     struct datagram replies[PORT_BURST_MAX];
@@ -117,7 +117,7 @@ static unsigned taken(uint32_t len)
     return port_rx_burst(port, replies, PORT_BURST_MAX, &round);
 }
 
-/* The frame as it stands draws nothing, and is counted. */
+/* Check that the current frame is passed over, and is counted. */
 static void refused(uint32_t len)
 {
     uint64_t before = malformed();
@@ -157,7 +157,7 @@ static void a_request_is_sound(bool checksums)
     port_close(port);
 }
 
-/* A checksum that comes out as 0 is sent as 0xffff: two bytes of payload make it so. */
+/* A checksum that is calculated as 0 is sent as 0xffff: two bytes of payload cause it. */
 static void a_checksum_of_zero_is_not_sent(void)
 {
     struct datagram request;
@@ -192,12 +192,12 @@ static void a_reply_is_handed_on(bool checksums)
         CHECK(replies[i].flow == i && replies[i].len == 9 + i);
         CHECK(replies[i].data == fake.in[i].data + HEAD && replies[i].data[0] == 1);
     }
-    CHECK(fake.nb_returned == 0); /* they are the caller's still */
+    CHECK(fake.nb_returned == 0); /* the caller still owns them */
     round = false;
     CHECK(port_rx_burst(port, replies, PORT_BURST_MAX, &round) == 0 && round);
     CHECK(fake.nb_returned == FLOWS);
-    CHECK(taken(reply_make(0, 0, checksums)) == 1);      /* empty, but sound */
-    CHECK(taken(reply_make(0, 1, checksums) + 17) == 1); /* padded to what Ethernet wants */
+    CHECK(taken(reply_make(0, 0, checksums)) == 1);      /* empty, but valid */
+    CHECK(taken(reply_make(0, 1, checksums) + 17) == 1); /* padded to Ethernet's minimum */
     CHECK(malformed() == 0);
     port_close(port);
 }
@@ -213,7 +213,7 @@ static void a_long_reply_shows_as_too_long(void)
     port_close(port);
 }
 
-/* One field at a time, checksums right all the same, so that it is the field that is refused. */
+/* One wrong field at a time, with right checksums, so that only the field is refused. */
 static void fields_count(void)
 {
     static const struct {
@@ -240,7 +240,7 @@ static void fields_count(void)
         seal(false);
         refused(len);
     }
-    CHECK(taken(reply_make(0, 9, false)) == 1); /* and nothing else does */
+    CHECK(taken(reply_make(0, 9, false)) == 1); /* without a change it is accepted */
     port_close(port);
 }
 
@@ -259,10 +259,10 @@ static void sums_count(void)
     uint32_t len = reply_make(0, 9, false);
 
     begin(true, true);
-    refused(len); /* no UDP checksum, where one is wanted */
+    refused(len); /* no UDP checksum, though required */
     for (uint32_t at = 14; at < len; at++) {
         reply_make(0, 9, true);
-        frame[at] ^= 0x10; /* a flip that no field's meaning hides */
+        frame[at] ^= 0x10; /* a flipped bit that no field's check may miss */
         refused(len);
     }
     reply_make(0, 9, true);
@@ -270,12 +270,12 @@ static void sums_count(void)
     port_close(port);
     begin(true, false);
     len = reply_make(0, 9, true);
-    CHECK(taken(len) == 1); /* not asked for, but right */
+    CHECK(taken(len) == 1); /* not required, but right */
     frame[len - 1] ^= 1;
     refused(len);
     reply_make(0, 9, false);
     frame[25] ^= 1;
-    refused(len); /* the IPv4 header's is always wanted */
+    refused(len); /* the IPv4 header's is always required */
     port_close(port);
 }
 
@@ -293,12 +293,12 @@ static void rooms_run_short(void)
     fake.nb_rooms = 0;
     CHECK(port_lend(port, requests, PORT_BURST_MAX) == 0);
     fake.nb_rooms = 8;
-    fake.room_bytes = HEAD + 99; /* a byte less than a request may take */
+    fake.room_bytes = HEAD + 99; /* one byte less than the longest request */
     CHECK(port_lend(port, requests, PORT_BURST_MAX) == 0);
     port_close(port);
 }
 
-/* Frames that never stop coming do not keep a round from ending. */
+/* An endless stream of frames does not keep a round from ending. */
 static void a_round_ends(void)
 {
     struct datagram replies[PORT_BURST_MAX];
@@ -334,7 +334,7 @@ int main(void)
     port_base = 9000;
     a_request_is_sound(false);
     a_reply_is_handed_on(false);
-    port_base = 65536 - FLOWS; /* the last that there is room for */
+    port_base = 65536 - FLOWS; /* the last possible base */
     a_request_is_sound(true);
     a_reply_is_handed_on(true);
     fake_reset();

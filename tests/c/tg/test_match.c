@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Slots: time-outs, rest, reuse, duplicates, exhaustion. Time is a number we choose. */
+/* Slots: time-outs, rest, reuse, duplicates, exhaustion. The test chooses the time. */
 #include <string.h>
 
 #include "../check.h"
@@ -23,7 +23,7 @@ static struct slot *take(uint32_t flow, uint64_t now, uint16_t *id)
     return slot;
 }
 
-/* The slot of what a reply answers, and what it was before; NULL: never sent. */
+/* Return the slot that a reply answers, and its state before; NULL: never sent. */
 static struct slot *reply(uint32_t flow, uint16_t id, enum slot_state *before)
 {
     struct slot *slot = match_find(&match, flow, id);
@@ -46,7 +46,7 @@ static void answered_once_then_duplicate(void)
     begin(2);
     slot = take(1, 10, &id);
     CHECK(slot != NULL && slot_state(slot) == SLOT_IN_FLIGHT && match.nb_in_flight == 1);
-    CHECK(reply(0, id, &before) == NULL); /* the other flow never sent it */
+    CHECK(reply(0, id, &before) == NULL); /* the other flow did not send this id */
     CHECK(reply(1, id, &before) == slot && before == SLOT_IN_FLIGHT);
     CHECK(match.nb_in_flight == 0);
     CHECK(reply(1, id, &before) == slot && before == SLOT_ANSWERED);
@@ -63,7 +63,7 @@ static void lost_then_late_then_duplicate(void)
 
     begin(1);
     slot = take(0, 10, &id);
-    CHECK(match_expire(&match, 0, 5) == NULL); /* a time before it left */
+    CHECK(match_expire(&match, 0, 5) == NULL); /* a time before the request was sent */
     CHECK(match_expire(&match, 0, 10 + TIMEOUT - 1) == NULL);
     CHECK(match_expire(&match, 0, 10 + TIMEOUT) == slot);
     CHECK(slot_state(slot) == SLOT_LOST && match.nb_in_flight == 0);
@@ -91,7 +91,7 @@ static void the_oldest_are_lost_first(void)
     match_close(&match);
 }
 
-/* Answer every request at once, all ids around; returns how often `id` came up. */
+/* Answer every request at once, over all ids; return how often `id` was used. */
 static unsigned round_count(uint64_t now, uint16_t id)
 {
     enum slot_state before;
@@ -155,7 +155,7 @@ static void ids_run_out_and_come_back(void)
     match_close(&match);
 }
 
-/* Ids that wrap around must not hide an old request behind a new one. */
+/* Ids that wrap around must not hide an old request behind a newer one. */
 static void the_oldest_is_found_after_a_wrap(void)
 {
     enum slot_state before;
@@ -198,7 +198,7 @@ static void in_flight_is_conserved(void)
     match_close(&match);
 }
 
-/* Looking is worth while from the moment on at which the oldest of any flow times out. */
+/* A check for time-outs is useful from the time at which the oldest of any flow times out. */
 static void it_is_known_when_to_look(void)
 {
     enum slot_state before;
@@ -210,7 +210,7 @@ static void it_is_known_when_to_look(void)
     match_look_again(&match, 50);
     CHECK(!match_may_expire(&match, 10 + TIMEOUT - 1) && match_may_expire(&match, 10 + TIMEOUT));
     CHECK(reply(1, id, &before) != NULL);
-    CHECK(match_expire(&match, 1, 60) == NULL); /* passes over what was answered */
+    CHECK(match_expire(&match, 1, 60) == NULL); /* skips answered requests */
     match_look_again(&match, 60);
     CHECK(!match_may_expire(&match, 30 + TIMEOUT - 1) && match_may_expire(&match, 30 + TIMEOUT));
     CHECK(match_expire(&match, 0, 30 + TIMEOUT) != NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The open loop's schedule, by a clock of ours: a cycle is a nanosecond. */
+/* The open loop's schedule, with a simulated clock: a cycle is a nanosecond. */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void begin(double rate, bool poisson, uint64_t seed)
     pace_start(&pace, 1000);
 }
 
-/* The next one, whenever it is due. */
+/* Return the time at which the next request is due. */
 static uint64_t next(void)
 {
     uint64_t due[1];
@@ -34,7 +34,7 @@ static uint64_t next(void)
     return due[0];
 }
 
-/* How many could leave now, which wait on. */
+/* Return how many requests could be sent now; they keep waiting. */
 static unsigned look(uint64_t now, unsigned nb)
 {
     uint64_t due[PACE_AHEAD];
@@ -42,7 +42,7 @@ static unsigned look(uint64_t now, unsigned nb)
     return pace_look(&pace, now, due, nb);
 }
 
-/* Everything that is due by now leaves; returns how many. */
+/* Send all requests that are due by now; return how many. */
 static uint32_t leave(uint64_t now)
 {
     uint64_t due[PACE_AHEAD];
@@ -108,7 +108,7 @@ static void the_seed_makes_the_schedule(void)
     CHECK(nb_same < 10);
 }
 
-/* Looked at often and with room, everything leaves, and nothing before its time. */
+/* With frequent polls and enough room every request is sent, and none before its time. */
 static void what_is_due_leaves(void)
 {
     uint32_t nb_left = 0;
@@ -127,7 +127,7 @@ static void without_room_it_waits_one_ms(void)
     for (uint64_t now = 1000; now <= 11000 + MS; now += 1000)
         CHECK(look(now, 0) == 0);
     CHECK(pace.nb_intended == 0);
-    CHECK(look(11000 + MS + 1000, 32) == 32); /* the first has just been given up */
+    CHECK(look(11000 + MS + 1000, 32) == 32); /* the first is given up */
     CHECK(pace.nb_intended == 1 && pace.nb_not_sent == 1);
     CHECK(pace.due[pace.head] == 21000);
     pace_leave(&pace, 1);
@@ -135,7 +135,8 @@ static void without_room_it_waits_one_ms(void)
     CHECK(pace.nb_slips == 0);
 }
 
-/* A stall of this program: what fell due meanwhile still leaves, and the stall is told. */
+/* A stall of this program: requests that fell due meanwhile are still sent; the stall is counted.
+ */
 static void a_stall_is_caught_up_with(void)
 {
     uint64_t now = 1000;
@@ -151,7 +152,7 @@ static void a_stall_is_caught_up_with(void)
     CHECK(pace.slipped_cycles > 5 * MS - 12000 && pace.slipped_cycles <= 5 * MS);
 }
 
-/* With the window full after the stall, patience counts from its end. */
+/* With the window full after the stall, the 1 ms of patience starts at the end of the stall. */
 static void a_stall_does_not_use_up_patience(void)
 {
     begin(1e5, false, 1);
@@ -159,10 +160,10 @@ static void a_stall_does_not_use_up_patience(void)
         CHECK(look(now, 0) == 0);
     CHECK(pace.nb_not_sent == 0);
     CHECK(look(6 * MS + 10000, 0) == 0);
-    CHECK(pace.nb_not_sent == 500); /* not the 101 that have fallen due since */
+    CHECK(pace.nb_not_sent == 500); /* not the 101 that became due since */
 }
 
-/* What one look was too short for is not given up because of the next stall. */
+/* Requests that one poll had no room for are not given up because of the next stall. */
 static void stalls_in_a_row_are_caught_up_with(void)
 {
     begin(1e5, false, 1);
@@ -172,7 +173,7 @@ static void stalls_in_a_row_are_caught_up_with(void)
     CHECK(pace.nb_not_sent == 0 && pace.nb_slips == 2);
 }
 
-/* Of a long stall only the end is caught up with. */
+/* After a long stall only its last 10 ms are caught up. */
 static void a_long_stall_is_cut(void)
 {
     begin(1e5, false, 1);
@@ -181,7 +182,7 @@ static void a_long_stall_is_cut(void)
     CHECK(pace.nb_not_sent >= 3998 && pace.nb_not_sent <= 4000); /* all but the last 10 ms */
 }
 
-/* Giving up is done in parts, and ends. */
+/* Giving up is split into parts, and ends. */
 static void a_very_long_stall_is_worked_off(void)
 {
     begin(1e7, true, 1);

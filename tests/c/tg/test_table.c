@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tables of all sizes, on both sides of a large page: all zero, written to the end, opened anew. */
+/* Tables of sizes around a large page: zeroed, writable to the end, zeroed when opened again. */
 #include <stdint.h>
 #include <string.h>
 

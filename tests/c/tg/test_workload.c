@@ -92,8 +92,8 @@ static void zipf_follows_its_law(uint32_t nb_ranks, double exponent)
     }
 }
 
-/* Within a segment too: of the draws from segments of several ranks, how many fall into the first
- * half. Their probability falls by less than 2 %, so this takes many draws to see. */
+/* Zipf's law inside a segment: the share of draws in the first half of segments of several ranks.
+ * Probability falls by less than 2 % there, so a significant count needs many draws. */
 static void zipf_is_exact_within_a_segment(void)
 {
     enum { NB_RANKS = 100000, HALVES = 2 };
@@ -117,7 +117,7 @@ static void zipf_is_exact_within_a_segment(void)
     CHECK(fabs(count[1] - nb * p) < 5 * sqrt(nb * p * (1 - p)));
 }
 
-/* Every key is the image of one rank: the scattering loses none. */
+/* Every key belongs to one rank: the scattering loses no key. */
 static void every_key_is_reached(uint32_t nb_keys)
 {
     struct workload_config config = {.nb_keys = nb_keys, .zipf = 0.01, .seed = 5};
@@ -135,7 +135,7 @@ static void every_key_is_reached(uint32_t nb_keys)
     CHECK(nb_seen == nb_keys);
 }
 
-/* By its own words: rank * step + shift mod nb_keys, also where a part too many would show. */
+/* The documented formula, rank * step + shift mod nb_keys, also where one part more would show. */
 static void keys_are_where_they_should(uint32_t nb_keys)
 {
     struct workload_config config = {.nb_keys = nb_keys, .zipf = 0.99, .seed = nb_keys};
@@ -160,7 +160,7 @@ static void values_round_trip(uint32_t bytes)
     CHECK(!value_matches(value, bytes, 123457, &version));
     for (uint32_t at = 0; at < bytes; at++) {
         value[at] ^= 0x40;
-        /* Without a whole word of pattern, another version's value can come of it. */
+        /* Without a whole word of pattern, the change can give another version's value. */
         CHECK(!value_matches(value, bytes, 123456, &version) || (bytes < 16 && version != 77));
         value[at] ^= 0x40;
     }
@@ -220,8 +220,7 @@ static void requests_read_as_they_should(void)
     CHECK(!format_parse_key((const uint8_t *)"nm00001", 7, &number));
 }
 
-/* The highest number of each length, by printf: nothing beside the digits is touched, whatever
- * digits a number has. */
+/* The highest number of each length, compared with printf: no byte beside the digits changes. */
 static void short_keys_read_as_they_should(uint32_t key_bytes)
 {
     struct format format;

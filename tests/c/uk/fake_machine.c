@@ -90,7 +90,7 @@ unsigned fake_line(void)
     return line_given;
 }
 
-/* ---- what the libraries under test stand on ---- */
+/* ---- functions that the libraries under test call ---- */
 
 static struct fake_device *device_at(struct pci_device at)
 {
@@ -113,8 +113,7 @@ uint32_t pci_read(struct pci_device at, unsigned offset)
     return value;
 }
 
-/* Of a BAR the low bits stay as they are, and those below its size; so does what is above a
- * command. */
+/* A BAR keeps its low bits and those below its size; a command keeps its upper half. */
 void pci_write(struct pci_device at, unsigned offset, uint32_t value)
 {
     struct fake_device *device = device_at(at);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libFuzzer target: netdev with a device that lies (liar.h); the input says what either side does.
- * A process has one netdev, so it stays from input to input; each ends with an honest device, after
- * which nothing but the order of the spare buffers is left of it.
+ * libFuzzer target: netdev with a device that lies (liar.h); the input decides the steps of both
+ * sides. A process has one netdev, which is kept from input to input; each input ends with an
+ * honest device, after which only the order of the spare buffers can still differ.
  */
 #include "liar.h"
 
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nb_bytes)
     uint64_t options;
 
     if (nb_bytes == 0)
-        return 0; /* at NULL, numbers would be random */
+        return 0; /* NULL would select random numbers */
     options = numbers_take(&numbers, 1);
     if (bed.frames == NULL)
         netdev_bed_open(SIZE, BED_IN_ORDER, START);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libFuzzer target: the libraries `pci` and `virtio` (over PCI) with a device whose configuration
- * space and registers say what the input says. The input is a count of changes, that many pairs of
- * place and value for the configuration space, and the registers. What is mapped must lie in the
+ * space and registers are taken from the input. The input is a count of changes, that many pairs of
+ * offset and value for the configuration space, and the registers. Every mapping must lie in the
  * device (fake_machine.c), and every search must end.
  */
 #include <string.h>
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nb_bytes)
     fake_pci_reset();
     uint8_t *config = fake_pci_network(data[0] % 32);
     for (nb_changes = data[0]; nb_changes > 0 && at + 2 <= nb_bytes; nb_changes--, at += 2) {
-        if (data[at] >= 4) /* it stays one that is looked for */
+        if (data[at] >= 4) /* vendor and device id stay */
             config[data[at]] = data[at + 1];
     }
     nb_registers = nb_bytes - at < FAKE_DEVICE_BYTES ? nb_bytes - at : FAKE_DEVICE_BYTES;

@@ -36,7 +36,7 @@ static bool is_up(void)
 
 /* ---- the caller ---- */
 
-/* The room of every frame is the caller's, whatever its length. */
+/* Write to the whole frame: the caller may, for any length. */
 static void touch(unsigned from)
 {
     for (unsigned i = from; i < bed.nb_held; i++) {
@@ -45,7 +45,7 @@ static void touch(unsigned from)
             data[at] = (uint8_t)(data[at] + 1);
         data[FRAME_BYTES_MAX - 1] = 1;
         if (bed.held[i].len - 14 > FRAME_BYTES_MAX - 14)
-            bed.held[i].len = 60; /* frames/ would have dropped it */
+            bed.held[i].len = 60; /* frames/ drops such a length */
     }
 }
 
@@ -77,7 +77,7 @@ static void caller_step(struct numbers *numbers)
 
 /* ---- the device ---- */
 
-/* The next buffers, given back as they should be, but for the length. */
+/* Return the next buffers correctly, except for the length. */
 static void give_back(struct numbers *numbers, const struct vring *ring)
 {
     uint16_t used = vring_see(&ring->used->idx);
@@ -139,7 +139,7 @@ static void lie_in_avail(struct numbers *numbers, const struct vring *ring)
     }
 }
 
-/* Loops among them. */
+/* Change a descriptor; loops are possible. */
 static void lie_in_descriptor(struct numbers *numbers, const struct vring *ring)
 {
     struct vring_desc *desc = &ring->desc[below(numbers, ring->size)];
@@ -150,7 +150,7 @@ static void lie_in_descriptor(struct numbers *numbers, const struct vring *ring)
     atomic_store(&desc->next, (uint16_t)numbers_take(numbers, 2));
 }
 
-/* All of a buffer, its header included; now and then all rings. */
+/* Overwrite a whole buffer, its header included; now and then all rings. */
 static void scribble(struct numbers *numbers)
 {
     int byte = (int)numbers_take(numbers, 1);
@@ -228,7 +228,7 @@ static unsigned honest_send(unsigned nb, uint64_t first)
     return nb;
 }
 
-/* Headers that another device has written over are as new. */
+/* Write the headers again: another device has written over them. */
 static unsigned honest_receive(uint64_t first)
 {
     static const struct virtio_net_header plain;
@@ -247,7 +247,7 @@ static unsigned honest_receive(uint64_t first)
     return nb;
 }
 
-/* Spare frames first, then what was sent to them. */
+/* Send to the spare frames first, then echo the frames sent. */
 static void check_echo(void)
 {
     uint64_t nb_wanted = bed.size * 3, nb_sent = 0, nb_received = 0, number = 0;

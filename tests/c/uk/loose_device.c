@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device that keeps no order: see loose_device.h. */
+/* A device that uses buffers out of order: see loose_device.h. */
 #include "loose_device.h"
 
 static const struct vring *ring_of(const struct loose *loose)
@@ -14,7 +14,7 @@ void loose_start(struct loose *loose, unsigned ring)
     *loose = (struct loose){.ring = ring, .seen = used, .used = used, .random = 1 + ring};
 }
 
-/* The buffer of a head, which must be one whole descriptor of the driver's own. */
+/* Return the buffer of a head, which must be one whole descriptor of the driver. */
 static struct vhost_frame buffer_of(const struct loose *loose, uint16_t head)
 {
     struct vring_desc *desc = &ring_of(loose)->desc[head];
@@ -27,7 +27,7 @@ static struct vhost_frame buffer_of(const struct loose *loose, uint16_t head)
                                 .len = len - VIRTIO_NET_HEADER_BYTES};
 }
 
-/* One more head that the driver made available; false: there is none. */
+/* Take one more head that the driver made available; false: there is none. */
 static bool take(struct loose *loose)
 {
     const struct vring *ring = ring_of(loose);
@@ -44,7 +44,7 @@ static bool take(struct loose *loose)
     return true;
 }
 
-/* Any one of those that we have comes to the front. */
+/* Move a random head among those held to the front. */
 static void shuffle_one(struct loose *loose, unsigned front)
 {
     uint16_t head = loose->have[front];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Moments, and who is stopped there: see moments.h. */
+/* Moments, and the side that is stopped there: see moments.h. */
 #include "moments.h"
 
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #define SLEEPS "about to sleep" /* how the moment before a sleep ends */
 
 static struct {
-    atomic_int stat_fd;     /* of its thread, in /proc; 0: it has not joined */
+    atomic_int stat_fd;     /* its thread's file in /proc; 0: not joined */
     atomic_ulong nb_passed; /* moments */
-    atomic_bool is_resting; /* the last was the one before a sleep */
+    atomic_bool is_resting; /* the last moment was the one before a sleep */
     atomic_bool is_stopped;
     unsigned random;
 } sides[MOMENTS_SIDES];
@@ -40,7 +40,8 @@ void moments_join(enum moments_side side)
     atomic_store(&sides[side].stat_fd, fd);
 }
 
-/* Does the kernel say so? (proc(5): behind the name, which is in brackets, stands the state.) */
+/* Whether the kernel reports the thread as not running (proc(5): the state follows the name, which
+ * is in brackets). */
 static bool is_off_the_core(int side)
 {
     char text[256];
@@ -54,7 +55,7 @@ static bool is_off_the_core(int side)
     return end != NULL && end[2] == 'S';
 }
 
-/* It has gone to sleep, and was not woken meanwhile: a thread that is woken passes a moment before
+/* Whether a side sleeps, and was not woken meanwhile: a thread that is woken passes a moment before
  * it sleeps again. */
 static bool is_asleep(int side, unsigned long *nb_passed)
 {
@@ -67,7 +68,7 @@ bool moments_all_asleep(void)
 {
     unsigned long before, other, after;
 
-    /* The first slept all the time between its two looks, and the second did at its own. */
+    /* The first slept all the time between its two checks, and the second slept at its check. */
     return is_asleep(MOMENTS_DRIVER, &before) && is_asleep(MOMENTS_DEVICE, &other) &&
            is_asleep(MOMENTS_DRIVER, &after) && before == after;
 }
@@ -82,7 +83,7 @@ static void remember(const char *where)
     }
     CHECK(pthread_mutex_lock(&lock) == 0);
     CHECK(nb_seen < MOMENTS_MAX);
-    seen[nb_seen] = where; /* perhaps twice, where both came at once */
+    seen[nb_seen] = where; /* twice, if both sides pass it at once */
     atomic_fetch_add(&nb_seen, 1);
     CHECK(pthread_mutex_unlock(&lock) == 0);
 }
@@ -107,7 +108,7 @@ void moments_stop_anywhere(unsigned often, unsigned seed)
     atomic_store(&stop_often, often);
 }
 
-/* At the end of a case all go on. */
+/* Whether stops are still on: at the end of a case all threads continue. */
 static bool is_any_stopped(void)
 {
     return atomic_load(&stop_at) != NULL || atomic_load(&stop_often) > 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The moments between two steps of publishing, asking, sleeping and waking (vring.h), and a
- * scheduler that stops one side there until the other can do no more. The files under test are
+ * The moments between two steps of publishing, polling, sleeping and waking (vring.h), and a
+ * scheduler that stops one side there until the other side sleeps. The files under test are
  * compiled with this header in front.
  */
 #ifndef NEARMETAL_TEST_MOMENTS_H
@@ -15,23 +15,22 @@ enum moments_side { MOMENTS_DRIVER, MOMENTS_DEVICE, MOMENTS_SIDES };
 
 #define MOMENTS_MAX 64u
 
-/* This thread is that side from now on; threads that are none are never stopped. */
+/* Make this thread a side; threads that have not joined are never stopped. */
 void moments_join(enum moments_side side);
 
-/* A side that has reached `where`. */
+/* Called when a side has reached `where`. */
 void moments_pass(const char *where);
 
-/* The moments that were passed so far, each once; returns how many. */
+/* List the moments passed so far, each once; returns how many. */
 unsigned moments_seen(const char *list[MOMENTS_MAX]);
 
-/* Whoever passes this moment is stopped there until the other side sleeps, each time; NULL:
- * nobody is. */
+/* Stop each side that passes this moment, each time, until the other side sleeps; NULL: none. */
 void moments_stop_at(const char *where);
 
-/* Any moment of both sides may be such a one: one in `often`, by this seed; 0: none. */
+/* Stop at any moment of both sides, one in `often`, seeded with `seed`; 0: never. */
 void moments_stop_anywhere(unsigned often, unsigned seed);
 
-/* Both sides sleep, so that nobody but the caller could wake one of them. */
+/* Whether both sides sleep, so that only the caller could wake one of them. */
 bool moments_all_asleep(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A transport on our heap: see netdev_bed.h. */
+/* A transport in heap memory: see netdev_bed.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -25,7 +25,7 @@ void netdev_bed_alone(const char *name, void (*run)(const void *), const void *a
     CHECK(waitpid(child, &status, 0) == child);
     if (status == 0)
         return;
-    fprintf(stderr, "%s: failed\n", name); /* it has said why */
+    fprintf(stderr, "%s: failed\n", name); /* the process has printed the reason */
     exit(1);
 }
 
@@ -140,9 +140,9 @@ uint64_t clock_tsc_hz(void)
     return 1000000000;
 }
 
-/* ---- frames.h, watched ---- */
+/* ---- frames.h, with checks ---- */
 
-/* Its line among the buffers: all of the frame's room lies there. */
+/* Return the first line of a frame in the buffers: the whole frame must lie there. */
 static size_t line_of(const uint8_t *data)
 {
     size_t at = (size_t)(data - bed.buffers);
@@ -152,7 +152,7 @@ static size_t line_of(const uint8_t *data)
     return at / LINE_BYTES;
 }
 
-/* Every frame that is another's begins at least a frame away. */
+/* Check that every other frame begins at least a frame's size away. */
 static void check_apart(size_t line)
 {
     size_t most = FRAME_BYTES_MAX / LINE_BYTES;

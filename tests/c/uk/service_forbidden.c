@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A service that answers as `echo`, but that has been taken over: a request that begins with
- * "call " and a word makes a system call first. What confine allows is answered; of what it
- * forbids nobody ever hears again (tests/wire/test_confined.py).
+ * A service that answers as `echo`, but makes a system call first if a request begins with "call "
+ * and a word. After a call that confine allows, the request is answered; after a call that it
+ * forbids, never (tests/wire/test_confined.py).
  */
 #include <linux/poll.h>
 #include <linux/time_types.h>
@@ -46,7 +46,7 @@ static void x32(uint64_t number)
     (void)syscall_do(NR_X32 | number, arguments);
 }
 
-/* Is this the word, filled up with blanks? */
+/* Whether this is the word, padded with blanks. */
 static bool is(const uint8_t *data, const char *word)
 {
     return memcmp(data + WORD_AT, word, WORD_BYTES) == 0;

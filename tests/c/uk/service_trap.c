@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A service that does what it may not as soon as it is opened; what, TRAP says (meson.build):
- * TRAP_CODE writes to code, TRAP_DATA executes data, TRAP_STACK runs off the stack, TRAP_CONSTANT
- * writes to a constant, TRAP_NULL uses a null pointer. Each image of it must stop with a line
- * (tests/wire/test_boot.py).
+ * A service that violates the memory protection as soon as it is opened; TRAP (meson.build) selects
+ * the violation: TRAP_CODE writes to code, TRAP_DATA executes data, TRAP_STACK overflows the stack,
+ * TRAP_CONSTANT writes to a constant, TRAP_NULL uses a null pointer. Each image of it must stop
+ * with a message (tests/wire/test_boot.py).
  */
 #include <stddef.h>
 
@@ -27,7 +27,7 @@ static void misbehave(void)
     ((void (*)(void))(uintptr_t)data)();
 }
 #elif defined(TRAP_STACK)
-/* Each call keeps its own bytes, and the one before is not done. */
+/* Each call keeps its own bytes in use, so that no tail call replaces the recursion. */
 static uint32_t deeper(volatile uint8_t *last)
 {
     volatile uint8_t bytes[256];
@@ -47,7 +47,7 @@ static void misbehave(void)
 {
     uintptr_t at = (uintptr_t)constant;
 
-    __asm__("" : "+r"(at)); /* or the compiler would leave it out */
+    __asm__("" : "+r"(at)); /* otherwise the compiler would leave it out */
     *(volatile uint32_t *)at = 2;
 }
 #elif defined(TRAP_NULL)
@@ -55,7 +55,7 @@ static void misbehave(void)
 {
     uintptr_t nowhere = 8;
 
-    __asm__("" : "+r"(nowhere)); /* or the compiler would see what it is */
+    __asm__("" : "+r"(nowhere)); /* otherwise the compiler would know the value */
     (void)*(volatile uint32_t *)nowhere;
 }
 #endif

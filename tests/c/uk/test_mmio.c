@@ -69,7 +69,7 @@ static void test_a_device_is_set_up(void)
     CHECK(find(&virtio, &is_there) == NULL && is_there);
     CHECK(virtio_agree(&virtio, 1ull << VIRTIO_NET_F_MAC, &features) == NULL);
     CHECK(features == 1ull << VIRTIO_F_VERSION_1);
-    CHECK(get32(0x070) == (1 | 2 | 8)); /* 3.1.1 */
+    CHECK(get32(0x070) == (1 | 2 | 8)); /* virtio 3.1.1 */
     CHECK(get32(0x020) == 1 && get32(0x024) == 1);
     CHECK(virtio_queue_size(&virtio, 0, 1024) == 256);
     CHECK(virtio_queue_size(&virtio, 0, 128) == 128);
@@ -99,7 +99,7 @@ static void test_queues_of_odd_sizes(void)
     CHECK(find(&virtio, &is_there) == NULL);
     put32(0x034, 0);
     CHECK(virtio_queue_size(&virtio, 0, 1024) == 0);
-    put32(0x034, 100); /* no power of two: the next below */
+    put32(0x034, 100); /* not a power of two: the next lower one */
     CHECK(virtio_queue_size(&virtio, 0, 1024) == 64);
     put32(0x034, UINT32_MAX);
     CHECK(virtio_queue_size(&virtio, 0, 1024) == 1024);

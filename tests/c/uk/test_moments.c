@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Nobody is left asleep while there is work, wherever a scheduler stops one side.
+ * Neither side stays asleep while there is work, at whichever moment a scheduler stops one side.
  *
  * The real driver (netdev.c, on the transport of the `process` form) and the real device (relay's
- * loop, vhost_device.c), a thread each, with the real descriptors between them. Every sleep has an
- * hour: what ends it is a kick, a call or a frame, or it is not ended. Frames go round; at each
- * moment of either side (moments.h) that side is stopped until the other sleeps, then goes on.
- * Where both sleep, and frames are on their way, somebody was not told.
+ * loop, vhost_device.c), a thread each, with the real descriptors between them. Every sleep has a
+ * time-out of an hour: only a kick, a call or a frame ends it. Frames are sent round; at each
+ * moment of either side (moments.h) that side is stopped until the other sleeps, then it continues.
+ * If both sides sleep while frames are in flight, a notification was missed.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -30,13 +30,13 @@
 #define FRAME_BYTES 60u
 #define BURST 64u
 #define SEEDS 60u
-#define CONFIRM_MS 10000  /* only where it fails anyway, or nearly so */
-#define LEAST_MOMENTS 16u /* fewer, and some are not there any more */
+#define CONFIRM_MS 10000  /* needed only if the test fails, or nearly */
+#define LEAST_MOMENTS 16u /* with fewer, moments were removed from the sources */
 
 static const struct {
     const char *name;
     uint32_t ring_size;
-    unsigned nb_frames, nb_rounds; /* so many at once, so often */
+    unsigned nb_frames, nb_rounds; /* frames at once, and repetitions */
     bool events;                   /* EVENT_IDX */
 } cases[] = {
     {"one frame, by events", 64, 1, 40, true},
@@ -48,12 +48,12 @@ static const struct {
 
 static struct {
     char folder[64], socket[96];
-    struct control control; /* the tender's and the driver's */
+    struct control control; /* of the tender, of the driver */
     struct vhost_front front;
-    int carrier[2]; /* ours, the relay's */
+    int carrier[2]; /* the test's end, the relay's end */
     atomic_bool driver_ends;
     volatile sig_atomic_t device_ends;
-    const char *at; /* what is tried, for a failure */
+    const char *at; /* the current stop, for a failure message */
 } bed;
 
 /* ---- the driver: an echo ---- */
@@ -68,7 +68,7 @@ uint64_t clock_tsc_hz(void)
     return 1000000000;
 }
 
-/* What the ring does not take goes back all the same: a server would drop it. */
+/* A frame that the ring does not take is freed: a server would drop it. */
 static void echo(struct frames *frames, struct frame *list, unsigned nb)
 {
     unsigned nb_sent = frames_tx_burst(frames, list, nb);
@@ -181,7 +181,7 @@ static void link_down(void)
         sched_yield();
 }
 
-/* The data process's descriptors have numbers of their own, which nobody else gets. */
+/* The data process's descriptors have fixed numbers, which no other file gets. */
 static void open_front(uint32_t ring_size, bool events)
 {
     const struct vhost_front_config config = {.path = bed.socket,
@@ -210,8 +210,8 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
-/* Both sides sleep, and no frame came before they did. A thread that is preempted on its way into a
- * sleep that it will not begin looks as if it slept, until it goes on; so they get time to. */
+/* Whether both sides sleep, and no frame arrived before they did. A thread that is preempted on its
+ * way into a sleep, but will not sleep, appears to sleep; so the check is repeated after a time. */
 static bool are_left_asleep(void)
 {
     struct pollfd back = {.fd = bed.carrier[0], .events = POLLIN};
@@ -220,7 +220,7 @@ static bool are_left_asleep(void)
            poll(&back, 1, 0) == 0;
 }
 
-/* The next frame that is back. */
+/* Wait for the next returned frame. */
 static uint32_t take_one(void)
 {
     uint32_t bytes[FRAME_BYTES / sizeof(uint32_t)];
@@ -232,7 +232,7 @@ static uint32_t take_one(void)
             return bytes[0];
         }
         if (are_left_asleep())
-            fail("both sides sleep, and frames are on their way");
+            fail("both sides sleep, and frames are in flight");
         sched_yield();
     }
 }
@@ -254,7 +254,7 @@ static void go_round(unsigned nb_frames, unsigned nb_rounds)
     }
 }
 
-/* A device comes, frames go round, it goes; the driver stays. */
+/* Connect a device, send frames round, disconnect it; the driver stays. */
 static void try_at(const char *at, unsigned nb_frames, unsigned nb_rounds)
 {
     int bytes = 1 << 20;
@@ -269,7 +269,7 @@ static void try_at(const char *at, unsigned nb_frames, unsigned nb_rounds)
     go_round(nb_frames, nb_rounds);
     moments_stop_at(NULL);
     moments_stop_anywhere(0, 0);
-    CHECK(shutdown(bed.carrier[0], SHUT_WR) == 0); /* it has gone */
+    CHECK(shutdown(bed.carrier[0], SHUT_WR) == 0); /* disconnect */
     CHECK(pthread_join(device, NULL) == 0);
     link_down();
     close(bed.carrier[0]);
@@ -314,7 +314,7 @@ static void run(unsigned number)
     CHECK(rmdir(bed.folder) == 0);
 }
 
-/* One case, by its number: a process has one netdev. */
+/* Run one case, selected by its number: a process has one netdev. */
 int main(int argc, char **argv)
 {
     CHECK(argc == 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names that a data process gives its tender: only such as may be printed are taken. */
+/* The names that a data process gives its tender: only printable, short names are accepted. */
 #include <string.h>
 
 #include "../check.h"
@@ -8,7 +8,7 @@
 static const struct service_words sound = {
     .name = "kv", .counters = {"items", "get_hits", "a2345678901234"}, .drops = {"total"}};
 
-/* One of the sound names replaced by this, from its first byte on. */
+/* Whether the names are accepted after these bytes replace the beginning of one. */
 static bool is_taken(size_t at, const char *bytes, size_t nb)
 {
     struct service_words words = sound;
@@ -32,7 +32,7 @@ int main(void)
             CHECK(!is_taken(places[i], bad[j], strlen(bad[j]) + 1));
         CHECK(is_taken(places[i], "aaaaaaaaaaaaaaa", SERVICE_NAME_BYTES));
         CHECK(!is_taken(places[i], "aaaaaaaaaaaaaaaa", SERVICE_NAME_BYTES)); /* no end */
-        /* Behind its end anything may stand: it is not printed. */
+        /* Bytes behind the end are not printed, so any are accepted. */
         CHECK(is_taken(places[i], "a\0\"", 4));
     }
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netdev between a device and a caller, both honest: the device sends numbered frames, the caller
- * sends most of them back, drops some, and adds replies in spare frames; each must arrive intact,
- * once, and in order. Rings of all sizes, bursts of all sizes, indices that begin shortly before
- * 2^16, devices that keep the order and such that do not.
+ * netdev between a correct device and a correct caller: the device sends numbered frames, the
+ * caller sends most of them back, drops some, and adds replies in spare frames; each must arrive
+ * intact, once, and in order. Rings of all sizes, bursts of all sizes, indices that begin shortly
+ * before 2^16, in-order and out-of-order devices.
  *
  * The device polls: it is never kicked, and never calls.
  */
@@ -17,7 +17,7 @@
 
 enum { BURST = 64, START = 65500, HELD_MAX = 256, FIFO = 4096 };
 
-#define EXTRA (1ull << 63) /* of a number: not the frame itself, but what was sent beside it */
+#define EXTRA (1ull << 63) /* flag in a number: an additional reply, not the frame itself */
 
 struct kind {
     uint32_t size;
@@ -31,8 +31,8 @@ struct echo {
     uint64_t random;
     uint64_t nb_sent, nb_seen;    /* by the device, by the caller */
     uint64_t nb_left, nb_arrived; /* replies: from the caller, at the device */
-    uint64_t expected[FIFO];      /* numbers of replies on their way */
-    uint64_t nb_told, nb_ahead;   /* frames seen or told of; those told of before they were seen */
+    uint64_t expected[FIFO];      /* numbers of the replies in flight */
+    uint64_t nb_told, nb_ahead;   /* frames received or announced; frames announced first */
     struct frame told[FIFO];
 };
 
@@ -56,7 +56,7 @@ static uint32_t len_of(uint64_t number)
     return 60 + (uint32_t)(number % (FRAME_BYTES_MAX - 60 + 1));
 }
 
-/* At its beginning, in its middle, and as its last bytes. */
+/* Write the number at the frame's beginning, in its middle, and as its last bytes. */
 static void write_frame(uint8_t *data, uint64_t number)
 {
     uint32_t len = len_of(number);
@@ -66,7 +66,7 @@ static void write_frame(uint8_t *data, uint64_t number)
     memcpy(data + len - sizeof(number), &number, sizeof(number));
 }
 
-/* The frame's number; all of it is as it was sent. */
+/* Return the frame's number, and check that the frame is as it was sent. */
 static uint64_t read_frame(const uint8_t *data, uint32_t len)
 {
     uint64_t number, middle, last;
@@ -125,7 +125,7 @@ static void device_receive(unsigned most)
 
 /* ---- the caller ---- */
 
-/* Frames that were told of are the next to come, each told once. */
+/* Announced frames are the next to arrive, and each is announced once. */
 static void caller_receive(unsigned most)
 {
     unsigned before = bed.nb_held;
@@ -149,7 +149,7 @@ static void caller_receive(unsigned most)
     }
 }
 
-/* Further replies, in spare frames. */
+/* Send further replies, in spare frames. */
 static void caller_add(unsigned most)
 {
     unsigned before = bed.nb_held;
@@ -162,7 +162,7 @@ static void caller_add(unsigned most)
     }
 }
 
-/* Returns false where the ring is full. */
+/* Return false if the ring is full. */
 static bool caller_send(unsigned nb)
 {
     uint64_t numbers[HELD_MAX + 2 * BURST];
@@ -195,7 +195,7 @@ static void open_echo(const struct kind *kind)
 {
     echo = (struct echo){.kind = *kind, .random = kind->size + kind->features};
     netdev_bed_open(kind->size, kind->features, START);
-    /* Calls would go there; of frames that were sent nobody is ever told (vhost_front.c). */
+    /* Calls for rx would be made there; for frames sent there are no calls (vhost_front.c). */
     bed.device[TRANSPORT_RX]->call_fd = eventfd(0, EFD_NONBLOCK);
     CHECK(bed.device[TRANSPORT_RX]->call_fd >= 0);
     loose_start(&echo.rx, TRANSPORT_RX);
@@ -233,8 +233,8 @@ static void test_echo(const void *argument)
     close_echo();
 }
 
-/* A burst never takes more places than the smallest ring has, and the device takes it at once. Then
- * nothing is ever refused, although traffic never pauses. */
+/* A burst never takes more entries than the smallest ring has, and the device takes it at once.
+ * Then no frame is refused, although traffic never pauses. */
 static void test_none_refused(const void *argument)
 {
     struct datapath_stats stats;

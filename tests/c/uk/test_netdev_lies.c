@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * netdev with a device that lies: single lies, each with what must come of it, then all of them at
+ * netdev with a device that lies: single lies, each with its required result, then all of them at
  * random. Nothing outside netdev's memory is touched, every frame handed out lies within its
- * buffer, a ring that broke the rules hands out nothing more; and with the next honest device all
- * is well, no buffer lost or doubled.
+ * buffer, and a ring with a protocol violation hands out no more frames; with the next correct
+ * device everything works, and no buffer is lost or doubled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static struct vring_used_elem *last_used(const struct vring *ring)
     return &ring->used->ring[(uint16_t)(vring_see(&ring->used->idx) - 1) & (SIZE - 1)];
 }
 
-/* The buffer that it gave back before the last. */
+/* The buffer that was returned before the last one. */
 static void twice(const struct vring *ring)
 {
     uint16_t before = (uint16_t)(vring_see(&ring->used->idx) - 2);
@@ -60,13 +60,13 @@ static void twice(const struct vring *ring)
     atomic_store(&last_used(ring)->id, atomic_load(&ring->used->ring[before & (SIZE - 1)].id));
 }
 
-/* One that was never offered: of frames, some NB only were. */
+/* A buffer that was never offered: of the frames, only NB were. */
 static void never_offered(const struct vring *ring)
 {
     atomic_store(&last_used(ring)->id, SIZE / 2);
 }
 
-/* Counted modulo the ring, which makes it the right one. */
+/* An id that is right modulo the ring's size. */
 static void out_of_range(const struct vring *ring)
 {
     atomic_fetch_add(&last_used(ring)->id, 5 * SIZE);
@@ -104,22 +104,21 @@ static void scribble_all(const struct vring *ring)
 
 #define ANY BED_IN_ORDER
 static const struct lie lies[] = {
-    {"rooms: beyond what it was given", TRANSPORT_RX, true, beyond, ANY},
+    {"rooms: beyond the buffers offered", TRANSPORT_RX, true, beyond, ANY},
     {"rooms: far beyond", TRANSPORT_RX, true, far_beyond, ANY},
     {"rooms: by a whole ring", TRANSPORT_RX, true, by_a_ring, ANY},
     {"rooms: backward", TRANSPORT_RX, true, backward, ANY},
-    {"frames: beyond what it was given", TRANSPORT_TX, true, beyond, ANY},
+    {"frames: beyond the buffers offered", TRANSPORT_TX, true, beyond, ANY},
     {"frames: far beyond", TRANSPORT_TX, true, far_beyond, BED_EVENT_IDX},
     {"frames: by a whole ring", TRANSPORT_TX, true, by_a_ring, ANY},
     {"frames: backward", TRANSPORT_TX, true, backward, ANY},
     {"rooms: one twice", TRANSPORT_RX, true, twice, 0},
     {"rooms: one out of range", TRANSPORT_RX, false, out_of_range, 0},
-    {"rooms: one twice, which says nothing", TRANSPORT_RX, false, twice, BED_IN_ORDER},
-    {"rooms: one out of range, which says nothing", TRANSPORT_RX, false, out_of_range,
-     BED_IN_ORDER},
+    {"rooms: one twice, id ignored", TRANSPORT_RX, false, twice, BED_IN_ORDER},
+    {"rooms: one out of range, id ignored", TRANSPORT_RX, false, out_of_range, BED_IN_ORDER},
     {"frames: one never offered", TRANSPORT_TX, true, never_offered, 0},
     {"frames: one twice", TRANSPORT_TX, true, twice, BED_EVENT_IDX},
-    {"frames: one twice, which says nothing", TRANSPORT_TX, false, twice, BED_IN_ORDER},
+    {"frames: one twice, id ignored", TRANSPORT_TX, false, twice, BED_IN_ORDER},
     {"descriptors written over", TRANSPORT_RX, false, scribble_descriptors, ANY},
     {"descriptors in a loop", TRANSPORT_RX, false, loop, 0},
     {"available ones written over", TRANSPORT_RX, false, scribble_avail, 0},
@@ -128,7 +127,7 @@ static const struct lie lies[] = {
     {"all written over", TRANSPORT_RX, true, scribble_all, 0},
 };
 
-/* NB frames each: used and not taken, held, on their way out. Those were read, too. */
+/* NB frames each: used and not yet received, held, being sent. Those sent were read, too. */
 static void begin(uint64_t features)
 {
     struct vhost_frame frames[2 * NB];
@@ -160,7 +159,7 @@ static void test_lie(const void *argument)
     CHECK(bed_tx_burst(1) == !lie->breaks);
     if (lie->breaks) {
         uint64_t nb_kicks = bed.nb_kicks[TRANSPORT_RX] + bed.nb_kicks[TRANSPORT_TX];
-        /* The device mends its ways, but that is too late. */
+        /* The device corrects the index, but too late. */
         vring_publish(&rx->used->idx, vring_see(&rx->avail->idx));
         CHECK(bed_rx_burst(NB) == 0 && bed_tx_burst(1) == 0);
         frames_wait(bed.frames, 1000);
@@ -172,7 +171,7 @@ static void test_lie(const void *argument)
     netdev_bed_close();
 }
 
-/* A length is a frame's, or so long that frames/ drops it; never one with bytes of before in it. */
+/* Each length is a frame's, or so long that frames/ drops it; no frame contains stale bytes. */
 static void test_lens(const void *argument)
 {
     const uint64_t *features = argument;
@@ -198,8 +197,8 @@ static void test_lens(const void *argument)
 
 /* ---- links ---- */
 
-/* Down for long, up and down again at once; frames and spares of before go back one by one, into
- * whatever link there is. */
+/* A long time down, and down and up again at once; frames and spares from before are freed one by
+ * one, on whichever link there is. */
 static void test_links(const void *argument)
 {
     (void)argument;
@@ -208,7 +207,7 @@ static void test_links(const void *argument)
     for (unsigned i = 0; i < 20; i++) {
         unsigned nb_held = bed.nb_held;
         netdev_bed_down();
-        /* Within a turn it may go on. */
+        /* Within a turn the driver may not have seen it. */
         CHECK(bed_tx_burst(nb_held > 0) <= 1);
         for (unsigned turn = 0; turn < 100; turn++)
             CHECK(bed_rx_burst(BURST) == 0);
@@ -219,7 +218,7 @@ static void test_links(const void *argument)
         if (i % 4 != 0)
             CHECK(bed_rx_burst(BURST) == 0);
         else
-            bed_free(bed.nb_held > 0); /* it has not seen the link yet */
+            bed_free(bed.nb_held > 0); /* the driver has not seen the link */
         CHECK(bed_rx_burst(BURST) == 0);
         bed_free(bed.nb_held > 0 && i % 5 == 0);
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who sleeps, and who is woken: a device that asks for kicks gets one for everything that it could
- * wait for, and none otherwise; netdev sleeps only where nothing is there, and asks to be called
- * first.
+ * Sleeping and waking: a device that enables kicks gets one for each event that it could wait for,
+ * and no other kick; netdev sleeps only if there is no work, and enables calls first.
  */
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -11,7 +10,7 @@
 #include "netdev_bed.h"
 
 enum { SIZE = 256, START = 65500, BURST = 64 };
-enum { TURNS_MAX = 32 }; /* a kick may be put off for some turns (netdev.c's KICK_TURNS) */
+enum { TURNS_MAX = 32 }; /* a kick may be delayed for some turns (KICK_TURNS in netdev.c) */
 
 static uint64_t nb_kicks(unsigned ring)
 {
@@ -41,7 +40,7 @@ static unsigned device_send(unsigned nb)
     return nb_rooms;
 }
 
-/* All that the driver has sent. */
+/* Receive all frames that the driver has sent. */
 static unsigned device_take(void)
 {
     struct vhost_frame frames[BURST];
@@ -54,7 +53,7 @@ static unsigned device_take(void)
     return nb_all;
 }
 
-/* Until there is a kick; it comes once. */
+/* Take turns until there is a kick; there must be exactly one. */
 static void check_kicked(unsigned ring)
 {
     for (unsigned turn = 0; turn < TURNS_MAX && bed.nb_kicks[ring] == 0; turn++)
@@ -87,7 +86,7 @@ static void test_kicked_for_frames(const void *argument)
     netdev_bed_close();
 }
 
-/* Traffic never pauses, one way; the other sleeps. */
+/* One direction has traffic without pause, the other sleeps. */
 static void test_kicked_without_pause(const void *argument)
 {
     open_bed(argument);
@@ -105,7 +104,7 @@ static void test_kicked_without_pause(const void *argument)
     netdev_bed_close();
 }
 
-/* It has filled all rooms and waits for one; the caller gives them back unsent. */
+/* The device has filled all rooms and waits for one; the caller frees them unsent. */
 static void test_kicked_for_rooms_freed(const void *argument)
 {
     open_bed(argument);
@@ -123,7 +122,7 @@ static void test_kicked_for_rooms_freed(const void *argument)
     netdev_bed_close();
 }
 
-/* The same, but that the rooms return by way of the other ring, and late. */
+/* The device has filled all rooms and waits for one; they return late, through the other ring. */
 static void test_kicked_for_rooms_sent(const void *argument)
 {
     open_bed(argument);
@@ -143,7 +142,7 @@ static void test_kicked_for_rooms_sent(const void *argument)
     netdev_bed_close();
 }
 
-/* Freed for ever, without a frame sent or a turn empty: never a kick that nobody asked for. */
+/* Frames are freed without end, none is sent and no turn is empty: no kick while not enabled. */
 static void test_not_kicked_while_it_polls(const void *argument)
 {
     open_bed(argument);
@@ -164,7 +163,7 @@ static void frame_comes(void)
     uint64_t nb_calls = bed.device[TRANSPORT_RX]->nb_calls;
 
     CHECK(device_send(1) == 1);
-    CHECK(bed.device[TRANSPORT_RX]->nb_calls == nb_calls + 1); /* it had asked for that */
+    CHECK(bed.device[TRANSPORT_RX]->nb_calls == nb_calls + 1); /* the driver had enabled calls */
 }
 
 static void test_called(const void *argument)
@@ -176,7 +175,7 @@ static void test_called(const void *argument)
         frames_wait(bed.frames, 1000);
         CHECK(bed.nb_waits == round + 1u && bed_rx_burst(BURST) == 1);
         bed_free_all();
-        /* Awake, it is not called. */
+        /* While awake, the driver is not called. */
         CHECK(device_send(2) == 2 && bed_rx_burst(BURST) == 2);
         bed_free_all();
         CHECK(bed.device[TRANSPORT_RX]->nb_calls == round + 1u);
@@ -186,7 +185,7 @@ static void test_called(const void *argument)
     netdev_bed_close();
 }
 
-/* Nothing keeps it awake once it has been asked for. */
+/* netdev does not sleep if there is work, or if it has not seen the link's end. */
 static void test_not_asleep(const void *argument)
 {
     open_bed(argument);
@@ -195,14 +194,14 @@ static void test_not_asleep(const void *argument)
     CHECK(bed.nb_waits == 0 && bed_rx_burst(BURST) == 1);
     bed_free_all();
     netdev_bed_down();
-    frames_wait(bed.frames, 1000); /* it does not know of that yet */
+    frames_wait(bed.frames, 1000); /* the driver has not seen the end */
     CHECK(bed.nb_waits == 0 && bed_rx_burst(BURST) == 0);
-    frames_wait(bed.frames, 1000); /* it does, and there is nothing to ask */
+    frames_wait(bed.frames, 1000); /* now it has, and there is no device to wait for */
     CHECK(bed.nb_waits == 1 && bed_rx_burst(BURST) == 0);
     netdev_bed_close();
 }
 
-/* Before it sleeps, the device is told of all that it was given. */
+/* Before netdev sleeps, it kicks the device for all buffers published. */
 static void kicked_before(void)
 {
     CHECK(nb_kicks(TRANSPORT_TX) == 1);
@@ -220,8 +219,8 @@ static void test_kicks_before_it_sleeps(const void *argument)
     netdev_bed_close();
 }
 
-/* All rooms are on their way as frames sent, so that the device has none to call us by: it must
- * get some nevertheless. */
+/* All rooms are in flight as sent frames, so the device has none to fill and call for: the driver
+ * must give it some before it sleeps. */
 static void a_room_is_there(void)
 {
     CHECK(device_take() == SIZE);
@@ -231,7 +230,7 @@ static void a_room_is_there(void)
 static void test_no_sleep_without_rooms(const void *argument)
 {
     open_bed(argument);
-    struct frame spares[BURST]; /* as frames/udp.c has them, all the time */
+    struct frame spares[BURST]; /* frames/udp.c holds as many all the time */
     CHECK(frames_alloc(bed.frames, spares, BURST) == BURST);
     while (device_send(BURST) > 0)
         ;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The page tables that `memory` builds, read as the processor would. */
+/* The page tables that `memory` builds, read as the processor reads them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +19,11 @@ static struct paging_table *new_pool(void)
     struct paging_table *pool = aligned_alloc(4096, TABLES * sizeof(*pool));
 
     CHECK(pool != NULL);
-    memset(pool, 0xff, TABLES * sizeof(*pool)); /* memory as it is found */
+    memset(pool, 0xff, TABLES * sizeof(*pool)); /* memory is not zeroed */
     return pool;
 }
 
-/* Intel SDM 3A, 4.5 and 4.6: rights are those of all levels together. */
+/* Intel SDM 3A, 4.5 and 4.6: the rights are those that all levels allow. */
 static struct seen look(const struct paging *paging, uint64_t address)
 {
     const struct paging_table *table = paging->pool;
@@ -83,7 +83,7 @@ static void test_an_image(void)
     free(pool);
 }
 
-/* Nothing that can be asked for is both; and what is mapped stays what it was. */
+/* No mapping is both writable and executable; and an existing mapping is never changed. */
 static void test_never_both(void)
 {
     for (unsigned first = 0; first < 4; first++) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The libraries `pci` and `virtio` (over PCI) against configuration spaces of our own: sound ones,
- * and ones that lie in every way we thought of, or at random. A window that is taken must lie in
- * its BAR; a search must end.
+ * The libraries `pci` and `virtio` (over PCI) with simulated configuration spaces: valid ones, ones
+ * with a known kind of lie, and random ones. An accepted window lies in its BAR; a search ends.
  */
 #include <string.h>
 
@@ -43,7 +42,7 @@ static void test_behind_a_bridge(void)
     uint8_t *device = fake_pci_add(5, 0, 4, FAKE_PCI_ADDRESS, FAKE_DEVICE_BYTES);
     fake_put32(device, 0x00, FAKE_PCI_NETWORK);
     CHECK(pci_find(&found, ids, 1) && found.bus == 5);
-    bridge[0x19] = 0; /* leads back to itself */
+    bridge[0x19] = 0; /* leads back to bus 0 */
     CHECK(!pci_find(&found, ids, 1));
 }
 
@@ -67,26 +66,26 @@ static void test_windows_of_a_sound_device(void)
     CHECK(pci_bar(virtio.device, 0).nb_bytes == 0 && pci_bar(virtio.device, 6).nb_bytes == 0);
 }
 
-/* Each lie alone makes the device one without registers. */
+/* Each single lie makes it a device without registers. */
 static void test_lies(void)
 {
     static const struct {
         unsigned at;
         uint32_t value;
     } lies[] = {
-        {0x84 + 8, 0x3fff},     /* offset not of words */
-        {0x84 + 8, 0x3ffc},     /* runs out of the BAR */
+        {0x84 + 8, 0x3fff},     /* offset not aligned to words */
+        {0x84 + 8, 0x3ffc},     /* extends past the BAR */
         {0x84 + 8, 0xfffffffc}, /* wraps */
         {0x84 + 12, 0},         /* too short for its registers */
         {0x84 + 12, 0x34},
         {0x84 + 12, 0xffffffff}, /* longer than the BAR */
-        {0x84 + 4, 0},           /* a BAR that is not there */
+        {0x84 + 4, 0},           /* a missing BAR */
         {0x84 + 4, 5},
         {0x84 + 4, 7},
         {0x84 + 4, 0xff},
         {0xc0 + 12, 1}, /* no room for one notification */
-        {0x20, 0},      /* not placed */
-        {0x20, 1},      /* a BAR of ports */
+        {0x20, 0},      /* no address */
+        {0x20, 1},      /* a BAR of I/O ports */
     };
 
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -109,15 +108,15 @@ static void test_lists_that_do_not_end(void)
     CHECK(pci_capability(device, 0x09, 0x84) == 0x98);
     config[0x84 + 1] = 0x84;
     CHECK(pci_capability(device, 0x77, 0) == 0);
-    config[0x34] = 0x04; /* into the header */
+    config[0x34] = 0x04; /* points into the header */
     CHECK(pci_capability(device, 0x09, 0) == 0);
     config[0x06] = 0; /* no list at all */
     config[0x34] = 0x84;
     CHECK(pci_capability(device, 0x09, 0) == 0);
 }
 
-/* Whatever is there at random: it ends, and windows lie in the device's memory (fake_machine.c
- * checks what is mapped). */
+/* Random configuration spaces: the search ends, and windows lie in the device's memory
+ * (fake_machine.c checks each mapping). */
 static void test_anything(void)
 {
     uint64_t random = 1;

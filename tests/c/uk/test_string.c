@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The micro-library `string` against the C library: every size up to some hundred bytes, at every
- * offset from a line's beginning, overlapping by every distance. Its functions have other names
- * here (meson.build), as this program needs the C library's own.
+ * The micro-library `string` compared with the C library: every size up to some hundred bytes, at
+ * every offset in a cache line, overlapping by every distance. Its functions are renamed here
+ * (meson.build), because this program also needs the C library's functions.
  */
 #include <stdint.h>
 #include <string.h>
@@ -18,7 +18,7 @@ enum { NB_MAX = 300, OFFSETS = 17, ROOM = 1024 };
 
 static uint8_t ours[ROOM], theirs[ROOM], other[ROOM];
 
-/* Different bytes, the same in both. */
+/* Fill both with the same, varying bytes. */
 static void fill(void)
 {
     for (unsigned i = 0; i < ROOM; i++) {
@@ -40,7 +40,7 @@ static void test_copy_and_set(size_t nb)
             memcpy(theirs + to, other + from, nb);
             check_same();
         }
-        int byte = (int)(nb + to) - 150; /* of which the lowest eight bits count */
+        int byte = (int)(nb + to) - 150; /* only the lowest eight bits count */
         CHECK(uk_memset(ours + to, byte, nb) == ours + to);
         memset(theirs + to, byte, nb);
         check_same();
@@ -74,7 +74,7 @@ static void test_compare(size_t nb)
             ours[at] = (uint8_t)value;
             CHECK(sign(uk_memcmp(ours, theirs, nb)) == sign(memcmp(ours, theirs, nb)));
         }
-        CHECK(uk_memcmp(ours, theirs, at) == 0); /* what lies behind does not count */
+        CHECK(uk_memcmp(ours, theirs, at) == 0); /* the bytes behind do not count */
         ours[at] = kept;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What an image reads and says: command lines cut into words, numbers and addresses without a C
- * library (against the C library's), traps in words, times from a timer and from a clock. */
+/* Text in and out of an image: command lines split into words, numbers and addresses without a C
+ * library (compared with the C library), messages of traps, times from a timer and from a clock. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
@@ -71,7 +71,7 @@ static void test_numbers(void)
     CHECK(strlen(to) == sizeof(to) - 1);
 }
 
-/* The C library's verdict, but for what only it takes. */
+/* Compare with the C library's result, except for forms that only the C library accepts. */
 static void check_addr(const char *text)
 {
     uint8_t ours[16], theirs[16] = {[10] = 0xff, [11] = 0xff};
@@ -189,14 +189,14 @@ static void test_traps(void)
                    "instruction at 0xffffffffffffffff");
 }
 
-/* A counter of so many hertz, read with an error, at ever longer intervals. */
+/* A counter of `hz` hertz, read with an error, at increasing intervals. */
 static void check_pit(uint64_t hz)
 {
     struct pit_moment first = {.tsc = 12345, .count = 100};
     uint64_t estimate = 0;
 
     for (double s = 0.001; s < 1000; s *= 20) {
-        uint64_t ticks = (uint64_t)(s * PIT_HZ) + 1; /* one off */
+        uint64_t ticks = (uint64_t)(s * PIT_HZ) + 1; /* off by one */
         struct pit_moment now = {first.tsc + (uint64_t)(s * (double)hz),
                                  (uint32_t)(first.count - ticks) & (PIT_ROUND - 1)};
         estimate =
@@ -204,7 +204,7 @@ static void check_pit(uint64_t hz)
         double error = (double)estimate / (double)hz - 1;
         CHECK(error < 2.0 / (s * PIT_HZ) + 1e-9 && error > -2.0 / (s * PIT_HZ) - 1e-9);
     }
-    /* The machine stood still meanwhile, or the timer did: nothing is learnt. */
+    /* The machine or the timer stood still meanwhile: the estimate must not change. */
     struct pit_moment later = {first.tsc + hz, first.count};
     CHECK(pit_better_hz(&first, &later, hz) / (hz / 100) == 100 ||
           pit_better_hz(&first, &later, hz) / (hz / 100) == 99);

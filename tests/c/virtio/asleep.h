@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Does the device side sleep, and wish to be kicked? By its flag: without EVENT_IDX. */
+/* Whether the device side sleeps and has enabled kicks, by its flag: without EVENT_IDX. */
 #ifndef NEARMETAL_TEST_ASLEEP_H
 #define NEARMETAL_TEST_ASLEEP_H
 

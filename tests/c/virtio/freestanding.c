@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver's side, compiled as a freestanding build has it (../service/freestanding.sh). */
+/* The driver's side, compiled freestanding (../service/freestanding.sh). */
 #include "vring_driver.h"
 
 uint16_t turn_round(struct vring_driver *rx, struct vring_driver *tx, uint16_t *order,
                     const struct vring *ring);
 
-/* Something of everything. */
+/* Call every function of the driver's side. */
 uint16_t turn_round(struct vring_driver *rx, struct vring_driver *tx, uint16_t *order,
                     const struct vring *ring)
 {

@@ -35,7 +35,7 @@ void front_bed_dial(struct front_bed *bed)
     CHECK(!vhost_up(bed->device));
     bed->front.socket = vhost_user_connect(bed->path);
     CHECK(bed->front.socket >= 0);
-    /* As the front end's own handshake would agree. */
+    /* The features that the front end's own handshake would negotiate. */
     bed->front.features = 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
     if (!bed->legacy)
         bed->front.features |= 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_IN_ORDER;

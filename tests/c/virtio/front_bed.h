@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device side and a front end of it, both ours, joined by a socket in a folder of their own. */
+/* A device side and a front end, joined by a socket in a folder of its own. */
 #ifndef NEARMETAL_TEST_FRONT_BED_H
 #define NEARMETAL_TEST_FRONT_BED_H
 
@@ -21,22 +21,22 @@ struct front_bed {
 
 void front_bed_open(struct front_bed *bed);
 
-/* The connection and all else; CHECKs that nothing is left. */
+/* Close the connection and all else; CHECK that no descriptor and no file is left. */
 void front_bed_close(struct front_bed *bed);
 
-/* Let the device take what was said. */
+/* Let the device handle the messages sent. */
 void front_bed_control(struct front_bed *bed);
 
-/* Descriptors that this process has open. */
+/* Return the number of descriptors that this process has open. */
 unsigned front_bed_open_fds(void);
 
-/* A new connection, with nothing said on it. */
+/* Open a new connection, without any message. */
 void front_bed_dial(struct front_bed *bed);
 
-/* A new connection, right in every way; rings filled with rooms. */
+/* Open a new connection with a complete, correct handshake; the rings are filled with rooms. */
 void front_bed_shake_hands(struct front_bed *bed);
 
-/* Eight frames there and back. */
+/* Pass eight frames in each direction. */
 void front_bed_check_works(struct front_bed *bed);
 
 void front_bed_send_message(struct front_bed *bed, const struct vhost_user_message *message);

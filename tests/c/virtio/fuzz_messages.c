@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libFuzzer target: a front end that says anything, to a device side that uses whatever it was
- * given in between. Afterwards it is down, and no descriptor is left open.
+ * libFuzzer target: a front end that sends anything, to a device side that uses its rings in
+ * between. Afterwards the device is down, and no descriptor is left open.
  *
- * An input is a sequence of messages: what to do with it, its request, and a payload. Most payloads
- * would be thrown out at once; so a bit says that a proper one is said instead, with a few bytes of
- * it changed.
+ * An input is a sequence of messages: options, the request, and a payload. Most payloads would be
+ * rejected at once; so an option sends a correct message instead, with a few bytes changed.
  */
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +30,7 @@ static uint64_t take(struct input *input, unsigned nb)
     return value;
 }
 
-/* What our own front end would say. */
+/* Write the message that a correct front end would send. */
 static void say_properly(struct vhost_user_message *message, unsigned ring)
 {
     const struct vring *at = &bed.front.rings[ring];
@@ -94,11 +93,11 @@ static void say(struct input *input)
         message.header.bytes += (uint32_t)take(input, 1) % 16;
     if (message.header.bytes > sizeof(message.payload))
         message.header.bytes = sizeof(message.payload);
-    (void)vhost_user_send(bed.front.socket, &message); /* it may have been thrown out */
+    (void)vhost_user_send(bed.front.socket, &message); /* the connection may be closed */
     front_bed_control(&bed);
 }
 
-/* As a generator would. */
+/* Use the device as a generator would. */
 static void use(void)
 {
     struct vhost_frame frames[8];
@@ -113,7 +112,7 @@ static void use(void)
     vhost_return(bed.device);
 }
 
-/* The lowest descriptor that is free. */
+/* Return the lowest free descriptor. */
 static int free_fd(void)
 {
     int fd = dup(0);
@@ -127,7 +126,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     front_bed_open(&bed);
-    /* Once, so that rings and rooms are described in the memory. */
+    /* One handshake first, so that the memory contains rings and rooms. */
     front_bed_shake_hands(&bed);
     front_bed_check_works(&bed);
     vhost_front_disconnect(&bed.front);

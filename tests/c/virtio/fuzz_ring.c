@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libFuzzer target: a driver that writes anything into its rings, at any time, while the device
- * side lends, sends, receives and returns. Every byte of what the device side hands out is touched,
- * so that AddressSanitizer knows whether all of it is the driver's memory.
+ * side lends, sends, receives and returns. Every byte that the device side hands out is touched, so
+ * that AddressSanitizer detects an address outside the driver's memory.
  *
- * An input is a sequence of steps: a byte that says which, and its arguments. Arguments are mostly
- * small numbers, scaled to be near the edges of what is allowed.
+ * An input is a sequence of steps: a byte that selects the step, and its arguments. Arguments are
+ * mostly small numbers, scaled to be near the limits of the allowed range.
  */
 #include <string.h>
 
@@ -29,7 +29,7 @@ static uint64_t take(struct input *input, unsigned nb)
     return value;
 }
 
-/* Before, in, at the end of and behind the memory; or anywhere. */
+/* Return an address before, in, at the end of or behind the memory; or any address. */
 static uint64_t take_addr(struct input *input, const struct bed *bed)
 {
     const uint64_t bases[] = {BED_GUEST, BED_GUEST + bed->buffers, BED_GUEST + bed->nb_bytes - 2000,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The memory of a driver, on our heap: see memory_bed.h. */
+/* The memory of a driver, on the heap: see memory_bed.h. */
 #include <stdlib.h>
 #include <string.h>
 

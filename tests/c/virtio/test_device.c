@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device side over its socket, with front ends that are right, each in its own way. */
+/* The device side over its socket, with correct front ends of several kinds. */
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static void test_next_front_end(struct front_bed *bed)
 
     front_bed_shake_hands(bed);
     front_bed_check_works(bed);
-    /* It leaves while we hold rooms and frames of its memory. */
+    /* The front end disconnects while the device holds rooms and frames of its memory. */
     vring_driver_offer(&bed->tx, 3);
     vring_driver_publish(&bed->tx);
     unsigned nb = vhost_lend(bed->device, rooms, 64);
@@ -36,7 +36,7 @@ static void test_next_front_end(struct front_bed *bed)
     front_bed_check_works(bed);
 }
 
-/* QEMU may enable rings before it says where they are. */
+/* QEMU may enable rings before it sends their addresses. */
 static void test_enable_first(struct front_bed *bed)
 {
     front_bed_dial(bed);
@@ -53,7 +53,7 @@ static void test_enable_first(struct front_bed *bed)
     CHECK(vhost_up(bed->device));
 }
 
-/* Before virtio 1 a driver may agree on nothing at all; the next one may be of today. */
+/* A driver from before virtio 1 may negotiate no feature at all; the next may be a modern one. */
 static void test_legacy(struct front_bed *bed)
 {
     bed->legacy = true;
@@ -63,7 +63,7 @@ static void test_legacy(struct front_bed *bed)
     bed->legacy = false;
     front_bed_shake_hands(bed);
     front_bed_check_works(bed);
-    /* Rings of which nobody said what they carry are none. */
+    /* Rings without negotiated features are not used. */
     front_bed_dial(bed);
     CHECK(vhost_front_start(&bed->front));
     front_bed_control(bed);
@@ -72,7 +72,7 @@ static void test_legacy(struct front_bed *bed)
     CHECK(vhost_up(bed->device));
 }
 
-/* Stop, memory again, and on from where it was. */
+/* Stop, send the memory again, and continue at the same index. */
 static void test_stop_and_go(struct front_bed *bed)
 {
     struct vhost_user_reader reader = {0};
@@ -115,7 +115,7 @@ static void *kick_a_sleeper(void *of)
 {
     struct front_bed *bed = of;
 
-    /* Only who is about to sleep wants a kick. */
+    /* Only a device that is about to sleep enables kicks. */
     while (!device_is_asleep(&bed->tx))
         sched_yield();
     vring_driver_offer(&bed->tx, 3);
@@ -124,7 +124,7 @@ static void *kick_a_sleeper(void *of)
     return NULL;
 }
 
-/* Far longer than any test may take: what ends the sleep is the kick. */
+/* The time-out is far longer than a test may take: only the kick can end the sleep. */
 static void test_sleep(struct front_bed *bed)
 {
     const uint64_t for_ever = 3600ull * 1000000000u;
@@ -141,20 +141,20 @@ static void test_sleep(struct front_bed *bed)
     CHECK(pthread_join(driver, NULL) == 0);
     vhost_return(bed->device);
     CHECK(!device_is_asleep(&bed->tx));
-    /* The counter is emptied, in this wait or in the last, and what it said is counted. */
+    /* The counter is read, in this wait or in the last, and its value is counted. */
     vhost_front_kick(&bed->front, VHOST_FRONT_TX);
     vhost_wait(bed->device, -1, for_ever);
     vhost_stats(bed->device, &stats);
     CHECK(stats.nb_kicks == 2);
-    /* What happens on the socket wakes it too. */
+    /* A message or the end of the connection also wakes the device. */
     vhost_front_disconnect(&bed->front);
     vhost_wait(bed->device, -1, for_ever);
     front_bed_control(bed);
     CHECK(!vhost_up(bed->device));
 }
 
-/* It was given no room and is about to sleep; then there are some, and nobody says so, because it
- * has not asked yet. */
+/* The device got no room and is about to sleep; then the driver adds some, without a kick, because
+ * the device has not enabled kicks at that time. */
 static void test_rooms_come_before_it_asks(struct front_bed *bed)
 {
     const uint64_t for_ever = 3600ull * 1000000000u;
@@ -176,10 +176,10 @@ static void test_rooms_come_before_it_asks(struct front_bed *bed)
     CHECK(!vring_driver_kick_wanted(&bed->rx));
     CHECK(vhost_wait(bed->device, -1, for_ever));
     CHECK(vhost_lend(bed->device, rooms, SIZE) == 1);
-    CHECK(!vhost_wait(bed->device, -1, 1)); /* now there are rooms, and it waits for frames alone */
+    CHECK(!vhost_wait(bed->device, -1, 1)); /* now there are rooms: it waits only for frames */
 }
 
-/* Whoever was before it may have given the driver something, and ended before it called. */
+/* An earlier device may have returned a buffer, and ended before its call. */
 static void test_calls_when_it_begins(struct front_bed *bed)
 {
     int call_fd = eventfd(0, EFD_NONBLOCK);

@@ -18,7 +18,7 @@ static bool is_all(const uint8_t *at, uint8_t what)
     return true;
 }
 
-/* A driver from before virtio 1: its header has 10 bytes, in a descriptor of its own or not. */
+/* A driver from before virtio 1: its header has 10 bytes, in its own descriptor or not. */
 static void check_legacy(bool apart)
 {
     static struct bed bed;
@@ -31,7 +31,7 @@ static void check_legacy(bool apart)
     room = bed_buffer(&bed, 1);
     frame = bed_buffer(&bed, 0);
     memset(room, 0xee, BED_BUFFER_BYTES);
-    memset(frame, 0xee, header); /* no header of ours: what it says is not looked at */
+    memset(frame, 0xee, header); /* any header: its content is ignored */
     memset(frame + header, 0x5a, FRAME);
     if (apart) {
         bed_describe(&bed, BED_FRAMES, 0, bed_guest(&bed, 0), header, NEXT, 1);
@@ -60,7 +60,7 @@ static void check_legacy(bool apart)
     bed_close(&bed);
 }
 
-/* By one byte too small. */
+/* A buffer that is one byte too small. */
 static void check_legacy_dropped(unsigned ring, uint32_t len, uint16_t flags)
 {
     static struct bed bed;

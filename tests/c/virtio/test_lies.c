@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device side over its socket, with front ends that lie: in their messages, in their memory, in
- * where they say that their rings are. Whatever they say, the device is at most down, no descriptor
- * is left open, and the next front end works.
+ * the addresses of their rings. After any lie, the device is at most down, no descriptor is left
+ * open, and the next front end works.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 #include "../check.h"
 #include "front_bed.h"
 
-/* The device must have hung up. */
+/* Check that the device has closed the connection. */
 static void check_thrown_out(struct front_bed *bed)
 {
     struct vhost_user_reader reader = {0};
@@ -66,7 +66,7 @@ static void test_bad_messages(struct front_bed *bed)
     check_thrown_out(bed);
 }
 
-/* The first half of a message, and never more: waited for, for ever, without harm. */
+/* The first half of a message and no more: the device waits without an end, and without harm. */
 static void test_truncated(struct front_bed *bed)
 {
     uint32_t header[3] = {VHOST_USER_SET_FEATURES, VHOST_USER_VERSION, 8};
@@ -81,7 +81,7 @@ static void test_truncated(struct front_bed *bed)
     front_bed_check_works(bed);
 }
 
-/* Bytes with as many descriptors as one message may have. */
+/* Send bytes with as many descriptors as one message may have. */
 static void send_part(struct front_bed *bed, const void *bytes, size_t nb_bytes)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * VHOST_USER_FDS_MAX)] = {0};
@@ -94,12 +94,12 @@ static void send_part(struct front_bed *bed, const void *bytes, size_t nb_bytes)
 
     fds->cmsg_level = SOL_SOCKET;
     fds->cmsg_type = SCM_RIGHTS;
-    fds->cmsg_len = CMSG_LEN(sizeof(int) * VHOST_USER_FDS_MAX); /* all of them 0, our stdin */
+    fds->cmsg_len = CMSG_LEN(sizeof(int) * VHOST_USER_FDS_MAX); /* all of them 0: stdin */
     CHECK(sendmsg(bed->front.socket, &header, 0) == (ssize_t)nb_bytes);
     front_bed_control(bed);
 }
 
-/* More than a message may have, because both of its halves bring some. */
+/* More descriptors than a message may have, because each half has some. */
 static void test_descriptors_in_halves(struct front_bed *bed)
 {
     const uint32_t header[3] = {VHOST_USER_SET_VRING_BASE, VHOST_USER_VERSION, 8};
@@ -127,7 +127,7 @@ static void test_surplus_descriptors(struct front_bed *bed)
     for (unsigned i = 0; i < 5; i++)
         front_bed_send_message(bed, &message);
     front_bed_send_state(bed, VHOST_USER_SET_VRING_BASE, 0,
-                         0); /* drops those of the message before */
+                         0); /* closes those of the previous message */
     CHECK(front_bed_open_fds() == nb);
     for (unsigned i = 0; i < 5; i++) {
         message.header.request = VHOST_USER_SET_VRING_CALL;
@@ -135,7 +135,7 @@ static void test_surplus_descriptors(struct front_bed *bed)
         front_bed_send_message(bed, &message);
     }
     front_bed_send_state(bed, VHOST_USER_SET_VRING_BASE, 0, 0);
-    CHECK(front_bed_open_fds() == nb + 1); /* the one to call by */
+    CHECK(front_bed_open_fds() == nb + 1); /* the call descriptor */
     front_bed_shake_hands(bed);
     front_bed_check_works(bed);
     CHECK(front_bed_open_fds() == nb);
@@ -178,7 +178,7 @@ static void test_bad_memory(struct front_bed *bed)
     }
 }
 
-/* Rings that do not lie in the memory that was given: the device stays down, and says no more. */
+/* Rings outside the memory that was given: the device stays down and sends nothing. */
 static void test_bad_places(struct front_bed *bed)
 {
     const struct vring *ring = &bed->front.rings[VHOST_FRONT_TX];
@@ -201,15 +201,15 @@ static void test_bad_places(struct front_bed *bed)
         front_bed_shake_hands(bed);
         front_bed_check_works(bed);
     }
-    /* A ring that grows beyond the memory's end while it runs. */
+    /* A ring that is enlarged beyond the memory's end while it is used. */
     front_bed_shake_hands(bed);
     front_bed_send_state(bed, VHOST_USER_SET_VRING_NUM, 1, 4096);
-    CHECK(vhost_up(bed->device)); /* inside the memory, if over the buffers: harmless to us */
+    CHECK(vhost_up(bed->device)); /* overlaps the buffers, but inside the memory: harmless */
     front_bed_send_state(bed, VHOST_USER_SET_VRING_NUM, 1, SIZE);
     front_bed_check_works(bed);
 }
 
-/* The index jumps: down, and nothing sent or received, until the next front end. */
+/* The index jumps: the device is down, and no frame moves until the next front end. */
 static void test_jump(struct front_bed *bed)
 {
     struct vhost_frame got[8];

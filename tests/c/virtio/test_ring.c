@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a driver may write into a ring, and what it may not: chains are followed whatever their cut;
- * what points outside, loops or has a length that cannot be is dropped, counted and given back, and
- * the frame behind it still comes. Under AddressSanitizer, nothing outside the memory is touched.
+ * The allowed and the forbidden content of a ring: chains are followed, in any number of parts; a
+ * chain that points outside, loops or has an impossible length is dropped, counted and returned,
+ * and the frame behind it still arrives. AddressSanitizer checks that no other memory is touched.
  */
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,7 +18,7 @@ enum { SIZE = 256, FRAME = 100 };
 #define WRITE VRING_DESC_F_WRITE
 
 struct part {
-    int64_t addr; /* beyond the memory's beginning */
+    int64_t addr; /* offset from the memory's beginning */
     uint32_t len;
     uint16_t flags, next;
 };
@@ -37,7 +37,7 @@ static bool filled(const uint8_t *at, unsigned nb)
     return memcmp(at, right, nb) == 0;
 }
 
-/* Descriptors 0 to nb - 1 as said, the chain at 0 made available, and a good one behind it. */
+/* Fill descriptors 0 to nb - 1, make the chain at 0 available, and a valid one behind it. */
 static void offer(struct bed *bed, unsigned ring, const struct part *parts, unsigned nb)
 {
     for (uint16_t i = 0; i < nb; i++)
@@ -51,7 +51,7 @@ static void offer(struct bed *bed, unsigned ring, const struct part *parts, unsi
     bed_offer(bed, ring, 200);
 }
 
-/* The first is dropped, the second is as it should be, and both come back. */
+/* Check that the first is dropped, the second is received, and both are returned. */
 static void check_dropped(unsigned ring, const struct part *parts, unsigned nb)
 {
     static struct bed bed;
@@ -145,8 +145,8 @@ static void test_bad_chains(void)
     check_dropped(BED_ROOMS, overflow, 2);
 }
 
-/* A frame of FRAME bytes with its header, cut into descriptors at `cuts`, the last being its end.
- */
+/* A frame of FRAME bytes with its header, divided into descriptors at `cuts`; the last cut is its
+ * end. */
 static void check_cut(const uint32_t *cuts, unsigned nb)
 {
     static struct bed bed;
@@ -192,10 +192,10 @@ static void test_good_chains(void)
     check_cut((const uint32_t[]){5, 112}, 2);
     check_cut((const uint32_t[]){5, 8, 40, 112}, 4);
     check_cut((const uint32_t[]){1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 112}, 14);
-    check_cut((const uint32_t[]){50, 50, 112}, 3); /* an empty one between, which may be */
+    check_cut((const uint32_t[]){50, 50, 112}, 3); /* an empty part is allowed */
 }
 
-/* More chains than there are bounce buffers: the rest waits for those before it. */
+/* More chains than there are bounce buffers: the rest waits until the first are returned. */
 static void test_many_chains(void)
 {
     static struct bed bed;
@@ -218,7 +218,7 @@ static void test_many_chains(void)
             memcpy(&number, got[i].data, sizeof(number));
             CHECK(number == 2 * nb);
         }
-        /* Until they are returned, there are no more. */
+        /* Until they are returned, no more are received. */
         CHECK(got_now < VHOST_CHAINS_MAX ||
               vhost_ring_receive(bed.device[BED_FRAMES], &bed.memory, got + got_now, 64) == 0);
         vhost_ring_return(bed.device[BED_FRAMES]);
@@ -226,7 +226,7 @@ static void test_many_chains(void)
     bed_close(&bed);
 }
 
-/* Indices that cannot be: nothing moves any more, until the ring is started anew. */
+/* Impossible indices: nothing moves until the ring is started again. */
 static void check_broken(unsigned ring, uint16_t head, uint16_t jump)
 {
     static struct bed bed;
@@ -259,7 +259,7 @@ static void test_indices(void)
     }
 }
 
-/* It falls back behind buffers that we have taken already. */
+/* The index moves back behind buffers that the device has taken. */
 static void test_backwards(void)
 {
     static struct bed bed;
@@ -280,8 +280,9 @@ static void test_backwards(void)
     bed_close(&bed);
 }
 
-/* Further than the ring is long, counted from the first buffer that we still have. Under IN_ORDER a
- * burst comes back by one entry, where it begins, which names its last buffer (2.6.9). */
+/* The index is further ahead than the ring's size, counted from the first buffer that the device
+ * holds. Under IN_ORDER one used entry, at the beginning of a burst, returns it; the entry names
+ * the last buffer (2.6.9). */
 static void test_too_many(void)
 {
     static struct bed bed;
@@ -302,7 +303,7 @@ static void test_too_many(void)
     bed_close(&bed);
 }
 
-/* Is a call, or a kick, due? The counter of the descriptor, emptied. */
+/* Return the number of calls or kicks: the value of the descriptor's counter, which is reset. */
 static uint64_t told(int fd)
 {
     uint64_t nb = 0;
@@ -320,7 +321,7 @@ static void return_one(struct bed *bed)
     vhost_ring_return(bed->device[BED_FRAMES]);
 }
 
-/* The driver is called when it wants that, by flag or by event, and not otherwise. */
+/* The driver is called when it enables calls, by flag or by event, and not otherwise. */
 static void test_calls(bool event_idx)
 {
     static struct bed bed;
@@ -329,7 +330,7 @@ static void test_calls(bool event_idx)
 
     bed_open(&bed, SIZE, 65534, false, event_idx);
     bed.device[BED_FRAMES]->call_fd = fd;
-    /* The flag says no; where events are agreed upon, it says nothing (2.6.7.1). */
+    /* The flag disables calls; with EVENT_IDX the flag is ignored (2.6.7.1). */
     atomic_store_explicit(vring_used_event(ring), 65530, memory_order_relaxed);
     return_one(&bed);
     CHECK(told(fd) == 0);
@@ -347,7 +348,7 @@ static void test_calls(bool event_idx)
     bed_close(&bed);
 }
 
-/* Kicks are asked for only by one who is about to sleep, and what came before is not slept over. */
+/* Kicks are enabled only before a sleep, and earlier frames prevent the sleep. */
 static void test_kicks(void)
 {
     static struct bed bed;
@@ -365,11 +366,11 @@ static void test_kicks(void)
     bed_offer(&bed, BED_FRAMES, 0);
     bed_offer(&bed, BED_FRAMES, 0);
     CHECK(vhost_ring_want_kicks(device, true));
-    /* The driver asks once about what it has published. */
+    /* The driver checks once for the frames that it has published. */
     CHECK(vring_driver_kick_wanted(&bed.driver[BED_FRAMES]));
     CHECK(!vring_driver_kick_wanted(&bed.driver[BED_FRAMES]));
     CHECK(vhost_ring_receive(device, &bed.memory, got, 1) == 1);
-    CHECK(vhost_ring_want_kicks(device, true)); /* the other one, though looked at already */
+    CHECK(vhost_ring_want_kicks(device, true)); /* there is another frame, seen before */
     CHECK(vhost_ring_receive(device, &bed.memory, got, 4) == 1);
     CHECK(!vhost_ring_want_kicks(device, true));
     bed_close(&bed);

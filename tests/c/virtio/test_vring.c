@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Both sides of the rings in one memory: the device sends numbered frames, the driver hands every
- * buffer back, the device must see each number once and in order. Bursts of all sizes, indices that
- * begin shortly before 2^16; one thread taking turns, and a thread each.
+ * Both sides of the rings in one memory: the device sends numbered frames, the driver returns every
+ * buffer, and the device must see each number once and in order. Bursts of all sizes, indices that
+ * begin shortly before 2^16; one thread that plays both sides in turn, and a thread each.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -61,7 +61,7 @@ static void device_receive(struct echo *echo, unsigned most)
     vhost_ring_return(ring);
 }
 
-/* Returns how many buffers moved. */
+/* Return how many buffers moved. */
 static unsigned driver_turn(struct echo *echo, unsigned most)
 {
     struct bed *bed = &echo->bed;
@@ -124,7 +124,7 @@ static void *drive(void *of)
 {
     struct echo *echo = of;
 
-    /* Until every frame was seen to come back to us. */
+    /* Until every frame was returned to the driver. */
     while ((uint16_t)(START + echo->nb_wanted + echo->bed.driver[BED_ROOMS].ring.size) !=
                echo->bed.driver[BED_ROOMS].nb_published ||
            echo->bed.driver[BED_FRAMES].nb_taken != (uint16_t)(START + echo->nb_wanted)) {
@@ -134,7 +134,7 @@ static void *drive(void *of)
     return NULL;
 }
 
-/* nb_wanted < 2^16 for each part, so that the driver's thread sees its end by the indices alone. */
+/* nb_wanted < 2^16 for each part: the driver's thread detects the end by the indices alone. */
 static void test_threads(uint32_t size, bool in_order)
 {
     static struct echo echo;
@@ -170,7 +170,7 @@ static void test_sizes(void)
     CHECK(vring_avail_bytes(256) == 6 + 2 * 256 && vring_used_bytes(256) == 6 + 8 * 256);
 }
 
-/* The driver's side, of a device whose index jumps. */
+/* The driver's side, with a device whose index jumps. */
 static void test_lying_device(void)
 {
     static struct bed bed;

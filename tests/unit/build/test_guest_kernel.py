@@ -1,4 +1,4 @@
-"""Which package a kernel comes in, what it tells of itself, who hands the NIC to user space."""
+"""A kernel's package, its version, and the driver that gives the NIC to user space."""
 
 from __future__ import annotations
 

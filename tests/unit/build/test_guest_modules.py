@@ -1,4 +1,4 @@
-"""Which modules, in which order, and out of which packing."""
+"""The guest's modules: which ones, in which order, and with which compression."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_zstd(tmp_path: Path) -> None:
     try:
         library = ctypes.CDLL("libzstd.so.1")
     except OSError:
-        pytest.skip("no libzstd here")
+        pytest.skip("libzstd is not installed")
     plain = elf.module("virtio")
     room = ctypes.create_string_buffer(2 * len(plain) + 100)
     size = library.ZSTD_compress(room, len(room), plain, len(plain), 3)

@@ -1,4 +1,4 @@
-"""What an image is made of: the same objects wherever the same library is linked."""
+"""The libraries of an image: each library has the same objects in every image."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_images_share_their_libraries(programs: Callable[[str], Path]) -> None:
     assert {name: kv[name] for name in COMMON} == {name: echo[name] for name in COMMON}
     assert kv.keys() - echo.keys() == {"service_kv"}
     assert kv.keys() >= PLATFORM
-    assert len(set(kv.values())) == len(kv)  # none is a hash of nothing
+    assert len(set(kv.values())) == len(kv)  # no hash of an empty input
 
 
 def test_lwip_stands_on_the_same_driver(programs: Callable[[str], Path]) -> None:
     netdev = of(programs, "nm-ukp-netdev-kv")
     listing = programs("nm-ukp-netdev-kv").with_name("nm-ukp-lwip-kv.libraries")
     if not listing.exists():
-        pytest.skip("lwIP's source is not here, so its images are not built")
+        pytest.skip("lwIP's source is missing, so its images are not built")
     lwip = of(programs, "nm-ukp-lwip-kv")
     assert lwip.keys() - netdev.keys() == {"lwip", "net_reasons"}
     assert all(lwip[name] == netdev[name] for name in lwip.keys() & netdev.keys())
@@ -42,7 +42,7 @@ def test_lwip_stands_on_the_same_driver(programs: Callable[[str], Path]) -> None
 def test_both_forms_are_made_of_the_same(programs: Callable[[str], Path], name: str) -> None:
     beside = programs("nm-ukp-netdev-kv")
     if not beside.with_name(f"nm-ukp-{name}.libraries").exists():
-        pytest.skip("lwIP's source is not here, so its images are not built")
+        pytest.skip("lwIP's source is missing, so its images are not built")
     process, machine = of(programs, f"nm-ukp-{name}"), of(programs, f"nm-uk-{name}")
     shared = process.keys() - PLATFORM
     assert shared >= {"serve", "netdev", "string"}

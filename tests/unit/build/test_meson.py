@@ -1,4 +1,4 @@
-"""The tools that compile: what is shown when one fails, and what is configured anew."""
+"""The build tools: the output after a failure, and when a folder is configured again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nearmetal.errors import NearmetalError
 FAILS = {
     "on stdout": ("echo before; echo 'x.c:1: error: no such thing'; echo after", "no such thing"),
     "on stderr": ("echo 'x.c:1: error: no such thing' >&2", "no such thing"),
-    "without a word that we know": ("echo Fehler: geht nicht >&2", "geht nicht"),
+    "without a known word": ("echo Fehler: geht nicht >&2", "geht nicht"),
     "far from the first error": (
         "echo 'a.c:1: error: one'; seq 1 90; echo collect2 said last", "collect2 said last",
     ),
@@ -81,7 +81,7 @@ def test_fuzzing_needs_clang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert programs.fuzz_why_not() == "no clang (package clang)"
 
 
-@pytest.mark.skipif(shutil.which("clang") is None, reason="no clang here")
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
 def test_the_machines_own_clang_is_tried() -> None:
     said = programs.fuzz_why_not()
     assert said is None or "libclang-rt" in said
@@ -92,7 +92,7 @@ PROJECT = "project('x', 'c')\nexecutable('x', 'x.c')\n"
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small project in the place of ours."""
+    """A small project in place of this one."""
     root = tmp_path / "tree"
     root.mkdir()
     (root / "x.c").write_text("int main(void) { return 0; }\n")
@@ -117,7 +117,7 @@ def test_a_moved_file_is_built_anew(tree: Path, tmp_path: Path) -> None:
     (tree / "x.c").rename(tree / "y.c")
     (tree / "meson.build").write_text(PROJECT.replace("x.c", "y.c"))
     assert brought_up(folder) == {"x"}
-    assert kept.exists()  # nothing else was
+    assert kept.exists()  # the folder was not made again
 
 
 @pytest.mark.parametrize("harm", ["private", "option", "half"])
@@ -125,7 +125,7 @@ def test_a_folder_that_does_not_fit_is_made_anew(harm: str, tree: Path, tmp_path
     folder = tmp_path / "normal"
     brought_up(folder)
     match harm:
-        case "private":  # of another meson
+        case "private":  # from another version of meson
             (folder / "meson-private" / "coredata.dat").write_bytes(b"of another version")
             (tree / "meson.build").write_text(PROJECT + "# changed\n")
         case "option":

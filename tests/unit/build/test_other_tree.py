@@ -1,4 +1,4 @@
-"""Another revision's tree: which is meant, and what of its build takes the place of ours."""
+"""Another revision's tree: which one is meant, and which of its programs replace ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.spec.experiment import Spec, SpecRung, Workload
 from nearmetal.spec.rungs import Rung, find
 
-# An older tree: it knows no lwip_dir, and has nm-sock-kv alone.
+# An older tree: it has no lwip_dir, and only nm-sock-kv.
 MESON = """project('nearmetal', 'c')
 isa = 'x86-64-v2'
 executable('nm-sock-kv', 'x.c')
@@ -38,7 +38,7 @@ def commit(root: Path, text: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone in the place of ours, of two commits; the first has no nearmetal yet."""
+    """A clone in place of ours, with two commits; the first has no nearmetal."""
     root = tmp_path / "clone"
     root.mkdir()
     git(root, "init", "-q", "-b", "main")
@@ -69,11 +69,11 @@ def test_a_folder_is_taken_as_it_is(clone: Path) -> None:
     head = git(clone, "rev-parse", "HEAD")
     assert against.found(str(clone)) == against.Tree(clone, head[:10], head, dirty=False)
     (clone / "x.c").write_text("changed")
-    tree = against.found("clone")  # from where we are
+    tree = against.found("clone")  # relative to the working directory
     assert (tree.root, tree.name, tree.dirty) == (clone, f"{head[:10]}-dirty", True)
 
 
-def test_a_folder_within_somebody_elses_clone_has_no_commit(clone: Path) -> None:
+def test_a_folder_within_another_clone_has_no_commit(clone: Path) -> None:
     inner = clone / "unpacked"
     inner.mkdir()
     (inner / "meson.build").write_text(MESON)

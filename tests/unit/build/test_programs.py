@@ -1,4 +1,4 @@
-"""What is known about a program, and where those that come as files are put."""
+"""Facts about a program, and where fetched programs are put."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.Mon
     assert programs.why_not(program).startswith("no DPDK here")
     assert programs.why_not("nm-sock-kv") is None
     with pytest.raises(CannotRunError, match="no DPDK here"):
-        programs.foreign(program)  # and nothing is fetched
+        programs.foreign(program)  # nothing is fetched either
 
 
 def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
         fetched._check_hash(deb, f"Package: a\nSHA256: {right}\n")
 
 
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not installed")
 def test_a_program_comes_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine without it, from the machine's own package sources."""
+    """A machine without it fetches it from its own package sources."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(fetched.shutil, "which", lambda name: None if name == "memcached" else name)
     try:

@@ -1,4 +1,4 @@
-"""Programs that come as files: when they are fetched anew, from which lists, and to where."""
+"""Programs that are fetched as files: when again, from which lists, and to where."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ needs_pkg_config = pytest.mark.skipif(shutil.which("pkg-config") is None, reason
 
 @pytest.fixture(params=["cache", "a cache of 'mine' 100%"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of a machine without the programs, which can fetch them."""
+    """The cache of a machine without the programs, which can fetch them."""
     base = tmp_path / request.param
     monkeypatch.setenv("XDG_CACHE_HOME", str(base))
     monkeypatch.delenv("PKG_CONFIG_PATH", raising=False)
@@ -34,7 +34,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class Archive:
-    """In the place of apt-get: what it gives, and what it was asked for."""
+    """A replacement for apt-get, which records its calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
@@ -112,11 +112,11 @@ def test_what_does_not_fit_is_fetched_anew(harm: str, cache: Path, archive: Arch
             stamp.write_text('{"pack')
         case "of another kind":
             stamp.write_text("[1]")
-        case "moved":  # its pkg-config files name another place
+        case "moved":  # its pkg-config files name another folder
             stamp.write_text(json.dumps({"folder": "/elsewhere"}))
         case "no program":
             path.unlink()
-    assert fetched.pkg_config() == {}, "half of a library is none"
+    assert fetched.pkg_config() == {}, "an incomplete library must not be found"
     archive.asked.clear()
     assert fetched.provide("dpdk-testpmd")[0].exists()
     assert archive.asked == ["dpdk-testpmd others"]
@@ -152,7 +152,7 @@ def test_what_another_fetched_meanwhile_is_not_fetched_again(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may be in use already. Nothing is there until the lock is held."""
+    """A fetched file may be in use already. Here it exists only once the lock is held."""
     held = False
 
     @contextmanager
@@ -162,7 +162,7 @@ def test_what_another_fetched_meanwhile_is_not_fetched_again(
         yield cache
 
     def fail(private: Path) -> Path:
-        raise AssertionError("it is fetched")
+        raise AssertionError("it is fetched again")
 
     found = (cache / "image", "kernel=1")
     monkeypatch.setattr(*looks, lambda *_: found if held else None)
@@ -173,7 +173,7 @@ def test_what_another_fetched_meanwhile_is_not_fetched_again(
     assert held
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
 def test_a_cache_that_cannot_be_written_to(cache: Path, archive: Archive) -> None:
     cache.chmod(0o500)
     with pytest.raises(CannotRunError, match="cannot write to"):
@@ -210,7 +210,7 @@ def test_what_pkg_config_and_linker_cannot_carry_costs_dpdk_alone(
     monkeypatch.setattr(meson, "has_package", lambda name: False)
     assert programs.why_not("nm-dpdk-kv") == reason
     assert fetched.pkg_config() == {}
-    assert programs.library_of("nm-mmsg-kv") is None  # what is not linked with it is built
+    assert programs.library_of("nm-mmsg-kv") is None  # programs without DPDK are built
 
 
 def test_libraries_of_two_folders_come_together(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_kernel_or_source_of_another_layout_is_not_found(text: str, cache: Pat
     assert sources.found(sources.LWIP) is None
 
 
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not installed")
 def test_apt_get_takes_our_configuration(cache: Path) -> None:
     config = fetched.write_config(cache / "apt")
     lists = cache / "apt" / "state" / "lists"

@@ -1,4 +1,4 @@
-"""What set-up installs, with made-up package tools: what it asks for, and what it does without."""
+"""The packages of set-up, with simulated package tools: what it installs, and what it can miss."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_launcher import System, needs_supported
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: else sudo is asked for")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: otherwise set-up calls sudo")
 pytestmark = [needs_supported]
 TRY = 'set_up_packages; echo "missing=$missing"'
 
@@ -28,7 +28,7 @@ def test_lists_are_read_before_it_is_known_what_is_missing(system: System) -> No
     asked = system.asked()
     assert asked[0].endswith("update")
     assert "assume-no" in asked[1]
-    assert "libclang-rt-14-dev" in asked[1], "its name is in the lists"
+    assert "libclang-rt-14-dev" in asked[1], "its name is found in the lists only"
     assert "libclang-rt-14-dev" in asked[2]
     assert done.stderr.index("reading the package lists") < done.stderr.index("apt-get:")
 
@@ -95,7 +95,7 @@ def test_without_a_network_it_ends_where_nothing_works(
 
 @needs_root
 def test_old_lists_are_read_anew(system: System) -> None:
-    """The archive has other versions by now: 404 until the lists are read."""
+    """The archive has newer versions: error 404 until the lists are read again."""
     system.add(
         "apt-get",
         'echo "$@" >>"$log"; case "$*" in *assume-no*) exit 1;; *update) : >"$lists.new";;'
@@ -202,7 +202,7 @@ def test_others_do_not(words: list[str], system: System) -> None:
     assert words[0] == "test" or not any(name in said for name in ("qemu", "DPDK", "bpf"))
 
 
-@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the distribution has none here")
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no Python of the distribution")
 def test_the_distributions_python_comes_first(system: System) -> None:
     system.add_python()
     found = system.set_up("PATH=$PATH:/usr/bin; find_python || echo none").stdout.strip()

@@ -1,4 +1,4 @@
-"""What set-up asks for when a row is named, against what the rungs need."""
+"""Packages that set-up installs for a named row, compared with the needs of the rungs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def programs(rung: Rung) -> set[str]:
 
 
 def without(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has everything but what a group brings."""
+    """Simulate a machine that misses only the packages of a group."""
     lacking = {"vm": ("qemu-system-x86_64",), "bpf": ("bpf-gcc", "clang"), "dpdk": ()}[group]
     monkeypatch.setattr(shutil, "which", lambda name: None if name in lacking else f"/bin/{name}")
     monkeypatch.setattr(meson, "has_package", lambda name: name != "libdpdk" or group != "dpdk")

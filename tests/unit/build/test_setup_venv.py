@@ -1,4 +1,4 @@
-"""The Python environments: made whole, or anew; deaf to the shell's settings for Python."""
+"""The Python environments: complete, or made again; independent of the shell's Python settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nearmetal.build import extras
 from nearmetal.paths import source_root
 from nearmetal.testbed import enos
 
-# Makes an environment with itself in it; there, it stamps what it is asked for.
+# Makes an environment with itself in it; run from there, it marks extras as installed.
 PYTHON = """
 if [ "$2" = venv ]; then
     echo made >>"$log"
@@ -78,7 +78,7 @@ def test_without_enoslib_only_testbed_ends(system: System) -> None:
     assert system.set_up(script, command="testbed").returncode == 1
 
 
-def test_pip_installs_here_whatever_the_shell_says() -> None:
+def test_pip_installs_here_with_any_settings_of_the_shell() -> None:
     given = {
         "PYTHONHOME": "/x", "PYTHONPATH": "/x", "PIP_USER": "1", "PIP_TARGET": "/x",
         "PIP_INDEX_URL": "http://mine", "https_proxy": "http://p", "HOME": "/made-up",
@@ -110,7 +110,7 @@ def test_what_pip_left_is_known(end: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_shells_python_settings_do_not_reach_the_launcher(tmp_path: Path) -> None:
-    """Each of these alone ends a Python, or gives it other modules."""
+    """Each of these settings alone makes Python fail, or load other modules."""
     (tmp_path / "theirs" / "pydantic").mkdir(parents=True)
     (tmp_path / "theirs" / "pydantic" / "__init__.py").write_text("raise SystemExit('theirs')\n")
     (tmp_path / "theirs" / "typer.py").write_text("raise SystemExit('theirs')\n")
@@ -141,7 +141,7 @@ def test_enoslib_has_modules_of_its_own_alone(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ci_uses_the_distributions_tools(tmp_path: Path) -> None:
-    """In a clone whose launcher tells what it is started with."""
+    """Run .ci/run in a clone whose launcher prints its environment and words."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(source_root() / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / "nearmetal").write_text('#!/bin/sh\necho "$PATH $XDG_CACHE_HOME $*"\n')

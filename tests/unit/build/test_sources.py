@@ -1,4 +1,4 @@
-"""Where lwIP's source comes from: private lists out of the machine's, and what is unpacked."""
+"""lwIP's source: private package lists made from the machine's, and the files unpacked."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_two_files_of_one_name_both_count(tmp_path: Path) -> None:
 
 
 def _archive(path: Path, members: dict[str, bytes | None]) -> Path:
-    """None: a link to /etc/passwd."""
+    """Write an archive; None as content: a link to /etc/passwd."""
     with tarfile.open(path, "w:xz") as tar:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
@@ -165,14 +165,14 @@ def test_a_failed_fetch_is_told_and_leaves_nothing(
     monkeypatch.setattr(fetched, "run", refused)
     with pytest.raises(CannotRunError, match=r"could not be fetched: E: Failed to fetch"):
         sources.provide(sources.LWIP)
-    programs._fetch(lambda _: None, lwip=True, linux=True)  # the others go on
+    programs._fetch(lambda _: None, lwip=True, linux=True)  # the other sources are still fetched
     assert sources.found(sources.LWIP) is None
     with pytest.raises(CannotRunError, match="could not be fetched"):
         programs.foreign("nm-ukp-lwip-kv")
     assert list((tmp_path / "nearmetal").iterdir()) == []
 
 
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not installed")
 def test_the_source_comes_from_the_machines_own_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""build of named rows: what these start and no more; and an error where it cannot be had."""
+"""build of named rows: their programs only; an error if one of them is not available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nearmetal.spec.rungs import RUNGS, Rung
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The programs that were to be built; nm-mmsg-echo cannot be."""
+    """The programs that build requests; nm-mmsg-echo cannot be built."""
     found: list[str] = []
 
     def made(wanted: Iterable[str] | None, *, progress: Callable[[str], None]) -> Build:

@@ -1,4 +1,4 @@
-"""Output to a terminal that cannot show all of it."""
+"""Output to a terminal that cannot show all characters."""
 
 from __future__ import annotations
 

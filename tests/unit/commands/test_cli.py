@@ -120,7 +120,7 @@ def test_list_and_doctor_need_no_plotting() -> None:
 
 
 def test_the_command_line_alone_needs_nothing_heavy() -> None:
-    """--help and a mistyped option answer at once."""
+    """--help and a mistyped option are answered at once."""
     script = (
         "import sys\n"
         "for name in ('pydantic', 'pyroute2', 'numpy', 'rich', 'hdrh'): sys.modules[name] = None\n"
@@ -134,7 +134,7 @@ def test_the_command_line_alone_needs_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["bench", "--help"], ["serve", "--help"]])
 def test_help_reads_nothing_but_the_command_line(words: list[str]) -> None:
-    """What it took of ours, as Python itself tells it."""
+    """Only few of our modules are imported, as reported by Python."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "nearmetal", *words],
         capture_output=True,
@@ -143,7 +143,7 @@ def test_help_reads_nothing_but_the_command_line(words: list[str]) -> None:
     )
     ours = set(re.findall(r"\| +nearmetal\.([a-z_]+)", done.stderr))
     assert "commands" in ours
-    assert ours <= {"commands", "errors", "machine"}, "heavier: move the import into its command"
+    assert ours <= {"commands", "errors", "machine"}, "too many imports: move them into the command"
     heavy = re.findall(r"\| +(numpy|scipy|matplotlib|pyroute2|hdrh|psutil)$", done.stderr, re.M)
     assert not heavy
 

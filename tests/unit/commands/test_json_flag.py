@@ -1,4 +1,4 @@
-"""--json: every command that prints facts has it, and what it prints then is JSON, line by line."""
+"""--json: every command that prints facts has it, and then prints one JSON object per line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nearmetal.machine.journal import Swept
 from nearmetal.machine.tune import apply
 from nearmetal.machine.tune.apply import Applied
 
-NO_FACTS = {"man", "completion", "test", "agent"}  # text of another kind; agent speaks JSON alone
+NO_FACTS = {"man", "completion", "test", "agent"}  # no facts; agent always speaks JSON
 
 
 def names() -> list[str]:
@@ -43,7 +43,7 @@ def lines(*words: str, code: int = 0) -> list[dict[str, object]]:
 
 @pytest.fixture
 def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
-    """What a made-up clean did; the cache and the state are in a folder of the test's."""
+    """The result of a made-up clean; cache and state are in a folder of the test."""
     done = Swept(undone=["link nm-1-sut"], left=["1 record: of pid 1"])
     monkeypatch.setattr(command, "swept", lambda: done)
     monkeypatch.setattr(command, "state_directory", lambda: tmp_path)

@@ -1,5 +1,5 @@
-"""What `load` says: of a server that evicts, of long waits, of narrow terminals; and that its
-default fits the default of `serve`."""
+"""Messages of `load`: on evictions, long waits and narrow terminals; and its default load fits the
+default memory of `serve`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def default_of(command: str, option: str) -> Any:
 
 @pytest.mark.parametrize("rung", ["host-mmsg", "memcached"])
 def test_what_load_stores_unasked_fits_what_serve_has_unasked(rung: str) -> None:
-    """Twice, as a trial's server has it; and memcached has 64 MiB, too."""
+    """With twice the memory, as for a trial's server; memcached has 64 MiB, too."""
     workload = _WORKLOADS[default_of("load", "workload")]
     assert 2 * needed_bytes(workload, rung) <= memory_bytes(default_of("serve", "memory"))
 
@@ -59,7 +59,7 @@ def test_rate_and_faults_stay_where_it_is_narrow(width: int | None) -> None:
     for words in said:
         assert "990 replies/s" in words
         assert "wrong 0" in words
-    assert len(said[0]) <= (width or 200) + 10  # of "missing", which never goes
+    assert len(said[0]) <= (width or 200) + 10  # "missing" is never left out
     assert len(describe({**SECOND, "wrong": 0, "unexpected_miss": 0}, width)) <= (width or 200)
 
 
@@ -73,7 +73,7 @@ def test_waits_beyond_the_histogram_have_a_sign() -> None:
 def test_the_server_tells_whether_it_evicted() -> None:
     before, after = Told(5, 64 << 20), Told(105, 64 << 20)
     assert evicted(before, after) == 100
-    assert evicted(Told(500, None), after) == 105  # it was started anew
+    assert evicted(Told(500, None), after) == 105  # the server was restarted
     assert evicted(None, after) == 105
     assert evicted(before, None) is None
     standard = _WORKLOADS["standard"]
@@ -85,7 +85,7 @@ def test_the_server_tells_whether_it_evicted() -> None:
 
 
 def test_the_counters_are_those_of_the_target() -> None:
-    """Of any server that speaks the protocol; here our own in Python."""
+    """Any server that speaks the protocol is read; here one in Python."""
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -101,7 +101,7 @@ def test_the_counters_are_those_of_the_target() -> None:
         teller.start()
         assert evictions.asked(f"127.0.0.1:{port}") == Told(7, 1 << 20)
         teller.join()
-    assert evictions.asked(f"127.0.0.1:{port}") is None  # nobody is there any more
+    assert evictions.asked(f"127.0.0.1:{port}") is None  # the server has ended
 
 
 def test_load_runs_until_it_is_stopped_unless_it_says_otherwise() -> None:

@@ -47,7 +47,7 @@ def test_hidden_commands_and_options_stay_so() -> None:
 
 
 def test_no_line_of_the_page_is_taken_for_an_order() -> None:
-    """Of roff's: a line that begins with a dot or a quote is one."""
+    """For roff, a line that begins with a dot or a quote is a command."""
     known = {".TH", ".SH", ".SS", ".PP", ".TP", ".nf", ".fi"}
     for line in page(app).splitlines():
         assert not line.startswith("'")
@@ -56,7 +56,7 @@ def test_no_line_of_the_page_is_taken_for_an_order() -> None:
 
 def test_man_can_read_it(tmp_path: Path) -> None:
     if shutil.which("groff") is None:
-        pytest.skip("no groff here")
+        pytest.skip("groff is not installed")
     (tmp_path / "page").write_text(page(app))
     words = ["groff", "-man", "-ww", "-Tascii", str(tmp_path / "page")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
@@ -65,7 +65,7 @@ def test_man_can_read_it(tmp_path: Path) -> None:
 
 
 def completed(script: str, *words: str) -> set[str]:
-    """What bash offers for the last word."""
+    """Return bash's completions of the last word."""
     typed = " ".join(f"'{word}'" for word in words)
     ask = f"{script}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _nearmetal\n"
     done = subprocess.run(
@@ -80,7 +80,7 @@ def completed(script: str, *words: str) -> set[str]:
 
 def test_bash_completes_every_command_and_option() -> None:
     if shutil.which("bash") is None:
-        pytest.skip("no bash here")
+        pytest.skip("bash is not installed")
     script = completion(app)
     assert completed(script, "./nearmetal", "") >= set(COMMANDS) | {"--version", "--help"}
     for name, command in COMMANDS.items():

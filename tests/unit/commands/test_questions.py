@@ -1,4 +1,4 @@
-"""Each question of somebody new is answered by --help, list, doctor or report alone: at 80 columns,
+"""Each question of a new user is answered by --help, list, doctor or report alone: at 80 columns,
 at 40, and in a pipe."""
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nearmetal.dut import available
 from nearmetal.machine import journal
 from nearmetal.spec.rungs import RUNGS
 
-WIDTHS = ["80", "40", ""]  # "": a pipe has none
+WIDTHS = ["80", "40", ""]  # "": a pipe has no width
 SHOWN = {"80": 80, "40": 40, "": None}
 
 
 def asked(width: str, *words: str, **environment: str) -> str:
-    """What a command says into a pipe."""
+    """Return a command's output into a pipe."""
     done = subprocess.run(
         [sys.executable, "-m", "nearmetal", *words],
         capture_output=True,
@@ -40,13 +40,13 @@ def asked(width: str, *words: str, **environment: str) -> str:
 
 
 def joined(text: str) -> str:
-    """Without its line breaks."""
+    """Return the text without line breaks."""
     return " ".join(text.split())
 
 
 @pytest.fixture
 def without_qemu(tmp_path: Path) -> Iterator[str]:
-    """A PATH that has all but QEMU."""
+    """A PATH with everything except QEMU."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for each in filter(os.path.isdir, os.environ["PATH"].split(":")):
@@ -67,7 +67,7 @@ def test_which_rungs_run_here(width: str) -> None:
         assert reason is None or joined(reason) in joined(not_here)
     running = sum(reason is None for reason in wanted.values())
     assert said.startswith(f"runs here: {running} of {len(wanted)} rows")
-    if width:  # but for lines to paste
+    if width:  # except lines to paste
         free = ("measure two rows:", "serve one:")
         lines = [line for line in said.splitlines() if not line.startswith(free)]
         assert max(map(len, lines)) <= int(width)
@@ -83,7 +83,7 @@ def test_what_do_i_install_for_uk_netdev(width: str, without_qemu: str) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_why_is_limit_veth_skipped(width: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a machine that refuses its wire: the reason is whatever the judge says."""
+    """On a machine without its wire, the reason is the one from available.why_not."""
     reason = "needs root: network namespaces and a veth pair"
     judge = available.why_not
     monkeypatch.setattr(
@@ -114,7 +114,7 @@ def test_where_is_the_last_runs_page(
     run = tmp_path / "a run"
     run.mkdir()
     last.note(run)
-    assert last.run() is None  # killed before it was one, or removed since
+    assert last.run() is None  # the run was killed early, or its folder removed
     (run / "spec.json").write_text("{}")
     assert last.run() == last.folder(None) == run
     said = "\n".join(doctor.in_words(SHOWN[width]))
@@ -158,7 +158,7 @@ def test_what_did_a_killed_run_leave(
         stdout=subprocess.PIPE,
     ) as maker:
         assert maker.stdout is not None and maker.stdout.readline() == b"made\n"
-        assert journal.behind(tmp_path) == []  # its maker is at it
+        assert journal.behind(tmp_path) == []  # its maker runs
         maker.send_signal(signal.SIGKILL)
     (line,) = journal.behind(tmp_path)
     assert str(thing) in line

@@ -1,4 +1,4 @@
-"""What the system refuses is one line: what, where, what to do. A reader that has gone ends it."""
+"""An error of the system is one line: what, where, what to do. A closed pipe ends the command."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LIMIT_S = 120.0
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
-def said_to_nobody(*words: str) -> tuple[int, str]:
-    """A command whose stdout nobody reads: exit code, stderr."""
+def into_a_closed_pipe(*words: str) -> tuple[int, str]:
+    """Run a command whose stdout is closed by its reader; return exit code and stderr."""
     ours, theirs = os.pipe()
     os.close(ours)
     try:
@@ -45,7 +45,7 @@ def said_to_nobody(*words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("words", [["list"], ["doctor"], ["--help"], ["tune", "show"]], ids=str)
 def test_a_reader_who_leaves_ends_it_silently(words: Sequence[str]) -> None:
-    assert said_to_nobody(*words) == (BROKEN_PIPE, "")
+    assert into_a_closed_pipe(*words) == (BROKEN_PIPE, "")
 
 
 def test_a_full_disk_behind_stdout_is_said() -> None:
@@ -94,7 +94,7 @@ def test_a_file_that_is_none_is_named(words: Sequence[str], code: int, tmp_path:
     assert Path(words[-1]).name in done.stderr
 
 
-# A /run that refuses, and a command that cannot do without: by the way that main takes.
+# A /run that cannot be used, and a command that needs it, run by main.
 RUN = {
     "read-only": "mount -t tmpfs -o ro tmpfs /run",
     "full": "mount -t tmpfs -o nr_inodes=2 tmpfs /run && touch /run/x",
@@ -136,7 +136,7 @@ def test_a_state_folder_that_cannot_be_had_is_one_line(how: str) -> None:
     assert done.stderr.startswith("nearmetal: /run/nearmetal") and done.stderr.count("\n") == 1
 
 
-def test_who_needs_no_state_folder_is_not_kept_from_going_on() -> None:
+def test_commands_that_need_no_state_folder_go_on() -> None:
     apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     script = RUN["a file"] + ' && "$@" list >/dev/null && "$@" clean'
     if subprocess.run([*apart, RUN["a file"]], capture_output=True, check=False).returncode != 0:
@@ -178,7 +178,7 @@ def test_a_fault_of_ours_is_no_refusal(error: Exception) -> None:
 
 @pytest.mark.parametrize("name", ["XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "TMPDIR"])
 def test_who_named_the_place_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after `su`: the variable is still the other user's."""
+    """After `su` the variable still has the other user's folder."""
     monkeypatch.setenv(name, "/run/user/1234")
     said = in_words(PermissionError(errno.EACCES, "?", "/run/user/1234/nearmetal"))
     assert said is not None
@@ -204,7 +204,7 @@ def test_a_chain_of_errors() -> None:
 
 
 class Gone(io.StringIO):
-    """A terminal or pipe on which nothing can be written any more."""
+    """A terminal or pipe that was closed."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ cli.app = typer.Typer()
 
 @cli.app.command()
 def speak(stream: str) -> None:
-    sys.stdin.readline()  # by now the reader of the pipe has gone
+    sys.stdin.readline()  # by now the pipe's reader has closed it
     print("no end of line", end="", file=getattr(sys, stream))
     raise signals.Ended(signal.SIGPIPE)
 
@@ -245,7 +245,7 @@ __main__.main()
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_what_a_stream_still_holds_changes_no_exit_code(stream: str) -> None:
-    """Python itself would end with 120."""
+    """Without this, Python itself would exit with 120."""
     argv = [sys.executable, "-c", _SPEAKS, stream]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as child:

@@ -1,4 +1,4 @@
-"""What `serve` says while it runs: reasons that are new or have doubled, and nothing twice."""
+"""Messages of `serve` while it runs: reasons that are new or have doubled, none twice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_page_shows_such_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Listener:
-    """A log with a clock that a test turns on."""
+    """A log with a clock that the test advances."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> None:
         self.now_s = 0.0
@@ -42,7 +42,7 @@ class Listener:
         self._log = Log("host-mmsg", quiet=quiet, clock=lambda: self.now_s)
 
     def hears(self, counters: Event, after_s: float = EVERY_S) -> str:
-        """What it says then."""
+        """Return the output for these counters, after some seconds."""
         self.now_s += after_s
         self._log.heard(counters)
         return self._capsys.readouterr().err

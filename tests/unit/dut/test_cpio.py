@@ -1,4 +1,4 @@
-"""The archive that a kernel unpacks, read back by what the format says."""
+"""The archive that a kernel unpacks, read back by the rules of the format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = st.text("abcdefghij/._-", min_size=1, max_size=40)
 
 
 def _read(data: bytes) -> Iterator[tuple[str, list[int], bytes]]:
-    """Name, the 13 numbers, content."""
+    """Return name, the 13 numbers and content of each entry."""
     at = 0
     while True:
         assert at % 4 == 0 and data[at : at + 6] == b"070701"

@@ -1,4 +1,4 @@
-"""What is said to a guest's kernel and first process."""
+"""The command line for a guest's kernel and first process."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ WORDS = ["--listen", "10.0.0.1:11211"]
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inside:
-    """A kernel with every module that is looked for, and programs of some bytes."""
+    """A kernel with every module that is needed, and programs of some bytes."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     names = ("virtio_pci", "virtio_net", "uio_pci_generic", "vfio_pci", "vfio_iommu_type1")
     modules = Modules(elf.tree(tmp_path / "6.1-x", **dict.fromkeys(names, "")))
@@ -81,7 +81,7 @@ def test_an_image_is_made_once(inside: Inside) -> None:
     os.utime(made, (1, 1))
     second = guest_image.make(inside.kernel, inside.init, inside.server, needed)
     assert second.initrd != first.initrd and second.sha256 != first.sha256
-    assert not made.exists(), "nobody has used it for long"
+    assert not made.exists(), "it has not been used for long"
 
 
 def test_modules_are_named_in_order(inside: Inside) -> None:

@@ -1,4 +1,4 @@
-"""Client and corpus against servers that send whatever they like, without end."""
+"""Client and corpus against servers that send arbitrary datagrams without end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_corpus_comes_to_an_end(
 
 
 def test_datagrams_that_keep_coming_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each comes in time, and all of them do not."""
+    """Each datagram arrives in time, but the whole reply does not."""
     monkeypatch.setattr(check, "QUESTION_S", 1.0)
     with (
         babble.udp(babble.cut, pause_s=0.2) as port,
@@ -48,7 +48,7 @@ def test_datagrams_that_keep_coming_gain_no_time(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "reply",
     [
-        b"VALUE a 0 -15 1\r\nEND\r\n",  # back to its own beginning
+        b"VALUE a 0 -15 1\r\nEND\r\n",  # points before itself
         b"VALUE a 0 99 1\r\nshort\r\nEND\r\n",
         b"VALUE a x 1 1\r\n1\r\nEND\r\n",
         b"VALUE a 0 1 " + b"1" * 5000 + b"\r\n1\r\nEND\r\n",
@@ -69,7 +69,7 @@ def test_lengths_are_checked(reply: bytes) -> None:
 
 
 def test_a_reply_of_many_small_datagrams_has_an_end() -> None:
-    """As of memcached, where a request of many commands draws a datagram a command."""
+    """memcached answers a request of many commands with a datagram per command."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

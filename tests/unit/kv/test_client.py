@@ -1,4 +1,4 @@
-"""The client: against the model behind a socket, and against replies that are wrong."""
+"""The client: with the model behind a socket, and with wrong replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = Callable[[bytes], list[bytes]]
 
 
 class Server:
-    """Answers each datagram as it is told, until closed by an empty one."""
+    """Answers each datagram with a function, until an empty one closes it."""
 
     def __init__(self, answer: Answer) -> None:
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Once everything that was asked before has been seen."""
+        """Close the server after it has received all earlier requests."""
         if not self._thread.is_alive():
             return
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -113,7 +113,7 @@ def test_several_datagrams(client: Client) -> None:
 
 
 def test_many_keys_take_as_many_requests_as_they_need(serve: Callable[[Answer], Server]) -> None:
-    """More than one reply holds (89,088 bytes), and more keys than one frame does (1,472 bytes)."""
+    """Values for more than a reply (89,088 bytes), keys for more than a frame (1,472 bytes)."""
     model = Model(now_s=1_800_000_000)
     server = serve(lambda request: model.handle(request, 1_800_000_000).datagrams)
     stored = {b"%03d" % number + b"k" * 100: b"%d" % number * 400 for number in range(200)}
@@ -208,7 +208,7 @@ def test_an_answer_to_something_else(serve: Callable[[Answer], Server]) -> None:
 
 
 def test_silence(serve: Callable[[Answer], Server]) -> None:
-    """What is harmless is asked three times, a SET once: it may have been carried out."""
+    """A request without effect is sent three times, a SET once: it may have been executed."""
     server = serve(lambda request: [])
     with Client("127.0.0.1", server.port, timeout_s=0.01) as client:
         with pytest.raises(NoAnswerError):
@@ -219,7 +219,7 @@ def test_silence(serve: Callable[[Answer], Server]) -> None:
     assert [request[8:11] for request in server.asked] == [b"get", b"get", b"get", b"set"]
 
 
-def test_nobody_listens() -> None:
+def test_no_server_listens() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -231,7 +231,7 @@ def test_nobody_listens() -> None:
 
 
 def test_it_has_a_public_name() -> None:
-    """README shows it."""
+    """README uses this name."""
     from nearmetal import client as public
 
     assert public.Client is Client

@@ -1,4 +1,4 @@
-"""The model's own affairs: time, eviction, admission. Its protocol is tests/wire's affair."""
+"""The model itself: time, eviction, admission. tests/wire tests its protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAME = b"\0\1\0\0\0\1\0\0"
 
 
 def ask(model: Model, body: bytes, now_s: int = NOW_S) -> bytes:
-    """The message that answers, joined."""
+    """Return the answer's message, joined."""
     return b"".join(datagram[8:] for datagram in model.handle(FRAME + body, now_s).datagrams)
 
 

@@ -1,4 +1,4 @@
-"""The command line of the Python datapath, and its end."""
+"""The command line of the Python datapath, and its end by a signal."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_busy_port() -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_what_is_queued(stop: signal.Signals) -> None:
-    """While it is stopped (SIGSTOP) requests queue up; it answers them all before its last line."""
+    """Requests queue up while the server is stopped (SIGSTOP); it answers all before it ends."""
     command = [*COMMAND, "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

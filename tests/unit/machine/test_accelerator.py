@@ -1,4 +1,4 @@
-"""Which accelerator is taken, and how long that is believed: with a probe that only pretends."""
+"""The choice of an accelerator, and how long it is kept: with a simulated probe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATES = {"max": 5e8, "host,-arch-capabilities": 3e5}
 
 @pytest.fixture
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A probe file, a cache of its own, a QEMU that is a file, a device that opens."""
+    """A probe file, a new cache, a file in place of QEMU, a file in place of /dev/kvm."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("probe", "qemu", "kvm"):
         (tmp_path / name).write_bytes(b"x")
@@ -88,7 +88,7 @@ def test_where_nothing_runs(probe: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_probe_that_tcg_did_not_answer_is_made_again(
     probe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs everywhere: the machine was busy, and is so for a while only."""
+    """TCG runs everywhere: a missing answer means a busy machine, for a time only."""
     pretend(monkeypatch, {"host": 3e5})
     assert accelerator.choose(probe, 0).name == "kvm"
     assert accelerator.last_found() is None

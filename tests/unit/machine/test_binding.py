@@ -1,4 +1,4 @@
-"""NICs handed to DPDK and given back, on made-up trees with a made-up kernel; links are real."""
+"""NICs handed to DPDK and given back, on made-up trees with a simulated kernel; links are real."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def only(root: Path, card: Card) -> pci.Device:
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """A card in a machine, and its kernel."""
+    """Return a function that makes a card in a machine, and its kernel."""
 
     def make(
         card: Card, *others: Card, drivers: tuple[str, ...] = DRIVERS
@@ -118,7 +118,7 @@ def test_hand_over_and_back_are_what_the_kernel_wants_in_order(made: Made) -> No
     ]
     kernel.written.clear()
     pci.give_back(its, "i40e", "")
-    assert kernel.written == []  # twice is the same as once
+    assert kernel.written == []  # a second time changes nothing
 
 
 def test_interrupts_are_put_back_by_name(made: Made, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_interrupts_are_put_back_by_name(made: Made, tmp_path: Path) -> None:
     before = its.affinities()
     assert before == {"i40e-44": "0-7", "i40e-45": "3", "i40e-46": "0-7"}
     with binding.remembered(Journal(tmp_path / "journal", owner.current()), its):
-        # The driver makes them anew: under other numbers, and as it likes.
+        # The driver makes them again, with other numbers and affinities.
         (root / "proc/irq/45/i40e-45").rename(root / "proc/irq/44/i40e-45")
         (root / "proc/irq/44/i40e-44").rename(root / "proc/irq/45/i40e-44")
         nics.put(root / "proc/irq/46/smp_affinity_list", "7")
@@ -135,7 +135,7 @@ def test_interrupts_are_put_back_by_name(made: Made, tmp_path: Path) -> None:
     assert (root / "proc/irq/44/smp_affinity_list").read_text().strip() == "3"
 
 
-def test_an_override_of_somebody_elses_comes_back(made: Made) -> None:
+def test_an_earlier_override_is_restored(made: Made) -> None:
     its, _, _ = made(replace(I40E, override="i40e"))
     was = its.override
     pci.hand_over(its, "vfio-pci")
@@ -152,7 +152,7 @@ def test_an_interface_that_does_not_come_back_is_said(
         pci.wait_interface(its)
 
 
-# From here on with real links, in a namespace of the test's own.
+# The following tests use real links, in a network namespace made for the test.
 
 
 def add(name: str) -> None:
@@ -166,7 +166,7 @@ def remove(name: str) -> None:
 
 
 def linked(made: Made, card: Card, **more: object) -> tuple[pci.Device, Kernel, Path]:
-    """Its interface is a link that has everything."""
+    """Make a card whose interface is a real link with addresses, a route and other settings."""
     its, kernel, root = made(card, **more)
     kernel.comes, kernel.goes = add, remove
     (name,) = card.interfaces
@@ -187,7 +187,7 @@ def linked(made: Made, card: Card, **more: object) -> tuple[pci.Device, Kernel, 
     ("card", "drivers", "by"),
     [
         (I40E, DRIVERS, "vfio-pci"),
-        (VIRTIO, DRIVERS, "uio_pci_generic"),  # no IOMMU there
+        (VIRTIO, DRIVERS, "uio_pci_generic"),  # there is no IOMMU
     ],
     ids=["i40e", "virtio"],
 )
@@ -227,7 +227,7 @@ def test_clean_gives_back_what_a_kill_left(made: Made, tmp_path: Path) -> None:
     its, _, root = linked(made, I40E)
     before = interface.seen("enp59s0f1")
     pid = os.fork()
-    if pid == 0:  # its records are its own: it has ended when they are read
+    if pid == 0:  # its records have an owner that has ended when they are read
         holding = binding.handed(Journal(tmp_path / "journal", owner.current()), its, root)
         holding.__enter__()
         os._exit(7)
@@ -253,7 +253,7 @@ def test_what_dpdk_works_beside_is_not_touched(made: Made, tmp_path: Path) -> No
     [
         (I40E, "N", "no driver vfio-pci"),
         (VIRTIO, "N", r"no driver uio_pci_generic \(no module.*no IOMMU for vfio-pci either"),
-        (VIRTIO, "Y", "no driver vfio-pci"),  # its user allowed it to do without
+        (VIRTIO, "Y", "no driver vfio-pci"),  # the user allowed vfio-pci without an IOMMU
     ],
 )
 def test_drivers_that_are_not_there(

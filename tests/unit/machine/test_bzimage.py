@@ -1,4 +1,4 @@
-"""What a kernel's file tells of itself."""
+"""The release in the file of a kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters that are asked for by a signal: they come, whatever becomes of the signal."""
+"""Counters requested by a signal arrive, even if a signal is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nearmetal.machine.processes.process import Child, ChildError, Where
 
 LONG_S = 120.0
 SHORT_S = 0.2
-# n counts the signals that were heeded; $1 says what is done at each, $2 what before it is ready.
+# n counts the signals handled; $1 is run at each, $2 before the script is ready.
 SCRIPT = """
 say() { echo "{\\"event\\":\\"$1\\",\\"number\\":$n}"; }
 n=0 asked=0
@@ -25,7 +25,7 @@ done
 
 
 def server(when_asked: str, before: str = ":") -> Child:
-    """A made-up DUT."""
+    """A simulated DUT."""
     return Child(["sh", "-c", SCRIPT, "sh", when_asked, before], Where())
 
 
@@ -44,7 +44,7 @@ def test_a_signal_that_is_lost_is_sent_again() -> None:
 def test_what_is_said_in_between_is_read_later_in_its_order() -> None:
     with server("say down; say up; say counters; say second") as child:
         assert select.select([child], [], [], LONG_S)[0]
-        assert child.counters(LONG_S)["number"] == 1  # ready was not read yet
+        assert child.counters(LONG_S)["number"] == 1  # ready is still unread
         assert child.counters(LONG_S)["number"] == 2
         said = [child.event(LONG_S) for _ in range(7)]
         names = [(event["event"], event["number"]) for event in said]

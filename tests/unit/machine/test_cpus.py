@@ -90,7 +90,7 @@ def test_spent_and_busy(tmp_path: Path) -> None:
     before = cpus.time_of(0, stat(tmp_path, "cpu0 0 0 0 100 0 0 0 0 0 0"))
     after = cpus.time_of(0, stat(tmp_path, "cpu0 10 0 20 170 0 10 30 60 0 0"))
     spent = cpus.spent(before, after)
-    assert spent.busy_s == pytest.approx(70 * TICK_S)  # without the 60 that were stolen
+    assert spent.busy_s == pytest.approx(70 * TICK_S)  # without the 60 ticks of steal
     assert cpus.busy_share(spent) == pytest.approx(0.5)
 
 

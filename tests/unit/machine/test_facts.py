@@ -1,4 +1,4 @@
-"""Facts of the machine, read from files as the kernel writes them."""
+"""Facts of the machine, read from files in the kernel's format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_caches_by_level(tmp_path: Path) -> None:
         folder.mkdir()
         for name, value in zip(("level", "type", "size"), values, strict=True):
             (folder / name).write_text(value + "\n")
-    (tmp_path / "index4").mkdir()  # told nothing
+    (tmp_path / "index4").mkdir()  # without values
     assert cache_bytes(tmp_path) == {"L1d": 48 << 10, "L2": 1 << 20, "L3": 32 << 20}
     assert cache_bytes(tmp_path / "none") == {}
 

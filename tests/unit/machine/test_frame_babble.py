@@ -1,4 +1,4 @@
-"""The host of frames against a wire on which frames keep coming."""
+"""The host of frames, on a wire with an endless stream of frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def arp_questions(_: bytes) -> Iterator[bytes]:
 
 
 def known_then(*behind: bytes) -> babble.Source:
-    """The right answer to ARP, then these for ever."""
+    """Send the right answer to ARP, then these frames without end."""
     known = frames.arp(BACK, frames.ARP_REPLY)
     return lambda _: itertools.chain([known], itertools.cycle(behind))
 

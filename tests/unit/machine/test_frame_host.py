@@ -1,4 +1,4 @@
-"""The host of frames against a server of frames in a thread: the model behind a socket."""
+"""The host of frames, with a server of frames in a thread: the model behind a socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Damage = Callable[[bytes], bytes]
 
 
 class Server(threading.Thread):
-    """Answers ARP, echo and requests, until a datagram of no bytes comes."""
+    """Answers ARP, echo and requests, until an empty datagram arrives."""
 
     def __init__(self, path: Path, damage: Damage, service: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Server(threading.Thread):
         if isinstance(packet, Arp):
             if packet.operation != frames.ARP_REQUEST:
                 return []
-            again = Ends(MAC, frames.BROADCAST, SERVER, asked.source)  # it asks back
+            again = Ends(MAC, frames.BROADCAST, SERVER, asked.source)  # the server asks, too
             return [frames.arp(ends, frames.ARP_REPLY), frames.arp(again, frames.ARP_REQUEST)]
         if isinstance(packet, Echo):
             numbers = packet.identifier, packet.sequence
@@ -96,7 +96,7 @@ def test_the_whole_corpus_that_fits(tmp_path: Path) -> None:
             check_case(host, case)
         assert quick("memcached", host, frames.UDP_BYTES_MAX) is None
     assert host.sent["udp"] > len(CASES)
-    # Of each address the question, and the answer to the server's.
+    # For each address: a request, and the answer to the server's request.
     addresses = {step.source for case in fitting for step in case.steps}
     assert host.sent["arp"] == 2 * len(addresses)
 
@@ -152,7 +152,7 @@ def test_a_bad_answer_is_none(damage: Damage, said: str, tmp_path: Path) -> None
 def test_silence_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_host, "ANSWER_S", 0.2)
     path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nobody:
-        nobody.bind(str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as silent:
+        silent.bind(str(path))
         with Host(path, SERVER, PORT) as host, pytest.raises(HostError, match="ARP"):
             host.server_mac()

@@ -1,4 +1,4 @@
-"""Frames: what is built comes back, scapy reads the same, and every damage is found."""
+"""Frames: built and parsed to the same packet, equal to scapy's, and any damage is found."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_scapy_builds_the_same(payload: bytes, source_port: int, target_port: in
 
 
 def test_a_sum_of_zero_is_sent_as_ffff() -> None:
-    """RFC 768: a checksum field of 0 says that there is none."""
+    """RFC 768: a checksum field of 0 means no checksum."""
     found = {frames.udp(ENDS, port, 2, b"")[40:42] for port in range(65_536)}
     assert b"\xff\xff" in found and b"\0\0" not in found
 
 
 @given(st.data())
 def test_a_flipped_bit_is_found(data: st.DataObject) -> None:
-    """Behind the MAC addresses, which Ethernet's own checksum covers."""
+    """Bits behind the MAC addresses, which only Ethernet's own checksum covers."""
     good = frames.udp(ENDS, 1000, 2000, b"hello")
     at = data.draw(st.integers(12 * 8, len(good) * 8 - 1))
     bad = bytearray(good)

@@ -1,4 +1,4 @@
-"""The pool of huge pages: raised, read back, shared, and left exactly as it was met."""
+"""The pool of huge pages: raised, read back, shared, and left as it was before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A machine with 512 pages by hand, of which 100 are free and 10 of these promised."""
+    """A machine with 512 pages set by its user, 100 of them free, 10 of these reserved."""
     folder = tmp_path / "machine" / POOL
     folder.mkdir(parents=True)
     for name, value in (("nr", 512), ("free", 100), ("resv", 10)):
@@ -39,7 +39,7 @@ def journal(tmp_path: Path) -> Journal:
 
 @pytest.fixture(autouse=True)
 def none_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the sums below are of what each test asks for."""
+    """No spare pages, so that the sums below are the pages that each test requests."""
     monkeypatch.setattr(hugepages, "SPARE_PAGES", 0)
 
 
@@ -56,13 +56,13 @@ def test_what_is_there_is_read(root: Path, tmp_path: Path) -> None:
 def test_raised_by_what_is_needed_and_brought_back(root: Path, journal: Journal) -> None:
     with hugepages.reserved(journal, 7 * PAGE_BYTES, root) as free_bytes:
         assert total(root) == 519
-        assert free_bytes == 90 * PAGE_BYTES  # what this machine says, not what was asked for
+        assert free_bytes == 90 * PAGE_BYTES  # the value of the machine, not the number requested
     assert total(root) == 512
     assert not list(journal.directory.rglob("*.json"))
 
 
 def test_some_are_to_spare(root: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another program may take a page between here and our server's start."""
+    """Another program may take a page before our server starts."""
     monkeypatch.setattr(hugepages, "SPARE_PAGES", 8)
     with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
         assert total(root) == 512 + 7 + 8
@@ -84,22 +84,22 @@ def test_the_last_one_leaves_what_the_first_one_met(root: Path, journal: Journal
 def test_what_others_change_meanwhile_stays(root: Path, journal: Journal) -> None:
     file = root / POOL / "nr_hugepages"
     with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
-        file.write_text(str(total(root) + 40))  # another program's, which knows no claims
+        file.write_text(str(total(root) + 40))  # written by another program, which knows no claims
     assert total(root) == 552
     with hugepages.reserved(journal, 7 * PAGE_BYTES, root):
-        file.write_text("3")  # it takes more away than there was without us
+        file.write_text("3")  # it removes more pages than there were without our claim
     assert total(root) == 0
 
 
 def test_pages_of_a_process_that_is_about_to_end_are_not_kept(
     root: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Surplus ones: they were taken out of the pool, and are still mapped."""
+    """Surplus pages: they were removed from the pool, but are still mapped."""
     nr, surplus = (root / POOL / f"{name}_hugepages" for name in ("nr", "surplus"))
     nr.write_text("513")
     surplus.write_text("1")
 
-    def kernel(file: Path, persistent: int) -> None:  # it takes surplus pages first
+    def kernel(file: Path, persistent: int) -> None:  # the kernel uses surplus pages first
         file.write_text(str(persistent))
         surplus.write_text("0")
 
@@ -112,7 +112,7 @@ def test_pages_of_a_process_that_is_about_to_end_are_not_kept(
 def test_killed_in_the_act(root: Path, journal: Journal, tmp_path: Path) -> None:
     claim = tmp_path / "state" / "hugepages" / "1:1-0"
     claim.parent.mkdir(parents=True)
-    for grown, left in ((0, 512), (3, 512), (9, 514)):  # it wanted 7
+    for grown, left in ((0, 512), (3, 512), (9, 514)):  # 7 pages were requested
         claim.write_text("512 7\n")
         (root / POOL / "nr_hugepages").write_text(str(512 + grown))
         file = str(root / POOL / "nr_hugepages")
@@ -133,7 +133,7 @@ def test_what_a_killed_one_left_is_undone(root: Path, journal: Journal) -> None:
 def test_killed_before_it_raised_anything(root: Path, journal: Journal, tmp_path: Path) -> None:
     claims = tmp_path / "state" / "hugepages"
     claims.mkdir(parents=True)
-    for text in ("", "512"):  # written in part, or not at all
+    for text in ("", "512"):  # not written, or in part
         (claims / "1:1-0").write_text(text)
         file = str(root / POOL / "nr_hugepages")
         record = Record(kind="pages", what=str(claims / "1:1-0"), inside=file, owner=journal.owner)
@@ -151,17 +151,17 @@ def test_nothing_wanted_or_no_pool_changes_nothing(
         assert free_bytes == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any file")
 def test_without_the_right_what_is_free_must_do(root: Path, journal: Journal) -> None:
     (root / POOL / "nr_hugepages").chmod(0o444)
     with hugepages.reserved(journal, 200 * PAGE_BYTES, root) as free_bytes:
         assert (total(root), free_bytes) == (512, 90 * PAGE_BYTES)
 
 
-def test_claims_that_nobody_sees_any_more(
+def test_claims_of_ended_namespaces(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a container that was killed, and its /run with it: the kernel's own folder has them."""
+    """Claims of a container that was killed with its /run: the kernel's folder still has them."""
     notes = tmp_path / "notes"
     notes.mkdir()
     monkeypatch.setattr(hugepage_claims, "_notes", lambda: contextlib.nullcontext(notes))
@@ -181,7 +181,7 @@ def test_claims_that_nobody_sees_any_more(
         assert given_back() == [("dead-0", False)] and total(root) == 524
     assert given_back() == [("dead-0", True)] and given_back() == []
     assert total(root) == 519
-    hugepage_claims.give_back(tmp_path / "dead-0", file)  # its container cleans, too
+    hugepage_claims.give_back(tmp_path / "dead-0", file)  # its container cleans later
     assert total(root) == 519 and not (tmp_path / "dead-0").exists()
     hugepage_claims.give_back(tmp_path / "living-0", file)
     assert total(root) == 512 and not list(notes.iterdir())
@@ -203,5 +203,5 @@ def test_the_kernel_has_one_folder_for_all_containers() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0 and "unshare" in done.stderr:
-        pytest.skip(f"no namespaces to be had here: {done.stderr.strip()}")
+        pytest.skip(f"no namespaces can be made here: {done.stderr.strip()}")
     assert int(done.stdout) == here

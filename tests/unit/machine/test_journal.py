@@ -1,4 +1,4 @@
-"""What dead owners left is undone, in reverse; what living ones hold is not touched."""
+"""Records of ended owners are undone, in reverse; those of running owners are not touched."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_what_an_interrupt_left_before_it_was_held(tmp_path: Path) -> None:
     abandon(tmp_path, HERE, "path", thing)
     mine = Journal(tmp_path / "journal", HERE)
     mine.close()
-    mine.close()  # nothing is left to do
+    mine.close()  # a second close does nothing
     assert not thing.exists() and not written(tmp_path)
 
 
 def test_clean_undoes_in_reverse(tmp_path: Path, gone: Owner) -> None:
     value = tmp_path / "value"
     value.write_text("third")
-    for old, new in ("first", "second"), ("second", "third"):  # the first must come back
+    for old, new in ("first", "second"), ("second", "third"):  # the first value must be restored
         abandon(tmp_path, gone, "value", value, old=old, new=new)
     made = tmp_path / "made"
     made.mkdir()
@@ -108,7 +108,7 @@ def test_clean_leaves_the_living_alone(tmp_path: Path, gone: Owner) -> None:
     assert mine.exists() and not theirs.exists() and len(written(tmp_path)) == 1
 
 
-def test_a_later_process_with_the_same_pid_is_somebody_else(tmp_path: Path) -> None:
+def test_a_later_process_with_the_same_pid_is_another_owner(tmp_path: Path) -> None:
     thing = tmp_path / "thing"
     thing.touch()
     before = replace(HERE, started_ticks=HERE.started_ticks - 1)
@@ -156,7 +156,7 @@ def test_children_of_the_dead_are_ended(tmp_path: Path, marked: subprocess.Popen
     with subprocess.Popen(["sleep", "1000"], env=environment) as ours:
         try:
             done = journal.clean(tmp_path)
-            # A `clean` beside this one may have been at it first.
+            # Another `clean` may have killed the child before.
             assert marked.wait(timeout=120) == -9
             assert all(str(ours.pid) not in line for line in done)
             assert ours.poll() is None
@@ -165,7 +165,7 @@ def test_children_of_the_dead_are_ended(tmp_path: Path, marked: subprocess.Popen
 
 
 def test_what_another_process_namespace_owns_is_not_touched(tmp_path: Path) -> None:
-    """A container's pid is nobody here, or somebody else."""
+    """A container's pid names no process here, or another one."""
     theirs = replace(HERE, started_ticks=HERE.started_ticks - 1, space=1)
     thing = tmp_path / "thing"
     thing.touch()
@@ -199,8 +199,8 @@ def test_an_owner_is_read_back(gone: Owner) -> None:
 
 
 def test_what_older_releases_wrote(tmp_path: Path, gone: Owner) -> None:
-    """By the pid of its folder's name, of a namespace or of none, without what things are known
-    by; and what nobody wrote."""
+    """Records named by a pid, with or without a namespace, without the identity of a path; and a
+    folder that no release wrote."""
     old = replace(gone, boot=None)
     named, other, value = tmp_path / f"nm-{old.pid}-tap", tmp_path / "other", tmp_path / "value"
     for path in (named, other, value):
@@ -229,7 +229,7 @@ import sys
 from pathlib import Path
 from nearmetal.machine.journal import Journal
 from nearmetal.machine.processes import owner
-me = owner.Owner(owner.current().pid, 7, 1, owner.boot())  # nobody's by its pid
+me = owner.Owner(owner.current().pid, 7, 1, owner.boot())  # no process has this pid and start
 with Journal(Path(sys.argv[1]) / "journal", me).folder(Path(sys.argv[1]) / "thing"):
     print(flush=True)
     sys.stdin.readline()
@@ -237,7 +237,7 @@ with Journal(Path(sys.argv[1]) / "journal", me).folder(Path(sys.argv[1]) / "thin
 
 
 def test_its_lock_tells_whether_an_owner_lives(tmp_path: Path) -> None:
-    """Whatever process namespace it has, and nobody is told by its pid."""
+    """The lock works for any process namespace; the pid is not used."""
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

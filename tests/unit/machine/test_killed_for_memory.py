@@ -1,4 +1,4 @@
-"""Where the kernel ended a program for want of memory, the reason says so, and what to do."""
+"""If the kernel killed a program for lack of memory, the reason says so, and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nearmetal.topology import testpmd
 
 
 def machine(root: Path, *, kills: int, limits: dict[str, str], ours: str = "/a/b") -> Path:
-    """The files of a machine; limits: memory.max by folder of the cgroup."""
+    """Write the files of a machine. limits: memory.max by the cgroup's folder."""
     for name, text in (
         ("proc/vmstat", f"nr_free_pages 1\noom_kill {kills}\nzswpin 0\n"),
         ("proc/self/cgroup", f"1:name=x:/else\n0::{ours}\n"),
@@ -39,7 +39,7 @@ def test_the_reason_has_its_cure(tmp_path: Path, limits: dict[str, str], said: s
     assert killed.out_of_memory(root) == 4
     assert said in killed.why(3, root)
     assert "--memory" in killed.why(3, root)
-    assert killed.why(4, root) == ""  # somebody else sent it
+    assert killed.why(4, root) == ""  # another process sent the signal
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ MET = "SIGKILL, by the kernel, for want of memory.*: give it more, or ask for le
 
 @pytest.fixture
 def one_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel kills somebody between our first look and our second."""
+    """The kernel's count of kills rises between the first and the second read."""
     kills = iter((0, 1))
     monkeypatch.setattr(killed, "out_of_memory", lambda *_: next(kills))
 
 
 @pytest.mark.usefixtures("one_more")
 def test_so_does_one_whose_other_half_it_met() -> None:
-    """As the tender says it of its data process."""
+    """The tender reports the kill of its data process in this form."""
     script = "echo 'the data process was killed (signal 9, SIGKILL)' >&2; exit 1"
     with Child(["sh", "-c", script], Where()) as child:
         assert child.wait(60)

@@ -1,4 +1,4 @@
-"""One run at a time per machine, whoever's it is and whatever namespaces it has."""
+"""One run at a time per machine, for all users and in all namespaces."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def holding(file: Path, *before: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that has the machine until it reads a line."""
+    """Another process that holds the lock until it reads a line."""
     command = [*before, sys.executable, "-c", HOLDER, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -48,7 +48,7 @@ def test_lock_names_the_holder(file: Path, monkeypatch: pytest.MonkeyPatch) -> N
             pass
         holder.kill()
         holder.wait()
-        with lock.machine_lock(file):  # a killed holder holds nothing
+        with lock.machine_lock(file):  # a killed process holds no lock
             pass
 
 
@@ -77,7 +77,7 @@ def test_lock_is_given_back(file: Path) -> None:
 
 
 def test_the_machine_s_is_one_for_all_users_and_containers() -> None:
-    """Seen by its inode; who has a time namespace of its own has another."""
+    """The inode is the same everywhere, except in another time namespace."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root, and unshare: makes namespaces")
     if not Path("/proc/self/ns/time").exists():
@@ -94,10 +94,10 @@ def test_the_machine_s_is_one_for_all_users_and_containers() -> None:
     assert seen("unshare", "--time", "--fork") != seen()
 
 
-def test_a_holder_that_nobody_here_sees(
+def test_a_holder_that_is_not_visible_here(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As one of another container: /proc/locks does not show it."""
+    """A holder in another container: /proc/locks does not show it."""
     monkeypatch.delenv(lock.WAIT)
     monkeypatch.setattr(lock, "_pid_of_holder", lambda handle: None)
     with (

@@ -1,4 +1,4 @@
-"""Which network a link of ours gets, beside what a machine has and routes."""
+"""The network of a link that we make, for a machine with given links and routes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def first(*taken: str) -> str:
         (("198.18.0.0/24", "198.18.1.7/32"), "198.18.2.0/24"),
         (("198.18.0.0/15",), "192.0.2.0/24"),
         (("198.0.0.0/8", *VPN), "192.0.2.0/24"),
-        ((*EVERY, *PRIVATE), "198.18.0.0/24"),  # all routed: ours lies within, and wins
+        ((*EVERY, *PRIVATE), "198.18.0.0/24"),  # all routed: our route is more specific and wins
         ((*EVERY, *PRIVATE, "198.18.0.1/32"), "198.18.1.0/24"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who gets which core: a core each where there are four, and words for what is shared where not."""
+"""Placement on cores: a core each if there are four, otherwise a note on what is shared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nearmetal.machine.cores.placement import Cores, Cpu, Cpus, in_words, place
 def machine(
     nodes: int, cores: int, threads: int = 1, isolated: frozenset[int] = frozenset()
 ) -> Cpus:
-    """Second threads are numbered after all the first ones, as on most machines."""
+    """Make the cores; second threads are numbered after all first ones, as on most machines."""
     whole = nodes * cores
     made = [
         Cpu(
@@ -46,7 +46,7 @@ def test_five_leave_core_0_to_the_system() -> None:
     assert (cores.control, cores.quiet) == ({0}, {1, 2, 3, 4})
 
 
-def test_no_two_threads_of_a_core_and_nobody_beside_them() -> None:
+def test_the_measured_threads_have_whole_cores() -> None:
     cores = place(machine(1, 6, threads=2))
     assert four(cores) == (1, 2, (3,), 4)
     assert cores.control == {0, 5, 6, 11}
@@ -55,7 +55,7 @@ def test_no_two_threads_of_a_core_and_nobody_beside_them() -> None:
 
 def test_one_node_has_them_all() -> None:
     cores = place(machine(2, 4))
-    assert four(cores) == (4, 5, (6,), 7)  # the node that does not give core 0
+    assert four(cores) == (4, 5, (6,), 7)  # the node without core 0
     assert cores.control == {0, 1, 2, 3}
     assert four(place(machine(2, 8))) == (1, 2, (3,), 4)
 
@@ -111,7 +111,7 @@ def test_one_core_is_shared_by_all() -> None:
     st.integers(1, 3), st.integers(1, 6), st.integers(1, 2), st.frozensets(st.integers(0, 11)),
     st.data(),
 )  # fmt: skip
-def test_whatever_the_machine(
+def test_on_any_machine(
     nodes: int, cores: int, threads: int, isolated: frozenset[int], data: st.DataObject
 ) -> None:
     whole = machine(nodes, cores, threads, isolated)
@@ -136,7 +136,7 @@ def test_whatever_the_machine(
 
 
 def one_each(there: Cpus) -> list[Cpu]:
-    """A thread of each physical core."""
+    """Return one thread of each physical core."""
     return list({cpu.siblings: cpu for cpu in there.cpus}.values())
 
 

@@ -1,4 +1,4 @@
-"""Children: lines, time limits, reasons, and an end in every case."""
+"""Children: lines, time limits, reasons, and an end in all cases."""
 
 from __future__ import annotations
 

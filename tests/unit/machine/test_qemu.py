@@ -1,4 +1,4 @@
-"""A machine as a value: the command line that QEMU gets for it."""
+"""The QEMU command line of a virtual machine."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_no_msi_x_where_qemu_dies_of_it(accelerator: Accelerator, vectors: bool)
 def test_virtio_is_version_1_or_that_from_before_it(
     kind: MachineType, now: str, before: str
 ) -> None:
-    """Whoever carries its frames: a back end of ours, or QEMU on a tap device."""
+    """With any back end: our own, or QEMU on a tap device."""
     for nic in (RING, Tap("tap0", "02:00:00:00:00:01")):
         said = argv(kind=kind, nics=(nic,))
         assert now in said and before not in said

@@ -1,4 +1,4 @@
-"""The monitor against a QEMU of our own, which answers, refuses, keeps silent or goes."""
+"""The monitor, with a simulated QEMU that answers, refuses, keeps silent or ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = Callable[[str], dict[str, Any] | None]
 
 
 def said(command: str) -> dict[str, Any] | None:
-    """As QEMU does."""
+    """Return QEMU's reply to a command."""
     answers: dict[str, Any] = {
         "qmp_capabilities": {},
         "query-version": {"qemu": {"micro": 2, "minor": 2, "major": 7}, "package": ""},
@@ -49,7 +49,7 @@ def monitor() -> Iterator[Monitor]:
 
 
 def serve(monitor: Monitor, answer: Answer, *, greets: bool = True) -> None:
-    """QEMU's end, in a thread; an answer of None ends it."""
+    """Run QEMU's end in a thread; an answer of None ends it."""
     theirs = socket.socket(fileno=os.dup(monitor.descriptor))
     monitor.inherited()
 
@@ -94,7 +94,7 @@ def test_silence_is_bounded_before_and_after_the_greeting(monitor: Monitor) -> N
 
 def test_one_that_goes_while_it_is_asked(monitor: Monitor) -> None:
     serve(monitor, lambda command: said(command) if command == "qmp_capabilities" else None)
-    monitor.quit(ANSWER_S)  # it may end before it has answered
+    monitor.quit(ANSWER_S)  # QEMU may end before its answer
     with pytest.raises(MonitorError):
         monitor.version(ANSWER_S)
 

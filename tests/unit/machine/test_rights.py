@@ -1,4 +1,4 @@
-"""What a process may do, as a made-up /proc tells it; and what trying tells where it cannot."""
+"""A process's rights, read from a made-up /proc; and found by trying where /proc is not enough."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_effective_rights_count_and_not_the_uid(
     raw = proc(tmp_path / "raw", f"{1 << 13:016x}", "0 1000 1")
     assert rights.held("CAP_BPF", whole) and not rights.held("CAP_BPF", bare)
     assert rights.held("CAP_NET_RAW", raw) and not rights.held("CAP_NET_ADMIN", raw)
-    assert not rights.held("CAP_NET_RAW", tmp_path)  # no /proc: nothing is known to be there
+    assert not rights.held("CAP_NET_RAW", tmp_path)  # no /proc: no right is assumed
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert rights.in_words(whole) == "root"
     assert rights.in_words(bare).startswith("root, without CAP_NET_ADMIN, CAP_NET_RAW")
@@ -45,7 +45,7 @@ def test_effective_rights_count_and_not_the_uid(
     assert rights.in_words(raw) == "an ordinary user of a user namespace, with CAP_NET_RAW"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="lays rights down, and so needs some")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to drop rights")
 @pytest.mark.parametrize(
     ("how", "says"),
     [
@@ -56,7 +56,7 @@ def test_effective_rights_count_and_not_the_uid(
 )
 def test_trying_names_the_one_right(how: tuple[str, ...], says: tuple[str, str]) -> None:
     if subprocess.run([*how, "true"], check=False).returncode != 0:
-        pytest.skip(f"{how[0]} may not do that here")
+        pytest.skip(f"{how[0]} is not allowed here")
     done = subprocess.run(
         [*how, sys.executable, "-c", ASKING],
         env={**os.environ, "PYTHONPATH": str(source_root() / "src")},

@@ -1,4 +1,4 @@
-"""Resident memory, as the kernel tells it of made-up processes."""
+"""Resident memory, read from a made-up /proc."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_of_one_mapping_what_is_resident(proc: Path) -> None:
     mapped(proc, (40, 40, 0), (8192, 0, 2048), (4096, 0, 2048))
     assert mapping_rss_bytes(7, 8 * MIB, proc) == 2 * MIB
     assert mapping_rss_bytes(7, 8 * MIB - 5000, proc) == 2 * MIB  # rounded to huge pages
-    assert mapping_rss_bytes(7, 39 * 1024, proc) == 40 * 1024  # to small ones
+    assert mapping_rss_bytes(7, 39 * 1024, proc) == 40 * 1024  # rounded to small pages
 
 
 def test_what_cannot_be_told_apart_is_unknown(proc: Path) -> None:
@@ -63,7 +63,7 @@ PAGES = 37  # a size that no other memfd of this process has
 
 @pytest.fixture
 def guest() -> Iterator[mmap.mmap]:
-    """Memory as QEMU's for a guest: one mapping of a memfd, of which two pages are resident."""
+    """Memory like a guest's in QEMU: one mapping of a memfd, with two resident pages."""
     handle = os.memfd_create("guest")
     os.ftruncate(handle, PAGES * PAGE)
     with mmap.mmap(handle, PAGES * PAGE) as memory:

@@ -1,4 +1,4 @@
-"""Whatever ends a command but SIGKILL: undone, said in a line, with the exit code of a shell."""
+"""Every signal that ends a command, except SIGKILL: undo, one line, and a shell's exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nearmetal.machine.processes import signals
 SAID_S = 120.0
 SIGNALS = ["HUP", "INT", "QUIT", "TERM", "XCPU", "ALRM", "VTALRM", "USR1", "USR2", "ABRT"]
 
-# The command line's own way in and out, around a command that makes a thing and waits.
+# The real main, with a command that makes a thing and waits.
 COMMAND = """
 import os, signal, sys, time
 from pathlib import Path
@@ -37,10 +37,10 @@ def wait(words: list[str]) -> None:
             child.event(100)
             try:
                 print(child.pid, flush=True)
-                while True:  # a signal just before a long sleep is seen only behind it
+                while True:  # a signal just before a sleep is seen only after it
                     time.sleep(0.1)
             finally:
-                for name in at_undo:  # they come while it is on its way out
+                for name in at_undo:  # signals that arrive during the undo
                     signal.raise_signal(signal.Signals[name])
                 (folder / "way out").write_text("whole")
 
@@ -50,7 +50,7 @@ __main__.main()
 
 @contextmanager
 def waiting(folder: Path, *at_undo: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A command that has made its thing, and started a child. before: a signal that is ignored."""
+    """Run a command that has made a thing, and started a child. before: a signal to ignore."""
     argv = [sys.executable, "-c", COMMAND, str(folder), *at_undo]
     if before:
         argv = ["sh", "-c", f'trap "" {before}; exec "$@"', "sh", *argv]
@@ -110,15 +110,15 @@ def test_what_was_ignored_stays_so(name: str, tmp_path: Path) -> None:
     number = signal.Signals[f"SIG{name}"]
     with waiting(tmp_path, before=name) as process:
         child = child_of(process)
-        assert ignored(child) == {number}  # and none of Python's own: SIGPIPE, SIGXFSZ
+        assert ignored(child) == {number}  # without Python's own: SIGPIPE, SIGXFSZ
         process.send_signal(number)
-        process.send_signal(signal.SIGUSR1)  # what comes behind it ends it
+        process.send_signal(signal.SIGUSR1)  # the next signal ends the command
         said = process.communicate(timeout=SAID_S)[1]
     assert process.returncode == 128 + signal.SIGUSR1, said
 
 
 def test_all_that_end_are_known() -> None:
-    """Those are left out which do not end by default, and those that cannot be undone."""
+    """Left out: signals without an end by default, and those that allow no undo."""
     left_out = signal.valid_signals() - set(signals.ENDING)
     assert {signal.Signals(each).name.removeprefix("SIG") for each in left_out} == {
         "KILL", "STOP", "CHLD", "CONT", "URG", "WINCH", "TSTP", "TTIN", "TTOU", "PIPE", "XFSZ",

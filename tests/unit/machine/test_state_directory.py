@@ -1,4 +1,4 @@
-"""Sockets lie below the state directory: it is where their paths are short enough."""
+"""Paths of sockets below the state directory are short enough."""
 
 from __future__ import annotations
 

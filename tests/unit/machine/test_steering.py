@@ -1,4 +1,4 @@
-"""The kernel's threads that work for a wire, found by their names in a made-up /proc."""
+"""Kernel threads that work for a wire, found by their names in a made-up /proc."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_threads_of_a_qemu_before_and_since_they_are_its_own(tmp_path: Path) -> 
         task(tmp_path / str(pid), comm)
     task(tmp_path / "80/task/80", "qemu-system-x86")
     task(tmp_path / "80/task/81", "vhost-80")
-    (tmp_path / "90").mkdir()  # it ended while we looked
+    (tmp_path / "90").mkdir()  # it ended during the search
     assert vhost_threads(70, tmp_path) == [71]
     assert vhost_threads(80, tmp_path) == [80, 81]
     assert vhost_threads(91, tmp_path) == []

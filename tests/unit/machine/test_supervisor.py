@@ -1,4 +1,4 @@
-"""What a service manager is told, and how a line of its log looks."""
+"""Notifications to a service manager, and the format of a line of its log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nearmetal.machine.processes import supervisor
 
 @contextmanager
 def manager(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[socket.socket]:
-    """Listens there; name as in NOTIFY_SOCKET."""
+    """A socket with this name that receives notifications; name as in NOTIFY_SOCKET."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0{name[1:]}" if name.startswith("@") else name)
         listening.settimeout(10)
@@ -45,7 +45,7 @@ def test_without_a_manager_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     ("name", "why"),
     [
         ("/nowhere/manager", "No such file or directory"),
-        ("@nobody-listens-here", "Connection refused"),
+        ("@no-manager-listens-here", "Connection refused"),
         ("/" + "x" * 200, "too long"),
         ("vsock:2:1234", "neither a path nor an abstract name"),
     ],
@@ -81,4 +81,4 @@ def test_a_line_has_its_level_in_the_managers_log_only(
         monkeypatch.setattr("sys.stderr", None)
         assert supervisor.line("x") == "nearmetal: x"
     monkeypatch.setattr("sys.stderr", log)
-    assert supervisor.line("x") == "nearmetal: x", "it is closed"
+    assert supervisor.line("x") == "nearmetal: x", "a closed stderr"

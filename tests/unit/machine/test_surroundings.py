@@ -1,4 +1,4 @@
-"""What of the shell's environment reaches what is built, measured and run."""
+"""The parts of the shell's environment that reach builds, measured programs and tools."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_compiler_that_changed_compiles_anew(
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_shells_git_folder_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a hook of some repository, which sets it for all that it starts."""
+    """A hook of another repository sets GIT_DIR for all its programs."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setenv("GIT_DIR", "/nonexistent")
     assert git(tmp_path, "rev-parse", "--is-inside-work-tree") == "true"

@@ -1,4 +1,4 @@
-"""What is undone is known by more than its name; what is not ours, or cannot be told, stays."""
+"""A thing is undone only if its identity matches; foreign and doubtful things stay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_folder_that_was_there_is_another_s(tmp_path: Path, gone: Owner) -> No
     with pytest.raises(FileExistsError), mine.folder(thing):
         pytest.fail("it was made")
     assert thing.is_dir() and {path.name for path in tmp_path.iterdir()} == {"thing", "journal"}
-    # Killed before it was made, as it was made, and once it was known.
+    # Killed before it was made, while it was made, and after its identity was recorded.
     first = tmp_path / "thing.1"
     for stage in range(3):
         known = identity(first) if stage == 2 else None
@@ -87,7 +87,7 @@ def test_a_link_is_known_by_its_index(tmp_path: Path, gone: Owner) -> None:
         with IPRoute() as route:
             route.link("add", ifname="nm-it", kind="veth", index=index, peer={"ifname": "nm-peer"})
 
-    make(77)  # another's
+    make(77)  # of another owner
     with pytest.raises(NetlinkError, match="exists"), mine.link("nm-it") as index:
         make(index)
     assert indexes() == [77]
@@ -109,7 +109,7 @@ def test_a_link_is_known_by_its_index(tmp_path: Path, gone: Owner) -> None:
 
 @pytest.mark.usefixtures("space")
 def test_a_link_that_names_a_dead_owner(tmp_path: Path, gone: Owner) -> None:
-    """Its records are where nobody sees them."""
+    """The owner's records are in a /run that is not visible here."""
     with IPRoute() as route:
         for number, who in enumerate((gone, HERE, replace(gone, space=1, boot="a"))):
             peer = {"ifname": f"peer-{number}"}

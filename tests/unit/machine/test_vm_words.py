@@ -1,5 +1,4 @@
-"""A virtual machine, and testpmd: what they said last is in the reason, and who talks without end
-does not keep anybody waiting."""
+"""A virtual machine, and testpmd: the reason has the last output; endless output delays nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from nearmetal.trial import start
 TALKS = "while echo words; do :; done"
 NO_LINE = "while printf xxxxxxxx; do :; done"
 BOOTED = r"printf 'SeaBIOS\r\n\033[1;32mPowered by\033[0m Unikraft\nNo RDSEED; \007halted'"
-WAITS = "; cat >/dev/null"  # as a halted machine does
+WAITS = "; cat >/dev/null"  # like a halted machine
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def running(script: str, folder: Path, *, speaks: bool = False, kept: bool = Tru
 
 
 class Asks:
-    """A generator that gave up, or never says a word."""
+    """A generator that gives up, or prints nothing."""
 
     name = "nm-load-vhost"
 
@@ -47,7 +46,7 @@ class Asks:
 
     def event(self, timeout_s: float) -> Event:
         while "halted" not in self._vm.said():
-            pass  # the test's own time is the bound
+            pass  # limited by the test's time-out
         raise self._error("nm-load-vhost ended with exit code 1: await: no right answer")
 
 
@@ -64,8 +63,8 @@ def test_an_image_s_words_gain_no_time(script: str, tmp_path: Path) -> None:
 def test_an_image_that_is_not_heard_says_what_it_said_last(
     error: type[ChildError], tmp_path: Path
 ) -> None:
-    """The generator's own reason first, then the last of the console, a line without its end too,
-    and where all of it is."""
+    """The generator's own reason first, then the end of the console's output, including an
+    unfinished line, and the file with all of it."""
     with running(BOOTED + WAITS, tmp_path) as vm, pytest.raises(ChildError) as caught:
         start.next_event(Asks(vm, error), vm, 0.1)
     said = str(caught.value)
@@ -84,7 +83,7 @@ def test_so_does_one_whose_qemu_ends(tmp_path: Path) -> None:
     assert "line 19" in said and "line 2 " not in said and len(said) < 900
 
 
-def test_a_panic_is_told_whatever_it_prints_after(tmp_path: Path) -> None:
+def test_a_panic_is_reported_despite_later_output(tmp_path: Path) -> None:
     trace = "; ".join(f"echo '[ 1.{n}] ? do_it+0x{n}/0x9'" for n in range(30))
     script = f"echo booting; echo 'Kernel panic - not syncing: no root'; {trace}; exit 0"
     with running(script, tmp_path) as vm:
@@ -138,7 +137,7 @@ def test_a_machine_that_has_booted_is_told_the_time(
 def test_one_that_is_stopped_before_it_was_heard_is_told_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its first line is read with its last ones, when there is nobody to tell any more."""
+    """The first line is read with the last ones, when the machine has ended."""
     script = """echo '{"event":"boot"}'; head -c 1 >/dev/null; echo '{"event":"final"}'"""
     monkeypatch.setattr(qemu, "command", lambda *_, **__: ["sh", "-c", script])
     machine = qemu.Machine(tmp_path / "image", "", 1 << 20, Accelerator(name="tcg", cpu="max"))

@@ -1,4 +1,4 @@
-"""What the tests of statistics and reports share: a run with a row of every kind."""
+"""Shared by the tests of statistics and reports: a run with a row of every kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up runs: folders as the earlier stages would leave them, with known counts."""
+"""Made-up runs: folders as written by the earlier stages, with known counts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BUILD = {
 
 
 def spec(*rungs: str, rounds: int = 3) -> Spec:
-    """A spec of these rungs, every service of each."""
+    """Return a spec of these rungs, with all their services."""
     chosen = (find(name) for name in rungs)
     return Spec(
         name="made",
@@ -50,7 +50,7 @@ def spec(*rungs: str, rounds: int = 3) -> Spec:
 
 
 def counts(answered: int = 900_000, **other: int) -> Counts:
-    """Counts of three seconds that add up, unless told otherwise."""
+    """Return counts of three seconds that add up, unless other values are given."""
     parts = {"wrong": 0, "lost": 0, **other}
     fields = Counts.model_fields.items()
     values: dict[str, Any] = {name: 0 for name, known in fields if known.is_required()} | parts
@@ -60,13 +60,13 @@ def counts(answered: int = 900_000, **other: int) -> Counts:
 
 
 def core(cpu: int, idle_s: float = 0.0, **other: float) -> CoreTime:
-    """Three busy seconds: 0.5 user, 1.5 system, 1.0 softirq."""
+    """Return three busy seconds: 0.5 user, 1.5 system, 1.0 softirq."""
     times = {"user_s": 0.5, "system_s": 1.5, "softirq_s": 1.0, "irq_s": 0.0, "steal_s": 0.0}
     return CoreTime(cpu=cpu, idle_s=idle_s, **(times | other))
 
 
 def sample(rung: str, service: str = "kv", number: int = 0, **other: Any) -> Sample:
-    """A good trial, unless told otherwise."""
+    """Return a good trial, unless other values are given."""
     values: dict[str, Any] = {
         "rung": rung,
         "service": service,
@@ -85,7 +85,7 @@ def sample(rung: str, service: str = "kv", number: int = 0, **other: Any) -> Sam
 
 
 def rounds(rung: str, service: str, rates_per_s: list[int], **other: Any) -> list[Sample]:
-    """A trial a rate; each three seconds long."""
+    """Return one trial per rate; each takes three seconds."""
     return [
         sample(
             rung,
@@ -106,7 +106,7 @@ def folder(
     state: dict[str, Any] | None,
     **facts: dict[str, Any],
 ) -> Path:
-    """A run's folder; state None: run.json was never written."""
+    """Write a run's folder and return it. state None: run.json was never written."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "spec.json").write_text(run_spec.model_dump_json())
     files = {"topology": TOPOLOGY, "machine": MACHINE, "build": BUILD} | facts

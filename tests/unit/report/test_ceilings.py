@@ -1,5 +1,5 @@
-"""A null responder that failed: what is left of it is used, and every row that hangs on it says
-why the rest is missing."""
+"""A failed null responder: its other rounds are used, and every row that depends on it has the
+reason for the missing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHY = "nm-null-vhost was asked for its counters for 15 s, and told none"
 
 
 def row_of(ceiling: list[Sample]) -> Row:
-    """host-dpdk kv, beside these trials of `ceiling`."""
+    """Return the row host-dpdk kv of a run with these trials of `ceiling`."""
     spec = made.spec("host-dpdk", "ceiling")
     trials = [*made.rounds("host-dpdk", "kv", [100_000] * 3), *ceiling]
     found = rows(Setting(spec=spec), trials)
@@ -25,7 +25,7 @@ def failed(number: int) -> Sample:
     return made.sample("ceiling", "echo", number, status="failed", counts=None, reason=WHY)
 
 
-def test_one_round_that_failed_takes_nobody_s_ceiling() -> None:
+def test_one_failed_round_removes_no_ceiling() -> None:
     good = made.rounds("ceiling", "echo", [400_000, 500_000])
     row = row_of([*good, failed(2)])
     assert row.generator_ceiling_per_s == 450_000 and row.generator_bound is False

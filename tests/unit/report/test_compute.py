@@ -1,4 +1,4 @@
-"""From samples to rows: figures worked out by hand, and rows that must not have any."""
+"""From samples to rows: figures worked out by hand, and rows that must have none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nearmetal.spec.sweep import Sweep
 
 
 def table(trials: list[Sample], *rungs: str, rounds: int = 3, **other: object) -> dict[str, Row]:
-    """Rows by "rung service"."""
+    """Return rows by "rung service"."""
     setting = Setting(spec=made.spec(*rungs, rounds=rounds), **other)  # type: ignore[arg-type]
     return {f"{row.rung} {row.service}": row for row in rows(setting, trials)}
 
@@ -59,7 +59,7 @@ def test_empty_polls_count_as_waiting() -> None:
     row = table(trials, "host-sock")["host-sock kv"]
     assert (row.busy_cycles_per_reply, row.busy_share) == (401.0, 0.9)
     assert row.idle_share.sut == 0
-    assert row.generator_bound is True  # a tenth of the time went into empty polls
+    assert row.generator_bound is True  # a tenth of the time was spent in empty polls
 
 
 def test_unknown_is_null() -> None:
@@ -103,7 +103,7 @@ def test_one_bad_trial_fails_the_row_and_takes_its_speed(
     assert row.status == "failed"
     assert row.reason.startswith("round 2: ")
     assert words in row.reason
-    assert row.sent == 900_000 + counts.sent  # the counts stay to be seen
+    assert row.sent == 900_000 + counts.sent  # the counts are kept
     assert row.wrong == counts.wrong
     assert row.replies_per_s.median is row.latency_ns.p50 is row.cpu_s_per_million.sut is None
     assert row.labels == ()
@@ -250,7 +250,7 @@ def test_seven_rounds_get_a_bootstrap_interval() -> None:
     assert interval(many) == (kind, ends)  # the same samples give the same report
     assert ends.low is not None and ends.high is not None
     assert 10 <= ends.low <= 13 <= ends.high <= 90
-    assert interval([5.0] * 7) == ("minmax", Interval(median=5, low=5, high=5))  # no spread
+    assert interval([5.0] * 7) == ("minmax", Interval(median=5, low=5, high=5))  # all equal
 
 
 @given(st.lists(st.floats(1, 1e8), min_size=1, max_size=9))
@@ -279,7 +279,7 @@ def test_knobs_name_what_sets_a_rung_apart() -> None:
 
 
 def swept(trials: list[Sample], axis: str, *points: Point, rungs: str = "host-sock") -> list[Row]:
-    """Rows of a spec with a sweep."""
+    """Return the rows of a spec with a sweep."""
     sweep = Sweep.model_validate({"axis": axis, "points": points})
     spec = made.spec(*rungs.split()).model_copy(update={"sweep": sweep})
     return list(rows(Setting(spec=spec), trials))
@@ -301,7 +301,7 @@ def test_a_row_for_every_point_in_the_specs_order() -> None:
     ]
     assert [row.replies_per_s.median for row in found[:2]] == [100_000, 50_000]
     assert found[0].vs_echo.by_rate == 0.5
-    assert found[1].vs_echo.by_rate is None  # the other point's echo is no measure for it
+    assert found[1].vs_echo.by_rate is None  # the other point's echo is not comparable
 
 
 def test_a_window_sweep_has_the_window_of_its_point() -> None:
@@ -311,7 +311,7 @@ def test_a_window_sweep_has_the_window_of_its_point() -> None:
 
 
 def paced(share: float, not_sent: int, number: int, lost: int = 0) -> Sample:
-    """An open-loop trial of three seconds at 100,000/s, of which so many were not sent."""
+    """Return an open-loop trial of three seconds at 100,000/s, with some requests not sent."""
     counts = made.counts(
         300_000 - not_sent - lost, lost=lost, intended=300_000, not_sent=not_sent, slipped_ns=number
     )

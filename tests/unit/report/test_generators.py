@@ -1,4 +1,4 @@
-"""Rows that several machines asked: their ceiling together, and what each of them did amiss."""
+"""Rows with several generators: their joint ceiling, and labels for a generator's problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS = (Point(generators=1), Point(generators=2))
 
 
 def asked(rung: str, service: str, rate: int, **each: Any) -> list[Sample]:
-    """Three rounds by two machines; `each`: what was so of tg2 in the last one."""
+    """Return three rounds of two machines; `each`: changed values of tg2 in the last one."""
     parts = {"answered": rate, "sent": rate, "start_error_ns": 10_000}
     first = Generator(machine="tg1", **parts)
     second = Generator(machine="tg2", **parts)
@@ -27,7 +27,7 @@ def asked(rung: str, service: str, rate: int, **each: Any) -> list[Sample]:
 
 
 def table(trials: list[Sample], *names: str) -> dict[str, Row]:
-    """Rows at two generators, by "rung service"."""
+    """Return the rows with two generators, by "rung service"."""
     spec = made.spec(*names).model_copy(update={"sweep": Sweep(axis="generators", points=POINTS)})
     found = rows(Setting(spec=rewired(spec)), trials)
     return {f"{row.rung} {row.service}": row for row in found if row.point == POINTS[1]}

@@ -1,4 +1,4 @@
-"""Rows of Linux guests: what the guest told when it had booted stands beside them."""
+"""Rows of Linux guests: a label has the facts that the guest reported at boot."""
 
 from __future__ import annotations
 

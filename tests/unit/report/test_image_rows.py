@@ -1,4 +1,4 @@
-"""Rows of anybody's image: what their cycles are, and beside which rows of ours they stand."""
+"""Rows of foreign images: the meaning of their cycles, and the rows that they are compared with."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ def test_it_is_set_beside_our_rows_of_its_wire(ours: str) -> None:
 
 
 def test_it_is_set_beside_nothing_else() -> None:
-    """No other wire, no other service, and no reference row."""
+    """Not with another wire, another service, or a reference row."""
     measured = table("uk-netdev", "host-sock", "ceiling")
     assert {over for row, over in pairs(measured) if row == "mine kv"} == {"uk-netdev kv"}

@@ -1,4 +1,4 @@
-"""`report` of the last run, as a user asks for it: its table, where its page is; or as JSON."""
+"""`report` without a run: the last run's table, and its page's path; or JSON."""
 
 from __future__ import annotations
 

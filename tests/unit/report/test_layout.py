@@ -1,4 +1,4 @@
-"""Tables and lines where there is little room: what may go goes, what is asked for never does."""
+"""Tables and lines at small widths: optional parts are left out, required parts never."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_what_tells_least_goes_first() -> None:
     assert kept(HEADS, ROWS, None) == kept(HEADS, ROWS, 90) == [0, 1, 2, 3]
     assert kept(HEADS, ROWS, 60) == [0, 2, 3]
     assert kept(HEADS, ROWS, 40) == [0, 3]
-    assert kept(HEADS, ROWS, 10) == [0, 3]  # these two never go
+    assert kept(HEADS, ROWS, 10) == [0, 3]  # these two are never left out
 
 
 def test_a_table_without_rows_is_its_head() -> None:

@@ -1,4 +1,4 @@
-"""Rows of virtual machines: what they ran on, what they cost, what they are set beside."""
+"""Rows of virtual machines: their accelerator, their costs, their comparisons."""
 
 from __future__ import annotations
 

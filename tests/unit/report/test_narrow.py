@@ -1,4 +1,4 @@
-"""The tables of a run where there is little room: rows, rates and reasons stay."""
+"""The tables of a run at small widths: rows, rates and reasons stay."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_a_table_is_for_stays(run: Report, width: int | None) -> None:
     for row in run.rows:
         if row.status == "ok":
             rate = report.terminal.count(row.replies_per_s.median).split()[0]
-            start = row.rung[:9]  # where it is tight a long name goes on below
+            start = row.rung[:9]  # at small widths a long name is continued below
             said = next(line for line in lines if line[:1] and _is(line, start, row.service))
             assert rate in said
             assert row.rung in text or width == 40

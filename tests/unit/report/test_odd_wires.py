@@ -1,4 +1,4 @@
-"""What was odd about a wire as it stood is said beside its rows."""
+"""Notes on an unusual wire are shown beside its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our rows over another tree's: figures that were worked out by hand."""
+"""Our rows compared with another tree's: figures worked out by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUILD = made.BUILD | {
 
 
 def side(against: str | None, rates: list[int], cycles: list[float | None]) -> list[Sample]:
-    """A trial a round, of host-sock kv."""
+    """Return one trial of host-sock kv per round."""
     return [
         made.sample("host-sock", "kv", number, counts=made.counts(3 * rate), against=against,
                     busy_cycles_per_reply=each)
@@ -51,7 +51,7 @@ def kv_of(folder: Path) -> PairedRow:
 def test_ratios_are_taken_pair_by_pair(tmp_path: Path) -> None:
     row = kv_of(run(tmp_path, [*OURS, *reversed(THEIRS)]))
     assert (row.status, row.pairs) == ("ok", 3)
-    # 90/100, 300/200, 220/250; the medians of both sides, 220/200, would say the contrary.
+    # 90/100, 300/200, 220/250; the ratio of both medians, 220/200, would be above 1.
     assert row.by_rate.pairs == pytest.approx((0.9, 1.5, 0.88))
     assert row.by_rate.median == pytest.approx(0.9)
     assert (row.by_rate.low, row.by_rate.high) == pytest.approx((0.88, 1.5))
@@ -152,7 +152,7 @@ def test_every_form_shows_them(tmp_path: Path) -> None:
     ElementTree.fromstring(page[page.index("<html") :])
     assert f"<h2>Against {OTHER}</h2>" in page
     assert '1.100<span class="range">0.900 to 2.000</span>' in page
-    assert "against.name" not in page  # the facts of its build are no facts of ours
+    assert "against.name" not in page  # the other build's facts are not listed as ours
     loaded = json.loads((folder / "report.json").read_text())["against"]
     assert (loaded["name"], loaded["rows"][0]["by_rate"]["median"]) == (OTHER, pytest.approx(0.9))
     with (folder / "report.csv").open(newline="") as file:

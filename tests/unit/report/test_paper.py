@@ -1,4 +1,4 @@
-"""Beside the paper's table: figures, ratios, and the words between them."""
+"""Comparison with the paper's table: figures, ratios, and their explanations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the place ukp: what they are called, what they cost, what they are set beside."""
+"""Rows of the place ukp: their label, their costs, their comparisons."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_store_is_taken_out_as_far_as_it_is_resident(measured: dict[str, Row
     row = measured["ukp-netdev kv"]
     assert row.rss_beyond_budget_bytes == 2 * MIB
     assert row.resources.tender_rss_bytes == 3 * MIB
-    assert measured["host-sock kv"].rss_beyond_budget_bytes is None  # nobody told
+    assert measured["host-sock kv"].rss_beyond_budget_bytes is None  # not reported
 
 
 def test_ratios_are_one_sided_where_a_rate_is_a_floor(measured: dict[str, Row]) -> None:

@@ -39,7 +39,7 @@ MEMBERS = {
 
 
 def written(folder: Path) -> dict[str, Any]:
-    """report.json after a report was written."""
+    """Write a report, and return its report.json."""
     report.write(folder)
     loaded: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return loaded
@@ -88,7 +88,7 @@ def test_csv_agrees_with_json(mixed: Path) -> None:
 
 
 def cell(value: object) -> str:
-    """A value as CSV writes it."""
+    """Return a value as CSV writes it."""
     if value is None:
         return ""
     return json.dumps(value) if isinstance(value, list) else str(value)
@@ -98,7 +98,7 @@ def test_html_is_whole_and_well_formed(mixed: Path) -> None:
     found = written(mixed)
     page = (mixed / "report.html").read_text()
     body = page[page.index("<html") :]
-    tree = ElementTree.fromstring(body)  # refuses what is not well-formed
+    tree = ElementTree.fromstring(body)  # raises unless the page is well-formed
     text = " ".join(" ".join(tree.itertext()).split())
     main = tree.find(".//table/tbody")
     assert main is not None

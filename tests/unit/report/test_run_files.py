@@ -1,4 +1,4 @@
-"""The files of a run are whole or not there; a disk that is full is said, and costs no trial."""
+"""The files of a run are complete or absent; a full disk is reported, and no trial is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def no_file_larger(size_bytes: int) -> Iterator[None]:
-    """What `ulimit -f` does: the kernel answers EFBIG."""
+    """Limit file sizes like `ulimit -f`: the kernel returns EFBIG."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:
@@ -53,7 +53,7 @@ def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
         assert file.read_text() == "old"
         write_whole(file, "new")
     assert file.read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]  # nothing beside it
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]  # no temporary file is left
 
 
 def test_a_line_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -119,11 +119,11 @@ def test_a_line_in_the_midst_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_reported_yet_is_kept(tmp_path: Path) -> None:
-    said = bench._partial(tmp_path)  # as without a spec.json
+    said = bench._partial(tmp_path)  # there is no spec.json
     assert "is kept, but not reported" in said and f"nearmetal report {tmp_path}" in said
 
 
-# On a disk of 256 KiB: samples until it is full, then a report, and one when there is room again.
+# On a disk of 256 KiB: samples until it is full, then a report, and one after space is freed.
 FULL_DISK = """
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reports of sweeps: every point has its row, the figure has its axis, the words their figures."""
+"""Reports of sweeps: a row for every point, a figure along the axis, figures in the text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spec_of(axis: str, *points: Point, rungs: tuple[str, ...] = ("host-sock",)) 
 
 @pytest.fixture
 def scale(tmp_path: Path) -> Path:
-    """Three sizes of the store, one of which failed for echo."""
+    """A sweep over three sizes of the store; echo failed."""
     points = {keys: Point(keys=keys) for keys in KEYS}
     trials = [
         sample
@@ -46,7 +46,7 @@ def scale(tmp_path: Path) -> Path:
 
 
 def paced(share: float | None, number: int, lost: int = 0) -> Sample:
-    """A trial of three seconds whose peak is 100,000/s."""
+    """Return a trial of three seconds whose peak is 100,000/s."""
     point = Point() if share is None else Point(peak_share=share, rate_per_s=share * 100_000)
     intended = int(300_000 * (share or 1))
     other = {} if share is None else {"intended": intended, "not_sent": 0, "slipped_ns": 1500}
@@ -60,7 +60,7 @@ def paced(share: float | None, number: int, lost: int = 0) -> Sample:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Path:
-    """The closed loop and two shares of its peak; the higher one loses."""
+    """The closed loop and two shares of its peak; the higher share has losses."""
     trials = [paced(share, n) for share in (None, 0.5) for n in range(3)]
     trials += [paced(0.8, n, lost=24 * n) for n in range(3)]
     points = (Point(), Point(peak_share=0.5), Point(peak_share=0.8))

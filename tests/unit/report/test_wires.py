@@ -13,7 +13,7 @@ from nearmetal.samples import Poller, Sample
 
 
 def vhost(rung: str, service: str, rate: int, busy: int, empty: int) -> list[Sample]:
-    """Three rounds on the wire of memory, whose pollers tell their turns."""
+    """Return three rounds on the shared-memory wire, with the cycles of both pollers."""
     generator = Poller(busy_cycles=99, empty_cycles=1)
     return made.rounds(
         rung,
@@ -43,9 +43,9 @@ def test_rows_of_two_wires_stand_beside_each_other_and_say_so() -> None:
     assert (ours.wire, ours.window, ours.generator) == ("vhost-user", 256, "nm-load-vhost")
     assert (found["host-sock kv"].window, found["host-sock kv"].generator) == (128, "nm-load")
     assert ours.generator_ceiling_per_s == 9_000_000
-    assert found["host-sock kv"].generator_ceiling_per_s is None  # another wire's ceiling
+    assert found["host-sock kv"].generator_ceiling_per_s is None  # the ceiling is of another wire
     assert ours.generator_bound is False
-    assert found["host-dpdk echo"].generator_bound is True  # a tenth of its turns found nothing
+    assert found["host-dpdk echo"].generator_bound is True  # a tenth of its cycles were empty polls
 
 
 def test_the_ceiling_names_the_wall() -> None:
@@ -58,7 +58,7 @@ def test_the_ceiling_names_the_wall() -> None:
 
 
 def test_a_row_on_a_wire_of_one_more_file(tmp_path: Path) -> None:
-    """Its ceiling, window and label come from that file."""
+    """The file of the wire gives its ceiling, window and label."""
     trials = [
         *made.rounds("memcached", "kv", [100_000] * 3),
         *made.rounds("host-mmsg", "kv", [200_000] * 3),
@@ -78,7 +78,7 @@ def test_a_row_on_a_wire_of_one_more_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
-    """lo stood in for veth, and each wire had the fields of all."""
+    """In that format lo was recorded for veth, and each wire had the fields of all wires."""
     wires = [made.TOPOLOGY | {"wire": name, "switch_cpus": []} for name in ("lo", "vhost-user")]
     run = made.folder(
         tmp_path / "run", made.spec("host-sock"), [], {}, topology={"version": 2, "wires": wires}
@@ -93,7 +93,7 @@ def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
 
 
 def test_a_null_responder_between_machines_is_missed_there_only() -> None:
-    """Behind a switch it is the data NIC's; on one machine there is none."""
+    """With machines, pvp uses the data NIC's null responder; on one machine it has none."""
     spec = made.spec("host-dpdk-pvp")
     wires = {"pvp": Standing("pvp")}
     (row, _) = rows(

@@ -1,4 +1,4 @@
-"""The table of datapaths: what a row says, and what follows from it without another edit."""
+"""The table of datapaths: the content of a row, and what follows from a row without other edits."""
 
 from __future__ import annotations
 

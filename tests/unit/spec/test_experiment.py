@@ -1,4 +1,4 @@
-"""Spec files: what they resolve to, and one clear line for every mistake."""
+"""Spec files: their resolved form, and one clear line for every mistake."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_rungs_option_selects() -> None:
     quick = source_root() / "specs" / "quick.toml"
     rows = experiment.load(quick, "host-py, host-mmsg:echo,limit-veth").rungs
     assert [(row.rung.name, row.services, row.rounds) for row in rows] == [
-        ("host-py", ("kv",), 1),  # as the spec has it
+        ("host-py", ("kv",), 1),  # the spec's own number
         ("host-mmsg", ("echo",), 3),
         ("limit-veth", ("echo",), 3),
     ]
@@ -253,6 +253,6 @@ def test_rounds_of_the_command_line_leave_a_row_its_own() -> None:
     quick = experiment.load(source_root() / "specs" / "quick.toml")
     changed = experiment.with_rounds(quick, 20)
     rounds = {row.rung.name: row.rounds for row in changed.rungs}
-    assert rounds.pop("host-py") == 1  # as the spec has it
+    assert rounds.pop("host-py") == 1  # the spec's own number
     assert set(rounds.values()) == {20} == {changed.rounds}
     assert experiment.with_rounds(quick, None) == quick

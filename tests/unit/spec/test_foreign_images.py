@@ -1,4 +1,4 @@
-"""Images that a spec brings along: what is right becomes a rung, what is wrong is one line."""
+"""Images named in a spec: a valid one becomes a rung, a mistake is one line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load(folder: Path, text: str, only: str | None = None) -> experiment.Spec:
 
 
 def machine(spec: experiment.Spec) -> Machine:
-    """What is started of its first row."""
+    """Return the machine that the spec's first row starts."""
     rung = spec.rungs[0].rung
     ends = {"sut_mac": "02:00:00:00:00:01", "directory": "/run/x"}
     topology = Socketed.served("10.0.0.9", "10.0.0.0/24", **ends)
@@ -63,7 +63,7 @@ def test_it_is_written_down_whole(tmp_path: Path) -> None:
     assert experiment.Spec.model_validate_json(found.model_dump_json()) == found
 
 
-def test_who_asks_it_is_its_neighbour(tmp_path: Path) -> None:
+def test_the_generator_is_in_its_network(tmp_path: Path) -> None:
     for address, asker in (("10.0.0.2", "10.0.0.1"), ("10.0.0.1", "10.0.0.2")):
         made = load(tmp_path, GOOD.replace("10.0.0.2", address)).rungs[0].rung.image
         assert made is not None and image.asker(made) == asker
@@ -105,7 +105,7 @@ MULTIBOOT = struct.pack("<III", 0x1BADB002, 3, -(0x1BADB002 + 3) % (1 << 32))
         (b"\x7fELF" + bytes(8000) + MULTIBOOT, "microvm", "", multiboot.NIC),
         (MULTIBOOT, "q35", "a=1", "a=1"),
         (MULTIBOOT, "microvm", "virtio_mmio.device=512@0x1:2", "virtio_mmio.device=512@0x1:2"),
-        (b"\x7fELF" + bytes(8192) + MULTIBOOT, "microvm", "a=1", "a=1"),  # QEMU looks no further
+        (b"\x7fELF" + bytes(8192) + MULTIBOOT, "microvm", "a=1", "a=1"),  # QEMU searches 8 KiB only
         (b"\x7fELF" + MULTIBOOT[:-1] + b"\0", "microvm", "a=1", "a=1"),
         (b"short", "microvm", "a=1", "a=1"),
     ],

@@ -1,6 +1,6 @@
-"""What a contributor adds is known everywhere by its row alone; planted in a copy of the tree.
+"""A contributor's datapath is known everywhere by its row alone; added to a copy of the tree.
 
-What needs the copy's own programs is asked in tests/smoke/test_planted.py.
+tests/smoke/test_planted.py has the checks that need the copy's own programs.
 """
 
 from __future__ import annotations

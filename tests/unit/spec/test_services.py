@@ -1,4 +1,4 @@
-"""The table of services, and what is made of it elsewhere."""
+"""The table of services, and its use elsewhere."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_table_is_read_as_it_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "mirror - echo - - - bytes - -",  # a column is missing
+        "mirror - echo - - - bytes - -",  # one column too few
         "mirror - echo - - - bytes - - 0072b2 more",
         "mirror - http - - - bytes - - 0072b2",
         "Mirror - echo - - - bytes - - 0072b2",

@@ -1,4 +1,4 @@
-"""One window for all wires, or one for each."""
+"""One window for all wires, or one per wire."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loaded(tmp_path: Path, text: str) -> Window:
 
 
 def test_what_a_file_may_say(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "") == window(128, 256)  # design: standard
+    assert loaded(tmp_path, "") == window(128, 256)  # the default
     assert loaded(tmp_path, "window = 7\n") == window(7, 7)
     both = "window = { veth = 64, vhost-user = 512 }\n"
     assert loaded(tmp_path, both) == window(64, 512)

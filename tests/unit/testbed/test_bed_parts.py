@@ -1,4 +1,4 @@
-"""Contract, parcels, merged counts: what needs no machine."""
+"""Contract, parcels, merged counts: the parts of a testbed that need no machine."""
 
 from __future__ import annotations
 

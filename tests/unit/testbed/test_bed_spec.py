@@ -1,4 +1,4 @@
-"""The file of machines: what it means, and what is said where it is wrong."""
+"""The machines file: its meaning, and the messages for its mistakes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ address = "10.10.0.2/24"
 
 
 def blocks() -> list[str]:
-    """The files of machines in docs/testbed.md."""
+    """Return the machines files in docs/testbed.md."""
     found = documents.blocks("docs/testbed.md")
     return [block.text for block in found if block.mark == "tested by" and block.language == "toml"]
 
@@ -92,7 +92,7 @@ def test_the_static_spec_of_the_document_is_the_one_above() -> None:
 
 
 def shape(spec: BedSpec) -> dict[str, Any]:
-    """A spec without the names of its hosts."""
+    """Return a spec without the names of its hosts."""
     told = spec.model_dump()
     for seat in (told["sut"], *told["tg"]):
         seat["host"] = None
@@ -105,7 +105,7 @@ def test_every_provider_is_in_the_document() -> None:
 
 @pytest.mark.parametrize("text", blocks(), ids=provider)
 def test_specs_of_the_document_are_taken_by_enoslib(text: str) -> None:
-    """Parsed by its own code into its own configuration."""
+    """EnOSlib parses each into its own configuration."""
     if (reason := enos.why_not()) is not None:
         pytest.skip(reason)
     spec = parse(text, str(DOCS))
@@ -126,7 +126,7 @@ def test_what_enoslib_refuses_comes_as_one_line() -> None:
 
 
 def test_what_the_engine_is_asked_is_written_up() -> None:
-    """src/nearmetal/testbed/engine/README.md: each operation that it has, with its arguments."""
+    """src/nearmetal/testbed/engine/README.md: every operation of the engine, with its arguments."""
     page = "src/nearmetal/testbed/engine/README.md"
     shown = re.findall(
         r'^\{"op": "(\w+)"(.*?)\} *(?:$|\{)', documents.shown(page, "{"), re.MULTILINE

@@ -1,4 +1,4 @@
-"""Which interface a machine file means, and how DPDK is given it."""
+"""The interface that a machines file names, and how DPDK gets it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_cards_that_our_server_has_no_driver_for(
 
 
 def xdp_pass() -> int:
-    """A program that lets everything through, loaded: bpf(2)."""
+    """Load a program that passes every packet: bpf(2)."""
     instructions = struct.pack("<QQ", 0x2_0000_00B7, 0x95)  # r0 = XDP_PASS; exit
     code = ctypes.create_string_buffer(instructions, len(instructions))
     licence = ctypes.create_string_buffer(b"BSD")
@@ -108,7 +108,7 @@ def xdp_pass() -> int:
 
 
 @pytest.mark.usefixtures("space")
-def test_an_xdp_program_of_somebody_elses_stays_and_one_that_was_left_goes(tmp_path: Path) -> None:
+def test_a_foreign_xdp_program_stays_and_one_left_over_is_removed(tmp_path: Path) -> None:
     records = Journal(tmp_path / "journal", owner.current())
     with IPRoute() as route:
         route.link("add", ifname="x0", kind="veth", peer={"ifname": "x1"})

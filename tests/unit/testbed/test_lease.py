@@ -1,4 +1,4 @@
-"""The lease, on a made-up clock."""
+"""The lease, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nearmetal.testbed.lease import Lease
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

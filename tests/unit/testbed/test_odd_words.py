@@ -1,4 +1,4 @@
-"""Agent and controller where the other side says what neither of them would."""
+"""Agent and controller when the other side sends invalid data."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ agent._listen(queue.SimpleQueue(), os.pipe()[1], threading.Lock())
 
 
 @pytest.mark.parametrize("words", [b"hello\n", b'{"id":\n', b"\xff\xfe\n"])
-def test_an_agent_leaves_who_is_no_controller(words: bytes) -> None:
-    """By the way that the end of its lease takes, though the connection stays."""
+def test_an_agent_ends_when_it_gets_invalid_data(words: bytes) -> None:
+    """The agent ends as at the end of its lease, although the connection stays."""
     argv = [sys.executable, "-c", LISTENER]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as listener:
         assert listener.stdin is not None
@@ -33,7 +33,7 @@ def test_an_agent_leaves_who_is_no_controller(words: bytes) -> None:
 
 
 @pytest.mark.parametrize("words", ['{"other": 1}', "[1]", "hello"])
-def test_a_controller_gives_up_who_is_no_agent(words: str) -> None:
+def test_a_controller_gives_up_an_invalid_agent(words: str) -> None:
     script = f"echo '{{\"alive\": true}}'; while echo '{words}'; do :; done"
     with Child(["sh", "-c", script], Where(), talks=True) as child:
         station = Station(Host("tg1", "there"), child)

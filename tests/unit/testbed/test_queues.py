@@ -1,4 +1,4 @@
-"""Rings, queues, interrupts and steering of a data NIC: on a made-up tree, by a made-up ethtool."""
+"""Rings, queues, interrupts and steering of a data NIC: a made-up tree, a simulated ethtool."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ GRINGPARAM, SRINGPARAM, GCHANNELS, SCHANNELS = 0x10, 0x11, 0x3C, 0x3D
 
 
 class Nic:
-    """What a driver answers: struct ethtool_ringparam and struct ethtool_channels, as words."""
+    """A driver's answers: struct ethtool_ringparam and struct ethtool_channels, as integers."""
 
     def __init__(self) -> None:
-        self.rings = [4096, 0, 0, 8192, 512, 0, 0, 256]  # most, then now: rx, mini, jumbo, tx
-        self.channels = [0, 0, 1, 8, 0, 0, 1, 8]  # most, then now: rx, tx, other, combined
+        self.rings = [4096, 0, 0, 8192, 512, 0, 0, 256]  # limits, then current: rx, mini, jumbo, tx
+        self.channels = [0, 0, 1, 8, 0, 0, 1, 8]  # limits, then current: rx, tx, other, combined
         self.knows = True
         self.keeps = False
         self.set: list[int] = []
@@ -131,14 +131,14 @@ def test_one_queue_of_a_real_link(records: Journal) -> None:
     assert ethtool.channels("q0") == four
     with pytest.raises(OSError, match="Invalid argument"):
         ethtool.set_channels("q0", Channels(rx=5, tx=5, other=0, combined=0))
-    assert ethtool.rings("q0") is None  # a veth has none
+    assert ethtool.rings("q0") is None  # a veth has no rings
 
 
-def test_interrupts_come_to_the_servers_core_and_nobody_hands_on(
+def test_interrupts_go_to_the_servers_core_without_steering(
     tmp_path: Path, its: Nic, records: Journal
 ) -> None:
     root = nics.build(tmp_path / "machine", I40E)
-    nics.put(root / "proc/irq/45/smp_affinity_list", 2)  # is there already
+    nics.put(root / "proc/irq/45/smp_affinity_list", 2)  # already on that core
     its.channels[7] = 1
     before = values(root)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The generator's histogram places and names every value as HdrHistogram does."""
+"""The generator's histogram stores and reports every value as HdrHistogram does."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def test_values_and_counts_are_hdr_histograms() -> None:
 
 
 def mid_point(histogram: HdrHistogram, value: int) -> int:
-    """HdrHistogram's median-equivalent value, from the ends of its own bucket."""
+    """Return HdrHistogram's median-equivalent value, from the ends of its own bucket."""
     low = histogram.get_lowest_equivalent_value(value)
     width = histogram.get_highest_equivalent_value(value) + 1 - low
     return int(low + width // 2)
 
 
 def edges() -> list[int]:
-    """Around every power of two, where buckets meet, and around the highest value."""
+    """Return values around every power of two, where buckets meet, and around the highest value."""
     powers = [2**bit + near for bit in range(30) for near in (-1, 0, 1)]
     return [value for value in powers if value >= 1] + [HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS * 5]
 
 
 def spread(count: int) -> list[int]:
-    """Log-uniform from 1 ns to 1 s."""
+    """Return log-uniform values from 1 ns to 1 s."""
     draw = random.Random(1)
     return [int(10 ** draw.uniform(0, 9)) for _ in range(count)]

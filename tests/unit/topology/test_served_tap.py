@@ -1,4 +1,4 @@
-"""What a tap device needs before anything is made."""
+"""The rights that a tap device needs, checked before anything is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wires of a run: which stand, what they say, and that they go."""
+"""The wires of a run: which are made, what they contain, and that they are removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIB = 1 << 20
 
 
 def pool_of(free_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose pool has so much free, whatever is asked."""
+    """Simulate a machine whose pool has this much free, for any request."""
 
     @contextmanager
     def reserved(journal: object, needed_bytes: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""The wires: what each file says, one more file, and topology.json of older runs."""
+"""The wires: the facts in their files, an additional file, and topology.json of older runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOOPBACK = loopback.Loopback(
 )  # fmt: skip
 
 
-# ---- what the files say ----
+# ---- facts in the files ----
 
 
 def test_the_wires_that_there_are() -> None:
@@ -83,7 +83,7 @@ NO_RIGHT = "needs CAP_SYS_ADMIN, as root has it: network namespaces"
 
 @pytest.fixture
 def no_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links are refused; all else that is asked is there."""
+    """Links are refused; all other needs are met."""
     monkeypatch.setattr(tried, "_why_not", lambda kind: NO_RIGHT)
     monkeypatch.setattr(tried, "raw_why_not", lambda: None)
     monkeypatch.setattr(xdp, "why_not", lambda: None)
@@ -95,7 +95,7 @@ def test_without_the_right_lo_stands_in_and_what_it_cannot_is_left_out(tmp_path:
         assert [top.wire for top in standing.wires] == ["lo"]
         assert standing.of("veth").wire == "lo"
         assert (standing.itself("veth"), standing.instead_of("pvp")) == (None, None)
-    with bring_up.up_all(["pvp"]) as standing:  # a run has cores, whatever it can measure
+    with bring_up.up_all(["pvp"]) as standing:  # a run needs cores in any case
         assert [top.wire for top in standing.wires] == ["lo"]
     told = {name: available.why_not(find(name)) for name in ("limit-veth", "host-dpdk-pvp")}
     assert told == {
@@ -108,7 +108,7 @@ def test_without_the_right_lo_stands_in_and_what_it_cannot_is_left_out(tmp_path:
 
 
 def made_up(root: Path, *devices: str) -> Path:
-    """A machine that has these devices."""
+    """Make the root of a machine with these devices."""
     for path in devices:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
@@ -123,7 +123,7 @@ def test_what_a_machine_has_not_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def failing(wire: Wire, error: Exception) -> Wire:
-    """The same, but that bringing it up fails half-way."""
+    """Return the wire, changed so that its set-up fails half-way."""
 
     @contextmanager
     def up(cores: Cores, hugepages_bytes: int) -> Iterator[Topology]:
@@ -163,7 +163,7 @@ def test_where_lo_is_down_too_nothing_carries_its_rows(monkeypatch: pytest.Monke
     monkeypatch.setattr(known, "known", lambda: tuple(wires.values()))
     assert available.wire_why_not(find("host-sock")) == NO_RIGHT
     with bring_up.up_all(["veth"]) as standing:
-        assert [top.wire for top in standing.wires] == ["lo"]  # for its cores
+        assert [top.wire for top in standing.wires] == ["lo"]  # because a run needs cores
         assert available._without_wire(find("host-sock"), standing) == NO_RIGHT
 
 
@@ -179,7 +179,7 @@ def test_the_nic_of_a_virtual_machine_is_its_wires() -> None:
 
 # ---- topology.json ----
 
-# As version 2 has it: each wire with the fields of all.
+# The format of version 2: each wire has the fields of all wires.
 OLD = """
 {
   "version": 2,
@@ -232,7 +232,7 @@ def test_a_wire_has_its_own_fields_only() -> None:
 
 
 def test_an_order_over_the_network_keeps_what_is_a_wires_own() -> None:
-    """As the controller sends it to the server's machine."""
+    """The controller sends such an order to the server's machine."""
     direct = nic.Nic.model_validate(LOOPBACK.model_dump(exclude={"wire"}) | {"port": ("--x",)})
     rung = find("host-sock")
     order = Order(
@@ -243,12 +243,12 @@ def test_an_order_over_the_network_keeps_what_is_a_wires_own() -> None:
     assert Order.model_validate(sent) == order
 
 
-# ---- one file more ----
+# ---- an additional file ----
 
 
 @pytest.fixture
 def twin(tmp_path: Path) -> Iterator[str]:
-    """A copy of lo, which everybody may bring up."""
+    """A copy of lo, which any user may set up."""
     with planted_wire.planted(tmp_path, "lo"):
         yield planted_wire.NAME
     assert planted_wire.NAME not in (wire.name for wire in known.known())
@@ -264,13 +264,13 @@ def test_every_stage_knows_a_wire_of_one_more_file(twin: str) -> None:
     with bring_up.up_all([twin]) as standing:
         assert standing.of(twin).wire == twin
         assert Topologies.model_validate_json(standing.model_dump_json()) == standing
-    assert known.stand_in(veth.WIRE) == loopback.WIRE  # and not the copy
+    assert known.stand_in(veth.WIRE) == loopback.WIRE  # not the copy
 
 
 def test_a_wire_of_one_more_file_may_have_a_window_of_its_own(tmp_path: Path) -> None:
     with planted_wire.planted(tmp_path, "vhost-user"):
         made = planted_wire.spec("host-dpdk")
-        assert made.window.of(planted_wire.NAME) == 16  # as the spec says
+        assert made.window.of(planted_wire.NAME) == 16  # the spec's value
         assert Window().of(planted_wire.NAME) == 256
         (one,) = made.rungs
         assert one.rung.generator == "nm-load-vhost"

@@ -1,4 +1,4 @@
-"""What servers and testpmd say of their turns, and what the kernel says of their switches."""
+"""Busy and empty cycles of servers and testpmd, and the kernel's count of context switches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATISTICS = """
   ----------------------------------------------------------------------------
 
   CPU cycles/packet=159.28 (total cycles={cycles} / total 5tswap packets={packets}) at 2600 MHz Clock
-"""  # noqa: E501  (as it prints it)
+"""  # noqa: E501  (testpmd's format)
 
 
 def counters(busy: int, empty: int, received: int) -> dict[str, object]:

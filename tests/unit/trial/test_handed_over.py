@@ -1,5 +1,5 @@
-"""The control plane relies on no default of a native program: every option with a value is handed
-over, or its absence means something. New options are met here."""
+"""The control plane relies on no default of a native program: every option with a value is passed,
+or its absence has a meaning. This test finds new options."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from nearmetal.spec.experiment import Workload
 from nearmetal.spec.rungs import find
 from nearmetal.trial.generator import arguments, asker, pace
 
-# Absent, these mean: not so.
+# The meaning of options that are absent.
 NOT_SO = {
-    "uniform or zipf": {"zipf", "uniform"},  # one of the two stands there always
+    "uniform or zipf": {"zipf", "uniform"},  # one of the two is always passed
     "closed loop": {"rate", "arrivals"},
     "any port": {"source-port"},
-    "wherever it is put": {"lcores"},
+    "any core": {"lcores"},
     "the only one": {"share"},
-    "asked by ARP": {"target-mac"},
+    "found by ARP": {"target-mac"},
     "no faults": {"faults"},
-    "of the wire": {"socket", "source"},  # its edition hands them over
-    "who is asked": {"target", "service"},
+    "set by the wire": {"socket", "source"},  # added by the wire's part of the command
+    "the target": {"target", "service"},
 }
 
 
@@ -64,7 +64,7 @@ def test_a_server_is_told_everything_but_its_seed(name: str) -> None:
     assert {"listen", "memory", "allow", "admin", "trusted", "every"} <= wanted
     rung = find(name)
     if rung.batch is None:
-        wanted -= {"batch"}  # it takes one at a time
+        wanted -= {"batch"}  # it handles one request at a time
     program = Program(path="/x", image_bytes=0, sha256="")
     launched = Launch(rung, "kv", {"x": program}, None, "127.0.0.1:11211", 1 << 20)
     words = launched.words()
@@ -75,6 +75,6 @@ def test_a_server_is_told_everything_but_its_seed(name: str) -> None:
 
 
 @pytest.mark.parametrize("listen", ["10.0.0.1:11211", "0.0.0.0:11211", "[::]:1", "nowhere", ""])
-def test_beyond_loopback_nobody_is_let_in_unsaid(listen: str) -> None:
+def test_beyond_loopback_allow_lists_are_required(listen: str) -> None:
     words = Launch(find("host-mmsg"), "kv", {}, None, listen, 1 << 20).words()
     assert "--allow" not in words and "--trusted" not in words

@@ -1,4 +1,4 @@
-"""The order of trials, who is skipped, and what makes a trial fail."""
+"""The order of trials, skipped rows, and the conditions under which a trial fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROGRAMS = (
 
 
 def spec(**rounds: int) -> Spec:
-    """Rows by name, `_` for `-`, with their rounds."""
+    """Return a spec of rows by name, `_` for `-`, with their rounds."""
     names = {name.replace("_", "-"): number for name, number in rounds.items()}
     rungs = tuple(
         SpecRung(rung=find(name), services=find(name).services, rounds=number)
@@ -65,7 +65,7 @@ def loopback() -> Topologies:
 
 
 class Told:
-    """A Progress that remembers."""
+    """A Progress that records samples."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
@@ -74,7 +74,7 @@ class Told:
         assert 1 <= number <= of
 
     def trial_second(self, rung: str, service: Service, event: object) -> None:
-        raise AssertionError("nothing is measured here")
+        raise AssertionError("these trials report no seconds")
 
     def trial_finished(self, sample: Sample) -> None:
         self.samples.append(sample)
@@ -118,7 +118,7 @@ def test_who_of_a_pair_is_first_changes_from_round_to_round() -> None:
         assert firsts in ([True, False] * 3, [False, True] * 3)
     assert visits(1) == visits(1)
     started = {tuple(o for *_, n, o in visits(seed) if n == 0) for seed in range(9)}
-    assert len(started) > 1  # which is first in the first round is the seed's
+    assert len(started) > 1  # the seed decides which is first in the first round
 
 
 def test_another_tree_leaves_the_order_of_rows_as_it_was() -> None:
@@ -146,7 +146,7 @@ def test_shares_of_the_peak_come_after_the_rounds_that_measure_it() -> None:
 
 
 def open_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong_round: int) -> list[Sample]:
-    """A run of a share of the peak, whose closed loop answers 90, 100, 110 a second."""
+    """Run a share of the peak, with a closed loop of 90, 100 and 110 answers per second."""
 
     def measure(_: OneMachine, trial: Trial, bed: Bed, second: object) -> Sample:
         failed = trial.round == wrong_round and trial.point == Point()
@@ -224,7 +224,7 @@ def test_without_dpdk_its_rows_say_so_and_the_others_stay() -> None:
     ("without", "skipped"),
     [
         ("nm-load-vhost", {"host-dpdk", "ukp-netdev", "testpmd", "ceiling"}),
-        ("nm-relay", {"host-dpdk", "ukp-netdev"}),  # reference rows are not asked the corpus
+        ("nm-relay", {"host-dpdk", "ukp-netdev"}),  # the corpus is not run on reference rows
         ("nm-load", {"host-sock"}),
         ("nm-tender", {"ukp-netdev"}),
         ("nm-ukp-netdev-echo", {"ukp-netdev"}),
@@ -257,8 +257,8 @@ def test_a_failure_is_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert json.loads((tmp_path / "run.json").read_text())["partial"] is False
 
 
-SAID, SILENT, WRONG = 10, 0, -1  # answers of a try; its wrong ones instead
-ENDED = None  # it raises
+SAID, SILENT, WRONG = 10, 0, -1  # answers of a try; -1: all answers are wrong
+ENDED = None  # the try raises
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_silence_is_tried_once_more_and_what_ends_or_is_wrong_is_not(
 
 
 def two_sided() -> Build:
-    """Beside another tree's, which has no nm-mmsg-echo."""
+    """Return a build beside another tree's, which has no nm-mmsg-echo."""
     other = built("nm-mmsg-echo")
     names = ("nm-sock-kv", "nm-sock-echo", "nm-mmsg-kv")
     theirs = {name: other.programs[name].model_copy(update={"path": "/other"}) for name in names}
@@ -341,7 +341,7 @@ def test_both_sides_are_checked_and_measured_each_with_its_programs(
         ("memcached", "kv", None, "ok"): 2,
         ("host-sock", "kv", None, "ok"): 2,
         ("host-sock", "kv", "0123abcd", "ok"): 2,
-        ("host-sock", "echo", None, "ok"): 2,  # whatever becomes of the other's
+        ("host-sock", "echo", None, "ok"): 2,  # independent of the other side
         ("host-sock", "echo", "0123abcd", "failed"): 1,
         ("host-mmsg", "kv", None, "ok"): 2,
         ("host-mmsg", "kv", "0123abcd", "ok"): 2,
@@ -367,7 +367,7 @@ def test_samples_of_older_runs_are_ours(tmp_path: Path) -> None:
     assert [each.against for each in read(tmp_path / "samples.jsonl")] == [None]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of root first")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other users get another reason")
 def test_what_a_tap_device_wants_of_the_machine(tmp_path: Path) -> None:
     asked = {
         wire: find("guest-sock").model_copy(update={"wire": wire})

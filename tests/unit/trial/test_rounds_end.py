@@ -1,4 +1,4 @@
-"""How a run ends early, and what it leaves then."""
+"""An early end of a run, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_failed_trial_says_when_it_began(tmp_path: Path, monkeypatch: pytest.M
 def test_a_null_responder_is_asked_in_every_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others are judged by it; any other row ends with its first failure."""
+    """Other rows need its figure; any other row ends with its first failure."""
 
     def measure(_: OneMachine, trial: Trial, bed: Bed, second: object) -> Sample:
         raise ChildError("it said nothing")

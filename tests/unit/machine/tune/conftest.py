@@ -1,4 +1,4 @@
-"""A process that may run on every core of a made-up machine."""
+"""A fixture for made-up machines on which a process may run on every core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import trees
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """From what a host is to the root of its tree."""
+    """Return a function from a host's facts to the root of its tree."""
 
     def make(**facts: object) -> Path:
         host = trees.Host(**facts)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Set for a run, set to stay, killed: every way back leads to what was there."""
+"""Settings for a run, settings that stay, and kills: the values before are always restored."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_held_for_the_body(made: Made, tmp_path: Path) -> None:
         assert trees.get(root, "sys/class/net/eth9/queues/rx-0/rps_cpus") == "00000021"
     assert all(not each.reason for each in done), [str(each) for each in done]
     assert str(by_name(done)["turbo"]) == "turbo: on -> off"
-    assert [each.name for each in done][-1] == "smt"  # while it is on, all is read and put back
+    assert [each.name for each in done][-1] == "smt"  # the others need SMT on
     assert trees.values(root) == before
     assert not list(journal_in(tmp_path).directory.rglob("*.json"))
 
 
 def test_threads_that_go_and_come_back(made: Made, tmp_path: Path) -> None:
-    """As the kernel does it: their policies go with them, and what only they could be sent goes
-    anywhere, for good; a mask of none but cores that are off is refused."""
+    """The kernel removes the policies of threads that are switched off, and moves interrupts that
+    only they could get to any core, for good; it refuses a mask of offline cores only."""
     root, write = made(cores=6, threads=2), Path.write_text
     cpufreq, away = root / trees.CPU / "cpufreq", tmp_path / "away"
     away.mkdir()
@@ -125,7 +125,7 @@ def test_nothing_asked_nothing_done(made: Made, tmp_path: Path) -> None:
 
 
 def test_what_the_kernel_refuses_is_counted(made: Made, tmp_path: Path) -> None:
-    """Some interrupts may not be moved: managed ones, and those of a timer."""
+    """Some interrupts cannot be moved: managed ones, and those of a timer."""
     root, write = made(cores=6), Path.write_text
 
     def refusing(file: Path, text: str, **more: object) -> int:
@@ -180,7 +180,7 @@ def test_a_killed_run_is_cleaned(made: Made, tmp_path: Path) -> None:
     assert trees.values(root) != before
     assert journal.clean(tmp_path / "state")
     assert trees.values(root) == before
-    with suppress(FileNotFoundError):  # it ends here too, in the end, and misses its records
+    with suppress(FileNotFoundError):  # the context ends here too, but its records are gone
         killed.__exit__(None, None, None)
     assert trees.values(root) == before
 
@@ -206,7 +206,7 @@ def test_kept_twice_is_put_back_once(made: Made, tmp_path: Path) -> None:
     pool = f"{trees.POOLS}/hugepages-2048kB/nr_hugepages"
     list(keep(Wanted(governor="performance", hugepages_2mib=10), state, root))
     list(keep(Wanted(governor="powersave", hugepages_2mib=30), state, root))
-    assert trees.get(root, pool) == "542"  # instead of the ten, not on top of them
+    assert trees.get(root, pool) == "542"  # instead of the first ten, not in addition
     list(put_back(state))
     assert trees.values(root) == before
 

@@ -1,4 +1,4 @@
-"""The command line for made-up machines, its reasons, and where it goes."""
+"""The kernel command line for made-up machines, its reasons, and the file to put it in."""
 
 from __future__ import annotations
 

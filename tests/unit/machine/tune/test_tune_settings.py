@@ -1,4 +1,4 @@
-"""Each setting on made-up machines: read, planned, and missing with the reason."""
+"""Each setting on made-up machines: read, planned, or missing with a reason."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_interrupts_of_threads_that_go_are_moved_first(made: Made) -> None:
         "proc/irq/30/smp_affinity_list": "3",
         f"{trees.CPU}/smt/control": "off",
     }
-    assert plan[-1].new == "off"  # so that it is undone first
+    assert plan[-1].new == "off"  # last, so that it is undone first
 
 
 def test_nmi_watchdog(made: Made, tmp_path: Path) -> None:
@@ -103,16 +103,16 @@ def test_what_may_not_be_written_says_so(made: Made, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(LacksError, match=says):
             NmiWatchdog(root).changes("off")
-        assert NmiWatchdog(root).changes("on") == []  # it is so already
+        assert NmiWatchdog(root).changes("on") == []  # the value is already right
 
 
-def test_interrupts_go_where_nobody_is_measured(made: Made) -> None:
+def test_interrupts_go_to_cores_that_are_not_measured(made: Made) -> None:
     root = made(nodes=2, cores=4, threads=2)
     irq = Irq(root, cpus.choose(cpus.allowed(root), root))
     assert irq.cores.quiet == {4, 5, 6, 7, 12, 13, 14, 15}
     assert irq.read().value == "7 of 8 may come to cores 4-7,12-15"
     plan = written(root, irq.changes("away"))
-    assert plan.pop("proc/irq/30/smp_affinity_list") == "0-3,8-11"  # it had only a measured one
+    assert plan.pop("proc/irq/30/smp_affinity_list") == "0-3,8-11"  # its only core is measured
     assert set(plan.values()) == {"0-3,8-11"} and len(plan) == 6  # irq 31 is on core 0 already
     trees.put(root, "proc/77/comm", "irqbalance")
     assert "irqbalance runs" in irq.read().note

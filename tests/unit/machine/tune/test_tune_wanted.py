@@ -1,4 +1,4 @@
-"""[machine] of a spec and the words of `tune apply`: checked whole, one line for what is wrong."""
+"""[machine] of a spec and the words of `tune apply`: fully checked, one line per mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up machines: /sys and /proc as trees of files, with what the tests need of them."""
+"""Made-up machines: /sys and /proc as trees of files, with the parts that tests need."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ POOLS = "sys/kernel/mm/hugepages"
 
 @dataclass(frozen=True)
 class Host:
-    """So many nodes of so many cores; the second threads are numbered after all the first ones."""
+    """Nodes with cores each; the second threads are numbered after all first ones."""
 
     nodes: int = 1
-    cores: int = 4  # of each node
+    cores: int = 4  # per node
     threads: int = 1
     isolated: str = ""
     governors: str = "performance powersave"
@@ -36,7 +36,7 @@ class Host:
 
 
 def build(root: Path, host: Host = Host()) -> Path:  # frozen
-    """Write its tree; gives its root."""
+    """Write the machine's tree; return its root."""
     for cpu in range(host.count):
         put(root, f"{CPU}/cpu{cpu}/topology/physical_package_id", host.node(cpu))
         threads = ",".join(map(str, host.siblings(cpu)))
@@ -88,7 +88,7 @@ def get(root: Path, name: str) -> str:
 
 
 def values(root: Path) -> dict[str, str]:
-    """Every file of a tree."""
+    """Return every file of a tree with its content."""
     return {
         str(file.relative_to(root)): file.read_text().strip()
         for file in root.rglob("*")
