@@ -1,5 +1,5 @@
-"""What documents show: each block says what becomes of it, each command line is one that the
-program knows. Running them is tests/smoke/test_documents.py's."""
+"""Blocks of documents: each has a known mark, and each command line is one that the program
+accepts. tests/smoke/test_documents.py runs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nearmetal.spec import experiment, rungs, sweep
 
 PAGES = documents.files()
 APP: Any = get_command(app)
-# Whose options a native program has, by how it is called; the first that fits.
+# The file with the options of a native program, by the program's name; the first match counts.
 TABLES = {
     r"nm-load.*|FRAMES:": "native/tg/cli/load_options.c",
     r"nm-relay": "native/tools/relay.c",
@@ -34,7 +34,7 @@ TABLES = {
 }
 
 
-def test_every_page_is_looked_at() -> None:
+def test_every_page_is_checked() -> None:
     ours = [name for name in tree.files(".md") if not name.startswith("tests/")]
     assert ours == PAGES
 
@@ -67,10 +67,10 @@ def test_what_is_printed_stands_below_what_prints_it(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_block_is_without_a_fence(page: str) -> None:
-    """Indented lines are a block, too, which no mark can stand beside."""
+    """Indented lines are a block too, and cannot have a mark."""
     text = documents.prose(page)
-    assert "```" not in text, f"{page}: a fence without its other one"
-    assert "<!--" not in text, f"{page}: a mark that stands above no block"
+    assert "```" not in text, f"{page}: a fence that is not closed"
+    assert "<!--" not in text, f"{page}: a mark without a block below it"
     found = re.search(r"\n[ ]*\n((?:    |\t).*)", text)
     assert found is None, f"{page}: fence it: {found and found[1]}"
 
@@ -89,7 +89,7 @@ def test_each_command_line_is_known(page: str) -> None:
 
 
 def parsed(page: str, words: list[str]) -> None:
-    """By the program's own reader; and what its values name is there."""
+    """Parse a command line with the program's own parser, and check that its values exist."""
     name, *rest = words
     if name.startswith("-"):
         APP.make_context("nearmetal", words)
@@ -112,16 +112,17 @@ def parsed(page: str, words: list[str]) -> None:
 
 
 def options(command: str) -> set[str]:
-    """Of one of our commands, long ones."""
+    """Options of one of our commands."""
     return {each for param in APP.commands[command].params for each in param.opts}
 
 
 def long_options(text: str) -> list[str]:
+    """Words of a text that are long options."""
     return re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
 
 
 def usage_lines(block: Block) -> list[str]:
-    """One a program: what is indented goes on."""
+    """Lines of a usage block, one for each program; indented lines continue the line above."""
     return re.sub(r"\n +", " ", block.text).splitlines()
 
 
@@ -129,19 +130,20 @@ def usage_lines(block: Block) -> list[str]:
 def test_each_option_of_a_usage_is_one(page: str) -> None:
     for block in documents.blocks(page):
         for line in usage_lines(block) if block.mark == "usage" else ():
-            asked_of(page, line)
+            check_usage(page, line)
     for span in documents.inline(page):
         if re.match(r"nm-[\w-]+ ", span):
-            asked_of(page, span.partition(" -- ")[0])
+            check_usage(page, span.partition(" -- ")[0])
 
 
-def asked_of(page: str, line: str) -> None:
+def check_usage(page: str, line: str) -> None:
+    """Check that a program has the options of a usage line."""
     program = line.split()[0]
     table = next((file for name, file in TABLES.items() if re.fullmatch(name, program)), None)
     assert table is not None, f"{page}: {program}: no such program"
     known = set(re.findall(r'\{"([a-z-]+)",', tree.read(table))) | {""}
-    asked = {option.removeprefix("--") for option in long_options(line)}
-    assert asked <= known, f"{page}: {program} has no {', '.join(sorted(asked - known))}"
+    given = {option.removeprefix("--") for option in long_options(line)}
+    assert given <= known, f"{page}: {program} has no {', '.join(sorted(given - known))}"
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,10 @@ def broken_links(name: str, text: str) -> Iterator[str]:
         if "://" in target or target.startswith("mailto:"):
             continue
         file, _, anchor = target.partition("#")
-        path = tree.ROOT / PurePosixPath(name).parent / file if file else tree.ROOT / name
+        path = tree.ROOT / PurePosixPath(name).parent / file
         if not path.exists():
             yield f"{name}: {target}: no such file"
-        elif anchor and path.suffix == ".md":
+        elif anchor and (not file or path.suffix == ".md"):
             page = path.read_text(encoding="utf-8") if file else text
             if anchor not in anchors(page):
                 yield f"{name}: {target}: no such heading"
