@@ -1,5 +1,5 @@
-"""Blocks of documents: each has a known mark, and each command line is one that the program
-accepts. tests/smoke/test_documents.py runs them."""
+"""The examples of documents: each block has a known mark, and the program knows each command line.
+tests/smoke/test_documents.py runs the blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nearmetal.spec import experiment, rungs, sweep
 
 PAGES = documents.files()
 APP: Any = get_command(app)
-# The file with the options of a native program, by the program's name; the first match counts.
+# The file with a native program's options, by the program's name; the first match counts.
 TABLES = {
     r"nm-load.*|FRAMES:": "native/tg/cli/load_options.c",
     r"nm-relay": "native/tools/relay.c",
@@ -34,7 +34,7 @@ TABLES = {
 }
 
 
-def test_every_page_is_checked() -> None:
+def test_every_page_is_looked_at() -> None:
     ours = [name for name in tree.files(".md") if not name.startswith("tests/")]
     assert ours == PAGES
 
@@ -54,7 +54,7 @@ def test_each_block_says_what_becomes_of_it(page: str) -> None:
         if block.mark in ("not run", "tested by"):
             assert block.words, f"{block}: {block.mark}, and why or where?"
         for file in re.findall(r"tests/[\w/.]+", block.words):
-            assert (tree.ROOT / file).exists(), f"{block}: {file} is not there"
+            assert (tree.ROOT / file).exists(), f"{block}: {file} does not exist"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -67,9 +67,9 @@ def test_what_is_printed_stands_below_what_prints_it(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_block_is_without_a_fence(page: str) -> None:
-    """Indented lines are a block too, and cannot have a mark."""
+    """Indented lines are also a block in Markdown, but cannot have a mark."""
     text = documents.prose(page)
-    assert "```" not in text, f"{page}: a fence that is not closed"
+    assert "```" not in text, f"{page}: a fence that is opened or closed only"
     assert "<!--" not in text, f"{page}: a mark without a block below it"
     found = re.search(r"\n[ ]*\n((?:    |\t).*)", text)
     assert found is None, f"{page}: fence it: {found and found[1]}"
@@ -89,7 +89,7 @@ def test_each_command_line_is_known(page: str) -> None:
 
 
 def parsed(page: str, words: list[str]) -> None:
-    """Parse a command line with the program's own parser, and check that its values exist."""
+    """Parse the words as the program does, and check that the values exist."""
     name, *rest = words
     if name.startswith("-"):
         APP.make_context("nearmetal", words)
@@ -112,17 +112,16 @@ def parsed(page: str, words: list[str]) -> None:
 
 
 def options(command: str) -> set[str]:
-    """Options of one of our commands."""
+    """Return the long options of one of our commands."""
     return {each for param in APP.commands[command].params for each in param.opts}
 
 
 def long_options(text: str) -> list[str]:
-    """Words of a text that are long options."""
     return re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
 
 
 def usage_lines(block: Block) -> list[str]:
-    """Lines of a usage block, one for each program; indented lines continue the line above."""
+    """Return one line per program: an indented line continues the previous one."""
     return re.sub(r"\n +", " ", block.text).splitlines()
 
 
@@ -130,20 +129,19 @@ def usage_lines(block: Block) -> list[str]:
 def test_each_option_of_a_usage_is_one(page: str) -> None:
     for block in documents.blocks(page):
         for line in usage_lines(block) if block.mark == "usage" else ():
-            check_usage(page, line)
+            asked_of(page, line)
     for span in documents.inline(page):
         if re.match(r"nm-[\w-]+ ", span):
-            check_usage(page, span.partition(" -- ")[0])
+            asked_of(page, span.partition(" -- ")[0])
 
 
-def check_usage(page: str, line: str) -> None:
-    """Check that a program has the options of a usage line."""
+def asked_of(page: str, line: str) -> None:
     program = line.split()[0]
     table = next((file for name, file in TABLES.items() if re.fullmatch(name, program)), None)
     assert table is not None, f"{page}: {program}: no such program"
     known = set(re.findall(r'\{"([a-z-]+)",', tree.read(table))) | {""}
-    given = {option.removeprefix("--") for option in long_options(line)}
-    assert given <= known, f"{page}: {program} has no {', '.join(sorted(given - known))}"
+    asked = {option.removeprefix("--") for option in long_options(line)}
+    assert asked <= known, f"{page}: {program} has no {', '.join(sorted(asked - known))}"
 
 
 @pytest.mark.parametrize(
