@@ -254,4 +254,4 @@ def test_a_run_is_refused_whoever_has_the_machine(host: Host) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "another run has this machine: who it is cannot be told from here" in done.stderr
+    assert "another run has this machine: its process cannot be seen from here" in done.stderr

@@ -75,7 +75,7 @@ def identity(path: Path) -> str | None:
 
 
 def known_link(kind: Kind, what: str, inside: str | None) -> str | None:
-    """Return how a record of these fields knows its link; None: the record is not about a link.
+    """Return the identity of a record's link; None: the record is not about a link.
 
     A link of a PCI device is known by the device's address, since its interface may be made anew;
     any other link by its index.

@@ -31,7 +31,7 @@ _ROOT = Path("/")
 _NET = Path("/sys/class/net")
 _UP, _PROMISC = 0x1, 0x100  # linux/if.h
 _CARRIER_S = 10.0
-_ARP_AGAIN_MS = 10  # the kernel's 1 s would delay each server that answers ARP itself by so much
+_ARP_AGAIN_MS = 10  # the kernel's 1 s would delay the start of each server that answers ARP itself
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _go(agent: Agent, child: int, at_ns: int) -> int:
 
 
 def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
-    """Read the generator's half of busy.look."""
+    """Read the generator's half of what trial/busy.py's look reads."""
     return {
         "core": cpus.time_of(cpu).model_dump(),
         "switches": busy.switches(agent.children[child].pid) if child in agent.children else (0, 0),

@@ -70,7 +70,7 @@ def on_core(stack: ExitStack, journal: Journal, iface: str, cpu: int, root: Path
     queues = f"queues {found.queues}, " if found else ""
     told = [f"{queues}{_numbered(sorted({*numbers} - {*kept}))} on core {cpu}"]
     if kept:
-        told.append(f"{_numbered(kept)} stays where its driver has it")
+        told.append(f"{_numbered(kept)} stays where its driver put it")
     if irqbalance(root):
         told.append("irqbalance runs and may move them again")
     return "; ".join(told)

@@ -209,8 +209,8 @@ def _bridge(switch: int, pids: dict[str, int]) -> None:
             (index,) = route.link_lookup(ifname=name)
             (bridge,) = route.link_lookup(ifname="switch")
             route.link("set", index=index, master=bridge, state="up")
-    # A veth delivers frames from a peer that segments large ones without GRO (Linux
-    # drivers/net/veth.c, veth_skb_is_eligible_for_gro), so the NAPI thread would be left out.
+    # Frames from a veth end with TSO bypass the GRO and the NAPI thread of the other end (Linux
+    # drivers/net/veth.c, veth_skb_is_eligible_for_gro). TSO needs transmit checksums: switch off.
     with netns.inside(Path(f"/proc/{switch}/ns/net")):
         ethtool.switch("sut", "tx_checksum", on=False)
 
@@ -231,5 +231,5 @@ def _await(child: Child, address: str) -> None:
         if (reason := child.failed()) is not None:
             raise NearmetalError(f"testbed rehearse: {reason}")
         if time.monotonic() > deadline:
-            raise NearmetalError(f"testbed rehearse: no SSH server came up at {address}")
+            raise NearmetalError(f"testbed rehearse: no SSH server answers at {address}")
         time.sleep(0.05)

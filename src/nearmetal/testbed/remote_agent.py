@@ -80,7 +80,7 @@ class Station:
             self._agent.say(json.dumps({"id": 0, "op": "end"}))
 
     def gone(self, timeout_s: float) -> None:
-        """Wait for the agent's end, at most so long: it also ends with its lease."""
+        """Wait for the agent's end, at most timeout_s: it also ends with its lease."""
         self._agent.wait(timeout_s)
 
     def clock(self) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Serving:
         return f"{self.receive}; answered by an XDP program {where} ({self.server.xdp} mode)"
 
     def look(self) -> dict[str, Any]:
-        """Read the server's half of busy.look."""
+        """Read the server's half of what trial/busy.py's look reads."""
         assert self.server is not None
         seen = {
             "core": cpus.time_of(self.plan.bed.topology.sut_cpu).model_dump(),
@@ -123,8 +123,8 @@ def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
     if known.find(rung.wire).switched:
         return None
     return (
-            f"nm-dpdk is linked without DPDK's driver for {driver}; use another `take` in the"
-            " machine file"
+        f"nm-dpdk is linked without DPDK's driver for {driver}; use another `take` in the"
+        " machine file"
     )
 
 

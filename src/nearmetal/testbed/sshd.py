@@ -91,13 +91,13 @@ def _config(keys: Keys, address: str) -> list[str]:
 
 
 def _cache() -> list[str]:
-    """Set this process's cache folder: all machines are this one, and use what is set up here."""
+    """Return the setting of our cache folder: all machines are this one, and share its cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return [f"SetEnv {_word(f'XDG_CACHE_HOME={base}')}"] if base else []
 
 
 def _parts(program: Path) -> list[str]:
-    """Name the paths of sshd's parts, which a fetched sshd does not find by itself."""
+    """Return the settings for paths of sshd's parts, which a fetched sshd does not find."""
     folder = program.parents[1] / "lib" / "openssh"
     options = {"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"}
     if program.is_relative_to("/usr/sbin"):

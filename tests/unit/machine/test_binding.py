@@ -70,7 +70,7 @@ def test_a_card_is_read(made: Made) -> None:
         (I40E, (replace(DRIVERLESS, group=15),), None),
         (I40E, (Card("0000:3a:00.0", "pcieport", (), 15, kind=nics.BRIDGE),), None),
         (DRIVERLESS, (), "has no driver"),
-        (replace(I40E, driver="vfio-pci", interfaces=()), (), "vfio-pci has it already"),
+        (replace(I40E, driver="vfio-pci", interfaces=()), (), "vfio-pci has the device already"),
         (replace(I40E, interfaces=("a", "b")), (), "not one interface but a, b"),
         (replace(I40E, virtual_functions=4), (), "4 virtual functions"),
     ],

@@ -124,7 +124,7 @@ def test_an_xdp_program_of_somebody_elses_stays_and_one_that_was_left_goes(tmp_p
             assert attached()
         assert not attached()
         route.link("set", index=index, xdp_fd=xdp_pass())
-        with ExitStack() as stack, pytest.raises(CannotRunError, match="nic x0: somebody's XDP"):
+        with ExitStack() as stack, pytest.raises(CannotRunError, match="nic x0: another XDP"):
             data_nic._xdp(stack, records, "x0")
         assert attached()
     assert not list(records.directory.glob("*"))
@@ -155,7 +155,7 @@ def test_the_interface_that_we_are_steered_by_stays(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(data_nic, "addresses", lambda iface: ["192.0.2.7/24"])
     there = next(path.name for path in Path("/sys/class/net").iterdir() if path.name != "lo")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.7 22")
-    with pytest.raises(NearmetalError, match=r"we are steered by it \(SSH to 192.0.2.7\)"):
+    with pytest.raises(NearmetalError, match=r"carries our SSH connection \(192.0.2.7\)"):
         data_nic._check(there)
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.8 22")
     data_nic._check(there)

@@ -27,7 +27,7 @@ class Cpus:
     """The cores that placement chooses from."""
 
     cpus: tuple[Cpu, ...]  # cores that this process may use, in order of their numbers
-    isolated: frozenset[int] = frozenset()  # cores on which the kernel schedules no other program
+    isolated: frozenset[int] = frozenset()  # cores that the scheduler does not use by itself
 
     def without_siblings(self) -> Cpus:
         """Return the cores that are left with SMT off: the first thread of each physical core."""
@@ -135,11 +135,11 @@ def _control(
 
 def _note(sut: Cpu, tg: Cpu) -> str:
     if sut.number == tg.number:
-        return "shared core: server and generator run on the same core"
+        return "shared core: server and generator use the same core"
     if tg.number in sut.siblings:
-        return "shared core: server and generator run on two threads of one core"
+        return "shared core: server and generator use threads of one core"
     if sut.node != tg.node:
-        return "two NUMA nodes: server and generator are on different nodes"
+        return "two NUMA nodes: server and generator use different ones"
     return ""
 
 

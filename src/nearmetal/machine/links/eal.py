@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 
 MEMORY_BYTES = 64 << 20  # for EAL itself and the buffers of a port with rings of up to 4,096
-# In small pages the pool needs one gap large enough; memory that is not touched costs nothing.
+# With small pages a buffer pool needs a larger heap to fit between other allocations; memory that
+# is not touched costs nothing.
 _SMALL_BYTES = 4 * MEMORY_BYTES
 
 

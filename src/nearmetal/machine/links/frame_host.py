@@ -170,7 +170,7 @@ class Host:
         )
         reply = self.receive("a ping")
         if not isinstance(reply, Echo) or reply.kind != frames.ECHO_REPLY:
-            raise HostError(f"a ping drew {reply}")
+            raise HostError(f"a ping was answered by {reply}")
         return reply
 
     def address(self, source: str) -> str:
@@ -240,7 +240,7 @@ class Host:
                 raise HostError(f"an answer without a request: {_short(reply.payload)}")
             number = asked[request_id]
             if reply.ends.target != sources[number]:
-                raise HostError(f"an answer to {reply.ends.target}: {sources[number]} asked")
+                raise HostError(f"an answer to {reply.ends.target}, not to {sources[number]}")
             answers[number].append(questions[number][0][:2] + reply.payload[2:])
             if len(answers[number]) > _DATAGRAMS_MAX:
                 break
@@ -257,7 +257,7 @@ class Host:
     def _datagram(self, to: str, within_s: float = ANSWER_S) -> Datagram:
         reply = self.receive(to, within_s)
         if not isinstance(reply, Datagram):
-            raise HostError(f"{reply} where an answer to {to} was due")
+            raise HostError(f"{reply} instead of an answer to {to}")
         if (reply.source_port, reply.target_port) != (self.port, _SOURCE_PORT):
             raise HostError(f"from port {reply.source_port} to {reply.target_port}")
         if not reply.summed:
@@ -310,7 +310,7 @@ def _check_arp_reply(packet: Arp, asked: Ends) -> None:
     ):
         raise HostError(f"an ARP reply from {said.source} to {said.target}")
     if said.source_mac != packet.sender_mac:
-            raise HostError("an ARP reply whose sender MAC differs from the Ethernet header's")
+        raise HostError("an ARP reply whose sender MAC differs from the Ethernet header's")
 
 
 def _short(message: bytes) -> str:

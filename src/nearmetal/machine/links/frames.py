@@ -155,7 +155,7 @@ def _parse_ipv4(source_mac: bytes, target_mac: bytes, body: bytes) -> Datagram |
     if version != 0x45:
         raise FrameError(f"IPv4 version and header length {version:#04x}")
     if not _IPV4.size <= total_bytes <= len(body):
-        raise FrameError(f"IPv4 says {total_bytes} bytes of {len(body)}")
+        raise FrameError(f"IPv4 length {total_bytes}, but {len(body)} bytes")
     if checksum(body[: _IPV4.size]) != 0:
         raise FrameError("the IPv4 header's checksum is wrong")
     if fragment & ~_DONT_FRAGMENT:
@@ -176,7 +176,7 @@ def _parse_udp(ends: Ends, body: bytes, pseudo: bytes) -> Datagram:
         raise FrameError(f"a UDP datagram of {len(body)} bytes")
     source_port, target_port, length, total = _UDP.unpack_from(body)
     if length != len(body):
-        raise FrameError(f"UDP says {length} bytes, IPv4 {len(body)}")
+        raise FrameError(f"UDP length {length}, but {len(body)} bytes in IPv4")
     if total and checksum(pseudo + body) != 0:
         raise FrameError("the UDP checksum is wrong")
     return Datagram(ends, source_port, target_port, body[_UDP.size :], summed=total != 0)

@@ -24,7 +24,7 @@ from nearmetal.machine.journal import Journal
 ROOT = Path("/")
 PAGE_BYTES = 2 << 20
 GIB_BYTES = 1 << 30
-SPARE_PAGES = 8  # other programs may take so many before ours starts
+SPARE_PAGES = 8  # for other programs that take pages before ours starts
 _POOLS = Path("sys/kernel/mm/hugepages")
 
 

@@ -31,7 +31,7 @@ def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
 
 
 def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int | None:
-    """Return the resident bytes of its only mapping of this size; None: no such, or several."""
+    """Return the resident bytes of the only mapping of this size; None: no or several mappings."""
     whole = {-(-size_bytes // page) * page for page in _PAGES_BYTES}
     try:
         text = (proc / str(pid) / "smaps").read_text(encoding="utf-8", errors="replace")

@@ -21,10 +21,10 @@ def out_of_memory(root: Path = _ROOT) -> int:
 
 
 def why(before: int, root: Path = _ROOT, less: str = "--memory, keys") -> str:
-    """Return the cause and the cure if SIGKILL came from the kernel for lack of memory, else "".
+    """Return cause and cure if the kernel killed a program, or its child, for memory; else "".
 
-    before: out_of_memory() before the program started, which may have ended by a child's SIGKILL.
-    less: the options with which a user can request less memory; "": none.
+    before: out_of_memory() before the program started. less: the options with which a user can
+    request less memory; "": none.
     """
     if out_of_memory(root) == before:
         return ""

@@ -157,7 +157,7 @@ def label(end: str, pid: int | None = None) -> str:
 
 
 def state_directory() -> Path:
-    """Return the folder for journals; where the system has one, a folder that ends at reboot."""
+    """Return the folder for journals, if possible one that the system empties at reboot."""
     if os.geteuid() == 0 and _is_roots(_RUN):
         return _RUN / "nearmetal"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -188,7 +188,7 @@ def _may_have(folder: Path) -> bool:
 
 
 def _seen_from_above(owner: Owner, proc: Path) -> Fate:
-    """Return the fate of an owner in a process namespace below ours, which our /proc can show."""
+    """Judge an owner of another process namespace: /proc shows all namespaces below its own."""
     shown = shows_all(proc)  # then the owner must be among them
     for process in (entry.name for entry in proc.iterdir() if entry.name.isdigit()):
         space = namespace("pid", process, proc)

@@ -5,7 +5,7 @@ A command line is a chain of small tools, each of which execs the next, so any u
     nsenter --net=FILE taskset -c 0 setpriv --pdeathsig KILL nm-sock-kv --listen ...
 
 The process id stays the same through the chain. The kernel kills the child when its parent ends,
-for whatever reason; a marker in the environment finds its descendants (see machine/journal.py).
+for any reason; a marker in the environment finds its descendants (see machine/journal.py).
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Child:
         killed = code != os.CLD_EXITED
         how = signal.Signals(number).name if killed else f"exit code {number}"
         if (killed and number == signal.SIGKILL) or "SIGKILL" in self.stderr_tail():
-            how += oom.why(self._killed_before)  # the child itself, or the image of a tender
+            how += oom.why(self._killed_before)  # the child itself, or a tender's data process
         return self._reason(f"ended with {how}")
 
     def _end(self) -> ChildError:
@@ -234,7 +234,7 @@ class Child:
     def said(self) -> str:
         """Return its last words on stderr, to be added to an error of another program."""
         tail = self.stderr_tail()
-        return f"; {self.name} said: {tail}" if tail else ""
+        return f"; {self.name} printed: {tail}" if tail else ""
 
     def unfinished(self) -> bytes:
         """Return what it printed since the last end of a line."""
@@ -311,9 +311,7 @@ class Child:
         piece = os.read(self._stdout(), _PIPE_BYTES)
         self._pending += piece
         if len(self._pending) > _LINE_BYTES_MAX:
-            raise _FloodError(
-                f"{self.name} printed {_LINE_BYTES_MAX} bytes without an end of line"
-            )
+            raise _FloodError(f"{self.name} printed {_LINE_BYTES_MAX} bytes without an end of line")
         return piece != b""
 
     def _ready(self, timeout_s: float) -> bool:

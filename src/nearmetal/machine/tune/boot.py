@@ -95,9 +95,9 @@ def where(root: Path) -> Iterator[str]:
         yield "kernel-install add $(uname -r) /boot/vmlinuz-$(uname -r), and reboot. By hand:"
         yield f"append it to the `options` line of the entry in {loader}."
     else:
-        yield "No boot loader is visible on this machine: set it where the machine is started (in"
-        yield "the hypervisor, or for network boot). With GRUB: GRUB_CMDLINE_LINUX_DEFAULT, then"
-        yield "update-grub; with systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
+        yield "No boot loader is visible on this machine: set it where the machine is started (by a"
+        yield "hypervisor or network boot). GRUB: GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, then"
+        yield "update-grub; systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
 
 
 def _loader(root: Path) -> str | None:

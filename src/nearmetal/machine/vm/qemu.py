@@ -134,7 +134,7 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
 def given_up(said: str) -> str | None:
     """Return why a QEMU that still runs does not serve, from its stderr; None: no such reason."""
     if any(words in said for words in NO_NETWORK):
-        return f"{PROGRAM} goes on without its network"
+        return f"{PROGRAM} runs on without its network"
     if "emulation failure" not in said:
         return None
     # KVM's emulator met an instruction that it does not have; QEMU reports it and stops the guest.

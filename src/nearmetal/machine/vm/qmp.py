@@ -37,7 +37,7 @@ class Monitor:
         return self._theirs.fileno()
 
     def inherited(self) -> None:
-        """Close QEMU's end here once QEMU has it, so that our end reports QEMU's end."""
+        """Close QEMU's socket here after QEMU inherited it, so that ours reports when QEMU ends."""
         self._theirs.close()
 
     def vcpu_threads(self, timeout_s: float) -> list[int]:
