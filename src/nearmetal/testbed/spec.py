@@ -66,7 +66,7 @@ class Seat(Frozen):
             return name.lower()
         if not 0 < len(name) <= _INTERFACE_BYTES_MAX or re.search(r"[/:\s]", name):
             raise ValueError(
-                f"give an interface (eth1) or a PCI address (0000:3b:00.1), not {name!r}"
+                f"give an interface, as eth1, or a PCI address, as 0000:3b:00.1, not {name!r}"
             )
         return name
 

@@ -30,7 +30,7 @@ def machine(root: Path, *, kills: int, limits: dict[str, str], ours: str = "/a/b
     ("limits", "said"),
     [
         ({"a/b": "max", "a": "67108864"}, "(the limit of our memory cgroup is 64 MiB)"),
-        ({"a/b": "33554432", "a": "67108864"}, "allows us 32 MiB"),
+        ({"a/b": "33554432", "a": "67108864"}, "our memory cgroup is 32 MiB"),
         ({}, "which ran out of memory: give more memory"),
     ],
 )

@@ -71,7 +71,7 @@ def test_what_is_no_card_is_not_taken_by_dpdks_drivers(
     monkeypatch.setattr(pci, "of_interface", lambda iface: None)
     records = Journal(tmp_path / "journal", owner.current())
     with (
-        pytest.raises(CannotRunError, match=r"nic lo \(veth\): no PCI device"),
+        pytest.raises(CannotRunError, match=r"nic lo \(veth\): not a PCI device"),
         data_nic.prepared(records, replace(WANTED, take="dpdk")),
     ):
         pytest.fail("was taken")
@@ -137,7 +137,7 @@ def test_xdp_sockets_take_one_queue(tmp_path: Path) -> None:
         route.link("add", ifname="x0", kind="veth", num_tx_queues=2, num_rx_queues=2, peer=peer)
     ethtool.set_channels("x0", ethtool.Channels(rx=2, tx=2, other=0, combined=0))
     records = Journal(tmp_path / "journal", owner.current())
-    with ExitStack() as stack, pytest.raises(CannotRunError, match=r"x0: 2 queues, .* takes one"):
+    with ExitStack() as stack, pytest.raises(CannotRunError, match=r"x0: 2 queues, .* needs one"):
         data_nic._xdp(stack, records, "x0")
 
 

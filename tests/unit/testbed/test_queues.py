@@ -158,7 +158,7 @@ def test_interrupts_of_virtio_are_its_cards(tmp_path: Path, its: Nic, records: J
     nics.put(root / "proc/77/comm", "irqbalance")
     with ExitStack() as stack:
         words = queues.on_core(stack, records, "ens4", 3, root)
-    assert words == "interrupts 44-46 on core 3; irqbalance runs, and may move them again"
+    assert words == "interrupts 44-46 on core 3; irqbalance runs and may move them again"
 
 
 def test_an_interrupt_that_the_kernel_keeps_is_said(

@@ -96,8 +96,8 @@ def where(root: Path) -> Iterator[str]:
         yield f"append it to the `options` line of the entry in {loader}."
     else:
         yield "No boot loader is visible on this machine: set it where the machine is started (by a"
-        yield "hypervisor or network boot). GRUB: GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, then"
-        yield "update-grub; systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
+        yield "hypervisor or network boot). GRUB: GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub;"
+        yield "then update-grub. systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
 
 
 def _loader(root: Path) -> str | None:

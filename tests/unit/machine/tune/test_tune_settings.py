@@ -67,7 +67,7 @@ def test_smt(made: Made) -> None:
     assert written(root, smt.changes("off"))[file] == "off" and smt.changes("on") == []
     for control, says in (
         ("notsupported", "one thread each"),
-        ("forceoff", "by the boot line or the firmware"),
+        ("forceoff", "command line or the firmware fixes it"),
         ("notimplemented", "no switch"),
     ):
         trees.put(root, file, control)

@@ -62,7 +62,7 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("turbo", "turbo: KEY=VALUE, as turbo=off (keys: governor, turbo, "),
+        ("turbo", "turbo: KEY=VALUE, e.g. turbo=off (keys: governor, turbo, "),
         ("turbo=", "turbo=: KEY=VALUE"),
         ("turbo=soon", "turbo: must be a valid boolean, unable to interpret input (got 'soon')"),
         ("turbox=on", "turbox: unknown key (known: governor, "),
