@@ -27,7 +27,7 @@ _IOMMU = "boot with intel_iommu=on iommu=pt (AMD: iommu=pt)"
 def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator[str]:
     """Hand the device over while the body runs. Yields which driver has it, in words."""
     if its.driver in pci.SHARING:
-        yield f"{its.driver} shares it with DPDK"
+        yield f"{its.driver} shares the card with DPDK"
         return
     if (reason := why_not(its, root)) is not None:
         raise CannotRunError(f"nic {its.address}: {reason}")
@@ -42,7 +42,7 @@ def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator
         old = f"{its.driver}:{its.override}"
         stack.enter_context(journal.holds("driver", folder, old=old, new=driver))
         pci.hand_over(its, driver)
-        yield f"{driver} has it"
+        yield f"{driver} has the card"
 
 
 @contextmanager

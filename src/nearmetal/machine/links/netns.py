@@ -238,7 +238,7 @@ def _join(stack: ExitStack, journal: Journal, sut: End, tg: End) -> None:
 
 def _make_tap(iface: str, index: int) -> None:
     """Make a persistent tap device (Documentation/networking/tuntap.rst). OSError: it exists."""
-    with open("/dev/net/tun", "rb+", buffering=0) as handle:  # noqa: PTH123 (it cannot be sought)
+    with open("/dev/net/tun", "rb+", buffering=0) as handle:  # noqa: PTH123 (it cannot seek)
         fcntl.ioctl(handle, _TUNSETIFINDEX, struct.pack("I", index))
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", iface.encode(), _TAP_OF_OURS))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
