@@ -135,7 +135,9 @@ def hand_over(its: Device, driver: str) -> None:
     _unbind(its)
     write(_bus(its) / "drivers_probe", its.address)
     if its.driver != driver:
-        raise NearmetalError(f"{its.address}: {driver} did not take the device (see the kernel's log)")
+        raise NearmetalError(
+            f"{its.address}: {driver} did not take the card (see the kernel's log)"
+        )
 
 
 def give_back(its: Device, driver: str, override: str) -> None:
