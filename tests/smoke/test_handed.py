@@ -144,7 +144,7 @@ def test_a_card_is_handed_over_and_comes_back(
     assert seen["kernel's no more"] == before
     for when in ("taken", "killed"):
         assert (seen[when]["driver"], seen[when]["override"]) == (driver, driver), when
-    assert seen["taken"]["notes"] == [f"{driver} has it; DPDK polls it"]
+    assert seen["taken"]["notes"] == [f"{driver} has the card; DPDK polls it"]
     assert seen["taken"]["said"] == "get key\r\n"
     assert seen["clean"] == {"lines": ["driver", "interface", "interrupts"]}
     for when in ("given back", "cleaned"):

@@ -76,7 +76,7 @@ class Odd:
 
 CASES = {
     "ordinary user": Odd(how=USER, costs="needs CAP_SYS_ADMIN, as root has it"),
-    "root without rights": Odd(how=NO_RIGHTS, costs="needs CAP_SYS_ADMIN, which this root has not"),
+    "root without rights": Odd(how=NO_RIGHTS, costs="needs CAP_SYS_ADMIN, which this root lacks"),
     "user namespace": Odd(
         how=("unshare", "--user", "--map-root-user"), costs="this mount namespace"
     ),

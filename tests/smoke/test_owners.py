@@ -254,4 +254,4 @@ def test_a_run_is_refused_when_an_invisible_run_has_the_machine(host: Host) -> N
         check=False,
     )
     assert done.returncode == 1
-    assert "another run has this machine: who it is cannot be told from here" in done.stderr
+    assert "another run has this machine: its process cannot be seen from here" in done.stderr

@@ -128,7 +128,7 @@ def test_a_manager_that_does_not_listen_is_one_line() -> None:
         last = manager.ends()
     assert said[0].startswith("<6>host-mmsg serves on ")
     assert re.fullmatch(
-        r"<4>NOTIFY_SOCKET=@\w+: the manager cannot be told: Connection refused\n", said[1]
+        r"<4>NOTIFY_SOCKET=@\w+: cannot notify the manager: Connection refused\n", said[1]
     )
     assert len(last) == 1 and last[0].startswith("<6>host-mmsg ended: ")
 

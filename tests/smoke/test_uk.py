@@ -150,7 +150,7 @@ def test_no_network_is_noticed(one: Rung, programs: Programs, tmp_path: Path) ->
     with (
         machine(one, programs, tmp_path, *more) as vm,
         generator(programs, tmp_path),
-        pytest.raises(ChildError, match="goes on without its network"),
+        pytest.raises(ChildError, match="runs on without its network"),
     ):
         raise ChildError(tool.wait_until(vm.failed, "the machine's failure", SAY_S))
 

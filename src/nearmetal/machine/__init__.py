@@ -1,7 +1,7 @@
-"""What is read of a machine, made on it for a run, and put back.
+"""Facts about a machine, changes made on it for a run, and their undo.
 
-facts.py           what this machine is
-journal.py records.py undo.py hugepage_claims.py   what was made or changed, and its undoing
-processes/ cores/ memory/ devices/ links/ vm/   the parts of a machine, each for itself
-tune/              what a machine is set to before it is measured
+facts.py           facts about this machine
+journal.py records.py undo.py hugepage_claims.py   what was made or changed, and how it is undone
+processes/ cores/ memory/ devices/ links/ vm/   the parts of a machine, one folder each
+tune/              settings that a machine needs before a measurement
 """

@@ -16,25 +16,25 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 class MachineFacts(Frozen):
-    """What must match, or be said, when two results are compared."""
+    """The facts that must match, or be reported, when two results are compared."""
 
     version: int = 1
     cpu: str | None
-    cores: int  # that we may run on
+    cores: int  # that this process may use
     threads_per_core: int | None
     memory_bytes: int
-    cache_bytes: dict[str, int]  # L1d, L2, L3 that one core sees; empty where not told
+    cache_bytes: dict[str, int]  # L1d, L2, L3 that one core uses; empty if not reported
     kernel: str
-    command_line: str | None  # isolcpus, mitigations= and their like
+    command_line: str | None  # of the kernel: isolcpus, mitigations= and so on
     mitigations: dict[str, str]
-    hypervisor: bool | None  # are we a guest?
+    hypervisor: bool | None  # whether this machine is a guest
     governor: str | None
     distribution: str | None
     python: str
 
 
 def facts() -> MachineFacts:
-    """Ask the kernel."""
+    """Read the facts from the kernel."""
     cpu = _cpuinfo()
     return MachineFacts(
         cpu=cpu.get("model name"),
@@ -53,7 +53,7 @@ def facts() -> MachineFacts:
 
 
 def cache_bytes(folder: Path) -> dict[str, int]:
-    """Data caches by level, smallest first, as the kernel tells them (size is "48K")."""
+    """Return the data caches by level, smallest first, from sysfs (where a size is e.g. "48K")."""
     found: dict[str, int] = {}
     for index in sorted(folder.glob("index*")):
         level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
@@ -63,7 +63,7 @@ def cache_bytes(folder: Path) -> dict[str, int]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor of /proc/cpuinfo."""
+    """Return the first processor's entry in /proc/cpuinfo."""
     first = (_read(Path("/proc/cpuinfo")) or "").split("\n\n", 1)[0]
     pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
@@ -83,7 +83,7 @@ def _mitigations() -> dict[str, str]:
 def _distribution() -> str | None:
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME")
-    except (OSError, ValueError):  # ValueError: not in UTF-8
+    except (OSError, ValueError):  # ValueError: the file is not in UTF-8
         return None
 
 

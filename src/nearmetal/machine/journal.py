@@ -1,10 +1,10 @@
-"""What is made or changed on the machine, written down before the act, and undone from there.
+"""Journal: each change on the machine is written down before the act, and undone from the record.
 
-One small record a file (records.py), removed after the undo (undo.py). The same undo runs at the
-end of a `with` and from `clean` after a kill, so both are one path.
+A record is one small file (records.py), removed after the undo (undo.py). The end of a `with` and
+`clean` after a kill run the same undo, so there is one code path.
 
-A change that has to outlive its maker (`tune apply`) is kept in a folder of its own, which `clean`
-does not look at: `restore` undoes it, or the next boot.
+A change that must outlive its process (`tune apply`) is kept in a separate folder, which `clean`
+ignores: `restore` undoes it, or the next boot.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from nearmetal.machine.undo import LeftAloneError, identity, kill, known_link, u
 _CLEAN_S = 60.0
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # renameat2(2)
 _INDEXES = (1 << 24, 1 << 30)  # of links; the kernel counts its own up from 1
-_ALIAS = "nearmetal "  # and the owner: of our links
+_ALIAS = "nearmetal "  # beginning of a link's alias; the owner follows
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A record of something that is held."""
+    """A record of a thing that exists now."""
 
     file: Path
 
     def came_about(self, known_by: str) -> None:
-        """Add what the thing is known by, where that is clear only now."""
+        """Add how the thing is recognised, if this is clear only after the act."""
         records.add_known_by(self.file, known_by)
 
 
@@ -61,8 +61,10 @@ class Journal:
 
     @contextmanager
     def holds(self, kind: Kind, what: str, **more: str | None) -> Iterator[Standing]:
-        """Write the record (more: as undo.py has it); the body acts; undo at the end, however the
-        body ends."""
+        """Write the record; the body acts; undo when the body ends, also by an exception.
+
+        more: the other fields of the record, as undo.py describes them for each kind.
+        """
         more.setdefault("known_by", known_link(kind, what, more.get("inside")))
         folder = self.directory / str(self.owner)
         with self.lock.held(folder):
@@ -75,7 +77,7 @@ class Journal:
 
     @contextmanager
     def link(self, name: str, inside: Path | None = None) -> Iterator[int]:
-        """The same for a link that the body makes, with the index that is given."""
+        """Hold a link that the body makes; yield the index that the link must get."""
         low, high = _INDEXES
         index = low + secrets.randbelow(high - low)
         where = None if inside is None else str(inside)
@@ -84,8 +86,10 @@ class Journal:
 
     @contextmanager
     def folder(self, path: Path) -> Iterator[Path]:
-        """A new folder; OSError: there is something already. It has a random name until it is
-        written down what it is known by."""
+        """Make a new folder and hold it. OSError: the path exists already.
+
+        The folder has a random name until its identity is written to the record.
+        """
         first = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         with self.holds("path", str(path), inside=str(first)) as record:
             first.mkdir(mode=0o700, parents=True)
@@ -94,18 +98,18 @@ class Journal:
             yield path
 
     def alias(self) -> str:
-        """What a link of ours says of itself (ip -d link)."""
+        """Return the alias of this owner's links (ip -d link)."""
         return f"{_ALIAS}{self.owner}"
 
     def close(self) -> None:
-        """Undo what is still written down: an interrupt may come just before a `with` holds it."""
+        """Undo all records that are left: a signal may arrive just before a `with` holds one."""
         with signals.held():
             _undo_all(self.directory / str(self.owner))
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What was undone; what was left alone, as another's; and what should have been undone."""
+    """Results of `clean`: undone, left alone (belongs to other owners), failed to undo."""
 
     undone: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -118,13 +122,13 @@ class Swept:
 
 
 def open_journal(directory: Path | None = None) -> Journal:
-    """The journal of this process."""
+    """Return the journal of this process."""
     return Journal((directory or owners.state_directory()) / "journal", owners.current())
 
 
 @contextmanager
 def changed(journal: Journal, file: Path, value: str) -> Iterator[None]:
-    """Hold a sysfs or sysctl file at another value."""
+    """Set a sysfs or sysctl file to another value while the body runs."""
     old = file.read_text(encoding="ascii").strip()
     with journal.holds("value", str(file), old=old, new=value) as record:
         file.write_text(value, encoding="ascii")
@@ -133,7 +137,7 @@ def changed(journal: Journal, file: Path, value: str) -> Iterator[None]:
 
 
 def clean(directory: Path | None = None) -> list[str]:
-    """Undo what dead owners left behind. Returns what was undone, a line each."""
+    """Undo the changes of dead owners. Return one line for each change that was undone."""
     done = swept(directory)
     if done.failed:
         raise NearmetalError("; ".join(done.failed))
@@ -141,12 +145,12 @@ def clean(directory: Path | None = None) -> list[str]:
 
 
 def behind(directory: Path | None = None) -> list[str]:
-    """What `clean` would undo of records and processes, a line each. Looks only."""
+    """Return one line for each record and process that `clean` would undo. Changes nothing."""
     journal, fates = (directory or owners.state_directory()) / "journal", dict[Owner, Fate]()
     found = []
     for folder in sorted(journal.iterdir()) if journal.is_dir() else []:
         if (owner := owners.parse(folder.name)) is not None and (there := kept(folder)):
-            with records.nobody_holds(folder) as free:
+            with records.held_by_none(folder) as free:
                 fates[owner] = _fate(owner, free)
             if fates[owner] is Fate.DEAD:
                 found += [f"{each.kind} {each.what} (of {owner.pid})" for each in there.values()]
@@ -157,14 +161,14 @@ def behind(directory: Path | None = None) -> list[str]:
 
 
 def swept(directory: Path | None = None) -> Swept:
-    """Undo what dead owners left behind; tells what was undone, left alone, and failed."""
+    """Undo the changes of dead owners. Return what was undone, left alone, and failed."""
     journal = (directory or owners.state_directory()) / "journal"
     done, fates, others = Swept(), dict[Owner, Fate](), defaultdict[Owner, list[str]](list)
     with _one_at_a_time(journal):
         folders = sorted(journal.iterdir()) if journal.is_dir() else []
         for folder in (each for each in folders if each.is_dir()):
             if (owner := owners.parse(folder.name)) is None:
-                done.left.append(f"{folder}: nothing of ours has such a name")
+                done.left.append(f"{folder}: not the name of a nearmetal journal")
             else:
                 others[owner] += _sweep(folder, owner, fates, done)
         for owner, what in (*_processes(fates, done), *_links(fates, done), *_pages(fates, done)):
@@ -177,17 +181,17 @@ Fates = dict[Owner, Fate]
 
 
 def _sweep(folder: Path, owner: Owner, fates: Fates, done: Swept) -> list[str]:
-    """What one owner left, if it is dead; else what there is of it, in words."""
-    with records.nobody_holds(folder) as free:
+    """Undo the changes of one owner if it is dead; else describe in words what it has."""
+    with records.held_by_none(folder) as free:
         count = len(records.files(folder))
         fates[owner] = _fate(owner, None if free and not count else free)
         if count == 0 and free is None:
-            with contextlib.suppress(OSError):  # its owner makes it anew, if it is just beginning
+            with contextlib.suppress(OSError):  # an owner that is just starting makes it again
                 folder.rmdir()
         elif count == 0 and free:
             records.remove_folder(folder)
         elif fates[owner] is Fate.DEAD:
-            # First what could still use the rest.
+            # End processes first: they could still use what the records name.
             done.undone.extend(_ended([c for c in owners.children() if c[1] == owner]))
             done.add(_undo_all(folder))
         elif count:
@@ -196,7 +200,7 @@ def _sweep(folder: Path, owner: Owner, fates: Fates, done: Swept) -> list[str]:
 
 
 def _fate(owner: Owner, free: bool | None) -> Fate:
-    """By the lock on its records. None: it has not begun, or is of an older release."""
+    """Judge an owner by the lock on its records. free is None: not started, or an older release."""
     if free is None:
         return owners.fate(owner) if owner.here else Fate.UNKNOWN
     if owner.boot != owners.boot():
@@ -205,15 +209,18 @@ def _fate(owner: Owner, free: bool | None) -> Fate:
 
 
 def _fate_of_parent(owner: Owner, pid: int) -> Fate:
-    """It is in its child's process namespace, or further up, where we may see nothing."""
+    """Judge the parent of `pid`: it may be in a process namespace that this process cannot see."""
     told = owner.here or owners.namespace("pid", str(pid)) == owner.space
     return owners.fate(owner) if told else Fate.UNKNOWN
 
 
 def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """End children of dead owners, also those without records. Yields what other owners have."""
+    """End the children of dead owners, also children without records.
+
+    Yields each other owner that has processes, with their number in words.
+    """
     if not owners.shows_ours():
-        done.left.append("all processes: this /proc is another process namespace's, mount it anew")
+        done.left.append("all processes: /proc is of another process namespace, mount a new one")
     living: Counter[Owner] = Counter()
     for pid, owner in owners.children():
         if owner not in fates:
@@ -227,8 +234,10 @@ def _processes(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
 
 
 def _links(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """Remove links whose alias names a dead owner; its records were in a /run of its own. Yields
-    what other owners have."""
+    """Remove links whose alias names a dead owner whose records were in another /run.
+
+    Yields each other owner that has a link, with the link's name.
+    """
     with contextlib.suppress(OSError, NetlinkError), IPRoute() as route:
         for link in route.get_links():
             alias, name = str(link.get("ifalias") or ""), link.get("ifname")
@@ -245,12 +254,12 @@ def _links(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
 
 
 def _pages(fates: Fates, done: Swept) -> Iterator[tuple[Owner, str]]:
-    """Give back huge pages of dead owners. Yields what other owners have."""
+    """Give back the huge pages of dead owners. Yields each other owner that has huge pages."""
     others = []
 
     def is_dead(claim: str) -> bool:
         owner = owners.parse(claim.rpartition("-")[0])
-        if owner is None:  # kept by `tune apply`
+        if owner is None:  # a claim that `tune apply` keeps
             return False
         if owner not in fates:
             fates[owner] = owners.fate(owner)
@@ -273,7 +282,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _of(owner: Owner, fate: Fate, what: list[str]) -> str:
-    why = "which runs" if fate is Fate.LIVES else "of which it cannot be told whether it runs"
+    why = "which runs" if fate is Fate.LIVES else "which may still run: its state cannot be read"
     return f"{', '.join(what)}: of {owner.in_words}, {why}"
 
 
@@ -284,14 +293,14 @@ def _ended(marked: list[tuple[int, Owner]]) -> list[str]:
 
 @contextmanager
 def _one_at_a_time(journal: Path) -> Iterator[None]:
-    """A clean asks whether an owner holds its lock by taking it: two would think each other it."""
+    """Let one `clean` run at a time: it tests an owner's lock by taking it, as others would."""
     if not journal.is_dir():
         yield
         return
     handle = os.open(journal, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not taken(handle, _CLEAN_S):
-            raise NearmetalError(f"another clean has been at {journal} for {_CLEAN_S:g} s")
+            raise NearmetalError(f"another clean has held {journal} for {_CLEAN_S:g} s")
         yield
     finally:
         os.close(handle)
@@ -299,7 +308,7 @@ def _one_at_a_time(journal: Path) -> Iterator[None]:
 
 @contextmanager
 def keeps(folder: Path, kind: Kind, what: str, **more: str | None) -> Iterator[Standing]:
-    """Write a record that stays; the body acts; undone only where the body fails."""
+    """Write a record that stays after the body; undo it only if the body fails."""
     more.setdefault("known_by", known_link(kind, what, more.get("inside")))
     file = records.write(folder, records.of_here(kind, what, owners.current(), **more))
     try:
@@ -311,7 +320,7 @@ def keeps(folder: Path, kind: Kind, what: str, **more: str | None) -> Iterator[S
 
 
 def kept(folder: Path) -> dict[Path, Record]:
-    """What is kept, the last first, by its file."""
+    """Return the kept records by file, the newest first."""
     found = {}
     for file in records.files(folder):
         with contextlib.suppress(StrangeError):
@@ -321,7 +330,10 @@ def kept(folder: Path) -> dict[Path, Record]:
 
 
 def restore(folder: Path) -> Iterator[str | NearmetalError]:
-    """Undo what is kept, the last first: a line for each. What cannot be undone stays kept."""
+    """Undo the kept records, the newest first; yield a line or an error for each.
+
+    A record that cannot be undone stays.
+    """
     for file, record in kept(folder).items():
         try:
             words = undo(record)
@@ -347,7 +359,7 @@ def _undo_all(folder: Path) -> Swept:
 
 def _undo_own(file: Path) -> None:
     told = _undo_file(file)
-    if told.failed:  # the record stays, for `clean`
+    if told.failed:  # the record stays for `clean`
         raise NearmetalError(told.failed[0])
     for words in told.left:
         print(f"nearmetal: left alone: {words}", file=sys.stderr)
@@ -355,13 +367,13 @@ def _undo_own(file: Path) -> None:
 
 
 def _undo_file(file: Path) -> Swept:
-    """Undo one; NearmetalError is told, not raised: the rest is to be undone, too."""
+    """Undo one record. A NearmetalError is returned, not raised, so that other records follow."""
     try:
         record = records.read(file)
-        if record is None:  # killed while writing it: so nothing was done yet
+        if record is None:  # killed while writing the record: nothing was done
             return Swept()
         return Swept(undone=[f"{undo(record)} (of {record.owner.pid})"])
-    except FileNotFoundError:  # another clean was here first
+    except FileNotFoundError:  # another clean has already undone this record
         return Swept()
     except (LeftAloneError, StrangeError) as error:
         return Swept(left=[str(error)])
@@ -370,7 +382,7 @@ def _undo_file(file: Path) -> Swept:
 
 
 def _rename(first: Path, path: Path) -> None:
-    """Never in place of another, not even an empty one."""
+    """Rename, but never replace an existing path, not even an empty folder."""
     libc = ctypes.CDLL(None, use_errno=True)
     names = (_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(path))
     if libc.renameat2(*names, _RENAME_NOREPLACE) != 0:

@@ -1,9 +1,9 @@
-"""The journal's records: a folder of small files for each owner, and the lock that says it lives.
+"""Records of the journal: a folder of small files for each owner, and a lock held while it lives.
 
-A record is one line of JSON, what is about to be done; where that can be known only afterwards, a
-second line is what the thing is known by. Beside an owner's records lies a file `lock`, which it
-holds (flock(2)) as long as there are any. The kernel drops it with the process, so every
-process that sees the folder can tell whether the owner lives, in any namespace.
+A record's first line is JSON: the change that is about to be made. If the thing's identity is known
+only after the act, a second line adds it. Beside the records lies a file `lock`, which the owner
+holds (flock(2)) as long as it has records. The kernel releases the lock when the process ends, so
+every process that sees the folder can find out whether the owner lives, in any namespace.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ _LOCK = "lock"
 
 
 class Record(Frozen):
-    """One thing made or changed (machine/undo.py says what the fields are, kind by kind)."""
+    """One thing made or changed (machine/undo.py describes the fields for each kind)."""
 
     kind: Kind
     what: str
     old: str | None = None
     new: str | None = None
     inside: str | None = None
-    known_by: str | None = None  # what has its name and not this is another's
+    known_by: str | None = None  # identity; a thing with the same name but another identity stays
     owner: Owner
-    mounts: int | None = None  # namespaces in which it is; older releases did not write them
+    mounts: int | None = None  # namespaces of the thing; older releases did not write them
     network: int | None = None
 
 
 class StrangeError(NearmetalError):
-    """A record that another release wrote."""
+    """A record that cannot be read: another release wrote it."""
 
 
 @dataclass(eq=False)
 class OwnerLock:
-    """An owner's, shared by its journals; a `clean` asks for it alone."""
+    """An owner's lock, shared by its journals; `clean` tests it with an exclusive lock."""
 
     handle: int = -1
     users: int = 0
 
     @contextmanager
     def held(self, folder: Path) -> Iterator[None]:
-        """While there are records of this journal."""
+        """Hold the lock while this journal has records."""
         if self.users == 0:
             self.handle = _shared(folder)
         self.users += 1
@@ -68,16 +68,18 @@ class OwnerLock:
         finally:
             self.users -= 1
             if self.users == 0:
-                with suppress(BlockingIOError):  # another journal of ours has records
+                with suppress(BlockingIOError):  # another of our journals has records
                     fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     remove_folder(folder)
                 os.close(self.handle)
 
 
 @contextmanager
-def nobody_holds(folder: Path) -> Iterator[bool | None]:
-    """Whether the owner is dead: it has let go of its lock, which is ours meanwhile. None: it has
-    none, as older releases."""
+def held_by_none(folder: Path) -> Iterator[bool | None]:
+    """Whether the owner is dead: its lock is free, and held here while the body runs.
+
+    None: there is no lock, as with older releases.
+    """
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR)
     except OSError:
@@ -95,18 +97,18 @@ def nobody_holds(folder: Path) -> Iterator[bool | None]:
 
 
 def files(folder: Path) -> list[Path]:
-    """The records, the last first."""
+    """Return the records, the newest first."""
     return sorted(folder.glob("*.json"), reverse=True)
 
 
 def of_here(kind: Kind, what: str, owner: Owner, **more: str | None) -> Record:
-    """A record of the calling thread's namespaces."""
+    """Make a record with the calling thread's namespaces."""
     spaces = {"mounts": namespace("mnt"), "network": namespace("net", "thread-self")}
     return Record(kind=kind, what=what, owner=owner, **more, **spaces)
 
 
 def write(folder: Path, record: Record) -> Path:
-    """Synced to the disk, the name too."""
+    """Write a record, its content and its name synced to disk. Return its file."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     last = max((int(file.stem) for file in files(folder)), default=0)
     file = folder / f"{last + 1:06}.json"
@@ -119,7 +121,7 @@ def write(folder: Path, record: Record) -> Path:
 
 
 def add_known_by(file: Path, identity: str) -> None:
-    """What the thing is known by, now that it came about."""
+    """Append the identity of the thing to its record, now that the thing exists."""
     with file.open("a", encoding="utf-8") as out:
         out.write(f"{json.dumps(identity)}\n")
         out.flush()
@@ -127,8 +129,10 @@ def add_known_by(file: Path, identity: str) -> None:
 
 
 def read(file: Path) -> Record | None:
-    """None: cut short by a kill, before anything was done. StrangeError: not to be understood.
-    FileNotFoundError: another process undid it."""
+    """Read a record. None: its writer was killed while writing, before the act.
+
+    StrangeError: cannot be read. FileNotFoundError: another process has undone it.
+    """
     first, *added = file.read_text(encoding="utf-8").splitlines() or [""]
     try:
         told = json.loads(first)
@@ -137,14 +141,14 @@ def read(file: Path) -> Record | None:
     try:
         record = Record.model_validate(told)
     except ValidationError:
-        raise StrangeError(f"{file}: not understood; another release wrote it") from None
-    with suppress(ValueError, IndexError):  # none, or in part
+        raise StrangeError(f"{file}: cannot be read; another release wrote it") from None
+    with suppress(ValueError, IndexError):  # no second line, or only a part of it
         record = record.model_copy(update={"known_by": str(json.loads(added[-1]))})
     return record
 
 
 def remove_folder(folder: Path) -> None:
-    """Where there are no records in it any more; the lock is the caller's."""
+    """Remove the folder if it has no more records. The caller must hold the lock."""
     if not files(folder):
         with suppress(OSError):
             (folder / _LOCK).unlink(missing_ok=True)
@@ -152,7 +156,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def _shared(folder: Path) -> int:
-    """The lock, taken. A `clean` may take an empty folder away meanwhile."""
+    """Take the shared lock. Try again if a `clean` removes the empty folder meanwhile."""
     while True:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:

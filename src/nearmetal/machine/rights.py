@@ -1,8 +1,9 @@
-"""What this process may do: its rights (capabilities(7)), and not its uid.
+"""Rights of this process (capabilities(7)), which do not follow from its uid.
 
-Uid 0 may lack them all (a container's), and an ordinary user may have some. What a right is worth
-also hangs on the namespaces that one is in, so where trying costs nothing it is tried
-(links/tried.py, links/xdp.py); these are the words, and the question where nothing can be tried.
+Uid 0 may lack all rights (in a container), and an ordinary user may have some. The effect of a
+right also depends on the process's namespaces, so where an attempt costs nothing it is made
+(links/tried.py, links/xdp.py). This module has the words for messages, and the test for cases where
+an attempt is not possible.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ _ALL_IDS = 0xFFFFFFFF  # user_namespaces(7): the first namespace maps every id t
 
 
 def held(right: Right, proc: Path = Path("/proc")) -> bool:
-    """Whether it is among the effective ones of this process."""
+    """Whether the right is among the effective rights of this process."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", _text(proc / "self/status"), re.MULTILINE)
     return found is not None and bool(int(found[1], 16) >> _BITS[right] & 1)
 
 
 def lacking(right: Right, what: str) -> str:
-    """In words, for a row or a command that needs it: the one right, and what for."""
-    whose = "which this root has not" if os.geteuid() == 0 else "as root has it"
+    """Return the words for a row or command that lacks a right: the right and its purpose."""
+    whose = "which this root lacks" if os.geteuid() == 0 else "as root has it"
     return f"needs {right}, {whose}: {what}"
 
 
 def in_words(proc: Path = Path("/proc")) -> str:
-    """Who we are to the kernel."""
+    """Return who this process is to the kernel: user, user namespace, and rights."""
     who = "root" if os.geteuid() == 0 else "an ordinary user"
     if not _in_first_user_namespace(proc):
         who += " of a user namespace"
@@ -52,7 +53,7 @@ def in_words(proc: Path = Path("/proc")) -> str:
 
 
 def _in_first_user_namespace(proc: Path) -> bool:
-    """Where that cannot be told, there are no others."""
+    """Whether this is the first user namespace. If /proc cannot show it, there are no others."""
     words = _text(proc / "self/uid_map").split()
     return not words or words == ["0", "0", str(_ALL_IDS)]
 

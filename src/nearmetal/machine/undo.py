@@ -1,26 +1,26 @@
-"""How each kind of record is undone: once is enough, twice is the same.
+"""Undo of each kind of record. An undo may be repeated.
 
-What is undone is known by more than its name; a value is given back only if it is still what we
-made it. So the record of an act that failed, or that a kill came before, undoes nothing. What may
-be another's is left alone: LeftAloneError says what it is.
+A thing to undo is recognised by more than its name, and a value is restored only if it is still the
+one that the record's owner set. So the record of an act that failed, or that a kill prevented,
+undoes nothing. What may belong to another program is left alone: LeftAloneError names it.
 
 Kinds of record (what / old / new / inside / known by):
     netns    file that holds a network namespace / - / - / - / its folder
-    link     network interface / - / - / file of its namespace / index, chosen before it is made
+    link     network interface / - / - / file of its namespace / index, chosen before the act
     process  children of the owner (found by the marker in their environment)
-    value    sysfs or sysctl file / what it held / what it is set to / - / what it held then
-    path     file or directory of ours / - / - / its first, random name / device and inode
+    value    sysfs or sysctl file / its old value / the value to set / - / the value read back
+    path     our file or directory / - / - / its first, random name / device and inode
     pages    claim on the pool of huge pages / - / - / its file in sysfs
-    offload  feature of a network interface / on or off / - / the interface / it
-    address  ADDR/BITS of a network interface / there or absent / - / the interface / it
-    flag     up or promisc, which was off / - / - / the interface / it
-    rings    network interface / its entries (ethtool.Rings) / what they are set to / - / it
-    channels network interface / its queues (ethtool.Channels) / what they are set to / - / it
-    xdp      network interface that had no XDP program / - / - / - / it
+    offload  feature of a network interface / on or off / - / the interface / its address or index
+    address  ADDR/BITS of a network interface / there or absent / - / the interface / as offload
+    flag     up or promisc, which was off / - / - / the interface / as offload
+    rings    network interface / its entries (ethtool.Rings) / new entries / - / as offload
+    channels network interface / its queues (ethtool.Channels) / new queues / - / as offload
+    xdp      network interface without an XDP program / - / - / - / as offload
     driver   PCI device's folder in sysfs / DRIVER:OVERRIDE, either may be empty / DRIVER
     interface  PCI device's folder in sysfs / its interface (interface.Interface) / - / - / index
-    interrupts  PCI device's folder in sysfs / where they come, by name
-    module   kernel module that was not loaded / - / - / - / that it was loaded
+    interrupts  PCI device's folder in sysfs / cores of its interrupts, by handler's name
+    module   kernel module that was not loaded / - / - / - / "loaded", once it was loaded
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ from nearmetal.machine.records import Kind, Record
 _IFF = {"up": 0x1, "promisc": 0x100}  # linux/if.h
 _MNT_DETACH = 2  # umount2(2)
 _GONE_WAIT_S = 5.0
-_BY_HAND = "it cannot be told whether it is ours; remove it by hand if it is not in use"
+_BY_HAND = "it may not be ours; remove it by hand if it is not in use"
 
 
 class LeftAloneError(NearmetalError):
-    """Another's, or perhaps: what, and why."""
+    """A thing that belongs or may belong to another program; the message says what and why."""
 
 
 def undo(record: Record) -> str:
-    """Bring one thing back to what it was; what was done, in words."""
+    """Undo one change. Return in words what was done."""
     try:
         return _UNDO[record.kind](record) or f"{record.kind} {record.what}"
     except (OSError, NetlinkError) as error:
@@ -66,7 +66,7 @@ def undo(record: Record) -> str:
 
 
 def identity(path: Path) -> str | None:
-    """What a file or folder is known by; None: there is none."""
+    """Return the device and inode of a file or folder, or None if it does not exist."""
     try:
         found = path.lstat()
     except OSError:
@@ -75,8 +75,11 @@ def identity(path: Path) -> str | None:
 
 
 def known_link(kind: Kind, what: str, inside: str | None) -> str | None:
-    """What the link of such a record is known by: its card, whose interface may come anew, or its
-    index. None: it is about no link."""
+    """Return the identity of a record's link; None: the record is not about a link.
+
+    A link of a PCI device is known by the device's address, since its interface may be made anew;
+    any other link by its index.
+    """
     if kind not in ("offload", "address", "flag", "rings", "channels", "xdp"):
         return None
     iface = inside or what
@@ -85,7 +88,7 @@ def known_link(kind: Kind, what: str, inside: str | None) -> str | None:
 
 
 def index_of(iface: str) -> str | None:
-    """A link's, in the namespace of the calling thread; None: there is none of that name."""
+    """Return the link's index in the calling thread's namespace, or None if there is no link."""
     try:
         return str(socket.if_nametoindex(iface))
     except OSError:
@@ -93,7 +96,7 @@ def index_of(iface: str) -> str | None:
 
 
 def kill(marked: Iterable[tuple[int, Owner]]) -> None:
-    """Kill and wait until each is gone; the descriptor makes sure it is the same process."""
+    """Kill the processes and wait for their end; a pidfd makes sure that each is the marked one."""
     for pid, owner in marked:
         try:
             handle = os.pidfd_open(pid)
@@ -110,13 +113,16 @@ def kill(marked: Iterable[tuple[int, Owner]]) -> None:
 
 
 def _is_named_after(record: Record) -> bool:
-    """Older releases wrote down no more than a name, which has the owner's pid in it."""
+    """Whether the name has the owner's pid in it: older releases recorded no other identity."""
     name = Path(record.what).name
     return record.owner.boot is None and name.startswith(f"nm-{record.owner.pid}-")
 
 
 def _is_gone_with_network(record: Record) -> bool:
-    """False: it is in our network namespace."""
+    """Whether the record's network namespace has ended; False if it is the calling thread's.
+
+    LeftAloneError: it is another one, and lives or may live.
+    """
     if record.network in (None, owners.namespace("net", "thread-self")):
         return False
     shown = (path.name for path in owners.PROC.iterdir() if path.name.isdigit())
@@ -124,13 +130,13 @@ def _is_gone_with_network(record: Record) -> bool:
     if lives or not owners.shows_all():
         raise LeftAloneError(
             f"{record.kind} {record.what}: in network namespace {record.network}, which is not"
-            " ours; `clean` in there undoes it"
+            " ours; run `clean` in there to undo it"
         )
     return True
 
 
 def _is_other_link(record: Record, iface: str) -> bool:
-    """Whether the link that it is about has gone, though another may have its name."""
+    """Whether the record's link is gone; another link may have its name."""
     if _is_gone_with_network(record):
         return True
     return record.known_by is not None and record.known_by != known_link(record.kind, iface, None)
@@ -141,7 +147,7 @@ def _undo_link(record: Record) -> None:
         if _is_gone_with_network(record):
             return
     elif not _is_mount(Path(record.inside)):
-        return  # the namespace took it along
+        return  # removed together with its namespace
     with NetNS(record.inside, flags=0) if record.inside else IPRoute() as route:
         for index in route.link_lookup(ifname=record.what):
             if record.known_by is None and not _is_named_after(record):
@@ -158,7 +164,7 @@ def _undo_netns(record: Record) -> None:
     elif record.known_by != identity(path.parent):
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    while _is_mount(path):  # each turn takes one mount away
+    while _is_mount(path):  # each umount2 removes one mount
         if libc.umount2(os.fsencode(path), _MNT_DETACH) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), record.what)
@@ -167,7 +173,7 @@ def _undo_netns(record: Record) -> None:
 
 def _undo_process(record: Record) -> None:
     if not owners.shows_ours():
-        raise LeftAloneError("processes: this /proc is another process namespace's")
+        raise LeftAloneError("processes: /proc is of another process namespace")
     kill(owners.children(record.owner))
 
 
@@ -176,19 +182,19 @@ def _undo_value(record: Record) -> str | None:
     file = Path(record.what)
     if "net" in file.parts and _is_gone_with_network(record):
         return None
-    with contextlib.suppress(FileNotFoundError):  # its device went away, and the value with it
+    with contextlib.suppress(FileNotFoundError):  # the device is gone, and the value with it
         now = file.read_text(encoding="ascii").strip()
         ours = record.known_by or record.new
-        if now == record.old:  # some files refuse to be written even what they hold
+        if now == record.old:  # some files refuse a write even of their present value
             return None
         if ours is not None and _plain(now) != _plain(ours):
-            return f"value {file} is not put back: it was set to {now} since then"
+            return f"value {file} is not restored: it was set to {now} since then"
         file.write_text(record.old, encoding="ascii")
     return None
 
 
 def _plain(value: str) -> str:
-    """As the kernel may write it, and we."""
+    """Return the value without the kernel's commas and leading zeros."""
     return value.strip().replace(",", "").lstrip("0")
 
 
@@ -208,7 +214,7 @@ def _undo_path(record: Record) -> None:
 
 def _remove(path: Path) -> None:
     while path.is_dir() and not path.is_symlink():
-        with contextlib.suppress(FileNotFoundError):  # another clean is at it too
+        with contextlib.suppress(FileNotFoundError):  # another clean removes it too
             shutil.rmtree(path)
     path.unlink(missing_ok=True)
 
@@ -288,7 +294,7 @@ def _undo_interface(record: Record) -> None:
     its = pci.Device(Path(record.what))
     if its.folder.exists():
         now = pci.wait_interface(its)
-        if record.known_by is None or record.known_by != index_of(now):  # else it never went
+        if record.known_by is None or record.known_by != index_of(now):  # the same: never removed
             put_back(Interface.model_validate_json(record.old or ""), now)
 
 
@@ -322,6 +328,6 @@ _UNDO: dict[Kind, Callable[[Record], str | None]] = {
 
 
 def _is_mount(path: Path) -> bool:
-    """Also true for a mounted file, such as that of a namespace, which os.path.ismount misses."""
+    """Whether something is mounted at the path: also on a file, which os.path.ismount misses."""
     with Path("/proc/self/mountinfo").open(encoding="utf-8") as mounts:
         return any(line.split()[4] == str(path) for line in mounts)

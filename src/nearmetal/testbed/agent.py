@@ -1,7 +1,7 @@
-"""The agent: what runs on each machine while a controller steers it. Ends by itself without one.
+"""The agent on each machine while a controller uses it. Without a controller the agent ends.
 
-It is told JSON lines on stdin and answers on stdout, one answer a request, in order; what its
-children say is passed on in between:
+It reads requests as JSON lines on stdin and answers on stdout, one answer for each request, in
+order; events of its children are passed on in between:
 
     {"id": 7, "op": "start", "argv": [...], "cpu": 3}   {"id": 7, "ok": {"child": 1, ...}}
                                                         {"child": 1, "line": {"event": "ready"}}
@@ -9,9 +9,9 @@ children say is passed on in between:
                                                         {"dut": "nm-sock-kv ended ..."}
                                                         {"alive": true}
 
-A thread listens, so that signs of life count whatever the agent does, and gives signs of its own in
-return. Where they fail to come for the time of the lease, or the connection ends, everything is
-stopped and put back, by the way that SIGTERM takes.
+A thread reads stdin, so that heartbeats count while the agent is busy, and answers each with a
+heartbeat. If none arrives for the time of the lease, or the connection ends, everything is stopped
+and undone, in the same way as after SIGTERM.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ from nearmetal.testbed.lease import BEAT_S, LEASE_S, Lease
 from nearmetal.testbed.operations import OPERATIONS, Agent, look
 
 _PEEK_S = 0.001
-_LOOK_S = 1.0  # how often a DUT's end is looked for: it has nothing to read from
+_LOOK_S = 1.0  # interval of checks for a DUT's end: a DUT has no output to wait for
 
 
 def serve() -> NoReturn:
-    """Until the connection ends, or the lease."""
+    """Serve requests until the connection or the lease ends."""
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     awake, wake = os.pipe()
-    voice = threading.Lock()  # whose turn it is to speak
+    voice = threading.Lock()  # held while writing to stdout
     listener = threading.Thread(target=_listen, args=(requests, wake, voice), daemon=True)
     journal = open_journal()
     with machine_lock(), ExitStack() as stack:
         clean()
-        cores, seen = cpus.choose(cpus.allowed()), look()  # before we are kept off most of them
+        cores, seen = cpus.choose(cpus.allowed()), look()  # before we are pinned to a few of them
         stack.enter_context(cpus.ourselves_on(cores.control))
         stack.enter_context(journal.holds("process", "what the agent started"))
-        # What is prepared for all trials is put back behind what is for one.
+        # Undo order: first what belongs to one trial, then what is for all trials.
         lasting = stack.enter_context(ExitStack())
         agent = stack.enter_context(_stopped(Agent(journal, lasting, cores, seen)))
         listener.start()
@@ -71,8 +71,10 @@ def serve() -> NoReturn:
 
 
 def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
-    """Carry out a request; what goes wrong is an answer, too. So is a fault of ours: it fails a
-    row, and not the run."""
+    """Carry out a request. An error is an answer too.
+
+    So is a defect of our code: it fails a row, and not the run.
+    """
     number, operation = asked.pop("id"), asked.pop("op")
     try:
         return {"id": number, "ok": OPERATIONS[operation](agent, **asked)}
@@ -83,18 +85,18 @@ def _answer(agent: Agent, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(error: Exception) -> str:
-    """What a user can mend is said so; the rest with its place, for us."""
+    """Describe an error: with its cure if a user can act; else with its place in the code."""
     code = error.code if isinstance(error, NetlinkError) else getattr(error, "errno", None)
     if code in (errno.EPERM, errno.EACCES):
         return (
-            f"root there may not do all that root may ({error}): it wants the capabilities"
+            f"root on that machine lacks rights ({error}): the agent needs the capabilities"
             " CAP_NET_ADMIN and CAP_SYS_ADMIN"
         )
     return in_words(error) or f"{type(error).__name__}: {error} ({place(error)})"
 
 
 def _said(children: dict[int, Child], readable: set[int]) -> Iterator[dict[str, Any]]:
-    """What children have said, or that they have ended."""
+    """Yield the events of children, or their ends."""
     for number, child in list(children.items()):
         if child.fileno() not in readable:
             continue
@@ -110,7 +112,7 @@ def _said(children: dict[int, Child], readable: set[int]) -> Iterator[dict[str, 
 
 
 def _dead(agent: Agent) -> Iterator[dict[str, str]]:
-    """That the DUT has ended; once."""
+    """Yield that the DUT has ended, once."""
     serving = agent.serving
     if serving is not None and not serving.ended and (reason := serving.dut.failed()) is not None:
         serving.ended = True
@@ -132,25 +134,25 @@ def _ready(handles: list[int]) -> set[int]:
 
 
 def _say(words: dict[str, Any], voice: threading.Lock) -> None:
-    with voice, contextlib.suppress(BrokenPipeError):  # the listener knows that nobody is there
+    with voice, contextlib.suppress(BrokenPipeError):  # the listener sees that the peer has ended
         sys.stdout.write(json.dumps(words) + "\n")
         sys.stdout.flush()
 
 
 def _nod(voice: threading.Lock) -> None:
-    """A sign of life, which must not hold up who gives it: a full pipe holds signs enough."""
+    """Send a heartbeat without ever waiting: a full pipe already holds enough of them."""
     if not select.select([], [1], [], 0)[1] or not voice.acquire(blocking=False):
         return
     try:
         os.write(1, b'{"alive": true}\n')
     except BrokenPipeError:
-        pass  # the end of the connection is seen on the other side
+        pass  # the other side sees the end of the connection
     finally:
         voice.release()
 
 
 def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int, voice: threading.Lock) -> None:
-    """Pass requests on. At the end of the connection or of the lease the agent is to go."""
+    """Queue requests. When the connection or the lease ends, send this process SIGTERM."""
     lease = Lease(LEASE_S, time.monotonic)
     pending = b""
     while not lease.expired():
@@ -166,7 +168,7 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]], wake: int, voice: threa
             for line in lines:
                 requests.put(json.loads(line))
         except ValueError:
-            break  # it is not the controller
+            break  # the peer is not a controller
         if lines:
             os.write(wake, b"!")
     os.kill(os.getpid(), signal.SIGTERM)

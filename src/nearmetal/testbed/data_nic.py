@@ -1,9 +1,9 @@
-"""A machine's data NIC, as a rung wants it, and put back as it was.
+"""A machine's data NIC: set up for a rung, and restored afterwards.
 
-Kernel rungs and socket generators want the interface up, with its address. A frame rung on
-af_packet or af_xdp wants it up and without: else the kernel would answer beside it. One on DPDK's
-own drivers wants the card itself, and the kernel has no interface for the time. Who is asked by
-such a rung must finish his checksums when sending, where the cable is a veth.
+Kernel rungs and socket generators need the interface up, with its address. A frame rung on
+af_packet or af_xdp needs the interface up without the address: else the kernel would answer too.
+With DPDK's own drivers the rung needs the card itself, and the kernel has no interface meanwhile.
+If the cable is a veth, a generator that sends to a frame rung must compute checksums in software.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ _ROOT = Path("/")
 _NET = Path("/sys/class/net")
 _UP, _PROMISC = 0x1, 0x100  # linux/if.h
 _CARRIER_S = 10.0
-_ARP_AGAIN_MS = 10  # the kernel's second would be the start of every server that answers ARP itself
+_ARP_AGAIN_MS = 10  # the kernel's 1 s would delay the start of each server that answers ARP itself
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How the next rung wants it."""
+    """The state of the NIC that the next rung needs."""
 
     nic: str  # an interface, or a PCI address
     address: str  # with its prefix
-    frames: bool  # a frame datapath takes what arrives: the kernel has no address here
-    checksums: bool  # to be made when sending
-    receive_cpu: int | None  # where its receive processing is to be done
-    take: Take = "af_packet"  # how a frame datapath takes it
-    rings: queues.Entries | None = None  # how long; None: as they are
+    frames: bool  # a frame datapath reads the frames: the kernel must not have the address
+    checksums: bool  # compute checksums in software when sending
+    receive_cpu: int | None  # core for receive processing
+    take: Take = "af_packet"  # how a frame datapath uses the NIC
+    rings: queues.Entries | None = None  # entries of the rings; None: do not change
     one_queue: bool = False
 
 
 @dataclass(frozen=True)
 class Port:
-    """What it is."""
+    """A prepared data NIC."""
 
     iface: str
     driver: str
     mac: str
-    eal: tuple[str, ...]  # for DPDK
+    eal: tuple[str, ...]  # EAL arguments for DPDK
     notes: tuple[str, ...]
 
 
 @contextmanager
 def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
-    """Set it; tells what it is."""
+    """Set the NIC up while the body runs. Yields its properties."""
     iface = named(wanted.nic)
     _check(iface)
     driver, mac = nic.driver(iface), _read(iface, "address")
@@ -74,7 +74,7 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
         if take != "dpdk" or driver in pci.SHARING:
             _address(stack, journal, iface, wanted)
             _flags(stack, journal, iface, wanted)
-            if wanted.checksums:  # a generator's: it asks for a server that is about to start
+            if wanted.checksums:  # for a generator: it sends to a server that is about to start
                 retrans = Path("/proc/sys/net/ipv4/neigh") / iface / "retrans_time_ms"
                 stack.enter_context(changed(journal, retrans, str(_ARP_AGAIN_MS)))
             notes += _of_kernel(stack, journal, iface, driver, wanted)
@@ -85,15 +85,15 @@ def prepared(journal: Journal, wanted: Wanted) -> Iterator[Port]:
 
 
 def _hand(stack: ExitStack, journal: Journal, iface: str, driver: str) -> tuple[str, str]:
-    """The card, to DPDK's own driver. Its address, and who has it."""
+    """Hand the card to DPDK's own driver. Return its PCI address, and in words who has it."""
     its = pci.of_interface(iface)
     if its is None:
-        raise CannotRunError(f'nic {iface} ({driver}): no PCI device, as take = "dpdk" wants')
+        raise CannotRunError(f'nic {iface} ({driver}): not a PCI device, so not for take = "dpdk"')
     return its.address, f"{stack.enter_context(binding.handed(journal, its))}; DPDK polls it"
 
 
 def named(name: str, root: Path = _ROOT) -> str:
-    """The interface that a machine file means."""
+    """Return the name of the interface that a machine file names, perhaps by its PCI address."""
     if not pci.ADDRESS.fullmatch(name):
         return name
     its = pci.device(name, root)
@@ -105,7 +105,7 @@ def named(name: str, root: Path = _ROOT) -> str:
     if found:
         raise NearmetalError(f"nic {name}: has several interfaces; name one: {', '.join(found)}")
     who = f"its driver is {its.driver}" if its.driver else "it has no driver"
-    raise NearmetalError(f"nic {name}: the kernel has no interface there ({who}); give it one")
+    raise NearmetalError(f"nic {name}: the kernel has no interface there ({who}); bind a driver")
 
 
 def _check(iface: str) -> None:
@@ -114,27 +114,27 @@ def _check(iface: str) -> None:
         raise NearmetalError(f"nic {iface}: no such interface (there are: {', '.join(known)})")
     if nic.carries_default_route(iface):
         raise NearmetalError(f"nic {iface}: carries the machine's default route; name the data NIC")
-    ours = os.environ.get("SSH_CONNECTION", "").split()  # sshd(8): from, port, to, port
+    ours = os.environ.get("SSH_CONNECTION", "").split()  # sshd(8): client, port, server, port
     if len(ours) == 4 and any(each.partition("/")[0] == ours[2] for each in addresses(iface)):
-        raise NearmetalError(f"nic {iface}: we are steered by it (SSH to {ours[2]}); name another")
+        raise NearmetalError(f"nic {iface}: carries our SSH connection ({ours[2]}); name another")
 
 
 def _of_kernel(
     stack: ExitStack, journal: Journal, iface: str, driver: str, wanted: Wanted
 ) -> Iterator[str]:
-    """What the kernel does for it: checksums, queues, receive processing."""
+    """Set up the kernel's part: checksums, queues, receive processing. Yields notes."""
     if driver == "veth":
         if wanted.checksums:
             _offload(stack, journal, iface, "tx_checksum", on=False)
         if wanted.receive_cpu is None or wanted.frames:
-            yield "a veth: no rings, no interrupts; receive processing is its sender's"
+            yield "a veth: no rings, no interrupts; the sender's core does receive processing"
             return
         _offload(stack, journal, iface, "gro", on=True)
         yield _receive(stack, journal, iface, wanted.receive_cpu)
         return
     its = pci.of_interface(iface)
     if its is not None and (wanted.rings is not None or wanted.one_queue):
-        stack.enter_context(binding.remembered(journal, its))  # its driver makes them anew
+        stack.enter_context(binding.remembered(journal, its))  # the driver may make new ones
     if wanted.rings is not None:
         yield queues.rings(stack, journal, iface, wanted.rings)
     if wanted.one_queue:
@@ -146,24 +146,24 @@ def _of_kernel(
 
 
 def _xdp(stack: ExitStack, journal: Journal, iface: str) -> None:
-    """DPDK attaches an XDP program, and detaches it only where it ends in order."""
+    """Record the XDP program that DPDK will attach, which it detaches only after an orderly end."""
     channels = ethtool.channels(iface)
     if channels is not None and channels.queues > 1:
         raise CannotRunError(
-            f"nic {iface}: {channels.queues} queues, which its driver keeps; af_xdp takes one"
+            f"nic {iface}: {channels.queues} queues, which its driver keeps; af_xdp needs one"
         )
     with IPRoute() as route:
         (link,) = route.get_links(ifname=iface)
         there = link.get("xdp")
     if there is not None and there.get("IFLA_XDP_ATTACHED"):
-        raise CannotRunError(f"nic {iface}: somebody's XDP program is there; detach it first")
+        raise CannotRunError(f"nic {iface}: another XDP program is attached; detach it first")
     stack.enter_context(journal.holds("xdp", iface))
 
 
 def _address(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> None:
     there = wanted.address in addresses(iface)
     if there != wanted.frames:
-        return  # kernel: it is there; frames: it is not
+        return  # a kernel rung finds the address there, a frame rung finds it absent
     old = "there" if there else "absent"
     stack.enter_context(journal.holds("address", wanted.address, old=old, inside=iface))
     interface = ipaddress.IPv4Interface(wanted.address)
@@ -178,7 +178,7 @@ def _address(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> 
 
 
 def addresses(iface: str) -> list[str]:
-    """As 10.10.0.1/24."""
+    """Return the IPv4 addresses of the interface, e.g. 10.10.0.1/24."""
     with IPRoute() as route:
         (index,) = route.link_lookup(ifname=iface)
         found = route.get_addr(socket.AF_INET, index=index)
@@ -197,7 +197,7 @@ def _offload(
 
 
 def _receive(stack: ExitStack, journal: Journal, iface: str, cpu: int) -> str:
-    """Receive processing of a veth, by a kernel thread on this core (machine/links/steering.py)."""
+    """Do a veth's receive processing in a kernel thread on this core (links/steering.py)."""
     known = set(steering.napi_threads(iface))
     stack.enter_context(changed(journal, _NET / iface / "threaded", "1"))
     threads = set(steering.napi_threads(iface)) - known
@@ -207,7 +207,7 @@ def _receive(stack: ExitStack, journal: Journal, iface: str, cpu: int) -> str:
 
 
 def _flags(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> None:
-    """Up. Who takes frames himself may listen to all of them, and leave it so."""
+    """Set the interface up. DPDK programs may leave promiscuous mode on: record both."""
     flags = int(_read(iface, "flags"), 16)
     if wanted.frames and not flags & _PROMISC:
         stack.enter_context(journal.holds("flag", "promisc", inside=iface))
@@ -218,8 +218,10 @@ def _flags(stack: ExitStack, journal: Journal, iface: str, wanted: Wanted) -> No
 
 
 def forget(iface: str, addr: str) -> None:
-    """A server's address may have another MAC each time; the kernel would believe the last one for
-    half a minute."""
+    """Remove a server's neighbour entry: its MAC may change with each server.
+
+    The kernel would use the old one for up to half a minute.
+    """
     with IPRoute() as route:
         (index,) = route.link_lookup(ifname=iface)
         for entry in route.get_neighbours(socket.AF_INET, ifindex=index):
@@ -228,7 +230,7 @@ def forget(iface: str, addr: str) -> None:
 
 
 def wait_carrier(iface: str, timeout_s: float = _CARRIER_S) -> None:
-    """Until the link stands; a NIC may take seconds after it was set up."""
+    """Wait until the link has a carrier; a NIC may need seconds after it was set up."""
     deadline = time.monotonic() + timeout_s
     while _read(iface, "carrier") != "1":
         if time.monotonic() > deadline:

@@ -1,8 +1,7 @@
-"""What is deployed: our source, and the programs built here where the machines are alike.
+"""The parcel that is deployed: our source, and our programs for machines like this one.
 
-A parcel's name is the hash of what is in it, so nothing is sent twice. On a machine that differs
-the source alone is sent, and it builds for itself (`./nearmetal build`, which sets up what that
-needs).
+A parcel is named by the hash of its content, so nothing is sent twice. A machine that differs gets
+the source alone and builds for itself (`./nearmetal build`, which installs what the build needs).
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from nearmetal.testbed.provider import Facts, Parcel
 _TREE = ("src", "native", "specs", "tests/c", "data/reference")
 _FILES = ("nearmetal", "pyproject.toml", "meson.build", "meson_options.txt", "LICENSE", "README.md")
 _BUILT = "built"
-# What x86-64-v2, the level that meson.build names, needs beyond x86-64.
+# Flags of x86-64-v2, the level that meson.build names, beyond x86-64.
 _ISA_FLAGS = frozenset({"cx16", "popcnt", "sse4_1", "sse4_2", "ssse3"})
 
 
 def alike(here: Facts, there: Facts) -> str | None:
-    """Why what was built here cannot run there; None: it can."""
+    """Return why programs built here cannot run there, or None if they can."""
     if there.machine != here.machine:
         return f"it is {there.machine}, not {here.machine}"
     if there.distribution != here.distribution:
@@ -39,7 +38,7 @@ def alike(here: Facts, there: Facts) -> str | None:
 
 
 def pack(folder: Path, built: Build | None) -> Parcel:
-    """Write the archive into a folder. built: programs that go along."""
+    """Write the archive into a folder. built: programs to include, or None."""
     members = dict(_sources())
     digest = hashlib.sha256()
     if built is not None:
@@ -63,7 +62,7 @@ def pack(folder: Path, built: Build | None) -> Parcel:
 
 
 def built(programs: Iterable[str]) -> Build:
-    """On a machine: what came along, or what it built; what is not ours it finds or fetches."""
+    """Return the programs on a machine: sent or built there; foreign ones are found or fetched."""
     programs, file = list(programs), source_root() / _BUILT / "build.json"
     if not file.exists():
         return build.build(programs)
@@ -86,7 +85,7 @@ def built(programs: Iterable[str]) -> Build:
 
 
 def came_along() -> bool:
-    """On a machine: whether programs came with the source."""
+    """Whether programs were deployed with this source."""
     return (source_root() / _BUILT / "build.json").exists()
 
 
@@ -104,7 +103,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
-    """Without owner or time: the content is all."""
+    """Add a file without owner and time, so that the archive depends on the content alone."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(data), mode
     tar.addfile(info, io.BytesIO(data))

@@ -1,7 +1,7 @@
-"""The back end `enoslib`: EnOSlib acquires, deploys and fetches; OpenSSH carries what is run.
+"""The back end `enoslib`: EnOSlib acquires, deploys and fetches; OpenSSH runs programs.
 
-EnOSlib lives in an environment of its own and is a subprocess (engine/README.md); what it acquired
-it says how to reach, and a program that is talked to is started by the same ssh that it uses.
+EnOSlib has its own environment and runs as a subprocess (engine/README.md). It reports how to reach
+the machines that it acquired, and programs there are started by the same ssh that EnOSlib uses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nearmetal.testbed.spec import BedSpec
 
 _WORKER = Path(__file__).with_name("engine") / "worker.py"
 _ANSWER_S = 600.0
-_RESERVE_S = 24 * 3600.0  # a reservation may wait for its turn
-# Dead within some seconds, whoever goes silent; asked for nothing, as nobody sits there.
+_RESERVE_S = 24 * 3600.0  # a reservation may have to wait in a queue
+# Each side notices within seconds that the other is silent. Never prompt: no user is there.
 _SSH = (
     *("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
     *("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3", "-o", "LogLevel=ERROR"),
@@ -31,7 +31,7 @@ _SSH = (
 
 
 class EnosTestbed:
-    """See provider.py. A context manager: what was acquired is released."""
+    """The contract of provider.py with EnOSlib. A context manager, which releases the machines."""
 
     def __init__(self, spec: BedSpec) -> None:
         self._spec = spec
@@ -51,7 +51,7 @@ class EnosTestbed:
         if machine.name not in self._facts:
             lines = str(self._ask("facts", machine=machine.name)).splitlines()
             if len(lines) != 6:
-                raise NearmetalError(f"{machine.name}: is no Linux that we know: it said {lines!r}")
+                raise NearmetalError(f"{machine.name}: not a known Linux: it printed {lines!r}")
             distribution, architecture, flags, cache, uid, sudo = lines
             self._facts[machine.name] = Facts(
                 distribution,
@@ -94,13 +94,15 @@ class EnosTestbed:
         self.release()
 
     def _ask(self, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
-        assert self._worker is not None, "acquire comes first"
+        assert self._worker is not None, "acquire must be called first"
         return ask(self._worker, operation, timeout_s, **arguments)
 
 
 def as_root(facts: Facts, argv: Sequence[str]) -> str:
-    """A command line for the shell there. By sudo what was deployed is found all the same, and how
-    the machine is reached is known."""
+    """Return a command line for the shell on the machine, with sudo if the user is not root.
+
+    Under sudo, SSH_CONNECTION and the cache's folder, which has the deployed source, are kept.
+    """
     if facts.is_root:
         return shlex.join(argv)
     cache = shlex.quote(str(Path(facts.cache).parent))
@@ -109,29 +111,29 @@ def as_root(facts: Facts, argv: Sequence[str]) -> str:
 
 
 def python() -> Path:
-    """The interpreter of EnOSlib's environment, beside ours; the launcher makes it."""
+    """Return the interpreter of EnOSlib's environment, beside ours; the launcher makes it."""
     return Path(f"{sys.prefix}-testbed") / "bin" / "python"
 
 
 def why_not() -> str | None:
-    """Why EnOSlib cannot be had; None: it is there."""
+    """Return why EnOSlib cannot be used, or None."""
     if (Path(f"{sys.prefix}-testbed") / "ready" / "testbed").exists():
         return None
     return "EnOSlib is not here: start with ./nearmetal testbed, which sets it up"
 
 
 def start_worker() -> Child:
-    """EnOSlib, waiting for requests."""
+    """Start EnOSlib's worker, which waits for requests."""
     if (reason := why_not()) is not None:
         raise CannotRunError(f"testbed: {reason}")
     tools = f"PATH={python().parent}:{_path()}"
-    # Empty is none: neither our modules nor the shell's are for it.
+    # Empty values: neither our modules nor the shell's may be imported there.
     own = ["env", tools, "PYTHONSAFEPATH=", "PYTHONPATH=", "PYTHONHOME="]
     return Child([*own, str(python()), str(_WORKER)], Where(), talks=True)
 
 
 def ask(worker: Child, operation: str, timeout_s: float = _ANSWER_S, **arguments: Any) -> Any:
-    """One request and its answer."""
+    """Send one request and return its answer. NearmetalError: it failed, or there is no answer."""
     worker.say(json.dumps({"op": operation, **arguments}))
     try:
         answer = worker.event(timeout_s)

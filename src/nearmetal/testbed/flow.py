@@ -1,7 +1,7 @@
 """The flow of bench.py over several machines: acquire, deploy, examine, measure, release.
 
-The run's folder holds what that of one machine holds, the report is made by the same code, and
-testbed.json says which machines they were and in what they differ.
+The run's folder has the same files as on one machine, and the report is made by the same code;
+testbed.json lists the machines and their differences.
 """
 
 from __future__ import annotations
@@ -43,31 +43,31 @@ from nearmetal.topology.wires.pvp import Pvp
 from nearmetal.trial import rounds
 from nearmetal.trial.progress import Shown
 
-_BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places whose NIC is a virtqueue
+_BEHIND_SWITCH = ("guest", "uk", "ukp", "image")  # places where the NIC is a virtqueue
 _BUILD_S = 1200.0
 _END_S = 10.0
-_HELLO_S = 180.0  # the first time it sets itself up
+_HELLO_S = 180.0  # an agent's first start installs its environment
 _ORDINARY = (
-    "SSH logs in as an ordinary user, and NICs and network need root: set user to one that may sudo"
-    ' without a password, or to "root" with its key let in'
+    "SSH logs in as an ordinary user, but NICs and networks need root: set user to one that may"
+    ' sudo without a password, or to "root" if it accepts your key'
 )
 _COMPARED = ("distribution", "kernel", "cpu", "memory_bytes", "governor", "command_line")
 
 
 class Told(Frozen):
-    """testbed.json."""
+    """The content of testbed.json."""
 
     version: int = 1
     machines: dict[str, MachineFacts]
     differences: tuple[str, ...]
-    tuned: dict[str, tuple[Applied, ...]]  # what [machine] asked of each, and what came of it
+    tuned: dict[str, tuple[Applied, ...]]  # results of [machine] on each machine
     notes: dict[str, tuple[str, ...]]  # of each machine's data NIC
     clock_errors_ns: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Crew:
-    """Every machine with its agent, and what it said of itself."""
+    """All machines with their agents, their answers to `hello`, and their programs."""
 
     stations: dict[str, Station]
     hello: dict[str, dict[str, Any]]
@@ -77,14 +77,14 @@ class Crew:
 def measure(
     bed: Testbed, machines_spec: BedSpec, chosen: Spec, folder: Path, shown: Shown
 ) -> tuple[Report, int]:
-    """Run a spec whole. Gives the report and the exit code, as bench.bench."""
+    """Run a whole spec. Return the report and the exit code, as bench.bench does."""
     chosen = rewired(chosen)
     bench.write(folder / "spec.json", chosen)
     with ExitStack() as stack:
         crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
         places = _places(machines_spec, crew)
         ports = {name: _port(place) for name, place in places.items()}
-        for place in places.values():  # all are up by now, whoever waits for whom
+        for place in places.values():  # all links are up now, and so have a carrier soon
             place.station.ask("carrier", nic=place.seat.nic)
         facts = {name: MachineFacts.model_validate(h["facts"]) for name, h in crew.hello.items()}
         applied = _tuned(chosen, crew, ports, shown)
@@ -114,7 +114,7 @@ def measure(
 def _tuned(
     spec: Spec, crew: Crew, ports: dict[str, dict[str, Any]], shown: Shown
 ) -> dict[str, tuple[Applied, ...]]:
-    """[machine] on all of them; the interface it means is each one's data NIC."""
+    """Apply [machine] on all machines; `interface` stands for each machine's data NIC."""
     found = {}
     for name, station in crew.stations.items():
         wanted = Wanted.model_validate(
@@ -130,8 +130,10 @@ def _tuned(
 
 
 def rewired(spec: Spec) -> Spec:
-    """The experiment with its rows on the wire between machines, and that wire's null responder in
-    place of the veth's."""
+    """Return the experiment with its rows on the wire between machines.
+
+    That wire's null responder takes the place of the veth's.
+    """
 
     def between(row: SpecRung) -> SpecRung:
         rung = find("limit-nic") if row.rung.name == "limit-veth" else row.rung
@@ -139,12 +141,12 @@ def rewired(spec: Spec) -> Spec:
         wire = BEHIND_SWITCH if behind else DIRECT
         return row.model_copy(update={"rung": rung.model_copy(update={"wire": wire.name})})
 
-    rows = {row.rung.name: row for row in map(between, spec.rungs)}  # a spec may name both
+    rows = {row.rung.name: row for row in map(between, spec.rungs)}  # two rows may become the same
     return spec.model_copy(update={"rungs": tuple(rows.values())})
 
 
 def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:
-    """What a generator's machine is that the server's is not, in words."""
+    """Yield in words how a generator's machine differs from the server's."""
     sut = facts["sut"]
     for name, machine in facts.items():
         for what in _COMPARED:
@@ -155,7 +157,7 @@ def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:
 
 @contextmanager
 def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) -> Iterator[Crew]:
-    """Acquired, deployed and with agents; released at the end, however it ends."""
+    """Acquire and deploy the machines, and start their agents; release all after the body."""
     with ExitStack() as stack:
         stack.callback(bed.release)
         shown.stage("acquiring machines")
@@ -179,7 +181,7 @@ def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) 
 
 
 def _end(stations: Sequence[Station]) -> None:
-    """All at a time: each puts its machine back."""
+    """End all agents at the same time; each restores its machine."""
     for station in stations:
         station.end()
     for station in stations:
@@ -189,7 +191,7 @@ def _end(stations: Sequence[Station]) -> None:
 def _deploy(
     bed: Testbed, machines: Sequence[Host], programs: Sequence[str], shown: Shown
 ) -> dict[str, str]:
-    """Source to every machine, and programs to those that are like this one."""
+    """Send the source to every machine, and our programs to machines like this one."""
     here = LocalTestbed(()).facts(Host("here", ""))
     there = {machine.name: bed.facts(machine) for machine in machines}
     for machine in machines:
@@ -228,7 +230,7 @@ def _failed(child: Child) -> str | None:
 
 
 def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
-    """Each agent is there, has its rights, and has the programs."""
+    """Check that each agent answers, has its rights, and has the programs."""
     asked = {name: station.post("hello") for name, station in stations.items()}
     hello = {name: stations[name].answer(number, _HELLO_S) for name, number in asked.items()}
     wanted = {name: list(programs) if name == "sut" else ["nm-load"] for name in stations}
@@ -255,7 +257,7 @@ def _places(spec: BedSpec, crew: Crew) -> dict[str, Place]:
 
 
 def _port(place: Place) -> dict[str, Any]:
-    """The data NIC, for as long as the run: the server's up, a generator's with its address."""
+    """Set a data NIC up for the run: for the server, only up; for a generator, with its address."""
     is_sut = place.station.name == "sut"
     found: dict[str, Any] = place.station.ask(
         "port",
@@ -273,7 +275,7 @@ def _port(place: Place) -> dict[str, Any]:
 def _wires(
     places: dict[str, Place], ports: dict[str, dict[str, Any]], hello: dict[str, dict[str, Any]]
 ) -> tuple[Nic, Pvp]:
-    """From the server's kernel or datapath at its NIC, and from behind a switch there."""
+    """Return the wires to the server's NIC: straight to the server, and through a switch there."""
     sut, first = places["sut"], places["tg1"]
     others = [place for name, place in places.items() if name != "sut"]
     told = ", ".join(f"{place.station.name} on core {place.cpu}" for place in others)
@@ -315,7 +317,7 @@ def _measure(
     shown: Shown,
     places: dict[str, Place],
 ) -> None:
-    """The timed part."""
+    """Measure all rows: the timed part."""
     tgs = tuple(place for name, place in places.items() if name != "sut")
     with bench.measuring(folder, shown):
         rounds.run(chosen, built, wires, folder, shown, Trials(places["sut"], tgs))

@@ -1,4 +1,4 @@
-"""A lease: who is steered holds it as long as it hears from who steers, and not much longer."""
+"""A lease: an agent holds it while it hears its controller, and loses it soon after."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 LEASE_S = 10.0
-BEAT_S = 1.0  # how often the controller says something
+BEAT_S = 1.0  # interval of the controller's heartbeats
 
 
 class Lease:
-    """Renewed by every sign of life. clock: seconds that never go back."""
+    """A time limit that every heartbeat renews. clock: seconds, monotonic."""
 
     def __init__(self, lease_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         assert lease_s > 0
@@ -19,12 +19,12 @@ class Lease:
         self._heard_s = clock()
 
     def heard(self) -> None:
-        """A sign of life. One that comes too late changes nothing: the lease has ended."""
+        """Renew the lease. After its end this changes nothing."""
         if not self.expired():
             self._heard_s = self._clock()
 
     def left_s(self) -> float:
-        """Seconds until it ends; 0: it has."""
+        """Return the seconds until the end of the lease; 0: it has ended."""
         return max(0.0, self._heard_s + self._lease_s - self._clock())
 
     def expired(self) -> bool:

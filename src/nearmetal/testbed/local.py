@@ -1,4 +1,4 @@
-"""The back end `local`: every machine of the testbed is this one. No SSH, nothing is copied."""
+"""The back end `local`: this machine acts as all machines. Without SSH, and nothing is copied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nearmetal.testbed.provider import Facts, Host, Parcel
 
 
 class LocalTestbed:
-    """See provider.py."""
+    """The contract of provider.py for this machine."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
@@ -41,7 +41,7 @@ class LocalTestbed:
         shutil.copyfile(path, to)
 
     def release(self) -> None:
-        """Nothing was taken."""
+        """Do nothing: no machine was acquired."""
 
 
 def _cpu_flags(cpuinfo: str) -> frozenset[str]:

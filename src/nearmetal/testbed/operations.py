@@ -1,4 +1,4 @@
-"""What an agent can be asked. One small function each; what they return goes back as JSON."""
+"""Operations of an agent: one small function for each request; results are returned as JSON."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _GO_WAIT_NS_MAX = 2 * 10**9
 
 @dataclass
 class Agent:
-    """One machine, while it is steered."""
+    """The agent's state: its machine, while a controller uses it."""
 
     journal: Journal
-    stack: ExitStack  # what lasts as long as the agent
+    stack: ExitStack  # undone at the agent's end
     cores: Cores
     seen: dict[str, Any]
     children: dict[int, Child] = field(default_factory=dict)
@@ -42,14 +42,14 @@ class Agent:
     serving: remote_dut.Serving | None = None
 
     def halt(self) -> None:
-        """The DUT, if there is one; the NIC is then as it was before it."""
+        """End the DUT, if there is one, and restore the NIC."""
         if self.serving is not None:
             self.serving.stack.close()
             self.serving = None
 
 
 def look() -> dict[str, Any]:
-    """What the machine is, and what it lacks."""
+    """Return the machine's facts, and what it lacks."""
     return {
         "missing": [f"{what}: {cost}" for what, cost in available.missing()],
         "missing_to_ask": [f"{what}: {cost}" for what, cost in available.missing_to_ask()],
@@ -73,7 +73,7 @@ def _clock(agent: Agent) -> int:
 
 
 def _beat(agent: Agent) -> None:
-    """A sign of life is all it is."""
+    """Do nothing: the request itself is the heartbeat."""
 
 
 def _end(agent: Agent) -> None:
@@ -86,13 +86,13 @@ def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
 
 
 def _port(agent: Agent, **wanted: Any) -> dict[str, Any]:
-    """The data NIC of a generator, or of the server between trials."""
+    """Set up the data NIC of a generator, or of the server between trials, until the agent ends."""
     port = agent.stack.enter_context(data_nic.prepared(agent.journal, data_nic.Wanted(**wanted)))
     return asdict(port)
 
 
 def _tune(agent: Agent, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the spec asks of every machine; put back when the agent goes, however it goes."""
+    """Apply the spec's [machine] until the agent ends, in any way."""
     asked = Wanted.model_validate(wanted)
     applied = agent.stack.enter_context(tuned(asked, agent.journal))
     return [each.model_dump() for each in applied]
@@ -108,7 +108,7 @@ def _forget(agent: Agent, nic: str, addr: str) -> None:
 
 def _serve(agent: Agent, order: dict[str, Any]) -> dict[str, Any]:
     agent.halt()
-    assert agent.build is not None, "programs come first"
+    assert agent.build is not None, "programs must be called first"
     agent.serving = remote_dut.serve(
         agent.journal, agent.build, agent.cores, remote_dut.Order.model_validate(order)
     )
@@ -161,7 +161,7 @@ def _stop(agent: Agent, child: int) -> None:
 
 
 def _go(agent: Agent, child: int, at_ns: int) -> int:
-    """Let a generator go at that time of this machine's clock. Returns how late it was."""
+    """Start a generator's load at a time of this machine's clock. Return how late it was, in ns."""
     wait_ns = at_ns - time.monotonic_ns()
     if 0 < wait_ns < _GO_WAIT_NS_MAX:
         time.sleep(wait_ns / 1e9)
@@ -171,7 +171,7 @@ def _go(agent: Agent, child: int, at_ns: int) -> int:
 
 
 def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
-    """A generator's half of pollers.look."""
+    """Read the generator's half of what trial/busy.py's look reads."""
     return {
         "core": cpus.time_of(cpu).model_dump(),
         "switches": busy.switches(agent.children[child].pid) if child in agent.children else (0, 0),

@@ -1,10 +1,10 @@
-"""What the control plane asks of a testbed, whoever provides it.
+"""The contract between the control plane and a testbed's back end.
 
-Call order: acquire, then for each machine facts, deploy, run, fetch in any order, release at the
-end, also after a failure. Nothing of this is in the timed path: generators and servers talk over
-their data NICs, and what they count is read after the measured time.
+Call order: acquire, then for each machine facts, deploy, run, fetch in any order; release at the
+end, also after a failure. None of these calls is in the timed path: generators and servers
+communicate over their data NICs, and their counters are read after the measured time.
 
-Whatever fails raises NearmetalError: one line that names the machine and what to do about it.
+A failure raises NearmetalError: one line that names the machine and what to do.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from nearmetal.machine.processes.process import Child
 
 @dataclass(frozen=True)
 class Host:
-    """One that was acquired, and how it is reached."""
+    """An acquired machine, and how to reach it."""
 
-    name: str  # sut, tg1, tg2, ...: its name in the spec
-    address: str  # of its control side
-    ssh: tuple[str, ...] = ()  # the command line before what is run there; (): this machine
+    name: str  # its name in the spec: sut, tg1, tg2, ...
+    address: str  # of its control interface
+    ssh: tuple[str, ...] = ()  # ssh's command line, before the remote one; (): this machine
 
     @property
     def where(self) -> str:
-        """For people."""
+        """Name and address, for messages."""
         return f"{self.name} ({self.address})"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides how to deploy."""
+    """The facts about a machine that decide how to deploy."""
 
     distribution: str  # ID and VERSION_ID of os-release
     machine: str  # uname -m
     cpu_flags: frozenset[str]
-    cache: str  # our folder under its XDG cache
-    is_root: bool = True  # who logs in
-    may_sudo: bool = False  # without being asked for a password
+    cache: str  # our folder in its XDG cache
+    is_root: bool = True  # whether the login is root's
+    may_sudo: bool = False  # without a password
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is deployed. The hash is of the content, so what is there already is not sent again."""
+    """Files to deploy. The hash is of the content, so a parcel that is there is not sent again."""
 
-    archive: Path  # a tar file, compressed
+    archive: Path  # a compressed tar file
     sha256: str
 
 
@@ -55,20 +55,19 @@ class Testbed(Protocol):
     """A back end."""
 
     def acquire(self) -> tuple[Host, ...]:
-        """Every machine of the spec, reachable, in the spec's order."""
+        """Return all machines of the spec, reachable, in the spec's order."""
 
     def facts(self, machine: Host) -> Facts:
-        """Ask a machine what it is."""
+        """Read the facts of a machine."""
 
     def deploy(self, machine: Host, parcel: Parcel) -> str:
-        """Put a parcel there, unpacked. Returns its folder on that machine."""
+        """Unpack a parcel on a machine. Return its folder there."""
 
     def run(self, machine: Host, argv: Sequence[str]) -> Child:
-        """Start a program there as root, that prints JSON lines and is told lines; it ends with
-        us."""
+        """Start a program as root that prints JSON lines and reads lines; it ends with us."""
 
     def fetch(self, machine: Host, path: str, to: Path) -> None:
-        """Copy a file from there."""
+        """Copy a file from a machine."""
 
     def release(self) -> None:
-        """Give every machine back. May be called twice."""
+        """Give all machines back. May be called twice."""

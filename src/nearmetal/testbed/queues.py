@@ -1,8 +1,8 @@
-"""The data NIC's queues: how long, how many, and which core does their receive processing.
+"""Queues of the data NIC: entries, number, and the core for their receive processing.
 
-A server of one core is to pay for its frames itself: one queue, whose interrupt comes to that core,
-and nobody hands frames on (Documentation/networking/scaling.rst). A veth has no interrupts and no
-rings: data_nic.py has it done by a kernel thread. All is put back as it was, by the journal.
+A server of one core must do its receive processing itself: one queue, its interrupt on that core,
+and no frame moved to another core (Documentation/networking/scaling.rst). A veth has no interrupts
+and no rings: data_nic.py uses a kernel thread for it. The journal restores everything.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Entries = int | Literal["max"]
 
 
 def rings(stack: ExitStack, journal: Journal, iface: str, wanted: Entries) -> str:
-    """So many entries in each direction. Told in words."""
+    """Set so many entries for each direction. Return the result in words."""
     now, most = ethtool.rings(iface), ethtool.rings_max(iface)
     if now is None or most is None:
-        return "its rings are nobody's to set"
+        return "the driver does not allow setting ring sizes"
     if wanted != "max" and wanted > min(most.rx, most.tx):
         raise BadInputError(
             f"rings = {wanted}: {iface} takes at most {most.rx} to receive and {most.tx} to send"
@@ -44,11 +44,11 @@ def rings(stack: ExitStack, journal: Journal, iface: str, wanted: Entries) -> st
 
 
 def one(stack: ExitStack, journal: Journal, iface: str) -> str:
-    """One queue. Told in words."""
+    """Reduce the NIC to one queue. Return the result in words."""
     now = ethtool.channels(iface)
     if now is None or now.queues <= 1:
         return "one queue"
-    apart = 0 if now.combined else 1  # receive and transmit queues with interrupts of their own
+    apart = 0 if now.combined else 1  # receive and transmit queues have separate interrupts
     to = ethtool.Channels(rx=apart, tx=apart, other=now.other, combined=1 - apart)
     stack.enter_context(journal.holds("channels", iface, **_to(now, to)))
     try:
@@ -59,7 +59,7 @@ def one(stack: ExitStack, journal: Journal, iface: str) -> str:
 
 
 def on_core(stack: ExitStack, journal: Journal, iface: str, cpu: int, root: Path) -> str:
-    """Its interrupts on this core, which hands nothing on. Told in words."""
+    """Put the NIC's interrupts on this core, without RPS. Return the result in words."""
     its = pci.of_interface(iface, root)
     numbers = its.interrupts if its else []
     if not numbers:
@@ -70,14 +70,14 @@ def on_core(stack: ExitStack, journal: Journal, iface: str, cpu: int, root: Path
     queues = f"queues {found.queues}, " if found else ""
     told = [f"{queues}{_numbered(sorted({*numbers} - {*kept}))} on core {cpu}"]
     if kept:
-        told.append(f"{_numbered(kept)} stays where its driver has it")
+        told.append(f"{_numbered(kept)} stays where its driver put it")
     if irqbalance(root):
-        told.append("irqbalance runs, and may move them again")
+        told.append("irqbalance runs and may move them again")
     return "; ".join(told)
 
 
 def left_alone(iface: str, root: Path) -> str:
-    """Where its interrupts come to, as its machine has them."""
+    """Describe the cores of the NIC's interrupts, which are not changed."""
     its = pci.of_interface(iface, root)
     may = affinities_of(root)
     files = [_affinity(root, number) for number in (its.interrupts if its else [])]
@@ -88,7 +88,7 @@ def left_alone(iface: str, root: Path) -> str:
 
 
 def _moved(stack: ExitStack, journal: Journal, file: Path, cpu: int) -> bool:
-    """False: the kernel has it elsewhere, for good."""
+    """Whether the interrupt is on this core now; False: the kernel does not let it move."""
     old = text_of(file)
     if old is not None and cpus.parse_list(old) == {cpu}:
         return True
@@ -100,11 +100,10 @@ def _moved(stack: ExitStack, journal: Journal, file: Path, cpu: int) -> bool:
 
 
 def _steer(stack: ExitStack, journal: Journal, queues: Path, cpu: int) -> None:
-    """Frames that arrive are handed to no other core (RPS); that core sends by the first queue
-    (XPS), where there are several."""
+    """Switch RPS off, and let this core send by the first queue (XPS) if there are several."""
     for name, to in (("rx-*/rps_cpus", frozenset[int]()), ("tx-0/xps_cpus", frozenset({cpu}))):
         for file in sorted(queues.glob(name)):
-            old = text_of(file)  # one of a single queue does not tell
+            old = text_of(file)  # unreadable with a single queue
             if old is not None and cpus.parse_mask(old) != to:
                 stack.enter_context(changed(journal, file, cpus.format_mask(to)))
 

@@ -1,16 +1,15 @@
-"""Machines made of network namespaces of this one: `testbed rehearse` and its tests run on them.
+"""Machines made of network namespaces of this one, for `testbed rehearse` and its tests.
 
-Each has a control cable to this machine with an SSH server at its end, and a data cable: from a
-generator straight to the server where there is one, else all of them in a bridge of the server's
-side. What a machine sees as its own is its namespace, /sys with its links, and /run; the cores, the
-kernel and the disk are shared.
+Each machine has a control cable to this one, with an SSH server at its end, and a data cable: with
+one generator straight to the server, with several all to a bridge. A machine has its own network
+namespace, /sys with its links, and /run; the machines share cores, kernel and disk.
 
     this machine -- control -- [tg1] -- data --+
           |                    [tg2] -- data --+-- [switch of the rig] -- data -- [sut]
           +-------- control ------------------------------------------------------ [sut]
 
-A namespace lives as long as its programs, and those end with us: nothing of it outlives a kill. A
-cable goes with either of its ends.
+A namespace lives as long as its programs, and these end with this process, so nothing stays after a
+kill. A cable is removed with either of its ends.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from nearmetal.testbed.spec import BedSpec, Seat
 
 CONTROL, DATA = "control", "eth1"  # interfaces inside a machine; DATA as in docs/testbed.md
 
-# What a machine is made of: its own /sys and /run, and the accounts that its SSH server needs.
+# Make a machine: its own /sys and /run, and the accounts that its SSH server needs.
 _MACHINE = """set -e
 mount -t sysfs sysfs /sys
 cd "$1" # it is below /run, and would be hidden
@@ -58,20 +57,20 @@ read -r end
 
 @dataclass(frozen=True)
 class Rig:
-    """Machines that stand."""
+    """Machines that are up."""
 
     spec: BedSpec
     keys: sshd.Keys
-    pids: dict[str, int]  # of what holds each namespace
+    pids: dict[str, int]  # machine -> process that holds its namespace
 
     def netns(self, name: str) -> Path:
-        """A machine's namespace, for tests to look into."""
+        """Return a machine's network namespace, for tests."""
         return Path(f"/proc/{self.pids[name]}/ns/net")
 
 
 @contextmanager
 def standing(journal: Journal, generators: int, take: Take | None = None) -> Iterator[Rig]:
-    """A server's machine and some generators', each with its SSH server up."""
+    """Bring up a server's machine and some generators' machines, each with its SSH server."""
     if (reason := tried.pair_why_not()) is not None:
         raise CannotRunError(f"testbed rehearse: {reason}")
     names = ["sut", *(f"tg{number}" for number in range(1, generators + 1))]
@@ -106,7 +105,7 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
 
 
 def _networks(count: int) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:
-    """One for each control cable, and one for the data, out of a free one."""
+    """Return a network for each control cable, and one for data, taken from one free network."""
     lower, upper = networks.free().subnets()
     return list(lower.subnets(new_prefix=29))[:count], upper
 
@@ -117,7 +116,7 @@ def _spec(
     networks: list[ipaddress.IPv4Network],
     data: ipaddress.IPv4Network,
 ) -> BedSpec:
-    """As a user would write it down."""
+    """Return the machine file's content for these machines, as a user would write it."""
     options = (
         f"UserKnownHostsFile={keys.known_hosts}",
         "StrictHostKeyChecking=yes",
@@ -146,8 +145,8 @@ def _machine(keys: sshd.Keys, name: str, address: ipaddress.IPv4Address) -> Iter
 
 @contextmanager
 def _held(script: str, argv: list[str], *, mounts: bool) -> Iterator[Child]:
-    """A program in a namespace of its own, which ends with it."""
-    # A machine of its own, also for the lock of the machine, which its agent takes.
+    """Start a program in its own namespaces, which end with the program."""
+    # With its own time namespace: the machine's lock, which the agent takes, is on that.
     apart = ["--time"] if Path("/proc/self/ns/time").exists() else []
     command = ["unshare", "--net", *apart, *(["--mount"] if mounts else [])]
     with Child([*command, "sh", "-c", script, "sh", *argv], Where(), talks=True) as child:
@@ -160,7 +159,7 @@ def _held(script: str, argv: list[str], *, mounts: bool) -> Iterator[Child]:
 
 
 def _quiet(pid: int) -> None:
-    """Loopback up; no IPv6, so that nobody says anything that was not asked for."""
+    """Set loopback up, and IPv6 off, so that the kernel sends no packets by itself."""
     with NetNS(f"/proc/{pid}/ns/net", flags=0) as route:
         route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
     if Path("/proc/sys/net/ipv6").is_dir():
@@ -176,7 +175,7 @@ def _mark(index: int, journal: Journal) -> None:
 
 
 def _control(link: str, index: int, pid: int, network: ipaddress.IPv4Network) -> None:
-    """A cable from here; the machine has the network's first address, this one the second."""
+    """Make a cable from here; the machine gets the network's first address, this one the second."""
     with IPRoute() as route:
         peer = {"ifname": CONTROL, "net_ns_pid": pid}
         route.link("add", ifname=link, kind="veth", index=index, peer=peer)
@@ -192,14 +191,14 @@ def _control(link: str, index: int, pid: int, network: ipaddress.IPv4Network) ->
 
 
 def _cable(one: int, one_name: str, other: int, other_name: str) -> None:
-    """A data cable; its ends are down and have no address, as those of a fresh machine."""
+    """Make a data cable, both ends down and without an address, as on a fresh machine."""
     with NetNS(f"/proc/{one}/ns/net", flags=0) as route:
         peer = {"ifname": other_name, "net_ns_pid": other}
         route.link("add", ifname=one_name, kind="veth", peer=peer)
 
 
 def _bridge(switch: int, pids: dict[str, int]) -> None:
-    """All data cables meet in a bridge, in a namespace of its own."""
+    """Join all data cables by a bridge in its own namespace."""
     with NetNS(f"/proc/{switch}/ns/net", flags=0) as route:
         route.link("add", ifname="switch", kind="bridge")
         (bridge,) = route.link_lookup(ifname="switch")
@@ -210,14 +209,14 @@ def _bridge(switch: int, pids: dict[str, int]) -> None:
             (index,) = route.link_lookup(ifname=name)
             (bridge,) = route.link_lookup(ifname="switch")
             route.link("set", index=index, master=bridge, state="up")
-    # A veth hands frames of a port that cuts up large ones to their receiver at once (Linux
-    # drivers/net/veth.c, veth_skb_is_eligible_for_gro), past the thread that the server's end has.
+    # Frames from a veth end with TSO bypass the GRO and the NAPI thread of the other end (Linux
+    # drivers/net/veth.c, veth_skb_is_eligible_for_gro). TSO needs transmit checksums: switch off.
     with netns.inside(Path(f"/proc/{switch}/ns/net")):
         ethtool.switch("sut", "tx_checksum", on=False)
 
 
 def _await(child: Child, address: str) -> None:
-    """Its SSH server answers."""
+    """Wait until the machine's SSH server answers."""
     import socket
     import time
 
@@ -232,5 +231,5 @@ def _await(child: Child, address: str) -> None:
         if (reason := child.failed()) is not None:
             raise NearmetalError(f"testbed rehearse: {reason}")
         if time.monotonic() > deadline:
-            raise NearmetalError(f"testbed rehearse: no SSH server came up at {address}")
+            raise NearmetalError(f"testbed rehearse: no SSH server answers at {address}")
         time.sleep(0.05)

@@ -1,8 +1,7 @@
-"""An agent, seen from the controller: requests, answers, and what its children say.
+"""An agent, as the controller sees it: requests, answers, and its children's events.
 
-All of it goes through one SSH connection. Where that is lost, an answer does not come, or no sign
-of life for the time of a lease, the run ends (LostError); the machine cleans up by itself when its
-lease is over.
+Everything uses one SSH connection. If it is lost, or an answer or all heartbeats fail to arrive in
+time, the run ends (LostError); the machine restores itself when its agent's lease is over.
 """
 
 from __future__ import annotations
@@ -32,37 +31,37 @@ _PINGS = 8
 
 
 class Station:
-    """One machine of the testbed, with its agent running."""
+    """One machine of the testbed with its running agent."""
 
     def __init__(self, machine: Host, agent: Child) -> None:
         self.machine = machine
         self.name = machine.name
-        self.dut_ended: str | None = None  # of the server's machine: why
+        self.dut_ended: str | None = None  # server's machine: why its DUT has ended
         self._agent = agent
         self._asked = 0
         self._answers: dict[int, dict[str, Any]] = {}
         self._said: defaultdict[int, deque[Event]] = defaultdict(deque)
         self._ended: dict[int, str] = {}
-        self._awake = False  # it has said something: from then on it gives signs of life
+        self._awake = False  # it has sent something, and sends heartbeats from then on
         self._silent_since_s: float | None = None
 
     def ask(self, operation: str, timeout_s: float = ANSWER_S, **arguments: Any) -> Any:
-        """One request, and its answer."""
+        """Send a request and return its answer. Errors as in answer."""
         return self.answer(self.post(operation, **arguments), timeout_s)
 
     def post(self, operation: str, **arguments: Any) -> int:
-        """A request whose answer is read later, so that several machines work at a time."""
+        """Send a request and return its number for `answer`, so that machines work in parallel."""
         self._asked += 1
         self._agent.say(json.dumps({"id": self._asked, "op": operation, **arguments}))
         return self._asked
 
     def answer(self, number: int, timeout_s: float = ANSWER_S) -> Any:
-        """The answer to a request that was posted."""
+        """Return a request's answer. NearmetalError: it failed. LostError: no answer in time."""
         deadline = time.monotonic() + timeout_s
         while number not in self._answers:
             if (left_s := deadline - time.monotonic()) <= 0:
                 raise LostError(
-                    f"{self.machine.where}: its agent gave no answer for {timeout_s:.0f} s"
+                    f"{self.machine.where}: no answer from its agent in {timeout_s:.0f} s"
                 )
             self._pump(left_s)
         found = self._answers.pop(number)
@@ -71,21 +70,21 @@ class Station:
         return found["ok"]
 
     def beat(self) -> None:
-        """A sign of life, from a thread of its own; whether it came through others find out."""
+        """Send a heartbeat; called by a thread of its own. Errors are found by other requests."""
         with contextlib.suppress(OSError, ValueError):
             self._agent.say(json.dumps({"id": 0, "op": "beat"}))
 
     def end(self) -> None:
-        """It is to put its machine back and go; `gone` waits for that."""
+        """Request that the agent restores its machine and ends; `gone` waits for the end."""
         with contextlib.suppress(OSError, ValueError):
             self._agent.say(json.dumps({"id": 0, "op": "end"}))
 
     def gone(self, timeout_s: float) -> None:
-        """Wait, but not for ever: it goes by itself at the end of its lease."""
+        """Wait for the agent's end, at most timeout_s: it also ends with its lease."""
         self._agent.wait(timeout_s)
 
     def clock(self) -> tuple[int, int]:
-        """Its clock minus ours, and by how much that may be wrong: half the shortest round trip."""
+        """Return (its clock minus ours, error bound) in ns, from the shortest round trip."""
         best = (0, 1 << 62)
         for _ in range(_PINGS):
             before = time.monotonic_ns()
@@ -97,27 +96,27 @@ class Station:
         return best
 
     def start(self, argv: Sequence[str], cpu: int | None) -> Remote:
-        """Start a program there."""
+        """Start a program on the machine."""
         found = self.ask("start", argv=list(argv), cpu=cpu)
         return Remote(self, found["child"], argv[0].rpartition("/")[2])
 
     def take(self, child: int, timeout_s: float) -> Event:
-        """The next line of a program there."""
+        """Return the next event of a program. ChildError: it has ended. SilentError: none."""
         deadline = time.monotonic() + timeout_s
         while not self._said[child]:
             if child in self._ended:
                 raise ChildError(f"{self.name}: {self._ended[child]}")
             if (left_s := deadline - time.monotonic()) <= 0:
-                raise SilentError(f"{self.name}: said nothing for {timeout_s:g} s")
+                raise SilentError(f"{self.name}: printed nothing for {timeout_s:g} s")
             self._pump(left_s)
         return self._said[child].popleft()
 
     def pump(self) -> None:
-        """Read what is there."""
+        """Read the message that is there, if any."""
         self._pump(0.001)
 
     def _pump(self, timeout_s: float) -> None:
-        """Read one message, or wait so long, but not beyond the end of a lease."""
+        """Read one message, waiting at most timeout_s, and at most the time of a lease."""
         began_s = time.monotonic()
         try:
             message = self._agent.event(min(timeout_s, LEASE_S))
@@ -130,8 +129,8 @@ class Station:
                     f"{self.machine.where}: its agent could not start: {error}{_cure(error)}"
                 ) from error
             raise LostError(
-                f"{self.machine.where}: the SSH connection is lost ({error}); it puts itself back"
-                " within seconds; see that it is up, then start again"
+                f"{self.machine.where}: the SSH connection is lost ({error}); the machine restores"
+                " itself within seconds; check that it is up, then start again"
             ) from error
         self._awake, self._silent_since_s = True, None
         if "alive" in message:
@@ -146,31 +145,31 @@ class Station:
         elif "ended" in message:
             self._ended[message["child"]] = message["ended"]
         else:
-            raise LostError(f"{self.machine.where}: its agent said what is no answer: {message}")
+            raise LostError(f"{self.machine.where}: its agent sent an unknown message: {message}")
 
     def _silent(self, since_s: float) -> None:
-        """It said nothing since then; nor before, where this is not the first time."""
+        """Note a silence that began at since_s or earlier. LostError: it lasted a lease."""
         if self._silent_since_s is None:
             self._silent_since_s = since_s
         if self._awake and time.monotonic() - self._silent_since_s >= LEASE_S:
             raise LostError(
-                f"{self.machine.where}: no sign of life for {LEASE_S:.0f} s: it hangs, or its"
-                " network does; see to it, then start again"
+                f"{self.machine.where}: no sign of life for {LEASE_S:.0f} s: the machine or its"
+                " network hangs; repair it, then start again"
             )
 
 
 def _cure(error: ChildError) -> str:
-    """Of an agent that could not start: what is known about it."""
+    """Return the cure for an agent that could not start, if its output shows one, or ""."""
     if not isinstance(error, GarbledError):
         return ""
     return (
-        "; `ssh HOST true` must print nothing: take out of its shell's start-up files (.bashrc)"
+        "; `ssh HOST true` must print nothing: remove from its shell's start-up files (.bashrc)"
         " what prints without a terminal"
     )
 
 
 class Remote:
-    """A program on another machine; as far as a trial sees it, as process.Child."""
+    """A program on another machine, with the part of process.Child that a trial uses."""
 
     def __init__(self, station: Station, child: int, program: str) -> None:
         self.station = station
@@ -181,7 +180,7 @@ class Remote:
         return self.station.take(self.child, timeout_s)
 
     def stop(self) -> None:
-        with contextlib.suppress(NearmetalError):  # it went with its machine
+        with contextlib.suppress(NearmetalError):  # the program has ended with its machine
             self.station.ask("stop", child=self.child)
 
     def __enter__(self) -> Remote:
@@ -193,7 +192,7 @@ class Remote:
 
 @contextmanager
 def beating(stations: Sequence[Station]) -> Iterator[None]:
-    """Give signs of life, whatever the controller does."""
+    """Send heartbeats to all agents while the body runs."""
     over = threading.Event()
 
     def beat() -> None:

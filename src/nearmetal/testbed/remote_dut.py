@@ -1,7 +1,8 @@
-"""The server's machine: a DUT of a trial, started behind the data NIC by its own agent.
+"""The server's machine: its agent starts the DUT of a trial on the data NIC.
 
-What is started, and how, is decided here by the same code as on one machine (dut/, trial/start.py):
-the controller only says which rung. So the switch and virtual machines need nothing of the network.
+The same code as on one machine (dut/, trial/start.py) decides here what to start and how; the
+controller only names the rung. So the switch and virtual machines are not controlled over the
+network.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ from nearmetal.trial.busy import Span, switches
 from nearmetal.trial.start import Plan, Server, planned, server_of, start, switching
 from nearmetal.trial.trial import end
 
-REFERENCES = ("memcached", "limit-nic")  # reference rows that leave the NIC to the kernel
+REFERENCES = ("memcached", "limit-nic")  # reference rows for which the kernel keeps the NIC
 
 
 class Order(Frozen):
-    """Which DUT, of which experiment."""
+    """The DUT to start, and its experiment."""
 
-    spec: Spec  # at the trial's point
+    spec: Spec  # with the values of the trial's point
     point: Point
     rung: Rung
     service: Service
-    topology: AnyTopology  # as the controller knows it
+    topology: AnyTopology  # the controller's view
     nic: str
     address: str  # with its prefix
     take: Take
@@ -57,21 +58,23 @@ class Order(Frozen):
 
 @dataclass
 class Serving:
-    """A DUT that runs; closing its stack ends it and puts the NIC back."""
+    """A running DUT; closing its stack ends it and restores the NIC."""
 
     stack: ExitStack
     plan: Plan
     dut: Dut
-    receive: str  # where its receive processing is done, in words
+    receive: str  # in words, where its receive processing is done
     server: Server | None = None
-    told: tuple[Event, ...] = ()  # its counters at the looks so far
-    ended: bool = False  # and the controller was told
+    told: tuple[Event, ...] = ()  # its counters at each look
+    ended: bool = False  # its end is reported to the controller, or wanted
 
     def ready(self, answered_ns: int) -> str:
-        """It has given its first answer, at that time of this machine's clock. Returns `receive`:
-        a null responder tells only now where it is."""
+        """Note the DUT's first answer, at that time of this machine's clock. Return `receive`.
+
+        Only now does a null responder report where its XDP program runs.
+        """
         if isinstance(self.dut, Vm):
-            self.dut.pin((self.plan.bed.topology.sut_cpu,))  # its start is over
+            self.dut.pin((self.plan.bed.topology.sut_cpu,))  # pinned after its start
         self.server = server_of(self.plan, self.dut, {"monotonic_ns": answered_ns})
         if self.server.xdp is None:
             return self.receive
@@ -79,7 +82,7 @@ class Serving:
         return f"{self.receive}; answered by an XDP program {where} ({self.server.xdp} mode)"
 
     def look(self) -> dict[str, Any]:
-        """This machine's half of pollers.look."""
+        """Read the server's half of what trial/busy.py's look reads."""
         assert self.server is not None
         seen = {
             "core": cpus.time_of(self.plan.bed.topology.sut_cpu).model_dump(),
@@ -91,10 +94,10 @@ class Serving:
         return seen
 
     def end(self, elapsed_ns: int, tsc_hz: int) -> dict[str, Any]:
-        """End it."""
+        """End the DUT. Return its counters and resources."""
         assert self.server is not None
         between = Span(elapsed_ns, tsc_hz, self.told)
-        plan, self.ended = self.plan, True  # from here on its end is ours
+        plan, self.ended = self.plan, True  # do not report this end as a failure
         left = end(plan.trial, plan.bed, self.server, between)
         return {
             "final": left.final,
@@ -105,29 +108,32 @@ class Serving:
 
 
 def is_frames(rung: Rung) -> bool:
-    """Whether it, or a switch before it, takes what arrives at the NIC, past the kernel."""
+    """Whether the server, or a switch before it, reads the NIC's frames past the kernel."""
     kernels = rung.name in REFERENCES or (rung.uses is not None and rung.uses.nic == "kernel")
     return known.find(rung.wire).switched or not kernels
 
 
 def unlinked(rung: Rung, take: Take, driver: str) -> str | None:
-    """Why a server cannot have a card that its kernel's driver keeps; testpmd has all drivers."""
+    """Return why the server cannot use a card that its kernel driver keeps, or None.
+
+    testpmd, the switch, is linked with all of DPDK's drivers.
+    """
     if take != "dpdk" or driver not in pci.SHARING or rung.place != "host":
         return None
     if known.find(rung.wire).switched:
         return None
     return (
-        f"nm-dpdk is linked without DPDK's driver beside {driver}; another `take` of the machine"
-        " file does without it"
+        f"nm-dpdk is linked without DPDK's driver for {driver}; use another `take` in the"
+        " machine file"
     )
 
 
 def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving:
-    """Start a DUT. Whatever fails, nothing stays."""
+    """Start a DUT. After a failure everything is undone."""
     stack, rung = ExitStack(), order.rung
     try:
         top, frames = order.topology, is_frames(rung)
-        # Of the one who takes frames there: the server, or the switch before it.
+        # The core of the program that reads the frames: the server, or the switch before it.
         receive_cpu = top.switch_cpus[0] if isinstance(top, Switched) else top.sut_cpu
         wanted = data_nic.Wanted(order.nic, order.address, frames, False, receive_cpu, order.take)
         port = stack.enter_context(data_nic.prepared(journal, wanted))
@@ -151,7 +157,7 @@ def serve(journal: Journal, build: Build, cores: Cores, order: Order) -> Serving
 def _standing(
     stack: ExitStack, journal: Journal, cores: Cores, order: Order, port: data_nic.Port
 ) -> Topology:
-    """The wire as it stands on this machine: with its NIC, a folder for sockets, and pages."""
+    """Return the wire on this machine, with its NIC, a folder for sockets, and huge pages."""
     if not is_frames(order.rung):
         return order.topology
     directory = owner.state_directory() / owner.label("bed")

@@ -1,20 +1,20 @@
-"""Which machines: a TOML file of its own, beside the spec of the experiment. Checked whole first.
+"""The machine file: TOML, beside the spec of the experiment. It is checked whole before use.
 
     [sut]                          # the machine under test
-    host = "server.example.org"    # where SSH reaches it, as root
+    host = "server.example.org"    # SSH's name for it, as root
     nic = "eth1"                   # the data NIC: an interface, or a PCI address
-    address = "10.10.0.1/24"       # given to it for the run
-    take = "af_packet"             # how frame rungs and the switch take it; or af_xdp, dpdk
+    address = "10.10.0.1/24"       # given to the NIC for the run
+    take = "af_packet"             # how frame rungs and the switch use it; or af_xdp, dpdk
     rings = "max"                  # entries of its rings; or a number
 
-    [[tg]]                         # a generator; several where one does not saturate the server
+    [[tg]]                         # a generator; several if one does not saturate the server
     host = "client.example.org"
     nic = "eth1"
     address = "10.10.0.2/24"
 
-Without [provider] the machines are there already. With it, EnOSlib gets them: `name` says from
-where, and the rest is EnOSlib's own configuration, whose roles are our names: sut, and tg1, tg2,
-and so on (or tg for all of them). Then [sut] and [[tg]] have no host.
+Without [provider] the machines exist already. With [provider], EnOSlib acquires them: `name` is the
+kind of provider, and the rest is EnOSlib's own configuration, whose roles must have our names: sut,
+and tg1, tg2 and so on (or tg for all generators). Then [sut] and [[tg]] have no host.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from nearmetal.spec.sweep import GENERATORS_MAX
 
 ProviderName = Literal["static", "grid5000", "chameleon", "vagrant"]
 
-_INTERFACE_BYTES_MAX = 15  # linux/if.h: IFNAMSIZ, with the byte that ends it
+_INTERFACE_BYTES_MAX = 15  # linux/if.h: IFNAMSIZ is 16, with the final zero byte
 
 
 class Provider(Frozen):
-    """Who gives the machines; what is not `name` is EnOSlib's configuration."""
+    """The provider of the machines; all fields but `name` are EnOSlib's configuration."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -47,16 +47,16 @@ class Provider(Frozen):
 
 
 class Seat(Frozen):
-    """One machine's place in the experiment."""
+    """One machine of the experiment."""
 
     host: str | None = None
     user: str = "root"
     port: int | None = Field(None, ge=1, le=65_535)
-    key: str | None = None  # a private key's file; None: what SSH itself finds
-    options: tuple[str, ...] = ()  # of ssh, as "ProxyJump=gate.example.org"
+    key: str | None = None  # file of a private key; None: ssh chooses
+    options: tuple[str, ...] = ()  # for ssh -o, e.g. "ProxyJump=gate.example.org"
     nic: str
     address: str
-    take: Take | None = None  # of the server's; None: by af_packet
+    take: Take | None = None  # server only; None: af_packet
     rings: int | Literal["max"] = "max"
 
     @field_validator("nic")
@@ -66,7 +66,7 @@ class Seat(Frozen):
             return name.lower()
         if not 0 < len(name) <= _INTERFACE_BYTES_MAX or re.search(r"[/:\s]", name):
             raise ValueError(
-                f"wants an interface, as eth1, or a PCI address, as 0000:3b:00.1 (got {name!r})"
+                f"give an interface, as eth1, or a PCI address, as 0000:3b:00.1, not {name!r}"
             )
         return name
 
@@ -74,14 +74,14 @@ class Seat(Frozen):
     @classmethod
     def _rings(cls, entries: object) -> object:
         if entries != "max" and not (isinstance(entries, int) and entries > 0):
-            raise ValueError(f'wants a number of entries, or "max" (got {entries!r})')
+            raise ValueError(f'give a number of entries, or "max", not {entries!r}')
         return entries
 
     @field_validator("address")
     @classmethod
     def _address(cls, text: str) -> str:
         if "/" not in text:
-            raise ValueError(f"wants a prefix, as 10.10.0.1/24 (got {text!r})")
+            raise ValueError(f"give the prefix too, e.g. 10.10.0.1/24 (got {text!r})")
         ipaddress.IPv4Interface(text)
         return text
 
@@ -106,13 +106,13 @@ class BedSpec(Frozen):
         static = self.provider.name == "static"
         for name, seat in self.seats().items():
             if static and seat.host is None:
-                raise ValueError(f"{name}.host: missing; where does SSH reach it?")
+                raise ValueError(f"{name}.host: missing: give the name or address for SSH")
             if not static and seat.host is not None:
                 raise ValueError(
-                    f"{name}.host: {self.provider.name} chooses the machine; leave out"
+                    f"{name}.host: {self.provider.name} chooses the machine; remove this key"
                 )
             if name != "sut" and seat.take is not None:
-                raise ValueError(f"{name}.take: a generator asks through the kernel; leave out")
+                raise ValueError(f"{name}.take: a generator uses the kernel; remove this key")
             if seat.subnet != self.sut.subnet:
                 raise ValueError(
                     f"{name}.address: {seat.address} is in another network than the server's,"
@@ -125,11 +125,11 @@ class BedSpec(Frozen):
         return self
 
     def seats(self) -> dict[str, Seat]:
-        """By name: sut, tg1, tg2, ..."""
+        """Return the machines by name: sut, tg1, tg2, ..."""
         return {"sut": self.sut} | {f"tg{i}": seat for i, seat in enumerate(self.tg, 1)}
 
     def config(self) -> dict[str, Any]:
-        """EnOSlib's configuration of the provider."""
+        """Return EnOSlib's configuration for the provider."""
         if self.provider.name != "static":
             return dict(self.provider.model_extra or {})
         machines = [_static(name, seat) for name, seat in self.seats().items()]
@@ -137,7 +137,7 @@ class BedSpec(Frozen):
 
 
 def load(path: Path) -> BedSpec:
-    """Read and check a file."""
+    """Read and check a machine file. BadInputError: it cannot be read, or is wrong."""
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
@@ -147,7 +147,7 @@ def load(path: Path) -> BedSpec:
 
 
 def parse(text: str, name: str) -> BedSpec:
-    """From TOML."""
+    """Parse and check the TOML text of the machine file `name`. BadInputError: it is wrong."""
     try:
         return BedSpec.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -169,7 +169,7 @@ def _static(name: str, seat: Seat) -> dict[str, Any]:
 
 
 def _first(error: ValidationError) -> str:
-    """Pydantic's first complaint as `key: what (got value)`."""
+    """Return Pydantic's first error as `key: what (got value)`."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":

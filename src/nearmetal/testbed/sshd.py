@@ -1,7 +1,7 @@
-"""An SSH server of the rehearsal's own: its keys, its accounts, its address; no service.
+"""SSH servers for the rehearsal: keys, accounts, configuration; no system service is needed.
 
-Host key, client key and configuration lie in a folder of the run. The server lets in whoever has
-the client key, and nobody else; it reads nothing of /etc/ssh.
+Host key, client key and configuration are in a folder of the run. The server admits only the owner
+of the client key, and reads nothing in /etc/ssh.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from nearmetal.build import fetched
 from nearmetal.errors import CannotRunError, NearmetalError
 
 PORT = 22
-_BEHIND_SSHD = ("sshd-session", "sshd-auth")  # parts that OpenSSH 9.8 split off
+_BEHIND_SSHD = ("sshd-session", "sshd-auth")  # separate programs since OpenSSH 9.8
 
 
 @dataclass(frozen=True)
 class Keys:
-    """A folder with what both sides need."""
+    """A folder with the keys for both sides."""
 
     folder: Path
 
@@ -34,7 +34,7 @@ class Keys:
 
 
 def make_keys(folder: Path) -> Keys:
-    """A key for the servers and one for the client, new."""
+    """Make new keys for the servers and the client."""
     for name in ("host", "client"):
         _keygen(folder / name)
     keys = Keys(folder)
@@ -46,7 +46,7 @@ def make_keys(folder: Path) -> Keys:
 
 
 def argv(keys: Keys, name: str, address: str) -> list[str]:
-    """The command line of a server on an address."""
+    """Return the command line of a server on this address."""
     program, library_path = fetched.provide("sshd")
     config = keys.folder / f"sshd-{name}.conf"
     config.write_text("\n".join([*_config(keys, address), *_parts(program), ""]), encoding="utf-8")
@@ -55,8 +55,11 @@ def argv(keys: Keys, name: str, address: str) -> list[str]:
 
 
 def make_accounts(keys: Keys) -> None:
-    """passwd and shadow as the server sees them: this machine's accounts, and the one under which
-    it does what needs no rights. Root's password there is none, so only the key lets in."""
+    """Write the passwd and shadow files for the server's view.
+
+    They have this machine's accounts, and the account sshd, under which the server does its
+    unprivileged work. Root has no password there, so only the key admits a client.
+    """
     passwd, shadow = keys.folder / "passwd", keys.folder / "shadow"
     lines = Path("/etc/passwd").read_text("utf-8", "surrogateescape").splitlines()
     if not any(line.startswith("sshd:") for line in lines):
@@ -73,7 +76,7 @@ def _config(keys: Keys, address: str) -> list[str]:
         f"AuthorizedKeysFile {_word(keys.folder / 'authorized_keys')}",
         "PidFile none",
         "UsePAM no",
-        "StrictModes no",  # the folder is below one that anybody may look into
+        "StrictModes no",  # the folder is below one that every user may read
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
         "PermitRootLogin prohibit-password",
@@ -88,13 +91,13 @@ def _config(keys: Keys, address: str) -> list[str]:
 
 
 def _cache() -> list[str]:
-    """All machines are this one, so they find what was set up here."""
+    """Return the setting of our cache folder: all machines are this one, and share its cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return [f"SetEnv {_word(f'XDG_CACHE_HOME={base}')}"] if base else []
 
 
 def _parts(program: Path) -> list[str]:
-    """Where fetched files are, the server does not find its own parts."""
+    """Return the settings for paths of sshd's parts, which a fetched sshd does not find."""
     folder = program.parents[1] / "lib" / "openssh"
     options = {"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"}
     if program.is_relative_to("/usr/sbin"):
@@ -103,7 +106,7 @@ def _parts(program: Path) -> list[str]:
 
 
 def _word(value: object) -> str:
-    """One word of its configuration, whatever is in it."""
+    """Quote a word for the configuration."""
     return f'"{value}"'
 
 

@@ -1,8 +1,8 @@
-"""A trial over several machines: what trial.py is on one.
+"""A trial over several machines; trial/trial.py is the same for one machine.
 
-The server's machine starts the DUT; generators ask it over their data NICs, each with its part of
-flows, keys, window and rate. They have all stored their keys before they start together, at a time
-that each machine knows by its own clock. What they counted is added up.
+The server's machine starts the DUT; generators send requests over their data NICs, each with its
+share of flows, keys, window and rate. All generators preload their keys before they start together,
+at a time that each machine is given by its own clock. Their counts are added up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from nearmetal.trial.trial import (
     sample_of,
 )
 
-_GO_NS = 300_000_000  # from the word to the start: every machine has heard it
+_GO_NS = 300_000_000  # from the request to the start: enough to reach every machine
 _LEAVE_S = 90.0
 
 
@@ -46,8 +46,8 @@ class Place:
 
     station: Station
     seat: Seat
-    cpu: int  # of its server or generator
-    load_argv: tuple[str, ...] = ()  # how a generator's command line begins
+    cpu: int  # core of its server or generator
+    load_argv: tuple[str, ...] = ()  # beginning of a generator's command line
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class _Dut:
     station: Station
     address: str
     port: int
-    started_ns: int  # of its machine's clock
+    started_ns: int  # by its machine's clock
     asks_stats: bool
-    watched: tuple[Station, ...]  # all machines: whoever waits for one finds out about another
-    receive: str = ""  # where its receive processing is done; known once it has answered
+    watched: tuple[Station, ...]  # all machines, so that waiting for one notices a lost other one
+    receive: str = ""  # where its receive processing is done; set after its first answer
 
     def failed(self) -> str | None:
         for station in self.watched:
@@ -74,10 +74,10 @@ class _Dut:
 
 @dataclass(frozen=True)
 class Trials:
-    """How rows are checked and measured here: rounds.Measurer."""
+    """Check and measure rows on these machines (rounds.Measurer)."""
 
     sut: Place
-    tgs: tuple[Place, ...]  # all; a trial's point may want fewer
+    tgs: tuple[Place, ...]  # all generators; a trial's point may use fewer
 
     def why_not(self, rung: Rung) -> str | None:
         if rung.place == "reference" and rung.name not in REFERENCES:
@@ -85,7 +85,7 @@ class Trials:
         return None
 
     def check(self, trial: Trial, bed: Bed) -> None:
-        """The quick corpus, asked by the first generator's machine."""
+        """Run the quick corpus from the first generator's machine. WrongError: a wrong answer."""
         if trial.rung.place in ("reference", "image"):
             return
         most = UDP_BYTES_MAX if is_frames(trial.rung) else None
@@ -97,12 +97,12 @@ class Trials:
             raise WrongError(f"quick corpus: {wrong}")
 
     def measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
-        """Measure once."""
+        """Measure one trial with the point's number of generators."""
         asking = replace(self, tgs=self.tgs[: trial.point.generators])
         return asking._measure(trial, bed, second)
 
     def _measure(self, trial: Trial, bed: Bed, second: Callable[[Event], None]) -> Sample:
-        """With all of our generators."""
+        """Measure one trial with all of self.tgs."""
         started_utc = now_utc()
         with self._serving(trial, bed) as dut:
             clocks = [tg.station.clock() for tg in self.tgs]
@@ -119,7 +119,7 @@ class Trials:
 
     @contextmanager
     def _serving(self, trial: Trial, bed: Bed) -> Iterator[_Dut]:
-        """A fresh server that has answered."""
+        """Start a fresh server; yield once it has answered a first request."""
         sut, tg = self.sut.station, self.tgs[0]
         order = Order(
             spec=bed.spec,
@@ -149,7 +149,7 @@ class Trials:
 
     @contextmanager
     def _generators(self, trial: Trial, bed: Bed, dut: _Dut) -> Iterator[list[Remote]]:
-        """All of them, having said `ready`."""
+        """Start all generators; yield once each has printed `ready`."""
         asked = _target(trial, dut) + of_trial(trial, bed.spec, bed.topology.wire)
         with ExitStack() as stack:
             generators = []
@@ -168,7 +168,7 @@ class Trials:
         generators: Sequence[Remote],
         clocks: Sequence[tuple[int, int]],
     ) -> list[int]:
-        """From their first line to their start. By how many nanoseconds each was late for it."""
+        """Wait for preload and read-back, then start all. Return how late each was, in ns."""
         for generator in generators:
             if services.find(trial.service).stores:
                 expect("preloaded", next_event(generator, dut, phase_s(bed.spec)))
@@ -184,13 +184,13 @@ class Trials:
         generators: Sequence[Remote],
         second: Callable[[Event], None],
     ) -> tuple[list[Event], Look, Look]:
-        """From their start to their results."""
+        """Follow the generators from start to results."""
         limit_s = 30 + bed.spec.warmup_s + bed.spec.measured_s
         for generator in generators:
             expect("measuring", next_event(generator, dut, limit_s))
         before = self._look(generators)
         if trial.point.rate_per_s is not None:
-            # Reading lines costs a core, which may be the only one.
+            # Reading lines uses a core, which may be the only one.
             time.sleep(bed.spec.measured_s)
         for seconds in _in_step(generators, lambda each: next_event(each, dut, limit_s)):
             second(merged(seconds))
@@ -199,8 +199,10 @@ class Trials:
         return results, before, after
 
     def _go(self, generators: Sequence[Remote], clocks: Sequence[tuple[int, int]]) -> list[int]:
-        """The barrier: all at one time, which is told to each by its own clock. How late each
-        was."""
+        """Start all generators at the same time, given to each by its own clock.
+
+        Return how late each was, in ns.
+        """
         at_ns = time.monotonic_ns() + _GO_NS
         asked = [
             each.station.post("go", child=each.child, at_ns=at_ns + offset)
@@ -210,7 +212,7 @@ class Trials:
         return [max(0, each.station.answer(number)) for each, number in answers]
 
     def _look(self, generators: Sequence[Remote]) -> Look:
-        """Both sides, at one end of the measured time. Of the generators the first."""
+        """Read core times and switches of the server and the first generator's machine."""
         first = generators[0]
         there = first.station.post("watch", cpu=self.tgs[0].cpu, child=first.child)
         sut = self.sut.station.ask("look")
@@ -241,13 +243,16 @@ class Trials:
 
 
 def _target(trial: Trial, dut: _Dut) -> list[str]:
-    """Whom a generator asks."""
+    """Return a generator's arguments for the server and its service."""
     return ["--target", f"{dut.address}:{dut.port}", "--service", services.find(trial.service).load]
 
 
 def merged(told: Sequence[Event]) -> dict[str, Any]:
-    """Counts and cycles added up, histograms joined: their buckets are the same. Of times the
-    longest, of lateness the greatest."""
+    """Merge the generators' events of one kind.
+
+    Counts and cycles are added, and histograms joined, since their buckets are the same. Of
+    durations, delays and TSC rates the largest is kept.
+    """
     if len(told) == 1:
         return dict(told[0])
     sums: dict[str, Any] = {"event": told[0]["event"]}
@@ -271,7 +276,7 @@ def merged(told: Sequence[Event]) -> dict[str, Any]:
 def _in_step(
     generators: Sequence[Remote], following: Callable[[Remote], Event]
 ) -> Iterator[list[Event]]:
-    """The `second` lines, one of each generator at a time, until all are draining."""
+    """Yield the `second` events, one of each generator at a time, until all are draining."""
     measuring = list(generators)
     while measuring:
         lines = [(each, following(each)) for each in measuring]
@@ -284,7 +289,7 @@ def _in_step(
 
 
 def _told_by(tg: Place, result: Event, late_ns: int, error_ns: int) -> Generator:
-    """What one of them did."""
+    """Return one generator's part of the sample."""
     cycles: dict[str, int] = result["cycles"]
     whole = sum(cycles.values())
     return Generator(

@@ -70,7 +70,7 @@ def test_a_card_is_read(made: Made) -> None:
         (I40E, (replace(DRIVERLESS, group=15),), None),
         (I40E, (Card("0000:3a:00.0", "pcieport", (), 15, kind=nics.BRIDGE),), None),
         (DRIVERLESS, (), "has no driver"),
-        (replace(I40E, driver="vfio-pci", interfaces=()), (), "vfio-pci has it already"),
+        (replace(I40E, driver="vfio-pci", interfaces=()), (), "vfio-pci has the device already"),
         (replace(I40E, interfaces=("a", "b")), (), "not one interface but a, b"),
         (replace(I40E, virtual_functions=4), (), "4 virtual functions"),
     ],
@@ -200,7 +200,7 @@ def test_the_interface_comes_back_as_it_was(
     assert before.mtu == 9000 and len(before.addresses) == 2 and len(before.routes) == 1
     records = Journal(tmp_path / "journal", owner.current())
     with binding.handed(records, its, root) as words:
-        assert words == f"{by} has it" and its.driver == by
+        assert words == f"{by} has the card" and its.driver == by
         with IPRoute() as route:
             assert not route.link_lookup(ifname=name)
     assert its.driver == card.driver and its.override == ""
@@ -215,7 +215,7 @@ def test_a_driver_that_will_not_take_it_leaves_it_as_it_was(made: Made, tmp_path
     before = interface.seen("enp59s0f1")
     records = Journal(tmp_path / "journal", owner.current())
     with (
-        pytest.raises(NearmetalError, match=r"0000:3b:00.1: vfio-pci did not take it"),
+        pytest.raises(NearmetalError, match=r"0000:3b:00.1: vfio-pci did not take the"),
         binding.handed(records, its, root),
     ):
         pytest.fail("was handed over")
@@ -242,7 +242,7 @@ def test_clean_gives_back_what_a_kill_left(made: Made, tmp_path: Path) -> None:
 def test_what_dpdk_works_beside_is_not_touched(made: Made, tmp_path: Path) -> None:
     its, kernel, root = made(MLX5)
     with binding.handed(Journal(tmp_path / "journal", owner.current()), its, root) as words:
-        assert words == "mlx5_core shares it with DPDK"
+        assert words == "mlx5_core shares the card with DPDK"
         assert its.driver == "mlx5_core" and its.interfaces == ["enp94s0np0"]
     assert kernel.written == []
 

@@ -63,7 +63,7 @@ def test_counters_of_before_answer_no_question() -> None:
 
 
 def test_who_tells_none_is_named() -> None:
-    words = r"^sh was asked for its counters for 0.2 s, and told none$"
+    words = r"^sh did not send its counters within 0.2 s$"
     with server("say second") as child:
         child.expect("ready", LONG_S)
         with pytest.raises(ChildError, match=words):

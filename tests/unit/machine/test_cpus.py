@@ -40,7 +40,7 @@ def test_two_cores(tmp_path: Path) -> None:
 
 def test_one_core_says_so(tmp_path: Path) -> None:
     assert choose(machine(tmp_path, plain(2)), 1) == (
-        1, 1, {1}, "shared core: server and generator have one between them",
+        1, 1, {1}, "shared core: server and generator use the same core",
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_threads_of_one_core_are_not_both_measured(tmp_path: Path) -> None:
     pairs = {0: (0, "0,2"), 1: (0, "1,3"), 2: (0, "0,2"), 3: (0, "1,3")}
     assert choose(machine(tmp_path, pairs), 0, 1, 2, 3) == (1, 2, {0, 3}, "")
     sut, tg, _, note = choose(tmp_path, 1, 3)
-    assert (sut, tg, note) == (1, 3, "shared core: server and generator are threads of one")
+    assert (sut, tg, note) == (1, 3, "shared core: server and generator use threads of one core")
 
 
 def test_same_package_before_another(tmp_path: Path) -> None:

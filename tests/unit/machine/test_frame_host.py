@@ -139,9 +139,9 @@ def test_many_questions_in_order(tmp_path: Path) -> None:
     [
         (lambda frame: frame[:-1] + bytes([frame[-1] ^ 1]), "checksum is wrong"),
         (lambda frame: frame[:40] + b"\0\0" + frame[42:], "without UDP checksum"),
-        (lambda frame: b"\2\0\0\0\0\7" + frame[6:], "which we are not"),
-        (lambda frame: frame[:6] + b"\2\0\0\0\0\7" + frame[12:], "which we do not know"),
-        (lambda frame: frame[:41], "IPv4 says"),
+        (lambda frame: b"\2\0\0\0\0\7" + frame[6:], "which is not our MAC"),
+        (lambda frame: frame[:6] + b"\2\0\0\0\0\7" + frame[12:], "which is not the server"),
+        (lambda frame: frame[:41], "IPv4 length"),
     ],
 )
 def test_a_bad_answer_is_none(damage: Damage, said: str, tmp_path: Path) -> None:

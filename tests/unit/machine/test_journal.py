@@ -178,7 +178,7 @@ def test_what_another_process_namespace_owns_is_not_touched(tmp_path: Path) -> N
     assert thing.exists() and len(written(tmp_path)) == 1
     (line,) = [line for line in told.left if f"pid {theirs.pid} of process namespace 1," in line]
     assert line.startswith("1 record in ") and ", 1 process: " in line
-    assert line.endswith("it cannot be told whether it runs")
+    assert line.endswith("which may still run: its state cannot be read")
 
 
 def test_another_boot_s_records_are_left_alone(tmp_path: Path) -> None:
@@ -219,9 +219,9 @@ def test_what_older_releases_wrote(tmp_path: Path, gone: Owner) -> None:
     assert not named.exists() and other.exists() and value.read_text() == "old"
     assert [line.split(" ")[0] for line in done.undone] == ["value", "path"]
     left = "\n".join(done.left)
-    for words in ("another release wrote it", f"{other}: it cannot be told", "namespace unknown"):
+    for words in ("another release wrote it", f"{other}: it may not be ours", "namespace unknown"):
         assert words in left
-    assert "journal/what: nothing of ours has such a name" in left
+    assert "journal/what: not the name of a nearmetal journal" in left
 
 
 HOLDER = """

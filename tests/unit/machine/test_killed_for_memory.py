@@ -29,9 +29,9 @@ def machine(root: Path, *, kills: int, limits: dict[str, str], ours: str = "/a/b
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"a/b": "max", "a": "67108864"}, "(a memory cgroup allows us 64 MiB)"),
-        ({"a/b": "33554432", "a": "67108864"}, "allows us 32 MiB"),
-        ({}, "for want of memory: give it more"),
+        ({"a/b": "max", "a": "67108864"}, "(the limit of our memory cgroup is 64 MiB)"),
+        ({"a/b": "33554432", "a": "67108864"}, "our memory cgroup is 32 MiB"),
+        ({}, "which ran out of memory: give more memory"),
     ],
 )
 def test_the_reason_has_its_cure(tmp_path: Path, limits: dict[str, str], said: str) -> None:
@@ -54,10 +54,10 @@ def test_a_child_that_it_met_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert child.wait(10)
         reason = child.failed()
     assert reason is not None
-    assert reason.startswith("sh ended with SIGKILL, by the kernel, for want of memory")
+    assert reason.startswith("sh ended with SIGKILL, by the kernel, which ran out of memory")
 
 
-MET = "SIGKILL, by the kernel, for want of memory.*: give it more, or ask for less"
+MET = "SIGKILL, by the kernel, which ran out of memory.*: give more memory, or request less"
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_so_does_one_whose_other_half_it_met() -> None:
     with Child(["sh", "-c", script], Where()) as child:
         assert child.wait(60)
         reason = child.failed() or ""
-    assert reason.startswith("sh ended with exit code 1, by the kernel, for want of memory")
+    assert reason.startswith("sh ended with exit code 1, by the kernel, which ran out of memory")
 
 
 @pytest.mark.usefixtures("one_more")
@@ -91,7 +91,7 @@ def test_so_does_a_build(script: str, capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(NearmetalError, match="words are above"):
         meson.run(["sh", "-c", script], {}, "build")
     said = capsys.readouterr().err
-    assert "by the kernel, for want of memory" in said and "--memory" not in said
+    assert "by the kernel, which ran out of memory" in said and "--memory" not in said
 
 
 def test_a_kill_that_was_sent_is_only_told() -> None:

@@ -103,7 +103,7 @@ def test_a_holder_that_is_not_visible_here(
     with (
         holding(file),
         pytest.raises(
-            lock.BusyError, match=r"who it is cannot be told from here.*NEARMETAL_WAIT_S"
+            lock.BusyError, match=r"its process cannot be seen from here.*NEARMETAL_WAIT_S"
         ),
         lock.machine_lock(file),
     ):

@@ -69,8 +69,8 @@ def test_a_small_node_takes_of_another_and_says_so() -> None:
     cores = place(machine(2, 2))
     assert four(cores) == (2, 3, (1,), 0)
     assert cores.note == ""
-    assert cores.shared == "switch and VMM on another NUMA node than the server"
-    assert place(machine(2, 1)).note == "two NUMA nodes: server and generator are on different ones"
+    assert cores.shared == "switch and VMM on a different NUMA node than the server"
+    assert place(machine(2, 1)).note == "two NUMA nodes: server and generator use different ones"
 
 
 def test_three_cores_share_the_third() -> None:
@@ -100,10 +100,10 @@ def test_two_cores_with_two_threads_each() -> None:
 def test_one_core_is_shared_by_all() -> None:
     cores = place(machine(1, 1))
     assert four(cores) == (0, 0, (0,), 0)
-    assert cores.note == "shared core: server and generator have one between them"
+    assert cores.note == "shared core: server and generator use the same core"
     assert (
         place(machine(1, 1, threads=2)).note
-        == "shared core: server and generator are threads of one"
+        == "shared core: server and generator use threads of one core"
     )
 
 

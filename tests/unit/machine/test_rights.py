@@ -39,7 +39,7 @@ def test_effective_rights_count_and_not_the_uid(
     assert rights.in_words(whole) == "root"
     assert rights.in_words(bare).startswith("root, without CAP_NET_ADMIN, CAP_NET_RAW")
     assert rights.in_words(raw).startswith("root of a user namespace, without CAP_NET_ADMIN")
-    assert rights.lacking("CAP_BPF", "x") == "needs CAP_BPF, which this root has not: x"
+    assert rights.lacking("CAP_BPF", "x") == "needs CAP_BPF, which this root lacks: x"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert rights.in_words(bare) == "an ordinary user"
     assert rights.in_words(raw) == "an ordinary user of a user namespace, with CAP_NET_RAW"

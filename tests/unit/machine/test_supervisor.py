@@ -47,7 +47,7 @@ def test_without_a_manager_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         ("/nowhere/manager", "No such file or directory"),
         ("@no-manager-listens-here", "Connection refused"),
         ("/" + "x" * 200, "too long"),
-        ("vsock:2:1234", "neither a path nor an abstract name"),
+        ("vsock:2:1234", "not a path or abstract name"),
     ],
 )
 def test_one_that_cannot_be_told_is_a_reason(

@@ -95,7 +95,7 @@ def test_a_panic_is_reported_despite_later_output(tmp_path: Path) -> None:
 
 def test_silence_is_said_and_no_file_is_named_that_goes(tmp_path: Path) -> None:
     with running("exec cat", tmp_path) as vm:
-        assert vm.said() == "; its serial line (COM1) said nothing"
+        assert vm.said() == "; its serial line (COM1) printed nothing"
     with running(BOOTED + WAITS, tmp_path, kept=False) as vm:
         while "halted" not in vm.said():
             pass
@@ -157,7 +157,7 @@ def test_a_program_s_words_gain_no_time(script: str, said: str) -> None:
 def test_a_program_that_is_not_heard_says_what_it_said_last() -> None:
     with Child(["sh", "-c", "echo no room >&2; echo; exec cat"], Where(), talks=True) as child:
         child.line(60)
-        assert child.said() == "; sh said: no room"
+        assert child.said() == "; sh printed: no room"
 
 
 def test_testpmd_s_words_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from nearmetal.report.compute import Setting, rows
 from nearmetal.report.row import Row
 from nearmetal.samples import Sample
 
-WHY = "nm-null-vhost was asked for its counters for 15 s, and told none"
+WHY = "nm-null-vhost did not send its counters within 15 s"
 
 
 def row_of(ceiling: list[Sample]) -> Row:

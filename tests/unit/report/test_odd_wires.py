@@ -12,7 +12,7 @@ from nearmetal.spec.rungs import find
 
 UNPINNED = "unpinned receive: it stays on the sender's core: refused"
 SMALL = "small pages: 0 of 80 MiB in free 2 MiB pages are too few"
-SHARED = "shared core: server and generator have one between them"
+SHARED = "shared core: server and generator use the same core"
 OLD = "receive of the generator's end is not steered"
 
 

@@ -71,7 +71,7 @@ def test_what_is_no_card_is_not_taken_by_dpdks_drivers(
     monkeypatch.setattr(pci, "of_interface", lambda iface: None)
     records = Journal(tmp_path / "journal", owner.current())
     with (
-        pytest.raises(CannotRunError, match=r"nic lo \(veth\): no PCI device"),
+        pytest.raises(CannotRunError, match=r"nic lo \(veth\): not a PCI device"),
         data_nic.prepared(records, replace(WANTED, take="dpdk")),
     ):
         pytest.fail("was taken")
@@ -124,7 +124,7 @@ def test_a_foreign_xdp_program_stays_and_one_left_over_is_removed(tmp_path: Path
             assert attached()
         assert not attached()
         route.link("set", index=index, xdp_fd=xdp_pass())
-        with ExitStack() as stack, pytest.raises(CannotRunError, match="nic x0: somebody's XDP"):
+        with ExitStack() as stack, pytest.raises(CannotRunError, match="nic x0: another XDP"):
             data_nic._xdp(stack, records, "x0")
         assert attached()
     assert not list(records.directory.glob("*"))
@@ -137,7 +137,7 @@ def test_xdp_sockets_take_one_queue(tmp_path: Path) -> None:
         route.link("add", ifname="x0", kind="veth", num_tx_queues=2, num_rx_queues=2, peer=peer)
     ethtool.set_channels("x0", ethtool.Channels(rx=2, tx=2, other=0, combined=0))
     records = Journal(tmp_path / "journal", owner.current())
-    with ExitStack() as stack, pytest.raises(CannotRunError, match=r"x0: 2 queues, .* takes one"):
+    with ExitStack() as stack, pytest.raises(CannotRunError, match=r"x0: 2 queues, .* needs one"):
         data_nic._xdp(stack, records, "x0")
 
 
@@ -155,7 +155,7 @@ def test_the_interface_that_we_are_steered_by_stays(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(data_nic, "addresses", lambda iface: ["192.0.2.7/24"])
     there = next(path.name for path in Path("/sys/class/net").iterdir() if path.name != "lo")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.7 22")
-    with pytest.raises(NearmetalError, match=r"we are steered by it \(SSH to 192.0.2.7\)"):
+    with pytest.raises(NearmetalError, match=r"carries our SSH connection \(192.0.2.7\)"):
         data_nic._check(there)
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.8 22")
     data_nic._check(there)

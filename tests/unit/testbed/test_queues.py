@@ -94,7 +94,7 @@ def test_what_a_driver_keeps_is_said(its: Nic, records: Journal) -> None:
         assert "8 queues, which its driver keeps" in queues.one(stack, records, NIC)
     its.knows = False
     with ExitStack() as stack:
-        assert "nobody's to set" in queues.rings(stack, records, NIC, "max")
+        assert "does not allow setting ring sizes" in queues.rings(stack, records, NIC, "max")
         assert queues.one(stack, records, NIC) == "one queue"
     assert its.set == []
 
@@ -158,7 +158,7 @@ def test_interrupts_of_virtio_are_its_cards(tmp_path: Path, its: Nic, records: J
     nics.put(root / "proc/77/comm", "irqbalance")
     with ExitStack() as stack:
         words = queues.on_core(stack, records, "ens4", 3, root)
-    assert words == "interrupts 44-46 on core 3; irqbalance runs, and may move them again"
+    assert words == "interrupts 44-46 on core 3; irqbalance runs and may move them again"
 
 
 def test_an_interrupt_that_the_kernel_keeps_is_said(
@@ -176,7 +176,7 @@ def test_an_interrupt_that_the_kernel_keeps_is_said(
     with ExitStack() as stack:
         words = queues.on_core(stack, records, NIC, 1, root)
     assert words == (
-        "queues 8, interrupts 44-45 on core 1; interrupt 46 stays where its driver has it"
+        "queues 8, interrupts 44-45 on core 1; interrupt 46 stays where its driver put it"
     )
 
 

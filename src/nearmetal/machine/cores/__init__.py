@@ -1,1 +1,1 @@
-"""Cores: which there are, how busy they are, and who gets which."""
+"""Cores: which cores exist, how busy each is, and which program gets which core."""

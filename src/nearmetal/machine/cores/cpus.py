@@ -1,6 +1,6 @@
-"""Which core does what, and where its time went.
+"""Cores of this machine, and how each core spent its time.
 
-Readers take a root, so that tests can show them made-up machines.
+Functions that read files take a root folder, so that tests can pass a made-up machine.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ROOT = Path("/")
 
 
 def choose(allowed: frozenset[int], root: Path = ROOT) -> Cores:
-    """The cores of a run, among those that we may run on."""
+    """Return the cores of a run, chosen from the `allowed` ones."""
     return place(machine(allowed, root))
 
 
 def machine(allowed: frozenset[int], root: Path = ROOT) -> Cpus:
-    """What placement chooses from, as the kernel tells it."""
+    """Return the cores that placement chooses from, as the kernel describes them."""
     nodes = _nodes(root)
     cpus = [
         Cpu(cpu, nodes.get(cpu, _package(cpu, root)), _siblings(cpu, root))
@@ -33,7 +33,10 @@ def machine(allowed: frozenset[int], root: Path = ROOT) -> Cpus:
 
 
 def allowed(root: Path = ROOT) -> frozenset[int]:
-    """What we may run on; isolated cores are added where nothing else was taken from us."""
+    """Return the cores that this process may use.
+
+    Isolated cores are added if the affinity mask leaves out no other core.
+    """
     mine = frozenset(os.sched_getaffinity(0))
     online = online_cpus(root)
     isolated = _read_list(root / "sys/devices/system/cpu/isolated")
@@ -41,12 +44,12 @@ def allowed(root: Path = ROOT) -> frozenset[int]:
 
 
 def online_cpus(root: Path = ROOT) -> frozenset[int]:
-    """Every core that is switched on, whoever may use it."""
+    """Return every core that is online, also cores that this process may not use."""
     return _read_list(root / "sys/devices/system/cpu/online")
 
 
 def time_of(cpu: int, root: Path = ROOT) -> CoreTime:
-    """Time of one core since boot: proc(5), /proc/stat."""
+    """Return the time that one core spent in each state since boot (proc(5), /proc/stat)."""
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
     with (root / "proc/stat").open(encoding="ascii") as file:
         for line in file:
@@ -68,23 +71,23 @@ def time_of(cpu: int, root: Path = ROOT) -> CoreTime:
 
 
 def spent(before: CoreTime, after: CoreTime) -> CoreTime:
-    """What lies between two readings of one core."""
+    """Return the time between two readings of one core."""
     assert before.cpu == after.cpu
     names = ("user_s", "system_s", "softirq_s", "irq_s", "steal_s", "idle_s")
-    # Idle time may step back by a tick (proc(5)): it is not less than nothing.
+    # The idle counter may step back by a tick (proc(5)): count that as 0, not as negative.
     times = {name: max(0.0, getattr(after, name) - getattr(before, name)) for name in names}
     return CoreTime(cpu=after.cpu, **times)
 
 
 def busy_share(time: CoreTime) -> float | None:
-    """Part of the time that was ours in which the core was busy."""
+    """Return the busy share of the time that the hypervisor gave to the core; None: no time."""
     total = time.busy_s + time.idle_s
     return time.busy_s / total if total > 0 else None
 
 
 @contextmanager
 def ourselves_on(cpus: frozenset[int]) -> Iterator[None]:
-    """Keep this process, each of its threads, off the measured cores."""
+    """Keep all threads of this process off the measured cores while the body runs."""
     before = os.sched_getaffinity(0)
     _pin_threads(cpus)
     try:
@@ -94,7 +97,7 @@ def ourselves_on(cpus: frozenset[int]) -> Iterator[None]:
 
 
 def parse_list(text: str) -> frozenset[int]:
-    """The kernel's list format: "0-2,5"."""
+    """Parse the kernel's list format, e.g. "0-2,5"."""
     cpus: set[int] = set()
     for part in text.strip().split(","):
         if part:
@@ -104,7 +107,7 @@ def parse_list(text: str) -> frozenset[int]:
 
 
 def format_list(cpus: Iterable[int]) -> str:
-    """The kernel's list format, as short as it gets."""
+    """Write the kernel's list format, with ranges where possible."""
     spans: list[list[int]] = []
     for cpu in sorted(set(cpus)):
         if spans and spans[-1][1] == cpu - 1:
@@ -115,13 +118,13 @@ def format_list(cpus: Iterable[int]) -> str:
 
 
 def parse_mask(text: str) -> frozenset[int]:
-    """The kernel's mask format: "3", "00000001,00000000"."""
+    """Parse the kernel's mask format, e.g. "3" or "00000001,00000000"."""
     bits = int(text.strip().replace(",", "") or "0", 16)
     return frozenset(bit for bit in range(bits.bit_length()) if bits >> bit & 1)
 
 
 def format_mask(cpus: Iterable[int]) -> str:
-    """The kernel's mask format: 32 bits a word, the highest first."""
+    """Write the kernel's mask format: 32-bit words, the highest word first."""
     bits = sum(1 << cpu for cpu in set(cpus))
     words = [f"{bits & 0xFFFFFFFF:08x}"]
     while bits := bits >> 32:
@@ -130,7 +133,7 @@ def format_mask(cpus: Iterable[int]) -> str:
 
 
 def pin(thread: int, cpus: Iterable[int]) -> None:
-    """Keep a thread on these cores. One that has just ended is missed by somebody else."""
+    """Pin a thread to these cores. A thread that has just ended is ignored: its user reports it."""
     with contextlib.suppress(ProcessLookupError):
         os.sched_setaffinity(thread, cpus)
 
@@ -143,7 +146,7 @@ def _pin_threads(cpus: Iterable[int]) -> None:
 def _read_list(file: Path) -> frozenset[int]:
     try:
         return parse_list(file.read_text(encoding="ascii"))
-    except OSError:  # older kernels, containers: the file is not there
+    except OSError:  # older kernels and containers do not have the file
         return frozenset()
 
 
@@ -161,6 +164,6 @@ def _package(cpu: int, root: Path) -> int:
 
 
 def _nodes(root: Path) -> dict[int, int]:
-    """From a core to its NUMA node; empty where the kernel was built without."""
+    """Map each core to its NUMA node; empty if the kernel has no NUMA support."""
     folders = (root / "sys/devices/system/node").glob("node[0-9]*")
     return {cpu: int(f.name[4:]) for f in folders for cpu in _read_list(f / "cpulist")}

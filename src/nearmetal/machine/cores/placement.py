@@ -1,8 +1,8 @@
-"""Who gets which core: from the cores of a machine to one for each of a run's programs. Pure.
+"""Placement: choose one of the machine's cores for each program of a run. Pure functions.
 
-As in the paper: the server (of a guest, its vCPU), the generator (the client), the switch and the
-VMM have a physical core each, on one NUMA node, where the machine has so many. Where it has fewer,
-the first two come first, and what is shared is said in words.
+As in the paper, the server (for a guest: its vCPU), the generator (the client), the switch and the
+VMM get one physical core each, all on one NUMA node, if the machine has enough cores. With fewer
+cores, the server and the generator are placed first, and the result says which programs share.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ _ROLES = 4
 
 @dataclass(frozen=True)
 class Cpu:
-    """A hardware thread, as the kernel numbers them."""
+    """One hardware thread, with the kernel's number."""
 
     number: int
-    node: int  # NUMA; where the kernel tells none, its package
-    siblings: frozenset[int]  # threads of its physical core, itself among them
+    node: int  # NUMA node; the package if the kernel reports no nodes
+    siblings: frozenset[int]  # all threads of the physical core, this one included
 
 
 @dataclass(frozen=True)
 class Cpus:
-    """What there is to choose from."""
+    """The cores that placement chooses from."""
 
-    cpus: tuple[Cpu, ...]  # that we may run on, by number
-    isolated: frozenset[int] = frozenset()  # where the kernel puts nobody by itself
+    cpus: tuple[Cpu, ...]  # cores that this process may use, in order of their numbers
+    isolated: frozenset[int] = frozenset()  # cores that the scheduler does not use by itself
 
     def without_siblings(self) -> Cpus:
-        """As with SMT off: the first thread of each physical core is left."""
+        """Return the cores that are left with SMT off: the first thread of each physical core."""
         first = [cpu for cpu in self.cpus if cpu.number == min(cpu.siblings)]
         alone = tuple(replace(cpu, siblings=frozenset({cpu.number})) for cpu in first or self.cpus)
         return Cpus(alone, self.isolated)
@@ -38,18 +38,18 @@ class Cpus:
 
 @dataclass(frozen=True)
 class Cores:
-    sut: int  # the server and its receive processing; of a guest, its vCPU
+    sut: int  # the server and its receive processing; for a guest: its vCPU
     tg: int  # the generator
-    switch: tuple[int, ...]  # pvp: where the switch polls; several where none is its own
-    vmm: int  # of a guest: QEMU's threads that are no vCPU
-    control: frozenset[int]  # Python: off the measured cores where there are others
-    quiet: frozenset[int]  # what interrupts had better leave alone; empty where they cannot
-    note: str  # what a reader of the result should know; "" when nothing
-    shared: str  # which of the four share a core, in words; "" when none
+    switch: tuple[int, ...]  # pvp: polled by the switch; several if it has no core of its own
+    vmm: int  # for a guest: QEMU's threads other than the vCPU
+    control: frozenset[int]  # Python; not on measured cores if there are other cores
+    quiet: frozenset[int]  # cores to keep free of interrupts; empty if that is not possible
+    note: str  # caveat for readers of the result, or ""
+    shared: str  # which of the four programs share a core, in words, or ""
 
 
 def place(machine: Cpus) -> Cores:
-    """Isolated cores first, then physical cores of one node, core 0 (interrupts) last."""
+    """Choose isolated cores first, then physical cores of one node; core 0 (interrupts) last."""
     assert machine.cpus
     by_number = {cpu.number: cpu for cpu in machine.cpus}
     every = frozenset(by_number)
@@ -76,7 +76,7 @@ def place(machine: Cpus) -> Cores:
 
 
 def in_words(cores: Cores) -> str:
-    """One line: which core is whose."""
+    """Describe the placement in one line."""
     switch = ", ".join(map(str, cores.switch))
     return (
         f"server or vCPU on core {cores.sut}, client on core {cores.tg}, switch on"
@@ -85,7 +85,7 @@ def in_words(cores: Cores) -> str:
 
 
 def _one_a_core(machine: Cpus) -> list[int]:
-    """A thread of each physical core, best first: those of the node that has the most to give."""
+    """Return one thread of each physical core, best first; the node with most free cores first."""
     cores: dict[frozenset[int], list[Cpu]] = {}
     for cpu in machine.cpus:
         cores.setdefault(cpu.siblings, []).append(cpu)
@@ -94,7 +94,7 @@ def _one_a_core(machine: Cpus) -> list[int]:
         return cpu.number not in machine.isolated, cpu.number == 0, cpu.number
 
     chosen = [min(threads, key=rank) for threads in cores.values()]
-    if len(machine.cpus) <= 2:  # nothing to choose: keep the numbers easy to remember
+    if len(machine.cpus) <= 2:  # no choice: keep the order of the numbers
         return sorted(cpu.number for cpu in chosen)
     nodes: dict[int, list[Cpu]] = {}
     for cpu in chosen:
@@ -113,14 +113,14 @@ def _one_a_core(machine: Cpus) -> list[int]:
 
 
 def _beside(sut: Cpu, rest: Iterable[int]) -> int:
-    """Where two cores are all: the VMM's work is the server's, so it is done on its core."""
+    """Return the VMM's core on a machine with two cores: near the server, whose work it does."""
     return min(sut.siblings & frozenset(rest), default=sut.number)
 
 
 def _control(
     by_number: dict[int, Cpu], sut: int, tg: int, switch: tuple[int, ...], vmm: int
 ) -> frozenset[int]:
-    """Off all four and their threads, if that leaves any; else off fewer."""
+    """Return the cores for Python: not the four programs' cores and siblings, if others exist."""
     polled = {sut, tg, *switch}
     for avoided in (
         frozenset().union(*(by_number[number].siblings for number in polled | {vmm})),
@@ -135,16 +135,16 @@ def _control(
 
 def _note(sut: Cpu, tg: Cpu) -> str:
     if sut.number == tg.number:
-        return "shared core: server and generator have one between them"
+        return "shared core: server and generator use the same core"
     if tg.number in sut.siblings:
-        return "shared core: server and generator are threads of one"
+        return "shared core: server and generator use threads of one core"
     if sut.node != tg.node:
-        return "two NUMA nodes: server and generator are on different ones"
+        return "two NUMA nodes: server and generator use different ones"
     return ""
 
 
 def _sharing(by_number: dict[int, Cpu], roles: dict[str, tuple[int, ...]]) -> Iterator[str]:
-    on: dict[frozenset[int], dict[str, set[int]]] = {}  # of each physical core: who, on which
+    on: dict[frozenset[int], dict[str, set[int]]] = {}  # physical core -> role -> its threads
     for role, numbers in roles.items():
         for number in numbers:
             on.setdefault(by_number[number].siblings, {}).setdefault(role, set()).add(number)
@@ -158,4 +158,4 @@ def _sharing(by_number: dict[int, Cpu], roles: dict[str, tuple[int, ...]]) -> It
     home = by_number[roles["server"][0]].node
     away = [name for name, cpus in roles.items() if any(by_number[n].node != home for n in cpus)]
     if away:
-        yield f"{' and '.join(away)} on another NUMA node than the server"
+        yield f"{' and '.join(away)} on a different NUMA node than the server"

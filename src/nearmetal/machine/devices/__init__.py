@@ -1,1 +1,1 @@
-"""What the kernel says of NICs and PCI devices, and takes: read and set, not yet undone."""
+"""NICs and PCI devices: read and change their settings in the kernel; the journal has the undo."""

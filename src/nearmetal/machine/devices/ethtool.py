@@ -1,7 +1,7 @@
-"""What a link does for the network stack, asked and switched by the kernel's first ethtool calls.
+"""Features, rings and channels of a link, read and set with ethtool's ioctl calls.
 
-Each acts in the network namespace of the calling thread. Features are on or off; rings have so many
-entries, and channels are queues with an interrupt each.
+All calls act in the network namespace of the calling thread. A feature is on or off; a ring has a
+number of entries; a channel is a queue with its own interrupt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FEATURES: tuple[Feature, ...] = get_args(Feature)
 
 _SIOCETHTOOL = 0x8946  # linux/sockios.h
 
-# linux/ethtool.h: ETHTOOL_G* asks, ETHTOOL_S* sets.
+# linux/ethtool.h: ETHTOOL_G* reads, ETHTOOL_S* sets.
 _ASK: dict[Feature, int] = {
     "rx_checksum": 0x14,
     "tx_checksum": 0x16,
@@ -38,14 +38,14 @@ _NINE = struct.Struct(
 
 
 class Rings(Frozen):
-    """Entries of each receive and transmit queue."""
+    """Number of entries of each receive and transmit queue."""
 
     rx: int
     tx: int
 
 
 class Channels(Frozen):
-    """Queues: of one direction, or of both; `other` are interrupts without one."""
+    """Number of queues for one direction or both; `other` are interrupts without a queue."""
 
     rx: int
     tx: int
@@ -54,7 +54,7 @@ class Channels(Frozen):
 
     @property
     def queues(self) -> int:
-        """That frames may arrive at."""
+        """Number of queues that can receive frames."""
         return self.rx + self.combined
 
 
@@ -75,14 +75,14 @@ class _Request(ctypes.Structure):
 
 
 def has(iface: str, feature: Feature) -> bool:
-    """Whether it is on. OSError: no such link, or it knows nothing of it."""
+    """Whether the feature is on. OSError: no such link, or the link does not have the feature."""
     if feature == "lro":
         return bool(_call(iface, _ASK_FLAGS, 0) & _FLAG_LRO)
     return bool(_call(iface, _ASK[feature], 0))
 
 
 def switch(iface: str, feature: Feature, on: bool) -> None:
-    """Switch it. OSError: the link cannot."""
+    """Switch the feature on or off. OSError: the link does not allow it."""
     if feature == "lro":
         flags = _call(iface, _ASK_FLAGS, 0)
         _call(iface, _SET_FLAGS, flags | _FLAG_LRO if on else flags & ~_FLAG_LRO)
@@ -91,26 +91,26 @@ def switch(iface: str, feature: Feature, on: bool) -> None:
 
 
 def rings(iface: str) -> Rings | None:
-    """As they are; None: it has none that could be told."""
+    """Return the present sizes of the rings, or None if the link reports none."""
     found = _nine(iface, _ASK_RINGS)
     return Rings(rx=found[4], tx=found[7]) if found else None
 
 
 def rings_max(iface: str) -> Rings | None:
-    """As they may be."""
+    """Return the largest sizes of the rings, or None if the link reports none."""
     found = _nine(iface, _ASK_RINGS)
     return Rings(rx=found[0], tx=found[3]) if found else None
 
 
 def set_rings(iface: str, wanted: Rings) -> None:
-    """OSError: it will not."""
+    """Set the sizes of the rings. OSError: the link does not allow it."""
     now = _nine(iface, _ASK_RINGS)
     assert now is not None
     exchange(iface, _NINE.pack(_SET_RINGS, *now[:4], wanted.rx, *now[5:7], wanted.tx))
 
 
 def channels(iface: str) -> Channels | None:
-    """As they are; None: it has none that could be told."""
+    """Return the present numbers of channels, or None if the link reports none."""
     found = _nine(iface, _ASK_CHANNELS)
     if not found:
         return None
@@ -119,7 +119,7 @@ def channels(iface: str) -> Channels | None:
 
 
 def set_channels(iface: str, wanted: Channels) -> None:
-    """OSError: it will not."""
+    """Set the numbers of channels. OSError: the link does not allow it."""
     now = _nine(iface, _ASK_CHANNELS)
     assert now is not None
     values = (wanted.rx, wanted.tx, wanted.other, wanted.combined)
@@ -127,7 +127,7 @@ def set_channels(iface: str, wanted: Channels) -> None:
 
 
 def _nine(iface: str, command: int) -> tuple[int, ...] | None:
-    """The eight values; None: the link does not tell."""
+    """Return the eight values that follow the command, or None if the link does not report them."""
     try:
         answer = exchange(iface, _NINE.pack(command, *[0] * 8))
     except OSError:
@@ -136,8 +136,10 @@ def _nine(iface: str, command: int) -> tuple[int, ...] | None:
 
 
 def exchange(iface: str, request: bytes) -> bytes:
-    """One call, and what the kernel made of it. All of rings and channels go by here: tests have
-    a NIC of their own."""
+    """Make one ioctl call and return the request as the kernel changed it.
+
+    All calls for rings and channels use this function, so that tests can replace the NIC.
+    """
     buffer = ctypes.create_string_buffer(request, len(request))
     asked = struct.pack("16sP16x", iface.encode(), ctypes.addressof(buffer))  # struct ifreq
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:

@@ -1,7 +1,7 @@
-"""An interface of the kernel's as it was before its device was handed to a program.
+"""A kernel interface, saved before its device is handed to a program and restored after.
 
-It goes with its driver and comes back as a new one: perhaps under another name, down, without an
-address, as its driver likes it. Here it is written down whole, and made what it was.
+The interface disappears with its driver and returns as a new one: perhaps with another name, down,
+without addresses, with the driver's defaults. This module saves all its settings and restores them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from nearmetal.machine.devices import ethtool
 from nearmetal.samples import Frozen
 
 _UP, _PROMISC = 0x1, 0x100  # linux/if.h
-# rtnetlink(7): what has a narrower scope, or was learnt, comes back by itself.
+# rtnetlink(7): addresses of a narrower scope, and learnt ones, return by themselves.
 _GLOBAL, _PERMANENT = 0, 0x80
 _MAIN, _BY_KERNEL, _BY_ROUTERS = 254, 2, 9
 
 
 class Route(Frozen):
-    """A route that somebody set: those of addresses come with them."""
+    """A route set by a user or a program; the kernel adds the routes of addresses by itself."""
 
     family: int
     destination: str
@@ -35,7 +35,7 @@ class Route(Frozen):
 
 
 class Interface(Frozen):
-    """What of it is not its driver's choice."""
+    """The settings of an interface that do not come from its driver."""
 
     name: str
     mac: str
@@ -50,7 +50,7 @@ class Interface(Frozen):
 
 
 def seen(name: str) -> Interface:
-    """As it is now."""
+    """Return the present settings of the interface."""
     with IPRoute() as route:
         (link,) = route.get_links(ifname=name)
         index = link["index"]
@@ -69,12 +69,12 @@ def seen(name: str) -> Interface:
 
 
 def put_back(was: Interface, now: str) -> None:
-    """Make the interface that is there `now` what it was. Twice is the same as once."""
+    """Restore the settings `was` on the interface that is now named `now`. May be repeated."""
     _settle()
     with IPRoute() as route:
         (link,) = route.get_links(ifname=now)
         index = link["index"]
-        if (now, link.get("address")) != (was.name, was.mac):  # neither is taken while it is up
+        if (now, link.get("address")) != (was.name, was.mac):  # both can be set only while down
             route.link("set", index=index, state="down")
             route.link("set", index=index, ifname=was.name, address=was.mac)
         if link.get("mtu") != was.mtu:
@@ -129,24 +129,24 @@ def _add(route: IPRoute, index: int, each: Route) -> None:
 def _features(name: str) -> dict[ethtool.Feature, bool]:
     found: dict[ethtool.Feature, bool] = {}
     for feature in ethtool.FEATURES:
-        with contextlib.suppress(OSError):  # it knows nothing of it
+        with contextlib.suppress(OSError):  # the link does not have the feature
             found[feature] = ethtool.has(name, feature)
     return found
 
 
 def _tune_back(was: Interface) -> None:
-    """Before it is up: some drivers take queues and rings only then."""
+    """Restore channels, rings and features. The link must be down: some drivers require this."""
     if was.channels is not None and ethtool.channels(was.name) != was.channels:
         ethtool.set_channels(was.name, was.channels)
     if was.rings is not None and ethtool.rings(was.name) != was.rings:
         ethtool.set_rings(was.name, was.rings)
     for feature, on in was.features.items():
         if ethtool.has(was.name, feature) != on:
-            with contextlib.suppress(OSError):  # one that others bring along
+            with contextlib.suppress(OSError):  # a feature that follows from other features
                 ethtool.switch(was.name, feature, on)
 
 
 def _settle() -> None:
-    """Whoever names interfaces on this machine has done so."""
+    """Wait until udev has named the machine's interfaces."""
     if shutil.which("udevadm"):
         subprocess.run(["udevadm", "settle", "--timeout=10"], check=False, capture_output=True)

@@ -1,7 +1,7 @@
-"""PCI devices as sysfs shows them, and who drives them (Documentation/ABI/testing/sysfs-bus-pci).
+"""PCI devices in sysfs, and their drivers (Documentation/ABI/testing/sysfs-bus-pci).
 
-Readers and writers take a root, so that tests can show them made-up machines; what the kernel does
-when a file is written is behind `write`, so that tests can be that kernel.
+Functions take a root folder, so that tests can pass a made-up machine. All writes use `write`, so
+that tests can do what the kernel would do.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from nearmetal.errors import NearmetalError
 ROOT = Path("/")
 ADDRESS = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
 
-# Drivers that hand a device to a program.
+# Drivers that give a device to a user-space program.
 HANDING = ("vfio-pci", "uio_pci_generic", "igb_uio")
-# Drivers of the kernel's that DPDK works beside: the device stays theirs.
+# Kernel drivers that DPDK works beside: the kernel keeps the device.
 SHARING = ("mlx4_core", "mlx5_core")
 
 _BUS = Path("sys/bus/pci")
-_BRIDGE = "0x06"  # class: no endpoint, its IOMMU group may keep it (Documentation/driver-api/vfio)
+_BRIDGE = "0x06"  # class: no endpoint, may stay in the IOMMU group (Documentation/driver-api/vfio)
 _NO_OVERRIDE = "(null)"
 _BACK_S = 10.0
 
 
 @dataclass(frozen=True)
 class Device:
-    """One function of a card."""
+    """One function of a PCI card."""
 
-    folder: Path  # ROOT/sys/bus/pci/devices/0000:3b:00.1; ROOT has proc, too
+    folder: Path  # ROOT/sys/bus/pci/devices/0000:3b:00.1; ROOT also has proc
 
     @property
     def address(self) -> str:
@@ -41,34 +41,34 @@ class Device:
 
     @property
     def driver(self) -> str:
-        """ "" where it has none."""
+        """Name of the driver, or "" if there is none."""
         link = self.folder / "driver"
         return link.resolve().name if link.exists() else ""
 
     @property
     def override(self) -> str:
-        """The only driver that may have it, where somebody said so."""
+        """Name of the only driver that may take the device, or "" if none is set."""
         held = _read(self.folder / "driver_override")
         return "" if held == _NO_OVERRIDE else held
 
     @property
     def interfaces(self) -> list[str]:
-        """The kernel's; of virtio they are a device further down."""
+        """Names of the kernel's interfaces; those of virtio belong to a sub-device."""
         found = [*self.folder.glob("net/*"), *self.folder.glob("virtio*/net/*")]
         return sorted(path.name for path in found)
 
     @property
     def interrupts(self) -> list[int]:
-        """Its messages (MSI, MSI-X)."""
+        """Numbers of the device's message interrupts (MSI, MSI-X)."""
         return sorted(int(path.name) for path in self.folder.glob("msi_irqs/*"))
 
     def affinities(self) -> dict[str, str]:
-        """Where they come, by the name of who handles each: numbers are given anew."""
+        """Map each interrupt's handler to its cores; handler names outlive interrupt numbers."""
         files = self._affinity_files()
         return {name: text for name, file in files.items() if (text := _read(file))}
 
     def place(self, affinities: dict[str, str]) -> None:
-        """Have them come there. Those that the kernel places for good stay."""
+        """Set these cores for the interrupts. The kernel does not let some of them move."""
         for name, file in self._affinity_files().items():
             if name in affinities and _read(file) != affinities[name]:
                 with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ class Device:
         return (self.folder / "iommu_group").exists()
 
     def beside(self) -> list[Device]:
-        """Others that the IOMMU cannot tell from it, and that are in the kernel's use."""
+        """Return other devices of the same IOMMU group that the kernel uses."""
         group = [Device(path) for path in sorted(self.folder.glob("iommu_group/devices/*"))]
         others = [each for each in group if each.address != self.address]
         bridges = [each for each in others if _read(each.folder / "class").startswith(_BRIDGE)]
@@ -101,43 +101,47 @@ class Device:
 
 
 def device(address: str, root: Path = ROOT) -> Device | None:
-    """None: this machine has none such."""
+    """Return the PCI device, or None if this machine does not have it."""
     folder = root / _BUS / "devices" / address.lower()
     return Device(folder) if folder.exists() else None
 
 
 def of_interface(iface: str, root: Path = ROOT) -> Device | None:
-    """What an interface of the kernel's is made of; None: of no PCI device."""
+    """Return the PCI device of a kernel interface, or None if it has none."""
     folder = (root / "sys/class/net" / iface / "device").resolve()
-    for each in (folder, folder.parent):  # virtio's is one further up
+    for each in (folder, folder.parent):  # for virtio the PCI device is the parent
         if ADDRESS.fullmatch(each.name):
             return device(each.name, root)
     return None
 
 
 def has_driver(name: str, root: Path = ROOT) -> bool:
-    """Whether the kernel has it now, built in or as a module that is loaded."""
+    """Whether the kernel has the driver now: built in or as a loaded module."""
     return (root / _BUS / "drivers" / name).exists()
 
 
 def without_iommu_allowed(root: Path = ROOT) -> bool:
-    """Whether somebody allowed vfio to do without. We never do: a program of it could then read
-    and write all memory."""
+    """Whether an administrator allowed vfio to work without an IOMMU.
+
+    nearmetal never allows it: a program with such a device could read and write all memory.
+    """
     mode = root / "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
     return _read(mode) in ("Y", "1")
 
 
 def hand_over(its: Device, driver: str) -> None:
-    """Have it driven by that one, and by no other."""
+    """Bind the device to this driver, and to no other."""
     write(its.folder / "driver_override", driver)
     _unbind(its)
     write(_bus(its) / "drivers_probe", its.address)
     if its.driver != driver:
-        raise NearmetalError(f"{its.address}: {driver} did not take it (see the kernel's log)")
+        raise NearmetalError(
+            f"{its.address}: {driver} did not take the card (see the kernel's log)"
+        )
 
 
 def give_back(its: Device, driver: str, override: str) -> None:
-    """Have it driven as it was; "": by none. Doing it twice is the same as once."""
+    """Bind the device to its former driver ("": to none). May be repeated."""
     if not its.folder.exists():
         return  # the card was taken out
     if its.override != override:
@@ -150,7 +154,7 @@ def give_back(its: Device, driver: str, override: str) -> None:
 
 
 def wait_interface(its: Device) -> str:
-    """Its interface, once its driver has made one."""
+    """Return the device's interface once its driver has made one."""
     deadline = time.monotonic() + _BACK_S
     while not (found := its.interfaces):
         if time.monotonic() > deadline:
@@ -162,7 +166,7 @@ def wait_interface(its: Device) -> str:
 
 
 def load(module: str) -> str | None:
-    """A driver. Why not; None: done."""
+    """Load a kernel module. Return the reason of a failure, or None."""
     try:
         done = subprocess.run(
             ["modprobe", module],
@@ -177,13 +181,13 @@ def load(module: str) -> str | None:
 
 
 def unload(module: str) -> None:
-    """One that is in use stays: somebody else needs it."""
-    with contextlib.suppress(FileNotFoundError):  # nor could it be loaded, then
+    """Unload a kernel module. A module that is in use stays."""
+    with contextlib.suppress(FileNotFoundError):  # no modprobe: so it was not loaded here
         subprocess.run(["modprobe", "-r", module], check=False, capture_output=True)
 
 
 def write(file: Path, text: str) -> None:
-    """All that is written goes by here."""
+    """Write text to a file. All writes to sysfs use this function."""
     file.write_text(text, encoding="ascii")
 
 
@@ -193,7 +197,7 @@ def _unbind(its: Device) -> None:
 
 
 def _bus(its: Device) -> Path:
-    """Where the bus itself is told something."""
+    """Return the folder of the bus itself."""
     return its.folder.parent.parent
 
 

@@ -1,1 +1,1 @@
-"""Links and NICs as a run wants them, put back by the journal; frames over them."""
+"""Links and NICs, set up for a run and restored by the journal; frames to send over them."""

@@ -1,10 +1,10 @@
-"""Hand a NIC to DPDK's own drivers, and give it back: driver, interface, addresses and all.
+"""Hand a NIC to DPDK's own drivers and give it back with driver, interface and addresses.
 
-    interface written down -> override set, old driver off, vfio-pci on -> ... -> and back
+    interface saved -> override set, old driver unbound, vfio-pci bound -> ... -> all restored
 
-What could take the machine off the network, or somebody else's device with it, is refused in one
-line. vfio-pci wants an IOMMU. Where there is none, uio_pci_generic does without; so could vfio, in
-a mode that is switched on by its user, or not at all.
+A request is refused in one line if it could take the machine off the network, or take a device that
+other users need. vfio-pci needs an IOMMU. Without an IOMMU, uio_pci_generic is used; vfio's
+no-IOMMU mode is used only if the administrator has switched it on.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _IOMMU = "boot with intel_iommu=on iommu=pt (AMD: iommu=pt)"
 
 @contextmanager
 def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator[str]:
-    """For as long as the body runs. Tells by which driver, in words."""
+    """Hand the device over while the body runs. Yields which driver has it, in words."""
     if its.driver in pci.SHARING:
-        yield f"{its.driver} shares it with DPDK"
+        yield f"{its.driver} shares the card with DPDK"
         return
     if (reason := why_not(its, root)) is not None:
         raise CannotRunError(f"nic {its.address}: {reason}")
@@ -42,42 +42,42 @@ def handed(journal: Journal, its: pci.Device, root: Path = pci.ROOT) -> Iterator
         old = f"{its.driver}:{its.override}"
         stack.enter_context(journal.holds("driver", folder, old=old, new=driver))
         pci.hand_over(its, driver)
-        yield f"{driver} has it"
+        yield f"{driver} has the card"
 
 
 @contextmanager
 def remembered(journal: Journal, its: pci.Device) -> Iterator[None]:
-    """Where its interrupts come, whatever becomes of them in between."""
+    """Save the cores of the device's interrupts, and restore them after the body."""
     with journal.holds("interrupts", str(its.folder), old=json.dumps(its.affinities())):
         yield
 
 
 def why_not(its: pci.Device, root: Path = pci.ROOT) -> str | None:
-    """Why it must stay the kernel's; None: it may be handed over."""
+    """Return why the device must stay with the kernel, or None: it may be handed over."""
     if not its.driver:
-        return "it has no driver: the kernel has no interface there"
+        return "the device has no driver, so the kernel has no interface for it"
     if its.driver in pci.HANDING:
-        return f"{its.driver} has it already: give it back to the kernel's driver first"
+        return f"{its.driver} has the device already: bind it to the kernel's driver first"
     names = its.interfaces
     if len(names) != 1:
         found = ", ".join(names) or "none"
-        return f"has not one interface but {found}: they would all go"
+        return f"has not one interface but {found}: all would disappear with the driver"
     uppers = (root / "sys/class/net" / names[0]).glob("upper_*")
     if above := sorted(path.name.removeprefix("upper_") for path in uppers):
-        return f"{names[0]} is part of {', '.join(above)}: take it out first"
+        return f"{names[0]} is part of {', '.join(above)}: remove it from there first"
     if its.virtual_functions:
-        return f"has {its.virtual_functions} virtual functions, which would go with its driver"
+        return f"has {its.virtual_functions} virtual functions, which would end with its driver"
     if others := its.beside():
         told = ", ".join(f"{each.address} ({each.driver})" for each in others)
         return (
-            f"shares its IOMMU group with {told}, which would have to be handed over too; another"
-            ' slot, or take = "af_xdp", does without'
+            f"shares its IOMMU group with {told}, which would have to be handed over too; use"
+            ' another slot, or take = "af_xdp", which needs no IOMMU'
         )
     return None
 
 
 def _driver(stack: ExitStack, journal: Journal, its: pci.Device, root: Path) -> str:
-    """Which one takes it here, loaded."""
+    """Return the driver that can take the device on this machine, loaded."""
     if its.has_iommu or pci.without_iommu_allowed(root):
         _load(stack, journal, _VFIO, root)
         return _VFIO

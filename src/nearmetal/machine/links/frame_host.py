@@ -1,17 +1,17 @@
-"""A host of our own on a server's vhost-user wire, made of frames: asks, and checks every answer.
+"""A host made of frames on a server's vhost-user wire: sends requests and checks every answer.
 
-    with relay.started(argv, vhost_socket, ["--unix", unix_socket], Where()) as child:
+    with frame_host.started(argv, vhost_socket, ["--unix", unix_socket], Where()) as child:
         ...start the server...
         child.expect("up", START_S)
-        with relay.Host(unix_socket, "10.0.0.100", 11211) as host:
+        with frame_host.Host(unix_socket, "10.0.0.100", 11211) as host:
             host.ask(datagram, "127.0.0.1")
 
 `nm-relay` (docs/programs.md) carries the frames; Host builds and checks them (frames.py), finds the
-server by ARP and answers ARP for its own addresses. It stands for several sources: where a loopback
-target would be asked from 127.0.0.3, it asks from the address as far from `base`.
+server by ARP and answers ARP for its own addresses. Host acts as several sources: source 127.0.0.3
+of a loopback test becomes the address at the same distance from `base`.
 
-Questions are pipelined: WINDOW of them are on the way at a time, told apart by their ids. Servers
-answer in order, so when a last question is answered, what was silent until then stays so.
+Requests are pipelined: up to WINDOW requests are in flight at a time, told apart by their ids.
+Servers answer in order, so once the last request is answered, earlier ones get no more answers.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from nearmetal.machine.links.frames import Arp, Datagram, Echo, Ends
 from nearmetal.machine.processes.process import START_S, Child, Where
 
 ANSWER_S = 3.0  # longest wait for one frame, many times what an idle machine needs
-SILENT_S = 3.0  # Linux probes a neighbour 5 s after it used one that it had not heard of (arp(7))
-WINDOW = 16  # questions on the way
-WINDOW_S = 30.0  # for all that they draw: an emulated machine may take seconds
+SILENT_S = 3.0  # Linux probes a silent neighbour 5 s after it last used the entry (arp(7))
+WINDOW = 16  # requests in flight
+WINDOW_S = 30.0  # for all answers of a window: an emulated machine may take seconds
 BASE = "10.0.0.1"
 MAC = b"\x02\0\0\0\1\1"
 
 _LOOPBACK = IPv4Address("127.0.0.1")
 _SOURCE_PORT = 40_000
 _ARP_AGAIN_S = 0.5
-_DATAGRAMS_MAX = 64  # most of one reply
-_TAKEN_MAX = 4096  # frames at a time
+_DATAGRAMS_MAX = 64  # in one reply
+_TAKEN_MAX = 4096  # frames read in one call
 _VERSION = b"version\r\n"
 
 
 class HostError(NearmetalError):
-    """The server is silent, or sent what it must not."""
+    """The server is silent or sent something it must not send."""
 
 
 @contextmanager
@@ -61,8 +61,10 @@ def started(
     *,
     connect: bool = False,
 ) -> Iterator[Child]:
-    """A relay that waits for a server on `vhost` (or connects to it); `carrier`: --unix PATH, where
-    it waits for us, or --tap NAME, which it takes."""
+    """Start a relay that waits for a server on `vhost`, or connects to it.
+
+    carrier: --unix PATH, where the relay waits for a Host, or --tap NAME, which it opens.
+    """
     command = [*argv, "--socket", str(vhost), *carrier]
     with Child([*command, "--connect"] if connect else command, where) as child:
         child.expect("ready", START_S)
@@ -70,17 +72,17 @@ def started(
 
 
 class Link:
-    """Frames, one a datagram of an AF_UNIX socket."""
+    """A carrier of frames: each frame is one datagram of an AF_UNIX socket."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._socket.bind("")  # any abstract name (unix(7), Autobind): the relay answers there
+        self._socket.bind("")  # any abstract name (unix(7), Autobind): the relay sends there
         self._socket.connect(str(path))
         self._came: deque[bytes] = deque()
 
     def send(self, frame: bytes) -> None:
-        """Takes what comes meanwhile: neither side may wait for the other to read."""
+        """Send a frame, and read frames while waiting: neither side may block on the other."""
         deadline = time.monotonic() + ANSWER_S
         while not self._sent(frame):
             if (left_s := deadline - time.monotonic()) <= 0:
@@ -89,7 +91,7 @@ class Link:
             self._take()
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next frame; None where none comes in time, or there is none."""
+        """Return the next frame, or None if none arrives in time."""
         if timeout_s <= 0:
             return None
         if not self._came:
@@ -106,33 +108,33 @@ class Link:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise HostError(f"the relay has gone: {error.strerror}") from None
+            raise HostError(f"the relay has ended: {error.strerror}") from None
         return True
 
     def _take(self) -> None:
-        """What is there, but for who sends faster than we read."""
+        """Read the frames that have arrived, at most _TAKEN_MAX, so that a flood cannot hold us."""
         for _ in range(_TAKEN_MAX):
             try:
                 self._came.append(self._socket.recv(65_536))
             except BlockingIOError:
                 return
             except OSError as error:
-                raise HostError(f"the relay has gone: {error.strerror}") from None
+                raise HostError(f"the relay has ended: {error.strerror}") from None
 
 
 class Host:
-    """Addresses from `base` on, and one server that they ask."""
+    """Addresses from `base` on, and one server that they send requests to."""
 
     def __init__(self, unix: Path, server: str, port: int, *, base: str = BASE) -> None:
         self.link = Link(unix)
         self.server, self.port = server, port
         self.mac = MAC
-        self.sent: Counter[str] = Counter()  # frames by what they were: udp, arp, icmp
+        self.sent: Counter[str] = Counter()  # frames by kind: udp, arp, icmp
         self.sentinel_count = 0
         self._base = IPv4Address(base)
         self._ids = itertools.cycle(range(0x10000))
         self._mine: set[str] = {base}
-        self._spoke: dict[str, float] = {}  # when each last asked something
+        self._spoke: dict[str, float] = {}  # address -> time of its last request
         self._server_mac: bytes | None = None
 
     def __enter__(self) -> Host:
@@ -145,39 +147,40 @@ class Host:
         self.link.close()
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
-        """All reply datagrams of one request, in order."""
+        """Return all reply datagrams of one request, in order."""
         return self.ask_many([(datagram, source)])[0]
 
     def ask_many(self, questions: Sequence[tuple[bytes, str]]) -> list[list[bytes]]:
-        """The same of many requests, which are handled in their order."""
+        """Send many requests, which the server handles in order; return the replies of each."""
         answers: list[list[bytes]] = []
         for start in range(0, len(questions), WINDOW):
             answers += self._ask_window(questions[start : start + WINDOW])
         return answers
 
     def echo(self, datagram: bytes) -> bytes:
-        """One datagram for one."""
+        """Send one datagram and return the payload of the one answer."""
         source = self.address(str(_LOOPBACK))
         self.send(self.udp(source, datagram), "udp")
         return self._datagram("an echo").payload
 
     def ping(self, payload: bytes) -> Echo:
-        """The reply to an ICMP echo request."""
+        """Return the reply to an ICMP echo request."""
         self.send(
             frames.echo(self.ends(str(self._base)), frames.ECHO_REQUEST, 7, 1, payload), "icmp"
         )
         reply = self.receive("a ping")
         if not isinstance(reply, Echo) or reply.kind != frames.ECHO_REPLY:
-            raise HostError(f"a ping drew {reply}")
+            raise HostError(f"a ping was answered by {reply}")
         return reply
 
     def address(self, source: str) -> str:
-        """Ours, as far from `base` as `source` is from 127.0.0.1.
+        """Return the address as far from `base` as `source` is from 127.0.0.1.
 
-        A new one asks for the server first, as every host does. A server that keeps neighbours then
-        knows it; else its first answer would wait for an ARP reply, and come behind later ones. One
-        that was silent asks again: a kernel probes such neighbours, and forgets who does not
-        answer, as we do not between two questions.
+        A new address first resolves the server by ARP, as every host does. A server that keeps
+        neighbours then has this address in its table; else its first answer would wait for an ARP
+        reply and arrive after later answers. An address that was silent for SILENT_S resolves
+        again: a kernel probes such neighbours and drops those without an answer, and Host answers
+        no probe between two requests.
         """
         ours = str(self._base + (int(IPv4Address(source)) - int(_LOOPBACK)))
         silent_s = time.monotonic() - self._spoke.get(ours, -math.inf)
@@ -188,24 +191,24 @@ class Host:
         return ours
 
     def ends(self, source: str) -> Ends:
-        """From one of our addresses to the server."""
+        """Return the ends of a frame from one of our addresses to the server."""
         return Ends(self.mac, self.server_mac(), source, self.server)
 
     def udp(self, source: str, payload: bytes) -> bytes:
-        """A frame from one of our addresses to the server's port."""
+        """Return a frame from one of our addresses to the server's port."""
         return frames.udp(self.ends(source), _SOURCE_PORT, self.port, payload)
 
     def send(self, frame: bytes, kind: str) -> None:
-        """Any frame, counted."""
+        """Send any frame and count it."""
         self.sent[kind] += 1
         self.link.send(frame)
 
     def server_mac(self) -> bytes:
-        """Asked by ARP, once."""
+        """Return the server's MAC address, resolved by ARP once."""
         return self._server_mac or self._resolve(str(self._base))
 
     def receive(self, to: str, within_s: float = ANSWER_S) -> Datagram | Echo:
-        """The next frame that is for us and sound; ARP is answered on the way."""
+        """Return the next valid frame for us; answer ARP requests meanwhile."""
         deadline = time.monotonic() + min(within_s, ANSWER_S)
         while True:
             frame = self.link.receive(deadline - time.monotonic())
@@ -220,7 +223,7 @@ class Host:
         answers: list[list[bytes]] = [[] for _ in questions]
         asked: dict[bytes, int] = {}
         sources = [self.address(source) for _, source in questions]
-        main = self.address(str(_LOOPBACK))  # now: while it is resolved, no answer is on the way
+        main = self.address(str(_LOOPBACK))  # resolve now, while no answer is in flight
         for number, (datagram, _) in enumerate(questions):
             request_id = next(self._ids).to_bytes(2, "big")
             asked[request_id] = number
@@ -234,17 +237,17 @@ class Host:
             if request_id == last:
                 return answers
             if request_id not in asked:
-                raise HostError(f"an answer to no question: {_short(reply.payload)}")
+                raise HostError(f"an answer without a request: {_short(reply.payload)}")
             number = asked[request_id]
             if reply.ends.target != sources[number]:
-                raise HostError(f"an answer to {reply.ends.target}: {sources[number]} asked")
+                raise HostError(f"an answer to {reply.ends.target}, not to {sources[number]}")
             answers[number].append(questions[number][0][:2] + reply.payload[2:])
             if len(answers[number]) > _DATAGRAMS_MAX:
                 break
         raise HostError(f"no end of answers to {_short(questions[0][0])}")
 
     def _send_sentinel(self, source: str) -> bytes:
-        """A question that is answered after all before it; returns its id."""
+        """Send a request that is answered after all earlier ones; return its id."""
         request_id = next(self._ids).to_bytes(2, "big")
         self.sentinel_count += 1
         payload = request_id + struct.pack(">HHH", 0, 1, 0) + _VERSION
@@ -254,22 +257,22 @@ class Host:
     def _datagram(self, to: str, within_s: float = ANSWER_S) -> Datagram:
         reply = self.receive(to, within_s)
         if not isinstance(reply, Datagram):
-            raise HostError(f"{reply} where an answer to {to} was due")
+            raise HostError(f"{reply} instead of an answer to {to}")
         if (reply.source_port, reply.target_port) != (self.port, _SOURCE_PORT):
             raise HostError(f"from port {reply.source_port} to {reply.target_port}")
         if not reply.summed:
-            raise HostError("an answer without UDP checksum to a question that had one")
+            raise HostError("an answer without UDP checksum to a request that had one")
         return reply
 
     def _parsed(self, frame: bytes) -> Arp | Datagram | Echo:
         packet = frames.parse(frame)
         if packet.ends.target_mac not in (self.mac, frames.BROADCAST):
-            raise HostError(f"a frame to {packet.ends.target_mac.hex(':')}, which we are not")
+            raise HostError(f"a frame to {packet.ends.target_mac.hex(':')}, which is not our MAC")
         if not isinstance(packet, Arp):
             if packet.ends.source_mac != self.server_mac() or packet.ends.source != self.server:
-                raise HostError(f"a frame from {packet.ends.source}, which we do not know")
+                raise HostError(f"a frame from {packet.ends.source}, which is not the server")
             if packet.ends.target not in self._mine:
-                raise HostError(f"a frame to {packet.ends.target}, which we are not")
+                raise HostError(f"a frame to {packet.ends.target}, which is not our address")
         return packet
 
     def _answer_arp(self, packet: Arp) -> None:
@@ -294,11 +297,11 @@ class Host:
                     self._server_mac = self._server_mac or packet.sender_mac
                     return packet.sender_mac
                 self._answer_arp(packet)
-        raise HostError(f"nobody answers ARP for {self.server}")
+        raise HostError(f"no answer to ARP for {self.server}")
 
 
 def _check_arp_reply(packet: Arp, asked: Ends) -> None:
-    """RFC 826: to the asker, from the address that was asked for."""
+    """Check the reply against RFC 826: sent to the requester, by the address that was requested."""
     said = packet.ends
     if (said.source, said.target, said.target_mac) != (
         asked.target,
@@ -307,7 +310,7 @@ def _check_arp_reply(packet: Arp, asked: Ends) -> None:
     ):
         raise HostError(f"an ARP reply from {said.source} to {said.target}")
     if said.source_mac != packet.sender_mac:
-        raise HostError("an ARP reply that names another MAC than it came from")
+        raise HostError("an ARP reply whose sender MAC differs from the Ethernet header's")
 
 
 def _short(message: bytes) -> str:

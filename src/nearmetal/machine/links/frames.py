@@ -1,8 +1,8 @@
-"""Whole frames: Ethernet with ARP, or with IPv4 and UDP or ICMP echo in it, built and taken apart.
+"""Whole frames, built and parsed: Ethernet with ARP, or with IPv4 and UDP or ICMP echo.
 
-For what speaks to a frame datapath without a kernel's stack (machine/links/frame_host.py, tests).
-Everything that is built has real checksums; everything that is taken apart is checked whole, and
-what is wrong with it is said in words.
+Used by programs that talk to a frame datapath without a kernel's stack (frame_host.py, tests).
+Frames are built with real checksums. A frame that is parsed is checked completely, and an error
+says in words what is wrong with the frame.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ipaddress import IPv4Address
 from nearmetal.errors import NearmetalError
 
 FRAME_BYTES_MAX = 1514  # 1,500 bytes of IP behind the Ethernet header
-UDP_BYTES_MAX = 1472  # most payload of a datagram that fits one frame
-# Locally administered addresses (IEEE 802c), of the ends of wires that we make.
+UDP_BYTES_MAX = 1472  # largest payload of a datagram that fits one frame
+# Locally administered addresses (IEEE 802c) for the ends of our wires.
 SUT_MAC, TG_MAC, BEHIND_SWITCH_MAC = (f"02:00:00:00:00:{number:02x}" for number in (1, 2, 3))
 BROADCAST = b"\xff" * 6
 
@@ -36,12 +36,12 @@ _DONT_FRAGMENT = 0x4000
 
 
 class FrameError(NearmetalError):
-    """A frame is not sound."""
+    """A frame is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """From where to where."""
+    """Source and target of a frame."""
 
     source_mac: bytes
     target_mac: bytes
@@ -53,7 +53,7 @@ class Ends:
 class Arp:
     """An ARP packet of IPv4 over Ethernet."""
 
-    ends: Ends  # the MAC addresses are those of the Ethernet header
+    ends: Ends  # with the MAC addresses of the Ethernet header
     operation: int
     sender_mac: bytes
 
@@ -66,7 +66,7 @@ class Datagram:
     source_port: int
     target_port: int
     payload: bytes
-    summed: bool  # it carried a checksum
+    summed: bool  # whether it carried a checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Echo:
 
 
 def checksum(data: bytes) -> int:
-    """RFC 1071: the ones' complement of the ones' complement sum of 16-bit words."""
+    """Return the ones' complement of the ones' complement sum of 16-bit words (RFC 1071)."""
     padded = data + b"\0" if len(data) % 2 else data
     # Adding with end-around carry is arithmetic modulo 2^16 - 1, in which a non-zero sum of 0 is
     # written 0xffff.
@@ -90,7 +90,7 @@ def checksum(data: bytes) -> int:
 
 
 def arp(ends: Ends, operation: int) -> bytes:
-    """An ARP packet; the sender's MAC is that of the Ethernet header."""
+    """Build an ARP packet; the sender's MAC is that of the Ethernet header."""
     asked = bytes(6) if operation == ARP_REQUEST else ends.target_mac
     body = _ARP.pack(
         *_ARP_IPV4, operation, ends.source_mac, _packed(ends.source), asked, _packed(ends.target)
@@ -99,7 +99,7 @@ def arp(ends: Ends, operation: int) -> bytes:
 
 
 def ipv4(ends: Ends, protocol: int, body: bytes, *, identification: int = 0) -> bytes:
-    """An IPv4 packet without options, never fragmented."""
+    """Build an IPv4 packet without options, marked "don't fragment"."""
     source, target = _packed(ends.source), _packed(ends.target)
     rest = (0x45, 0, _IPV4.size + len(body), identification, _DONT_FRAGMENT, _TTL, protocol)
     total = checksum(_IPV4.pack(*rest, 0, source, target))
@@ -108,27 +108,27 @@ def ipv4(ends: Ends, protocol: int, body: bytes, *, identification: int = 0) -> 
 
 
 def udp(ends: Ends, source_port: int, target_port: int, payload: bytes) -> bytes:
-    """A UDP datagram."""
+    """Build a UDP datagram."""
     length = _UDP.size + len(payload)
     header = _UDP.pack(source_port, target_port, length, 0)
     pseudo = _pseudo_header(_packed(ends.source), _packed(ends.target), length)
-    total = checksum(pseudo + header + payload) or 0xFFFF  # 0 would say that there is none
+    total = checksum(pseudo + header + payload) or 0xFFFF  # 0 would mean "no checksum"
     header = _UDP.pack(source_port, target_port, length, total)
     return ipv4(ends, PROTOCOL_UDP, header + payload)
 
 
 def echo(ends: Ends, kind: int, identifier: int, sequence: int, payload: bytes) -> bytes:
-    """An ICMP echo request or reply."""
+    """Build an ICMP echo request or reply."""
     total = checksum(_ICMP.pack(kind, 0, 0, identifier, sequence) + payload)
     return ipv4(ends, PROTOCOL_ICMP, _ICMP.pack(kind, 0, total, identifier, sequence) + payload)
 
 
 def parse(frame: bytes) -> Arp | Datagram | Echo:
-    """What a frame is; FrameError says what is wrong with it."""
+    """Return the content of a frame. FrameError: what is wrong with the frame."""
     if len(frame) < _ETHERNET.size:
-        raise FrameError(f"{len(frame)} bytes are no Ethernet frame")
+        raise FrameError(f"{len(frame)} bytes are too few for an Ethernet frame")
     if len(frame) > FRAME_BYTES_MAX:
-        raise FrameError(f"a frame of {len(frame)} bytes")
+        raise FrameError(f"a frame of {len(frame)} bytes, more than {FRAME_BYTES_MAX}")
     target_mac, source_mac, ethertype = _ETHERNET.unpack_from(frame)
     body = frame[_ETHERNET.size :]
     if ethertype == ETHERTYPE_ARP:
@@ -155,7 +155,7 @@ def _parse_ipv4(source_mac: bytes, target_mac: bytes, body: bytes) -> Datagram |
     if version != 0x45:
         raise FrameError(f"IPv4 version and header length {version:#04x}")
     if not _IPV4.size <= total_bytes <= len(body):
-        raise FrameError(f"IPv4 says {total_bytes} bytes of {len(body)}")
+        raise FrameError(f"IPv4 length {total_bytes}, but {len(body)} bytes")
     if checksum(body[: _IPV4.size]) != 0:
         raise FrameError("the IPv4 header's checksum is wrong")
     if fragment & ~_DONT_FRAGMENT:
@@ -176,7 +176,7 @@ def _parse_udp(ends: Ends, body: bytes, pseudo: bytes) -> Datagram:
         raise FrameError(f"a UDP datagram of {len(body)} bytes")
     source_port, target_port, length, total = _UDP.unpack_from(body)
     if length != len(body):
-        raise FrameError(f"UDP says {length} bytes, IPv4 {len(body)}")
+        raise FrameError(f"UDP length {length}, but {len(body)} bytes in IPv4")
     if total and checksum(pseudo + body) != 0:
         raise FrameError("the UDP checksum is wrong")
     return Datagram(ends, source_port, target_port, body[_UDP.size :], summed=total != 0)
@@ -194,7 +194,7 @@ def _parse_icmp(ends: Ends, body: bytes) -> Echo:
 
 
 def _pseudo_header(source: bytes, target: bytes, length: int) -> bytes:
-    """RFC 768: what the UDP checksum covers besides the datagram."""
+    """Return the bytes that the UDP checksum covers besides the datagram (RFC 768)."""
     return source + target + struct.pack("!BBH", 0, PROTOCOL_UDP, length)
 
 

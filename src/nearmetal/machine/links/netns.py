@@ -1,8 +1,8 @@
-"""Two network namespaces joined by a veth pair: a wire of our own, seen by nobody else.
+"""Two network namespaces joined by a veth pair: a wire that no other process of the machine uses.
 
-The pair is created inside the namespaces, so it never shows among the machine's own links, and it
-goes when they go. Neighbours are static and IPv6 is off: no packet is on the wire that the trial
-did not put there. Links have no queue (noqueue), as veth has by default.
+The pair is created inside the namespaces, so it never appears among the machine's own links, and it
+is removed with them. Neighbours are static and IPv6 is off, so the wire carries only packets of the
+trial. The links have no queue (noqueue), which is veth's default.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TAP_OF_OURS = 0x0002 | 0x1000 | 0x8000  # IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL
 class End:
     """One end of the wire."""
 
-    netns: Path  # file that holds the namespace
+    netns: Path  # file on which the namespace is mounted
     iface: str
     addr: str
     mac: str
@@ -50,22 +50,22 @@ class Wire:
     sut: End
     tg: End
     subnet: str
-    note: str = ""  # what a reader of figures should know of it; "": nothing
+    note: str = ""  # caveat for readers of the figures, or ""
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A tap device of this machine's own namespace; a program holds its other end."""
+    """A tap device in this machine's own namespace; a program holds the other end."""
 
     iface: str
     addr: str
-    peer_addr: str  # for whoever answers at the other end
+    peer_addr: str  # for the program at the other end
     subnet: str
 
 
 @contextmanager
 def veth(journal: Journal) -> Iterator[Wire]:
-    """Bring the pair up; taken down in reverse."""
+    """Make a veth pair, both ends up and configured; remove it after the body."""
     sut, tg, subnet = _ends(networks.OWN)
     with ExitStack() as stack:
         stack.enter_context(journal.folder(sut.netns.parent))
@@ -73,7 +73,7 @@ def veth(journal: Journal) -> Iterator[Wire]:
         _join(stack, journal, sut, tg)
         _configure(sut, subnet.prefixlen)
         _configure(tg, subnet.prefixlen)
-        # No ARP on the wire, and no wait for it in the first trial.
+        # Static neighbours: no ARP on the wire, and no wait for ARP in the first trial.
         neighbour(sut, tg.addr, tg.mac)
         neighbour(tg, sut.addr, sut.mac)
         stack.enter_context(journal.holds("process", "what was started on the wire"))
@@ -82,10 +82,11 @@ def veth(journal: Journal) -> Iterator[Wire]:
 
 @contextmanager
 def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
-    """A pair whose server's end has no address: whoever takes its frames answers for sut.addr.
+    """Make a pair whose server's end has no address: the program that reads its frames has it.
 
-    That end has a namespace of its own, so no kernel answers or forwards beside the taker. The
-    generator's end is `here`, for everybody on this machine, or in a namespace of its own.
+    The server's end is in a namespace of its own, so no kernel answers or forwards beside that
+    program. The generator's end is in this namespace if `here`, usable by every program of the
+    machine, else in a namespace of its own.
     """
     sut, tg, subnet = _ends(networks.free()) if here else _ends(networks.OWN, "nic", "far")
     if here:
@@ -104,7 +105,7 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
 
 @contextmanager
 def tap(journal: Journal) -> Iterator[Tap]:
-    """A tap device, up and with an address; it says nothing of its own accord."""
+    """Make a tap device that is up and has an address; the kernel sends no packets by itself."""
     subnet = networks.free()
     made = Tap(owners.label("tap"), str(subnet[2]), str(subnet[1]), str(subnet))
     with journal.link(made.iface) as index:
@@ -113,7 +114,7 @@ def tap(journal: Journal) -> Iterator[Tap]:
             route.link("set", index=index, ifalias=journal.alias())
             quiet = Path("/proc/sys/net/ipv6/conf") / made.iface / "disable_ipv6"
             if quiet.exists():
-                with suppress(OSError):  # read-only: it then says some packets of its own
+                with suppress(OSError):  # read-only: the kernel then sends a few packets by itself
                     quiet.write_text("1", encoding="ascii")
             route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
             route.link("set", index=index, state="up")
@@ -122,7 +123,7 @@ def tap(journal: Journal) -> Iterator[Tap]:
 
 @contextmanager
 def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
-    """A tap device in a namespace of its own; what holds its other end answers for sut.addr."""
+    """Make a tap device in its own namespace; the program at its other end has sut.addr."""
     sut, tg, subnet = _ends(networks.OWN, "peer", name)
     sut = replace(sut, netns=tg.netns, iface="")
     with ExitStack() as stack:
@@ -140,7 +141,7 @@ def tap_apart(journal: Journal, name: str) -> Iterator[Wire]:
 
 
 def neighbour(end: End, addr: str, mac: str) -> None:
-    """Where an address is found, for as long as the link stands: it is not asked by ARP."""
+    """Set the MAC of an address while the link exists, so that the kernel sends no ARP for it."""
     with told("set a neighbour of a wire"), NetNS(str(end.netns), flags=0) as route:
         index = route.link_lookup(ifname=end.iface)[0]
         route.neigh("replace", dst=addr, lladdr=mac, ifindex=index, state="permanent")
@@ -148,7 +149,7 @@ def neighbour(end: End, addr: str, mac: str) -> None:
 
 @contextmanager
 def inside(netns: Path | None) -> Iterator[None]:
-    """The calling thread in another namespace; sockets made here stay there. None: stay."""
+    """Run the body with this thread in `netns` (None: stay); sockets made inside stay there."""
     if netns is None:
         yield
         return
@@ -164,10 +165,10 @@ def inside(netns: Path | None) -> Iterator[None]:
 
 
 def run_inside(netns: Path, script: str, *arguments: str) -> str:
-    """A few lines of shell in a namespace, with a /sys that shows its links. Returns its output."""
-    # sysfs shows the links of the namespace it was mounted from, hence a mount of our own, in a
-    # mount namespace that ends with the shell. Only /sys is made private there, as unshare would
-    # do for all of it: in a chroot / is no mount, and cannot be.
+    """Run a few lines of shell in a namespace whose links /sys shows. Return the output."""
+    # sysfs shows the links of the namespace in which it was mounted, so mount it again, in a mount
+    # namespace that ends with the shell. Only /sys is made private there: unshare would do so for
+    # all mounts, which fails in a chroot, where / is not a mount.
     script = f"set -e; mount --make-private /sys; mount -t sysfs sysfs /sys; {script}"
     command = ["nsenter", f"--net={netns}", "unshare", "--mount", "--propagation", "unchanged"]
     command += ["sh", "-c", script, "sh"]
@@ -181,7 +182,7 @@ def run_inside(netns: Path, script: str, *arguments: str) -> str:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """What the kernel refuses of the body, in words."""
+    """Turn an error of the kernel in the body into a NearmetalError in words."""
     try:
         yield
     except NetlinkError as error:
@@ -192,9 +193,9 @@ def told(what: str) -> Iterator[None]:
 
 
 def _ends(subnet: IPv4Network, *sides: str) -> tuple[End, End, IPv4Network]:
-    """The server's, the generator's, and the subnet that both are in."""
+    """Return the server's end, the generator's end, and their subnet."""
     names = [owners.label(side) for side in sides or ("sut", "tg")]
-    folder = owners.state_directory() / "netns" / names[0]  # one wire's
+    folder = owners.state_directory() / "netns" / names[0]  # one folder for each wire
     sut, tg = (
         End(folder / name, name, str(subnet[number]), mac)
         for number, (name, mac) in enumerate(zip(names, (SUT_MAC, TG_MAC), strict=True), 1)
@@ -204,10 +205,10 @@ def _ends(subnet: IPv4Network, *sides: str) -> tuple[End, End, IPv4Network]:
 
 @contextmanager
 def _namespace(journal: Journal, file: Path) -> Iterator[str]:
-    """Gives what a reader should know of it; "": nothing."""
+    """Make a network namespace for the body. Yields a caveat for readers of figures, or ""."""
     with journal.holds("netns", str(file), known_by=identity(file.parent)):
         file.touch(mode=0o600, exist_ok=False)
-        # util-linux mounts the new namespace on the file; it lives as long as the mount.
+        # unshare mounts the new namespace on the file; the namespace lives as long as the mount.
         command = ["unshare", f"--net={file}", "true"]
         result = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", check=False
@@ -218,7 +219,7 @@ def _namespace(journal: Journal, file: Path) -> Iterator[str]:
 
 
 def _without_ipv6(file: Path) -> str:
-    """Switch IPv6 off in a namespace; where that is refused, what it means for figures."""
+    """Switch IPv6 off in a namespace. Return a caveat for figures if that is refused, or ""."""
     if not Path("/proc/sys/net/ipv6").is_dir():
         return ""
     try:
@@ -236,8 +237,8 @@ def _join(stack: ExitStack, journal: Journal, sut: End, tg: End) -> None:
 
 
 def _make_tap(iface: str, index: int) -> None:
-    """A tap device that stays (Documentation/networking/tuntap.rst); never one that is there."""
-    with open("/dev/net/tun", "rb+", buffering=0) as handle:  # noqa: PTH123 (it cannot be sought)
+    """Make a persistent tap device (Documentation/networking/tuntap.rst). OSError: it exists."""
+    with open("/dev/net/tun", "rb+", buffering=0) as handle:  # noqa: PTH123 (it cannot seek)
         fcntl.ioctl(handle, _TUNSETIFINDEX, struct.pack("I", index))
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", iface.encode(), _TAP_OF_OURS))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
@@ -261,7 +262,7 @@ def _enter(netns: Path) -> None:
 
 
 def _setns(handle: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)  # os.setns comes with Python 3.12
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns needs Python 3.12
     if libc.setns(handle, _CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
         raise NearmetalError(f"cannot enter a network namespace: {os.strerror(code)}")

@@ -1,13 +1,13 @@
-"""Which IPv4 network a link of ours has.
+"""IPv4 networks for our links.
 
-A wire whose ends are both in namespaces of our own meets no route of the machine's: it always has
-OWN, and asks for none. What stands among the machine's own links, a tap device or one end of a
-pair, takes a network that is not in use.
+A wire with both ends in our own namespaces meets none of the machine's routes: it always has OWN,
+without a search. A link among the machine's own links, a tap device or one end of a pair, gets a
+network that is not in use.
 
-    covers       a route that is shorter than what we want, as 0.0.0.0/0, or a VPN's 0.0.0.0/1 and
-                 128.0.0.0/1: ours is more special, and so it wins. No conflict.
-    is within    a route or an address inside what we want: it would win against ours, or be lost
-                 to it. A conflict.
+    covers       a route that is shorter than the network, e.g. 0.0.0.0/0, or a VPN's 0.0.0.0/1 and
+                 128.0.0.0/1: our route is more specific and wins. No conflict.
+    is within    a route or an address inside the network: one of the two would hide the other.
+                 A conflict.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ from nearmetal.errors import CannotRunError
 
 OWN = IPv4Network("198.18.0.0/24")
 
-# Where it may be from: first what is for benchmarks (RFC 2544), then for examples (RFC 5737),
-# between providers and their customers (RFC 6598), and private use (RFC 1918).
+# Ranges to choose from, in order: benchmarks (RFC 2544), examples (RFC 5737), links between
+# providers and customers (RFC 6598), private use (RFC 1918).
 _RANGES = (
     *("198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),
     *("100.64.0.0/10", "172.16.0.0/12", "10.0.0.0/8"),
 )
 _PREFIX_BITS = 24
-_WIDE_BITS = 8  # a route shorter than this is the way to the rest of the world
+_WIDE_BITS = 8  # a shorter route leads to the rest of the world
 
 
 def free() -> IPv4Network:
-    """The first /24 that the machine neither has nor routes; CannotRunError where there is none."""
+    """Return the first /24 that has no address or route here. CannotRunError: there is none."""
     return first_free(list(_taken()))
 
 
 def first_free(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """Of these ranges, in their order: one that no other network than the wide ones has to do with;
-    else one that only lies within such as are routed. Pure."""
+    """Return the first /24 of _RANGES that only wide networks cover. Pure.
+
+    If there is none, return the first that contains no network in use, though a route covers it.
+    CannotRunError: there is none.
+    """
     inside, around = set[IPv4Network](), set[IPv4Network]()
     for network in taken:
         if network.prefixlen >= _PREFIX_BITS:
@@ -54,8 +57,8 @@ def first_free(taken: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def is_wide(prefix_bits: int) -> bool:
-    """Whether a route of that length is how a machine reaches the rest of the world: a default
-    route, or a VPN's halves of one."""
+    """Whether a route of this length leads to the rest of the world: a default route, or one half
+    of a VPN's default route."""
     return prefix_bits < _WIDE_BITS
 
 
@@ -65,7 +68,7 @@ def _candidates() -> Iterator[IPv4Network]:
 
 
 def _taken() -> Iterator[IPv4Network]:
-    """Addresses and routes, of every table."""
+    """Yield all IPv4 addresses and routes of this machine, from every routing table."""
     with IPRoute() as route:
         for entry in route.get_addr(socket.AF_INET):
             yield _network(entry.get("address"), entry["prefixlen"])

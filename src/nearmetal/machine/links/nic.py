@@ -1,8 +1,8 @@
-"""Where `serve` and `switch` put a DPDK port: a link of the kernel's, a PCI device, or a veth pair.
+"""Ports for DPDK in `serve` and `switch`: a kernel link, a PCI device, or a veth pair.
 
-A link is shared with the kernel by net_af_packet: the kernel still sees every frame, so the address
-to answer for must not be the kernel's own. A PCI device is DPDK's alone. Neither may be what this
-machine reaches the rest of the world by.
+net_af_packet shares a link with the kernel: the kernel still sees every frame, so the server's
+address must not be the kernel's own. A PCI device belongs to DPDK alone. Neither may carry this
+machine's default route.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.processes.process import Where
 
-# How DPDK takes a NIC: shared with the kernel, by its XDP sockets, or as a PCI device of its own.
+# How DPDK uses a NIC: shared with the kernel, by XDP sockets, or as a PCI device of its own.
 Take = Literal["af_packet", "af_xdp", "dpdk"]
 
 
@@ -33,15 +33,15 @@ _UNICAST = 1  # RTN_UNICAST, rtnetlink(7)
 
 @dataclass(frozen=True)
 class Port:
-    """A port for a DPDK program."""
+    """A port for a DPDK program, as EAL arguments and a namespace."""
 
-    eal: tuple[str, ...]  # its EAL arguments: the device, and no other
-    where: Where  # where the program must run to see it
-    wire: Wire | None  # the pair that was made for it
+    eal: tuple[str, ...]  # EAL arguments that name this device and no other
+    where: Where  # the namespace in which the program sees the device
+    wire: Wire | None  # the pair that was made for the port
 
 
 def check_listen(nic: str, address: str) -> None:
-    """A server on a link must not answer for an address that the kernel answers for too."""
+    """Check that the kernel does not answer for this address. BadInputError: it does."""
     with IPRoute() as route:
         own = {entry.get("address") for entry in route.get_addr(socket.AF_INET)}
     if address in own or address.startswith("127."):
@@ -53,22 +53,24 @@ def check_listen(nic: str, address: str) -> None:
 
 @contextmanager
 def port(nic: str | None, journal: Journal) -> Iterator[Port]:
-    """A port on a NIC, or on a veth pair that is made for it and taken down at the end."""
+    """Yield a port on a NIC, or on a veth pair that is made for it and removed after the body."""
     if nic is not None:
         yield Port(_device(nic), Where(), None)
         return
     if (reason := tried.pair_why_not() or tried.raw_why_not()) is not None:
         raise CannotRunError(f"a DPDK port on a veth pair: {reason}")
     with netns.tapped(journal, here=True) as wire:
-        # What reads frames past the kernel would find the sums unfinished.
+        # A program that reads frames past the kernel's stack would see unfinished checksums.
         offloads.tx_checksums_on_send(wire.tg)
         yield Port(link(wire.sut.iface), Where(wire.sut.netns), wire)
 
 
 @contextmanager
 def memory(journal: Journal, store_bytes: int = 0) -> Iterator[int]:
-    """Bytes of huge pages that are set aside for DPDK and a store; 0: there are too few for both,
-    and small pages do."""
+    """Reserve huge pages for DPDK and a store; yield the free bytes, or 0 if there are too few.
+
+    With 0 the program uses small pages.
+    """
     wanted = eal.MEMORY_BYTES + hugepages.pages(store_bytes) * hugepages.PAGE_BYTES
     with hugepages.reserved(journal, wanted) as free_bytes:
         yield free_bytes if free_bytes >= wanted else 0
@@ -85,12 +87,12 @@ def _device(nic: str) -> tuple[str, ...]:
 
 
 def link(iface: str) -> tuple[str, ...]:
-    """A link of the kernel's, as EAL arguments."""
+    """Return the EAL arguments for a kernel link."""
     return ("--no-pci", "--vdev", f"net_af_packet0,iface={iface}")
 
 
 def taken(take: Take, iface: str) -> tuple[str, ...]:
-    """A data NIC, as EAL arguments; by `dpdk` the name is a PCI address."""
+    """Return the EAL arguments for a data NIC; with `dpdk` the name is a PCI address."""
     if take == "dpdk":
         return ("-a", iface)
     if take == "af_xdp":
@@ -102,7 +104,7 @@ def _check_link(iface: str, root: Path = Path("/")) -> None:
     if iface == "lo":
         raise BadInputError("--nic lo: has no Ethernet; without --nic a veth pair is made")
     if not (root / "sys/class/net" / iface).exists() or "/" in iface:
-        raise BadInputError(f"--nic {iface}: no such interface, and no PCI address as 0000:03:00.0")
+        raise BadInputError(f"--nic {iface}: no such interface; a PCI address is 0000:03:00.0")
     _check_default_route(iface, iface)
     with IPRoute() as route:
         (link,) = route.get_links(ifname=iface)
@@ -131,7 +133,7 @@ def _check_default_route(nic: str, iface: str) -> None:
 
 
 def driver(iface: str) -> str:
-    """The driver of an interface, or its kind where it has no device."""
+    """Return the driver of an interface, or the kind of a link without a device."""
     device = Path("/sys/class/net") / iface / "device/driver"
     if device.exists():
         return device.resolve().name
@@ -142,8 +144,8 @@ def driver(iface: str) -> str:
 
 
 def carries_default_route(iface: str) -> bool:
-    """Whether the machine reaches the rest of the world by it: by a default route of any table, or
-    by a VPN's halves of one."""
+    """Whether the interface carries a default route of any table, or one half of a VPN's default
+    route."""
     with IPRoute() as route:
         indexes = set(route.link_lookup(ifname=iface))
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -155,5 +157,5 @@ def carries_default_route(iface: str) -> bool:
 
 
 def _is_wide(entry: Any) -> bool:
-    """Of the routes that packets may go by; others are there to refuse them, or are local."""
+    """Whether packets may leave by this wide route; others refuse packets or are local."""
     return entry["type"] == _UNICAST and networks.is_wide(entry["dst_len"])

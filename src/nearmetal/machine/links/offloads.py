@@ -1,4 +1,4 @@
-"""What an end of a wire of ours does for the network stack, switched on or off."""
+"""Offloads at one end of our wires, switched on or off."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from nearmetal.machine.links.netns import End, inside
 
 
 def gro_on(end: End) -> None:
-    """Join what arrives, where a socket asks for it; a veth then also has NAPI."""
+    """Switch on GRO: merge datagrams if a socket requests it; a veth then also gets NAPI."""
     _switch(end, "gro", True, "switch on GRO")
 
 
 def tx_checksums_on_send(end: End) -> None:
-    """Make checksums when sending. A veth otherwise leaves them to a NIC that never comes, and who
-    reads the frames at its other end, past the stack, sees them unfinished."""
+    """Let the kernel compute checksums before sending.
+
+    A veth otherwise leaves the checksum to a NIC that the frame never reaches, and a program that
+    reads frames past the kernel's stack at the other end sees it unfinished.
+    """
     _switch(end, "tx_checksum", False, "switch off transmit checksum offload")
 
 

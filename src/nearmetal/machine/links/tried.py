@@ -1,9 +1,9 @@
-"""Whether links can be made in a network namespace of our own, found by making one.
+"""Test whether links can be made in an own network namespace, by making one.
 
-It is made by a thread that moves into a new namespace and ends: with it the namespace goes, and
-what was made there. No other process sees either, so nothing is changed. Rights alone would not
-tell: a user namespace has them all over what is its own, a kernel may have no such link, a sandbox
-may refuse the call.
+A thread moves into a new namespace, makes a link and ends; the namespace and the link end with the
+thread. No other process sees either, so nothing is changed. Checking rights alone is not enough: in
+a user namespace a process has all rights over what belongs to that namespace, a kernel may not have
+this kind of link, and a sandbox may refuse the system call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from nearmetal.machine import rights
 
-Kind = Literal["veth", "tuntap"]  # the kernel's words
+Kind = Literal["veth", "tuntap"]  # the kernel's names
 
 _CLONE_NEWNET = 0x40000000  # unshare(2)
 _OPEN_TREE = 428  # syscall, Linux 5.2, x86-64 (include/uapi/linux/mount.h)
@@ -32,12 +32,12 @@ _MODULES: dict[Kind, str] = {"veth": "veth", "tuntap": "tun"}
 
 
 def pair_why_not() -> str | None:
-    """Why no pair of links in namespaces can be made here; None: one can."""
+    """Return why no veth pair can be made in namespaces here, or None if it can."""
     return _why_not("veth")
 
 
 def tap_why_not() -> str | None:
-    """Why no tap device can be made here; None: one can."""
+    """Return why no tap device can be made here, or None if it can."""
     return _why_not("tuntap")
 
 
@@ -51,7 +51,7 @@ def _why_not(kind: Kind) -> str | None:
 
 
 def raw_why_not() -> str | None:
-    """Why frames cannot be read and written past the kernel's stack; None: they can."""
+    """Return why frames cannot bypass the kernel's stack here, or None if they can."""
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
     except OSError as error:
@@ -62,7 +62,7 @@ def raw_why_not() -> str | None:
 
 
 def loopback_why_not() -> str | None:
-    """Why nothing reaches 127.0.0.1; None: it does. No datagram is sent."""
+    """Return why 127.0.0.1 cannot be reached, or None if it can. Sends no datagram."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.connect(("127.0.0.1", 9))
@@ -72,17 +72,17 @@ def loopback_why_not() -> str | None:
 
 
 def _try(kind: Kind) -> str | None:
-    """By a thread of its own, which leaves its namespace."""
+    """Make a link in a new namespace. The calling thread must end afterwards."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET) != 0:
         return _no_namespace(ctypes.get_errno())
-    # A namespace is kept by a mount. The tree that is opened here is attached nowhere.
+    # A namespace is kept by a mount. Test the right to mounts; this tree is attached nowhere.
     place = b"/proc/thread-self/ns/net"
     tree = libc.syscall(_OPEN_TREE, _AT_FDCWD, place, _OPEN_TREE_CLONE | _O_CLOEXEC)
     if tree < 0 and ctypes.get_errno() == errno.EPERM:
         return (
-            "needs CAP_SYS_ADMIN over this mount namespace, which is another user namespace's:"
-            " network namespaces are kept by mounts; with one of its own (unshare -Urm) there is"
+            "needs CAP_SYS_ADMIN over this mount namespace, which belongs to another user"
+            " namespace: mounts keep network namespaces; start with its own (unshare -Urm)"
         )
     if tree >= 0:
         os.close(tree)
@@ -94,15 +94,15 @@ def _no_namespace(code: int) -> str:
     if code == errno.EPERM:
         if not rights.held("CAP_SYS_ADMIN"):
             return rights.lacking("CAP_SYS_ADMIN", what)
-        return f"{what} are refused here, by a sandbox or the kernel's settings"
+        return f"{what} are refused here, by a sandbox or by the kernel's settings"
     if code == errno.ENOSPC:
-        return f"no more {what} are allowed here: sysctl user.max_net_namespaces"
+        return f"no more {what} are allowed here: raise sysctl user.max_net_namespaces"
     return f"no {what} in this kernel ({os.strerror(code)})"
 
 
 def _no_link(kind: Kind) -> str | None:
     if kind == "tuntap" and not Path(_TUN).exists():
-        return f"this machine has no {_TUN}; where its kernel can: modprobe tun"
+        return f"this machine has no {_TUN}; if its kernel has the module: modprobe tun"
     try:
         with IPRoute() as route:
             if kind == "veth":
@@ -120,5 +120,5 @@ def _words(kind: Kind, error: NetlinkError | OSError) -> str:
         return rights.lacking("CAP_NET_ADMIN", f"{kind} links in a network namespace")
     if kind == "tuntap" and code in (errno.EPERM, errno.EACCES):
         return f"{_TUN} may not be opened here ({os.strerror(code)})"
-    hint = f"; where its kernel can: modprobe {_MODULES[kind]}"
+    hint = f"; if its kernel has the module: modprobe {_MODULES[kind]}"
     return f"no {kind} link can be made here ({os.strerror(code)}){hint}"

@@ -1,4 +1,4 @@
-"""Whether the kernel takes an XDP program of ours, found by giving it the smallest."""
+"""Test whether the kernel accepts an XDP program, by loading the smallest one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nearmetal.machine import rights
 
 # bpf(2); Linux include/uapi/linux/bpf.h: BPF_PROG_LOAD, BPF_PROG_TYPE_XDP
 _SYS_BPF, _PROG_LOAD, _TYPE_XDP = 321, 5, 6
-_ATTR_BYTES = 48  # up to and with prog_flags
+_ATTR_BYTES = 48  # up to and including prog_flags
 # r0 = XDP_PASS; exit
 _PROGRAM = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 
 
 @functools.cache
 def why_not() -> str | None:
-    """Why it does not; None: it does. The program that was taken is let go at once."""
+    """Return why the kernel accepts no XDP program, or None. A loaded program is closed at once."""
     libc = ctypes.CDLL(None, use_errno=True)
     code, licence = ctypes.create_string_buffer(_PROGRAM), ctypes.create_string_buffer(b"BSD")
     attr = struct.pack(
@@ -39,4 +39,4 @@ def why_not() -> str | None:
         return (
             "XDP programs are refused here: they need CAP_BPF in the machine's own user namespace"
         )
-    return f"the kernel takes no XDP program ({os.strerror(number)})"
+    return f"the kernel accepts no XDP program ({os.strerror(number)})"

@@ -1,1 +1,1 @@
-"""Memory: hugepages for a run, and how much a process or a guest has in use."""
+"""Memory: huge pages for a run, and the resident memory of processes and guests."""

@@ -1,13 +1,13 @@
-"""Huge pages of the kernel's pools: raised for a run, and brought back to what they were.
+"""Huge pages: raise the kernel's pool for a run and restore its size afterwards.
 
-What is free already may belong to somebody who is about to start, so as many pages as are needed
-come on top of the pool. The kernel gives what it can find in one piece, which may be less: what
-counts is read back. Without the right to raise it, what is free is all there is.
+Free pages may be meant for another program that is about to start, so the pages that a run needs
+are added to the pool. The kernel adds what it finds in one piece, perhaps less, so the pool is read
+again. Without the right to raise the pool, a run has only the free pages.
 
-Several of us may want pages at once (a server beside a run): each leaves a claim
+Several of our processes may need pages at once (a server beside a run): each one writes a claim
 (machine/hugepage_claims.py).
 
-Readers take a root, so that tests can show them made-up machines.
+Functions take a root folder, so that tests can pass a made-up machine.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from nearmetal.machine.journal import Journal
 ROOT = Path("/")
 PAGE_BYTES = 2 << 20
 GIB_BYTES = 1 << 30
-SPARE_PAGES = 8  # what other programs may take before ours has begun
+SPARE_PAGES = 8  # for other programs that take pages before ours starts
 _POOLS = Path("sys/kernel/mm/hugepages")
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Pages of the kernel's pool."""
+    """Numbers of pages in one of the kernel's pools."""
 
     total: int
-    free: int  # and promised to nobody
+    free: int  # without reserved pages
 
 
 def pool(root: Path = ROOT, page_bytes: int = PAGE_BYTES) -> Pool | None:
-    """The pool of this size of pages now; None: this kernel has none."""
+    """Return the present pool of this page size, or None if this kernel has none."""
     folder = pool_file(root, page_bytes).parent
     try:
         total, free, promised = (
@@ -50,17 +50,17 @@ def pool(root: Path = ROOT, page_bytes: int = PAGE_BYTES) -> Pool | None:
 
 
 def pages(needed_bytes: int) -> int:
-    """How many pages hold so many bytes."""
+    """Return the number of pages that hold so many bytes."""
     return -(-needed_bytes // PAGE_BYTES)
 
 
 def pool_file(root: Path = ROOT, page_bytes: int = PAGE_BYTES) -> Path:
-    """What sets how many pages of this size there are."""
+    """Return the file that sets the number of pages of this size."""
     return root / _POOLS / f"hugepages-{page_bytes >> 10}kB" / "nr_hugepages"
 
 
 def new_claim(state: Path, owner: str, page_bytes: int = PAGE_BYTES) -> Path:
-    """A free name for a claim; each pool has a folder of claims (machine/hugepage_claims.py)."""
+    """Return an unused path for a claim; each pool has its own folder of claims."""
     folder = state / (
         "hugepages" if page_bytes == PAGE_BYTES else f"hugepages-{page_bytes >> 10}kB"
     )
@@ -73,8 +73,10 @@ def new_claim(state: Path, owner: str, page_bytes: int = PAGE_BYTES) -> Path:
 
 @contextmanager
 def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator[int]:
-    """Raise the pool by what is needed and some to spare; gives the bytes that are free then, maybe
-    too few."""
+    """Raise the pool by the need plus SPARE_PAGES while the body runs.
+
+    Yields the free bytes afterwards, which may be fewer than needed.
+    """
     now = pool(root)
     if now is None or needed_bytes <= 0 or not may_raise(root):
         yield now.free * PAGE_BYTES if now else 0
@@ -82,12 +84,12 @@ def reserved(journal: Journal, needed_bytes: int, root: Path = ROOT) -> Iterator
     file = pool_file(root)
     claim = new_claim(journal.directory.parent, str(journal.owner))
     with journal.holds("pages", str(claim), inside=str(file)):
-        with suppress(OSError):  # refused: a run does without
+        with suppress(OSError):  # refused: the run uses what is free
             hugepage_claims.take(claim, file, pages(needed_bytes) + SPARE_PAGES)
         after = pool(root)
         yield after.free * PAGE_BYTES if after else 0
 
 
 def may_raise(root: Path = ROOT) -> bool:
-    """Whether more may be asked of the kernel: not by anybody, nor where /sys is read-only."""
+    """Whether this process may raise the pool: not without rights, and not if /sys is read-only."""
     return os.access(pool_file(root), os.W_OK)

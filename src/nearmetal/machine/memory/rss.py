@@ -1,4 +1,4 @@
-"""How much memory a process has, as the kernel counts it: proc(5), status and smaps."""
+"""Memory of a process as the kernel counts it (proc(5): status, smaps, pagemap)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from nearmetal.machine.processes import owner
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ ")
 _RESIDENT = ("Rss", "Shared_Hugetlb", "Private_Hugetlb")
 _PAGE_BYTES, _PRESENT_BIT = 4096, 63
-_PAGES_BYTES = (4 << 10, 2 << 20)  # a mapping is of whole pages, small or huge
+_PAGES_BYTES = (4 << 10, 2 << 20)  # a mapping consists of whole pages, small or huge
 
 
 def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
-    """Resident memory, all of it: huge pages are counted apart, and memory that it shares with
-    others counts for each of them."""
+    """Return all resident memory of a process, or None if it has ended.
+
+    Huge pages, which the kernel counts separately, are included. Shared memory counts in full for
+    each of its processes.
+    """
     try:
         status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -28,11 +31,11 @@ def rss_bytes(pid: int, proc: Path = owner.PROC) -> int | None:
 
 
 def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int | None:
-    """What is resident of its one mapping for so much; None where there is no such, or several."""
+    """Return the resident bytes of the only mapping of this size; None: no or several mappings."""
     whole = {-(-size_bytes // page) * page for page in _PAGES_BYTES}
     try:
         text = (proc / str(pid) / "smaps").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # ended, or not ours to look at
+    except OSError:  # the process has ended, or we may not read its files
         return None
     found = [
         sum(sizes.get(name, 0) for name in _RESIDENT)
@@ -45,8 +48,10 @@ def mapping_rss_bytes(pid: int, size_bytes: int, proc: Path = owner.PROC) -> int
 def memfd_resident_bytes(
     pid: int, size_bytes: int, start: int, length: int, proc: Path = owner.PROC
 ) -> int | None:
-    """Of `length` bytes from `start` on in its one mapping of a memfd of so many bytes, what is
-    resident: proc(5), pagemap. None where there is no such mapping, or several."""
+    """Return how many of `length` bytes from `start` on are resident in a process's memfd mapping.
+
+    proc(5), pagemap. None: the process has no memfd mapping of size_bytes, or several.
+    """
     try:
         maps = (proc / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
         spans = (line.split("-", 1) for line in maps.splitlines() if "/memfd:" in line)
@@ -58,13 +63,13 @@ def memfd_resident_bytes(
         with (proc / str(pid) / "pagemap").open("rb") as pagemap:
             pagemap.seek((bases[0] // _PAGE_BYTES + first) * 8)
             entries = array.array("Q", pagemap.read((last - first) * 8))
-    except OSError:  # ended, or not ours to look at
+    except OSError:  # the process has ended, or we may not read its files
         return None
     return sum(entry >> _PRESENT_BIT for entry in entries) * _PAGE_BYTES
 
 
 def _mappings(smaps: str) -> Iterator[dict[str, int]]:
-    """The sizes of each mapping, in bytes."""
+    """Yield the sizes of each mapping, in bytes."""
     sizes: dict[str, int] = {}
     for line in smaps.splitlines():
         if _MAPPING.match(line):

@@ -1,1 +1,1 @@
-"""Processes that end with us, who owns them, and one run at a time."""
+"""Processes that end with nearmetal, owners of changes, and one run at a time."""

@@ -1,4 +1,4 @@
-"""Whether the kernel ended a program for want of memory."""
+"""Whether the kernel killed a program because memory ran out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _MIB = 1 << 20
 
 
 def out_of_memory(root: Path = _ROOT) -> int:
-    """How often that happened since the machine's start (/proc/vmstat), in a memory cgroup too."""
+    """Return how many processes the kernel killed for lack of memory since boot (/proc/vmstat).
+
+    Kills in a memory cgroup are included.
+    """
     try:
         lines = (root / "proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -18,18 +21,21 @@ def out_of_memory(root: Path = _ROOT) -> int:
 
 
 def why(before: int, root: Path = _ROOT, less: str = "--memory, keys") -> str:
-    """Of a program that SIGKILL ended, or a child of it, with the count from before it was started:
-    the cure, where it was for want of memory. less: what may be asked for less by; "": nothing."""
+    """Return cause and cure if the kernel killed a program, or its child, for memory; else "".
+
+    before: out_of_memory() before the program started. less: the options with which a user can
+    request less memory; "": none.
+    """
     if out_of_memory(root) == before:
         return ""
     limit = _limit_bytes(root)
-    who = "" if limit is None else f" (a memory cgroup allows us {limit // _MIB} MiB)"
-    ask = f", or ask for less ({less})" if less else ""
-    return f", by the kernel, for want of memory{who}: give it more{ask}"
+    who = "" if limit is None else f" (the limit of our memory cgroup is {limit // _MIB} MiB)"
+    ask = f", or request less ({less})" if less else ""
+    return f", by the kernel, which ran out of memory{who}: give more memory{ask}"
 
 
 def _limit_bytes(root: Path) -> int | None:
-    """The least that our memory cgroup, or one above it, allows; None: there is no such limit."""
+    """Return the smallest limit of our memory cgroup and those above it, or None."""
     limits = []
     for folder in _folders(root):
         try:
@@ -41,7 +47,7 @@ def _limit_bytes(root: Path) -> int | None:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Of our cgroup (cgroups(7), version 2), and of those above it."""
+    """Return the folders of our cgroup (cgroups(7), version 2) and of those above it."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,10 +1,11 @@
 """One run at a time per machine, for all users and containers: a lock that names its holder.
 
-It is taken on a file that the kernel has only once, and that every user may open: its time
-namespace (time_namespaces(7)). Containers and users have process, mount, network and user
-namespaces of their own, but hardly ever one of these; who has one is a machine of its own here,
-as those of `testbed rehearse` are. The kernel drops the lock with the process, so a killed run
-never blocks the next. Who would rather wait than be refused sets NEARMETAL_WAIT_S, as the tests do.
+The lock is on a file that exists once per kernel and that every user may open: the process's time
+namespace (time_namespaces(7)). Containers and users have their own process, mount, network and user
+namespaces, but hardly ever their own time namespace; processes that have one count as another
+machine, e.g. the machines of `testbed rehearse`. The kernel releases the lock when the process
+ends, so a killed run never blocks the next. With NEARMETAL_WAIT_S set, as in the tests, a run waits
+for the lock instead of being refused.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from pathlib import Path
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.processes import owner
 
-WAIT = "NEARMETAL_WAIT_S"  # in the environment: how long to wait for another run; else not at all
-# Linux before 5.6 has no time namespaces. Then rootless containers have a lock of their own.
+WAIT = "NEARMETAL_WAIT_S"  # environment: seconds to wait for another run; unset: do not wait
+# Linux before 5.6 has no time namespaces. Rootless containers then have a separate lock.
 _OF_ALL = ("time", "user", "ipc")
 _LOOK_S = 0.1
-_COMMAND_MAX = 200  # characters of a holder's
+_COMMAND_MAX = 200  # characters of the holder's command line
 
 
 class BusyError(NearmetalError):
-    """Another run has the machine."""
+    """Another run holds the machine's lock."""
 
 
 @contextmanager
 def machine_lock(file: Path | None = None) -> Iterator[None]:
-    """Hold the machine, or say who does; WAIT in the environment: after so long."""
+    """Hold the machine's lock. BusyError: another run has held it for WAIT seconds."""
     handle = os.open(file or of_all(0), os.O_RDONLY)
     try:
         if not taken(handle, _wait_s()):
@@ -45,13 +46,13 @@ def machine_lock(file: Path | None = None) -> Iterator[None]:
 
 
 def of_all(number: int) -> Path:
-    """One of the files that all processes of this kernel share: 0 is the machine's."""
+    """Return a file that all processes of this kernel share: 0 is for the machine's lock."""
     files = [owner.PROC / "self/ns" / kind for kind in _OF_ALL]
     return [file for file in files if file.exists()][number]
 
 
 def taken(handle: int, wait_s: float) -> bool:
-    """Lock it, within that time."""
+    """Whether the file could be locked within this time."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -72,17 +73,17 @@ def _wait_s() -> float:
 
 
 def _holder(handle: int) -> str:
-    """In words."""
+    """Describe the process that holds the lock."""
     pid = _pid_of_holder(handle)
     if pid is not None:
         with suppress(OSError):
             return _in_words(pid)
-    wait = f"wait for its end, or have {WAIT}=SECONDS wait for it"
-    return f"who it is cannot be told from here, as of another container; {wait}"
+    wait = f"wait for its end, or set {WAIT}=SECONDS to wait for it"
+    return f"its process cannot be seen from here, perhaps it is in another container; {wait}"
 
 
 def _pid_of_holder(handle: int) -> int | None:
-    """From proc_locks(5), which shows the processes that we may see."""
+    """Return the holder's pid from proc_locks(5), or None if this process cannot see it."""
     found = os.fstat(handle)
     name = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:
@@ -96,7 +97,7 @@ def _pid_of_holder(handle: int) -> int | None:
 
 
 def _in_words(pid: int) -> str:
-    """Whose process it is, since when, and what it was told. OSError: it has ended."""
+    """Describe a process: user, start time and command line. OSError: it has ended."""
     folder = owner.PROC / str(pid)
     uid = folder.stat().st_uid
     words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -104,7 +105,7 @@ def _in_words(pid: int) -> str:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    command = " ".join(" ".join(words).split())  # one line, also with line ends in its words
+    command = " ".join(" ".join(words).split())  # one line, even if its words have line ends
     if len(command) > _COMMAND_MAX:
         command = f"{command[:_COMMAND_MAX]}..."
     return f"pid {pid} ({user}) since {_started(folder)} ({command})"

@@ -1,10 +1,10 @@
-"""Who made a thing: a process, told apart from a later one with the same pid by its start time.
+"""Owners: the process that made a thing, told apart from later ones with its pid by start time.
 
 Everything that outlives a process (a namespace, a changed value) and every child carries its owner,
-so that the next run can tell leftovers from the work of somebody who is still at it. A pid counts
-in one process namespace only, so an owner has that namespace too, and the boot. Whether one lives
-is first asked of the lock on its records (machine/records.py), which the kernel drops with it;
-`fate` is for those who left none that we can see.
+so that the next run can tell leftovers from the work of a living process. A pid is valid in one
+process namespace only, so an owner also names that namespace, and the boot. Whether an owner lives
+is first read from the lock on its records (machine/records.py), which the kernel releases when the
+owner ends; `fate` is for owners without records that this process can see.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from enum import Enum
 from pathlib import Path
 
 _RUN = Path("/run")
-ENVIRONMENT = "NEARMETAL_OWNER"  # children carry it: str(owner)
+ENVIRONMENT = "NEARMETAL_OWNER"  # environment variable of children: str(owner)
 PROC = Path("/proc")
-_FOLDER_BYTES_MAX = 64  # sockets lie below it, whose whole path has at most 107 (unix(7))
-_NOT_FOR_DPDK = frozenset(",=[]")  # they part the words of its devices (rte_kvargs)
-_FIRST_SPACE = 0xEFFFFFFC  # linux/proc_ns.h, PROC_PID_INIT_INO: it shows every process
-_TAG_CHARACTERS = 7  # the longest pid has as many: a link's name has 15
+_FOLDER_BYTES_MAX = 64  # sockets lie below it, and a socket's path has at most 107 bytes (unix(7))
+_NOT_FOR_DPDK = frozenset(",=[]")  # separators in DPDK's device arguments (rte_kvargs)
+_FIRST_SPACE = 0xEFFFFFFC  # linux/proc_ns.h, PROC_PID_INIT_INO: this namespace sees all processes
+_TAG_CHARACTERS = 7  # as many as the longest pid: a link's name has at most 15
 
 
 @dataclass(frozen=True)
 class Owner:
     pid: int
-    started_ticks: int  # since boot: field 22 of /proc/PID/stat
-    space: int | None = None  # the process namespace where the pid counts
-    boot: str | None = None  # older releases wrote neither this nor, at first, the space
+    started_ticks: int  # clock ticks from boot to its start: field 22 of /proc/PID/stat
+    space: int | None = None  # process namespace in which the pid is valid
+    boot: str | None = None  # older releases wrote no boot, and the oldest no space
 
     def __str__(self) -> str:
         words = (self.pid, self.started_ticks, self.space, self.boot)
@@ -38,12 +38,12 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        """Whether its pid counts here."""
+        """Whether the pid is valid in this process namespace and this boot."""
         return self.space == namespace("pid") and self.boot in (None, boot())
 
     @property
     def in_words(self) -> str:
-        """For one line."""
+        """Describe the owner for one line of output."""
         if self.here:
             return f"pid {self.pid}"
         if self.boot not in (None, boot()):
@@ -52,7 +52,7 @@ class Owner:
 
 
 class Fate(Enum):
-    """Whether an owner lives; what cannot be told is not touched."""
+    """Whether an owner lives. Things of an owner whose fate is unknown are not touched."""
 
     LIVES = "lives"
     DEAD = "dead"
@@ -60,14 +60,14 @@ class Fate(Enum):
 
 
 def current() -> Owner:
-    """This process."""
+    """Return the owner that stands for this process."""
     status = _status("self", PROC)
     assert status is not None, "/proc is not mounted"
     return Owner(os.getpid(), status[1], namespace("pid"), boot())
 
 
 def namespace(kind: str, process: str = "self", proc: Path = PROC) -> int | None:
-    """A process's namespace (namespaces(7)) by its inode; None: not ours to ask."""
+    """Return the inode of a process's namespace (namespaces(7)), or None without the right."""
     try:
         return (proc / process / "ns" / kind).stat().st_ino
     except OSError:
@@ -75,7 +75,7 @@ def namespace(kind: str, process: str = "self", proc: Path = PROC) -> int | None
 
 
 def boot() -> str:
-    """This boot of this machine: random(4)."""
+    """Return the id of this machine's present boot (random(4))."""
     try:
         text = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:
@@ -84,7 +84,7 @@ def boot() -> str:
 
 
 def fate(owner: Owner, proc: Path = PROC) -> Fate:
-    """By its process alone: whether that very one runs. A zombie has ended."""
+    """Return whether the owner's process runs, judged by /proc alone. A zombie has ended."""
     if owner.boot not in (None, boot()):
         return Fate.UNKNOWN  # the folder may be shared with another machine
     if not owner.here or not shows_ours(proc):
@@ -95,19 +95,23 @@ def fate(owner: Owner, proc: Path = PROC) -> Fate:
 
 
 def shows_ours(proc: Path = PROC) -> bool:
-    """Whether pids that are read there are those of our process namespace. It was perhaps mounted
-    further up: `unshare --pid` without --mount-proc."""
+    """Whether this /proc has the pids of our process namespace.
+
+    It may belong to a namespace above, e.g. after `unshare --pid` without --mount-proc.
+    """
     return len(_pids("self", proc)) == 1
 
 
 def shows_all(proc: Path = PROC) -> bool:
-    """Whether every process of this kernel is shown there."""
+    """Whether this /proc has every process of the kernel."""
     return namespace("pid") == _FIRST_SPACE and shows_ours(proc)
 
 
 def children(owner: Owner | None = None, proc: Path = PROC) -> list[tuple[int, Owner]]:
-    """Processes that carry a marker (of this owner, if given): [(pid, its owner), ...]. None where
-    the pids that are shown are not those by which we could end them."""
+    """Return (pid, owner) of processes that carry a marker, or the marker of `owner` if given.
+
+    The list is empty if /proc has pids of another namespace, with which we could not end them.
+    """
     found = []
     for entry in proc.iterdir() if shows_ours(proc) else ():
         if entry.name.isdigit() and (marker := marked_by(int(entry.name), proc)) is not None:
@@ -116,10 +120,10 @@ def children(owner: Owner | None = None, proc: Path = PROC) -> list[tuple[int, O
 
 
 def marked_by(pid: int, proc: Path = PROC) -> Owner | None:
-    """The owner named in a process's environment."""
+    """Return the owner that the process's environment names, or None."""
     try:
         environment = (proc / str(pid) / "environ").read_bytes()
-    except OSError:  # ended, or somebody else's
+    except OSError:  # the process has ended, or belongs to another user
         return None
     prefix = f"{ENVIRONMENT}=".encode()
     for entry in environment.split(b"\0"):
@@ -129,7 +133,7 @@ def marked_by(pid: int, proc: Path = PROC) -> Owner | None:
 
 
 def parse(text: str) -> Owner | None:
-    """Back from str(owner), also from what older releases wrote: PID:STARTED, and with a SPACE."""
+    """Parse str(owner), also the older forms PID:STARTED and PID:STARTED:SPACE. None: invalid."""
     words = text.split(":")
     if len(words) not in (2, 3, 4) or not all(word.isdecimal() for word in words[:3]):
         return None
@@ -140,9 +144,11 @@ def parse(text: str) -> Owner | None:
 
 
 def label(end: str, pid: int | None = None) -> str:
-    """The name of a link or folder of ours, or of that process of our namespace: one that no other
-    process of this kernel gives, also one that shares /run or the network. In a namespace below
-    the first a pid is no such name, so there it is a hash."""
+    """Return a name for a link or folder of ours, or of process `pid` of our namespace.
+
+    No other process of this kernel uses the same name, even if it shares /run or the network. In a
+    process namespace below the first one, pids are not unique, so the name has a hash instead.
+    """
     pid, space = pid or os.getpid(), namespace("pid")
     if space == _FIRST_SPACE:
         return f"nm-{pid}-{end}"
@@ -151,7 +157,7 @@ def label(end: str, pid: int | None = None) -> str:
 
 
 def state_directory() -> Path:
-    """Where journals live: gone at the next boot wherever the system offers that."""
+    """Return the folder for journals, if possible one that the system empties at reboot."""
     if os.geteuid() == 0 and _is_roots(_RUN):
         return _RUN / "nearmetal"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -163,44 +169,44 @@ def state_directory() -> Path:
 
 
 def _fits(folder: Path) -> bool:
-    """Whether sockets in it can be named to every program, DPDK too."""
+    """Whether all programs, also DPDK, can be given paths of sockets in this folder."""
     return len(os.fsencode(folder)) <= _FOLDER_BYTES_MAX and not _NOT_FOR_DPDK & {*str(folder)}
 
 
 def _is_roots(run: Path) -> bool:
-    """Whether it belongs to this root: the root of a user namespace does not own the machine's."""
+    """Whether this root owns /run: the root of a user namespace does not own the machine's."""
     try:
         return run.stat().st_uid == 0
     except OSError:
-        return True  # making a folder in it will say why not
+        return True  # making a folder there reports the reason
 
 
 def _may_have(folder: Path) -> bool:
-    """Whether it is there for us to write to, or can be made."""
+    """Whether this process can write to the folder, or can make it."""
     there = os.access(folder, os.F_OK)
     return os.access(folder if there else folder.parent, os.W_OK | os.X_OK)
 
 
 def _seen_from_above(owner: Owner, proc: Path) -> Fate:
-    """A process namespace shows those below it, the first one all."""
-    shown = shows_all(proc)  # the owner would be among them
+    """Judge an owner of another process namespace: /proc shows all namespaces below its own."""
+    shown = shows_all(proc)  # then the owner must be among them
     for process in (entry.name for entry in proc.iterdir() if entry.name.isdigit()):
         space = namespace("pid", process, proc)
         pids, status = _pids(process, proc), _status(process, proc)
         if status is None or not pids:
             continue
         if space is None and len(pids) > 1 and pids[-1] == owner.pid:
-            return Fate.UNKNOWN  # it may be the one
+            return Fate.UNKNOWN  # may be the owner
         if space == owner.space is not None:
-            shown = True  # one of its namespace is, so all of them are
-            # Not by its start, which a time namespace may shift.
+            shown = True  # one process of the namespace is visible, so all of them are
+            # Do not compare start times: a time namespace may shift them.
             if pids[-1] == owner.pid and status[0] not in "ZX":
                 return Fate.LIVES
     return Fate.DEAD if shown and owner.space is not None else Fate.UNKNOWN
 
 
 def _pids(process: str, proc: Path) -> list[int]:
-    """Of a process: as shown there, and on to the namespace that it is in itself."""
+    """Return the process's pids, from this /proc's namespace down to the process's own."""
     try:
         text = (proc / process / "status").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -210,11 +216,11 @@ def _pids(process: str, proc: Path) -> list[int]:
 
 
 def _status(process: str, proc: Path) -> tuple[str, int] | None:
-    """(state, start time) from proc(5), /proc/PID/stat; None when there is no such process."""
+    """Return (state, start time) from /proc/PID/stat (proc(5)), or None: no such process."""
     try:
         text = (proc / process / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold anything, ") " included: the last one ends it.
+    # The name in parentheses may contain anything, also ") ": use the last parenthesis.
     fields = text.rpartition(")")[2].split()
     return fields[0], int(fields[19])

@@ -1,9 +1,9 @@
-"""Signals that end a program: one is raised like Ctrl-C, so that every `with` undoes on the way.
+"""Signals that end a program: the first is raised like Ctrl-C, so that every `with` undoes.
 
-What was ignored when we started stays so, with us and with what we start (`nohup`). Python ignores
-SIGPIPE and SIGXFSZ, whose write fails instead (Python's subprocess gives them back to children).
-While one is on its way out, further ones change nothing; while something is being undone (`held`),
-the first waits until that is done.
+A signal that was ignored when we started stays ignored, for us and for our children (`nohup`).
+Python ignores SIGPIPE and SIGXFSZ, so that the write fails instead (subprocess restores both for
+children). While the first signal is handled, further signals change nothing; while something is
+being undone (`held`), the first signal waits until the undo is done.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any
 
 from nearmetal.errors import chain
 
-# Whose default is not to end (signal(7)), or which cannot be caught.
+# Signals that do not end a process by default (signal(7)), or cannot be caught.
 _OTHERS = {
     signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH,
     signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
-    signal.SIGPIPE, signal.SIGXFSZ,  # Python's
-    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,  # the instruction would come again
+    signal.SIGPIPE, signal.SIGXFSZ,  # ignored by Python
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,  # the instruction would repeat
 }  # fmt: skip
 ENDING = tuple(sorted(signal.valid_signals() - _OTHERS))
 
-_ASKED = (signal.SIGINT, signal.SIGTERM)  # how one ends what runs until it is told to
+_ASKED = (signal.SIGINT, signal.SIGTERM)  # the usual ways to end a service
 
 
 class Ended(KeyboardInterrupt):
-    """A signal came that ends us."""
+    """A signal has arrived that ends this program."""
 
     def __init__(self, number: int) -> None:
         words = "interrupted" if number == signal.SIGINT else f"ended by {name(number)}"
@@ -41,12 +41,12 @@ class Ended(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it."""
+        """Return the exit code that a shell reports for the signal."""
         return 128 + self.number
 
 
 def name(number: int) -> str:
-    """As kill(1) has it."""
+    """Return the signal's name as kill(1) prints it."""
     try:
         return signal.Signals(number).name
     except ValueError:  # one of the real-time signals between the first and the last
@@ -54,7 +54,7 @@ def name(number: int) -> str:
 
 
 def raise_all() -> None:
-    """From now on each is raised in the main thread, as Ended, but those that were ignored."""
+    """From now on, raise each signal that is not ignored as Ended in the main thread."""
     pid = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -68,21 +68,21 @@ def raise_all() -> None:
 
 
 def why(end: KeyboardInterrupt) -> str:
-    """In words."""
+    """Return the reason in words."""
     return str(end) or "interrupted"
 
 
 def code_of_service(end: KeyboardInterrupt) -> int:
-    """Of what runs until it is told to end: 0 where it was; else as a shell has it."""
+    """Return the exit code of a service: 0 if a user ended it, else as a shell reports it."""
     return end.exit_code if isinstance(end, Ended) and end.number not in _ASKED else 0
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """The body is not interrupted: what came meanwhile is raised at its end.
+    """Run the body without interruption: signals that arrive meanwhile are raised after it.
 
-    By handlers, not by a mask: any thread that masks nothing would take the signal, and Python
-    would still interrupt the main one. Threads other than the main one are never interrupted.
+    This uses handlers, not a mask: a thread without the mask would take the signal, and Python
+    would still interrupt the main thread. Other threads than the main one are never interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -95,7 +95,7 @@ def held() -> Iterator[None]:
         _leave_forked(pid, number)
         came.append(number)
 
-    left_alone = (signal.SIG_IGN, None)  # None: a handler that is not Python's
+    left_alone = (signal.SIG_IGN, None)  # None: a handler that Python did not install
     before = _install({each: keep for each in ENDING if signal.getsignal(each) not in left_alone})
     try:
         yield
@@ -106,7 +106,7 @@ def held() -> Iterator[None]:
 
 
 def _leave_forked(pid: int, number: int) -> None:
-    """A library that forks and ends its child must not have that undo what its parent made."""
+    """End a child that a library forked at once: it must not undo what its parent made."""
     if os.getpid() != pid:
         os._exit(128 + number)
 
@@ -115,7 +115,7 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 def _install(handlers: Mapping[int, _Handler]) -> dict[int, _Handler]:
-    """All of them, none of which comes meanwhile; gives those that were there."""
+    """Install all handlers while their signals are blocked; return the former handlers."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, handlers)

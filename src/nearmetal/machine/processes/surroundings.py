@@ -1,10 +1,10 @@
-"""What of the shell's environment reaches what we build, measure and run.
+"""Environment variables that reach the programs that we build, measure and run.
 
-A shell's variables are for the programs that its user starts: a preloaded allocator, another
-compiler, another Python. Here they would change what a figure means, unseen. So what
-steers a loader, an allocator, a Python or a tool that we rely on is left out of every child's
-environment; what says where things lie and who we are (PATH, HOME, XDG_*, proxies) stays. The
-launcher does the same for the Python that this runs in.
+A shell's variables are meant for programs that its user starts: a preloaded allocator, another
+compiler, another Python. Here they would change the meaning of a figure unnoticed. So variables
+that control a loader, an allocator, a Python or a tool that we rely on are removed from every
+child's environment; variables for paths and identity (PATH, HOME, XDG_*, proxies) stay. The
+launcher does the same for the Python that runs this code.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from nearmetal.machine.processes import supervisor
 from nearmetal.paths import source_root
 
-# Of the loader, the allocator, Python, and what servers and machines under test look at.
+# Read by the loader, the allocator, Python, and by servers and virtual machines under test.
 _PREFIXES = ("LD_", "MALLOC_", "PYTHON", "LIBXDP_", "RTE_", "QEMU_", "MEMCACHED_")
-# What a service manager says to the process that it started, and to no other (sd_notify(3),
-# sd_listen_fds(3)): a child that answered would be taken for us.
+# Set by a service manager for the process that it started, and for no other (sd_notify(3),
+# sd_listen_fds(3)): if a child used them, the manager would take the child for us.
 _MANAGERS_PREFIXES = ("LISTEN_", "WATCHDOG_")
 _MANAGERS_NAMES = (supervisor.SOCKET, supervisor.JOURNAL)
 _NAMES = (
@@ -26,7 +26,7 @@ _NAMES = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
     *("RUNTIME_DIRECTORY", "__PYVENV_LAUNCHER__"),
 )
-# Of compilers, linkers, and the tools that call them.
+# Read by compilers, linkers, and the tools that call them.
 _BUILD_PREFIXES = ("PKG_CONFIG", "MESON", "NINJA", "CMAKE", "GCC_", "CCC_", "CLANG_")
 _BUILD_NAMES = (
     *("CC", "CXX", "CPP", "CC_LD", "CXX_LD", "LD", "AR", "AS", "NM", "RANLIB", "STRIP"),
@@ -39,8 +39,10 @@ _BUILD_NAMES = (
 
 
 def of_programs(given: Mapping[str, str]) -> dict[str, str]:
-    """For every program that is started. A Python among them has our modules, and none from the
-    folder in which it is started."""
+    """Return the environment for every program that we start.
+
+    A Python program gets our modules, and none from its working directory.
+    """
     ours = {
         "PYTHONPATH": str(source_root() / "src"),
         "PYTHONSAFEPATH": "1",
@@ -51,7 +53,7 @@ def of_programs(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_tools(given: Mapping[str, str]) -> dict[str, str]:
-    """For what builds: the same, and nothing that is compiled in."""
+    """Return the environment for build tools: without variables that change what is compiled."""
     return _without(of_programs(given), _BUILD_PREFIXES, _BUILD_NAMES)
 
 

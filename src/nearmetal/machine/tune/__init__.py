@@ -1,6 +1,6 @@
-"""What a machine is set to before it is measured, read, changed and put back.
+"""Settings of a machine that is to be measured: read, changed, restored.
 
-`wanted.py` is what may be asked: [machine] of a spec, and the words of `tune apply`.
-`processor.py`, `interrupts.py`, `memory.py` and `link.py` read and plan one setting each;
-`apply.py` does it, for a run or to stay; `boot.py` says what only a boot can do.
+`wanted.py` has the settings: [machine] of a spec, and the words of `tune apply`.
+`processor.py`, `interrupts.py`, `memory.py` and `link.py` each read and plan one setting.
+`apply.py` makes the changes, for a run or permanently; `boot.py` has those that need a boot.
 """

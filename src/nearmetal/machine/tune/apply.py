@@ -1,10 +1,10 @@
-"""Set a machine, for a run or to stay, and put it back.
+"""Apply settings to a machine, for a run or permanently, and restore the former ones.
 
-`tuned` holds what a spec's [machine] asks for the time of a `with`; what a kill leaves is undone by
-`clean` and by the next run, as all that a run makes. `keep` is `tune apply`: its records outlive
-it, in a folder that `clean` passes over, until `put_back` (`tune restore`) undoes them.
+`tuned` applies a spec's [machine] during a `with`; after a kill, `clean` or the next run undoes it,
+like all changes of a run. `keep` is `tune apply`: its records are in a folder that `clean` ignores,
+until `put_back` (`tune restore`) undoes them.
 
-What a machine lacks is no failure: it is said in what is returned, and the rest goes on.
+A setting that the machine lacks is not a failure: the result says so, and the others are applied.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _KEPT_BY = "tuned"
 
 
 class Applied(Frozen):
-    """One setting: what was asked and what came of it."""
+    """The result of one setting: what was requested, and the state before and after."""
 
     name: str
     asked: str
-    before: str | None  # None: this machine has no such thing
+    before: str | None  # None: this machine does not have the setting
     after: str | None
-    reason: str = ""  # why not, or not wholly; "" when it is as asked
+    reason: str = ""  # why the request is not fulfilled, or only in part; "": it is
 
     def __str__(self) -> str:
         if self.before is None:
@@ -51,7 +51,7 @@ class Applied(Frozen):
         if self.before != self.after:
             change = f"{self.before} -> {self.after}"
         else:
-            change = f"{self.after}, {'not changed' if self.reason else 'as asked'}"
+            change = f"{self.after}, {'not changed' if self.reason else 'as requested'}"
         return f"{self.name}: {change}" + (f" ({self.reason})" if self.reason else "")
 
 
@@ -62,7 +62,7 @@ Hold = Callable[[Change], None]
 def tuned(
     wanted: Wanted | None, made: Journal | None = None, root: Path = ROOT
 ) -> Iterator[tuple[Applied, ...]]:
-    """Set the machine for the body, journaled, and put it back however that ends."""
+    """Apply the settings during the body, with records, and restore the former ones after it."""
     made = made or journal.open_journal()
     with ExitStack() as stack:
 
@@ -74,7 +74,7 @@ def tuned(
 
 
 def keep(wanted: Wanted, state: Path | None = None, root: Path = ROOT) -> Iterator[Applied]:
-    """Set the machine to stay so until `put_back`, or the next boot."""
+    """Apply the settings until `put_back` or the next boot."""
     state = state or owner.state_directory()
     folder = kept_folder(state)
 
@@ -88,19 +88,19 @@ def keep(wanted: Wanted, state: Path | None = None, root: Path = ROOT) -> Iterat
 
 
 def put_back(state: Path | None = None) -> Iterator[str | NearmetalError]:
-    """Undo what is kept, the last first; an error for what cannot be, which stays kept."""
+    """Undo what `keep` set, the newest first; yield a line, or an error for a record that stays."""
     return journal.restore(kept_folder(state or owner.state_directory()))
 
 
 def kept_folder(state: Path) -> Path:
-    """Where `keep` writes its records."""
+    """Return the folder of the records that `keep` writes."""
     return state / _KEPT_BY
 
 
 def every(interface: str | None, root: Path = ROOT) -> Iterator[State]:
-    """All settings as they are; of an interface, too, where one is named."""
+    """Return the present state of all settings, and of the interface's if one is given."""
     cores = cpus.choose(cpus.allowed(root), root)
-    state = owner.state_directory()  # read only: nothing is claimed
+    state = owner.state_directory()  # only read: nothing is claimed
     settings: list[Setting] = [Governor(root), Turbo(root), Smt(root), NmiWatchdog(root)]
     settings += [Pages(root, size, state, _KEPT_BY) for size in _SIZES]
     settings.append(Irq(root, cores))
@@ -116,10 +116,10 @@ _SIZES = (hugepages.PAGE_BYTES, hugepages.GIB_BYTES)
 def _asked(
     wanted: Wanted | None, root: Path, state: Path, claimant: str
 ) -> Iterator[tuple[Setting, str]]:
-    """In the order of the acts. Made one by one, since the first may bring cores.
+    """Yield the settings in the order of their acts, each made when it is due.
 
-    Threads of a core are switched on first and off last: so all is read, and in reverse put back,
-    while every core is there.
+    SMT is switched on first and off last, so that the other settings are read, and in reverse
+    order restored, while all cores are online.
     """
     if wanted is None:
         return
@@ -153,7 +153,7 @@ def _of_interface(wanted: Wanted, root: Path) -> Iterator[tuple[Setting, str]]:
 
 
 def _cores(wanted: Wanted, root: Path) -> Cores:
-    """Who will have which core, once SMT is as it was asked; threads that go are nobody's."""
+    """Return the placement after the SMT change; cores that it switches off count as quiet."""
     there = cpus.machine(cpus.allowed(root), root)
     if wanted.smt is not False:
         return place(there)
@@ -191,23 +191,23 @@ def _apply(setting: Setting, asked: str, hold: Hold) -> Applied:
 
 
 def _refuse_default_route(setting: Setting) -> None:
-    """What this machine reaches the rest of the world by is left alone."""
+    """LacksError: the setting is of the interface that carries this machine's default route."""
     if isinstance(setting, Rps | Offload) and nic.carries_default_route(setting.iface):
-        raise LacksError(f"{setting.iface} carries this machine's default route; it is left alone")
+        raise LacksError(f"{setting.iface} carries this machine's default route: not changed")
 
 
 def _shortfall(asked: str, before: State, after: State) -> str:
-    """What the kernel took without a word, and did not do."""
+    """Return what the kernel accepted without an error but did not do, or ""."""
     if asked.isdecimal() and after.pages - before.pages < int(asked):
         got = max(0, after.pages - before.pages)
-        return f"the kernel found {got} of {asked} in one piece; a boot finds more: tune --boot"
+        return f"the kernel found {got} of {asked} in one piece; more are free at boot: tune --boot"
     if asked in ("on", "off") and after.value in ("on", "off") and after.value != asked:
-        return "the kernel left it as it is"
+        return "the kernel did not change it"
     return ""
 
 
 def _give_up_pages(wanted: Wanted, folder: Path) -> None:
-    """Pages asked for again are instead of those that are kept, not on top of them."""
+    """Give back kept pages of the sizes requested now: the new request replaces the old one."""
     for size, count in zip(_SIZES, (wanted.hugepages_2mib, wanted.hugepages_1gib), strict=True):
         for file, record in journal.kept(folder).items() if count is not None else ():
             if record.kind == "pages" and Path(record.inside or "").parent.name.endswith(

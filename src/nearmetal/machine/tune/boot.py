@@ -1,4 +1,4 @@
-"""The kernel's command line for this machine: what only a boot can set. Printed, never written.
+"""The kernel's command line for this machine: settings that need a boot. Printed, never written.
 
 Each parameter is explained in Documentation/admin-guide/kernel-parameters.txt.
 """
@@ -20,7 +20,7 @@ _PAGES_MOST = 8
 
 @dataclass(frozen=True)
 class Parameter:
-    """Words for the command line, and why; without words, why they are left out."""
+    """Words for the command line and their reason; without words, why they are left out."""
 
     words: str
     why: str
@@ -28,20 +28,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the parameters follow from."""
+    """The facts that decide the parameters."""
 
-    machine: Cpus  # every core that is switched on
+    machine: Cpus  # every core that is online
     smt: str | None  # /sys/devices/system/cpu/smt/control
     vendor: str
     flags: frozenset[str]
     intel_pstate: bool
-    iommu: bool  # one is in use
+    iommu: bool  # whether one is in use
     memory_kib: int
-    command_line: str  # of the kernel that runs
+    command_line: str  # of the running kernel
 
 
 def facts(root: Path) -> Facts:
-    """Ask the kernel."""
+    """Read the facts from the kernel."""
     cpuinfo = text_of(root / "proc/cpuinfo") or ""
     memory = re.search(r"^MemTotal:\s+(\d+) kB", text_of(root / "proc/meminfo") or "", re.MULTILINE)
     system = root / "sys/devices/system/cpu"
@@ -58,13 +58,13 @@ def facts(root: Path) -> Facts:
 
 
 def parameters(known: Facts) -> list[Parameter]:
-    """The whole line, in its order."""
+    """Return all parameters in their order on the command line."""
     found = [*_isolation(known), _smt(known), _clock(known)]
     return [*found, _iommu(known), _pages(known)]
 
 
 def lines(root: Path) -> Iterator[str]:
-    """What `tune --boot` prints."""
+    """Yield the lines that `tune --boot` prints."""
     known = facts(root)
     chosen = parameters(known)
     yield " ".join(each.words for each in chosen if each.words)
@@ -82,22 +82,22 @@ def lines(root: Path) -> Iterator[str]:
 
 
 def where(root: Path) -> Iterator[str]:
-    """Where the line goes, by the boot loader that is installed."""
+    """Yield where to put the command line, for the boot loader that is installed."""
     grub, loader = root / "etc/default/grub", _loader(root)
     if grub.exists():
         made = "grub2-mkconfig -o /boot/grub2/grub.cfg"
         if any((root / folder / "update-grub").exists() for folder in ("usr/sbin", "sbin")):
             made = "update-grub"
-        yield f"It goes to the end of GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub; then {made}"
+        yield f"Append it to GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub; then {made}"
         yield "and reboot."
     elif loader is not None:
-        yield "It goes to the end of /etc/kernel/cmdline (systemd-boot); then"
-        yield "kernel-install add $(uname -r) /boot/vmlinuz-$(uname -r), and reboot. By hand: to"
-        yield f"the `options` line of the entry in {loader}."
+        yield "Append it to /etc/kernel/cmdline (systemd-boot); then"
+        yield "kernel-install add $(uname -r) /boot/vmlinuz-$(uname -r), and reboot. By hand:"
+        yield f"append it to the `options` line of the entry in {loader}."
     else:
-        yield "No boot loader shows on this machine: whoever starts it (a hypervisor, the network)"
-        yield "gives the line. With GRUB: GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, then"
-        yield "update-grub; with systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
+        yield "No boot loader is visible on this machine: set it where the machine is started (by a"
+        yield "hypervisor or network boot). GRUB: GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub;"
+        yield "then update-grub. systemd-boot: /etc/kernel/cmdline, or the entry's `options` line."
 
 
 def _loader(root: Path) -> str | None:
@@ -119,24 +119,24 @@ def _isolation(known: Facts) -> Iterator[Parameter]:
         yield Parameter(
             "",
             f"isolcpus, nohz_full, rcu_nocbs, irqaffinity: of {few} none can be spared: the"
-            f" system needs one beside the server's and the generator's ({in_words(cores)})",
+            f" system needs one besides the server's and the generator's ({in_words(cores)})",
         )
         return
     given, rest = cpus.format_list(alone), cpus.format_list(every - alone)
     shared = f"; {cores.shared}" if cores.shared else ""
     yield Parameter(
         f"isolcpus=managed_irq,domain,{given}",
-        f"{in_words(cores)}{shared}: one physical core each, of one NUMA node where that has as"
-        f" many; the scheduler puts nobody else there. The system keeps {rest}; core 0 is among"
-        " these, since much of the kernel's own work stays on it",
+        f"{in_words(cores)}{shared}: one physical core each, on one NUMA node if the node has"
+        f" enough; the scheduler puts no other program there. The system keeps {rest}, with core 0,"
+        " on which much of the kernel's own work stays",
     )
-    yield Parameter(f"nohz_full={given}", "no clock tick where one program runs alone")
-    yield Parameter(f"rcu_nocbs={given}", "what the kernel frees later is freed by other cores")
-    yield Parameter(f"irqaffinity={rest}", "interrupts start on the system's cores")
+    yield Parameter(f"nohz_full={given}", "no clock tick on cores that run a single program")
+    yield Parameter(f"rcu_nocbs={given}", "other cores run the kernel's deferred frees (RCU)")
+    yield Parameter(f"irqaffinity={rest}", "interrupts are first assigned to the system's cores")
 
 
 def _isolated(cores: Cores, count: int) -> frozenset[int]:
-    """All but core 0; with fewer than three nobody would be left for the system."""
+    """Return the cores in use except core 0, or none of fewer than three: the system needs one."""
     if count < 3:
         return frozenset()
     return frozenset({cores.sut, cores.tg, *cores.switch, cores.vmm}) - {0}
@@ -144,26 +144,26 @@ def _isolated(cores: Cores, count: int) -> frozenset[int]:
 
 def _smt(known: Facts) -> Parameter:
     if known.smt in (None, "notsupported", "notimplemented"):
-        return Parameter("", "nosmt: its cores have one thread each, as far as the kernel tells")
-    return Parameter("nosmt", "a thread beside a poller takes a share of its core that varies")
+        return Parameter("", "nosmt: the kernel reports one thread per core")
+    return Parameter("nosmt", "a second thread takes a varying share of a polling core")
 
 
 def _clock(known: Facts) -> Parameter:
     if known.vendor != "GenuineIntel":
         return Parameter("", f"intel_pstate=disable: the processor is {known.vendor or 'unknown'}")
     if "hypervisor" in known.flags and not known.intel_pstate:
-        return Parameter("", "intel_pstate=disable: a virtual machine's clock is its host's")
+        return Parameter("", "intel_pstate=disable: the host sets a virtual machine's clock")
     return Parameter(
-        "intel_pstate=disable", "cpufreq's own driver then obeys the governor, as in the paper"
+        "intel_pstate=disable", "the cpufreq driver then obeys the governor, as in the paper"
     )
 
 
 def _iommu(known: Facts) -> Parameter:
     if "hypervisor" in known.flags and not known.iommu:
-        return Parameter("", "iommu: a virtual machine, which shows none")
+        return Parameter("", "iommu: a virtual machine without an IOMMU")
     words = "intel_iommu=on iommu=pt" if known.vendor == "GenuineIntel" else "iommu=pt"
     return Parameter(
-        words, "vfio-pci can then hand a NIC to DPDK; the kernel's own DMA pays nothing"
+        words, "vfio-pci can then hand a NIC to DPDK; it costs the kernel's own DMA nothing"
     )
 
 
@@ -174,23 +174,23 @@ def _pages(known: Facts) -> Parameter:
     if "pdpe1gb" not in known.flags:
         return Parameter(
             f"hugepagesz=2M hugepages={count * 512}",
-            f"{count} GiB in 2 MiB pages, of a quarter of the memory: the processor has none of"
-            " 1 GiB (pdpe1gb)",
+            f"{count} GiB in 2 MiB pages, at most a quarter of the memory: the processor has no"
+            " 1 GiB pages (pdpe1gb)",
         )
     return Parameter(
         f"default_hugepagesz=1G hugepagesz=1G hugepages={count}",
-        f"{count} GiB, of a quarter of the memory: only at boot is there so much in one piece",
+        f"{count} GiB, at most a quarter of the memory: only at boot is so much free in one piece",
     )
 
 
 def _now(words: str, command_line: str) -> str:
-    """What the running kernel was started with already."""
+    """Return a remark with what the running kernel's command line already has, or ""."""
     running = command_line.split()
     now = [
         each for each in running if each.split("=")[0] in {w.split("=")[0] for w in words.split()}
     ]
     if set(words.split()) <= set(now):
-        return "  (already so)"
+        return "  (already set)"
     return f"  (now: {' '.join(now)})" if now else ""
 
 

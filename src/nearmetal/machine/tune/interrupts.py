@@ -1,4 +1,4 @@
-"""Who is interrupted: by devices, and by receive processing handed on from core to core (RPS)."""
+"""Cores that take device interrupts, and receive processing moved between cores (RPS)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import Cores, in_words
 from nearmetal.machine.tune.setting import Change, LacksError, State, may_write, text_of, writes
 
-_NOWHERE = "all cores are measured: interrupts have no other to go to"
+_NOWHERE = "all cores are measured: no other core is left for interrupts"
 
 
 def affinities_of(root: Path) -> dict[Path, frozenset[int]]:
-    """Where each interrupt may come, by the file that says so."""
+    """Map each interrupt's file to the cores that may take the interrupt."""
     files = sorted((root / "proc/irq").glob("[0-9]*/smp_affinity_list"))
     return {file: cpus.parse_list(text) for file in files if (text := text_of(file))}
 
 
 def irqbalance(root: Path) -> bool:
-    """Whether somebody moves them about."""
+    """Whether irqbalance runs, which moves interrupts."""
     names = (root / "proc").glob("[0-9]*/comm")
     return any(text_of(name) == "irqbalance" for name in names)
 
 
 @dataclass(frozen=True)
 class Irq:
-    """Which cores an interrupt may come to (Documentation/core-api/irq/irq-affinity.rst)."""
+    """The cores that may take interrupts (Documentation/core-api/irq/irq-affinity.rst)."""
 
     root: Path
     cores: Cores
@@ -34,15 +34,15 @@ class Irq:
     def read(self) -> State:
         affinities = affinities_of(self.root)
         if not affinities:
-            return State("irq", None, "no interrupt of this machine tells where it goes")
+            return State("irq", None, "this machine shows no interrupt's cores in /proc/irq")
         measured = self.cores.quiet or {self.cores.sut, self.cores.tg}
         here = sum(bool(may & measured) for may in affinities.values())
-        balanced = "irqbalance runs, and may move them again" if irqbalance(self.root) else ""
+        balanced = "irqbalance runs and may move them again" if irqbalance(self.root) else ""
         where = cpus.format_list(measured)
-        return State("irq", f"{here} of {len(affinities)} may come to cores {where}", balanced)
+        return State("irq", f"{here} of {len(affinities)} may interrupt cores {where}", balanced)
 
     def changes(self, wanted: str) -> list[Change]:
-        """Off the measured cores and their threads; one that has no other goes to Python's."""
+        """Move interrupts off the measured cores and their threads, if need be to Python's."""
         assert wanted == "away"
         if not self.cores.quiet:
             raise LacksError(f"{_NOWHERE} ({in_words(self.cores)})")
@@ -57,7 +57,7 @@ class Irq:
 
 @dataclass(frozen=True)
 class Rps:
-    """Who does the receive processing of an interface (Documentation/networking/scaling.rst)."""
+    """Cores for an interface's receive processing (Documentation/networking/scaling.rst)."""
 
     root: Path
     iface: str

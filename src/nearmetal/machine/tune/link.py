@@ -1,4 +1,4 @@
-"""What an interface does for the network stack: joins, cuts and checksums (ethtool's features)."""
+"""Offloads of an interface: merging, segmentation and checksums (ethtool's features)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearmetal.machine.tune.setting import Change, LacksError, State, on_off
 
 @dataclass(frozen=True)
 class Offload:
-    """One feature. Asked of the kernel itself: /sys does not tell it."""
+    """One feature, read by ethtool's calls, as /sys does not show it."""
 
     root: Path
     iface: str
@@ -25,7 +25,7 @@ class Offload:
         try:
             return State(name, on_off(ethtool.has(self.iface, self.feature)))
         except OSError as error:
-            return State(name, None, f"{self.iface} does not tell: {error.strerror}")
+            return State(name, None, f"{self.iface} does not report it: {error.strerror}")
 
     def changes(self, wanted: str) -> list[Change]:
         now = self.read()
@@ -34,5 +34,5 @@ class Offload:
         if now.value == wanted:
             return []
         if not rights.held("CAP_NET_ADMIN"):
-            raise LacksError(rights.lacking("CAP_NET_ADMIN", "what a link does"))
+            raise LacksError(rights.lacking("CAP_NET_ADMIN", "offloads of a link"))
         return [Change("offload", self.feature, wanted, now.value, self.iface)]

@@ -1,4 +1,4 @@
-"""Huge pages of 2 MiB and 1 GiB: so many on top of the pool, claimed as a run claims its own."""
+"""Huge pages of 2 MiB and 1 GiB, added to the pool and claimed in the same way as by a run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _NAMES = {hugepages.PAGE_BYTES: "hugepages_2mib", hugepages.GIB_BYTES: "hugepage
 
 @dataclass(frozen=True)
 class Pages:
-    """The kernel's pool of pages of one size (Documentation/admin-guide/mm/hugetlbpage.rst)."""
+    """The kernel's pool for one size of pages (Documentation/admin-guide/mm/hugetlbpage.rst)."""
 
     root: Path
     page_bytes: int
-    state: Path  # where claims are written (machine/hugepage_claims.py)
-    owner: str  # whose this one is
+    state: Path  # folder for claims (machine/hugepage_claims.py)
+    owner: str  # name in the claim
 
     def read(self) -> State:
         pool = hugepages.pool(self.root, self.page_bytes)
         name = _NAMES[self.page_bytes]
         if pool is None:
-            return State(name, None, "this kernel, or this processor, has no pages of that size")
+            return State(name, None, "this kernel, or this processor, has no pages of this size")
         return State(name, f"{pool.total}, {pool.free} of them free", pages=pool.total)
 
     def changes(self, wanted: str) -> list[Change]:

@@ -1,4 +1,4 @@
-"""The processor: its clock (cpufreq), its threads, and what interrupts it every few seconds."""
+"""The processor: its clock (cpufreq), its threads, and the NMI watchdog that interrupts it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nearmetal.machine.tune.setting import (
 )
 
 _CPU = Path("sys/devices/system/cpu")
-_NO_CPUFREQ = "no cpufreq: its clock is set by the firmware or, of a virtual machine, by the host"
+_NO_CPUFREQ = "no cpufreq: the firmware sets the clock or, for a virtual machine, the host"
 
 
 @dataclass(frozen=True)
 class Governor:
-    """Who chooses the clock (Documentation/admin-guide/pm/cpufreq.rst); each policy has one."""
+    """The governor of each cpufreq policy (Documentation/admin-guide/pm/cpufreq.rst)."""
 
     root: Path
 
@@ -50,9 +50,9 @@ class Governor:
 
 @dataclass(frozen=True)
 class Turbo:
-    """A clock above the nominal one, which comes and goes with heat and with the neighbours.
+    """Clock rates above the nominal one, which depend on heat and on the load of other cores.
 
-    intel_pstate says it the other way round (Documentation/admin-guide/pm/intel_pstate.rst).
+    intel_pstate has the opposite switch, no_turbo (Documentation/admin-guide/pm/intel_pstate.rst).
     """
 
     root: Path
@@ -71,7 +71,7 @@ class Turbo:
         return writes([file], off if wanted == "off" else str(1 - int(off)))
 
     def _file(self) -> tuple[Path, str]:
-        """The switch, and what it holds when turbo is off."""
+        """Return the switch's file and its content when turbo is off."""
         intel = self.root / _CPU / "intel_pstate/no_turbo"
         return (intel, "1") if intel.exists() else (self.root / _CPU / "cpufreq/boost", "0")
 
@@ -86,13 +86,13 @@ class Smt:
         control = text_of(self.root / _CPU / "smt/control")
         note = {
             None: "this kernel has no switch for it",
-            "notsupported": "its cores have one thread each",
+            "notsupported": "the cores have one thread each",
             "notimplemented": "this kernel has no switch for it",
         }.get(control, "")
         if note:
             return State("smt", None, note)
         if control == "forceoff":
-            return State("smt", "off", "for good: by the boot line or the firmware")
+            return State("smt", "off", "the kernel's command line or the firmware fixes it")
         return State("smt", control)
 
     def changes(self, wanted: str) -> list[Change]:
@@ -105,8 +105,10 @@ class Smt:
         return [*self._rescued(), *control] if wanted == "off" else control
 
     def _rescued(self) -> list[Change]:
-        """Interrupts that have no core but threads that go: the kernel would send them anywhere,
-        and not back when the threads return."""
+        """Move interrupts that only threads to be switched off may take.
+
+        The kernel would move such interrupts to any core, and not back when the threads return.
+        """
         online = cpus.machine(cpus.online_cpus(self.root), self.root).cpus
         first = {cpu.number: min(cpu.siblings) for cpu in online}
         found = []
@@ -126,7 +128,7 @@ class NmiWatchdog:
     def read(self) -> State:
         value = text_of(self._file())
         if value is None:
-            return State("nmi_watchdog", None, "this kernel has none")
+            return State("nmi_watchdog", None, "this kernel has no NMI watchdog")
         return State("nmi_watchdog", on_off(value != "0"))
 
     def changes(self, wanted: str) -> list[Change]:

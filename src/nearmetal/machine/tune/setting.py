@@ -1,6 +1,6 @@
-"""What every setting is: something that is read, and planned as changes of files or of a link.
+"""The contract of a setting: a state to read, and planned changes of files or of a link.
 
-A setting never acts. What it plans is journaled with the old value and then done (apply.py).
+A setting never acts. apply.py writes a record with the old value and then makes the change.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from nearmetal.machine.records import Kind
 
 
 class LacksError(NearmetalError):
-    """This machine has no such thing, or will not have it so: why, in words."""
+    """This machine lacks the setting or does not allow the value; the message says why."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A setting as it was met."""
+    """A setting as it is now."""
 
     name: str
     value: str | None  # None: not on this machine
-    note: str = ""  # why it is not there; or what a reader should know
-    pages: int = 0  # of a pool
+    note: str = ""  # why the value is None, or a caveat
+    pages: int = 0  # number of pages, for a pool
 
 
 @dataclass(frozen=True)
 class Change:
-    """One act, and what undoes it (journal.Record)."""
+    """One change and the data to undo it (machine/records.py)."""
 
     kind: Kind
     what: str
@@ -44,11 +44,11 @@ class Change:
 
     @property
     def undone_by(self) -> dict[str, str | None]:
-        """The rest of its record."""
+        """Return the other fields of the change's record."""
         return {"old": self.old, "new": self.new, "inside": self.inside}
 
     def perform(self) -> None:
-        """Do it. OSError: the kernel will not."""
+        """Make the change. OSError: the kernel refuses it."""
         if self.kind == "pages":
             assert self.inside is not None
             hugepage_claims.take(Path(self.what), Path(self.inside), int(self.new))
@@ -61,17 +61,17 @@ class Change:
 
 
 class Setting(Protocol):
-    """A small frozen reader and planner of one thing."""
+    """Reads one setting and plans its changes."""
 
     def read(self) -> State:
-        """As it is now."""
+        """Return the present state."""
 
     def changes(self, wanted: str) -> list[Change]:
-        """What has to be done; none where it is so already. LacksError: it cannot be had."""
+        """Return the changes to reach `wanted`, none if it is reached. LacksError: impossible."""
 
 
 def text_of(file: Path) -> str | None:
-    """What a file of the kernel's holds; None: it has none such."""
+    """Return the text of a kernel file, or None if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -79,7 +79,7 @@ def text_of(file: Path) -> str | None:
 
 
 def writes(files: Iterable[Path], new: str) -> list[Change]:
-    """Set these files; those that hold it already are left alone."""
+    """Plan to set these files; files that hold the value already are left out."""
     found = []
     for file in files:
         old = text_of(file)
@@ -90,14 +90,14 @@ def writes(files: Iterable[Path], new: str) -> list[Change]:
 
 
 def may_write(file: Path) -> None:
-    """LacksError where it is nobody's to change, or not ours."""
+    """Check that this process may write the file. LacksError: it may not."""
     if not os.access(file, os.W_OK):
         root = os.geteuid() == 0
         raise LacksError("the kernel has it read-only here" if root else "needs root")
 
 
 def in_words(values: Iterable[str]) -> str:
-    """One value where all are alike, else how many of each."""
+    """Return the value if all are equal, else how many of each there are."""
     counts = Counter(values)
     if len(counts) == 1:
         return next(iter(counts))

@@ -1,4 +1,4 @@
-"""What may be asked of a machine: the table [machine] of a spec, or the words of `tune apply`."""
+"""Requested settings: the table [machine] of a spec, or the words of `tune apply`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearmetal.samples import Frozen
 
 
 class Offloads(Frozen):
-    """What the interface does for the network stack."""
+    """Offloads of the interface."""
 
     rx_checksum: bool | None = None
     tx_checksum: bool | None = None
@@ -24,43 +24,43 @@ class Offloads(Frozen):
 
 
 class Wanted(Frozen):
-    """None: left as it is."""
+    """Requested settings of a machine; a setting that is None is not changed."""
 
     governor: str | None = Field(None, pattern="^[a-z_]+$")
     turbo: bool | None = None
     smt: bool | None = None
     nmi_watchdog: bool | None = None
-    irq: Literal["away"] | None = None  # from the measured cores
-    hugepages_2mib: int | None = Field(None, ge=1, le=1 << 20)  # pages, on top of what is there
+    irq: Literal["away"] | None = None  # away: off the measured cores
+    hugepages_2mib: int | None = Field(None, ge=1, le=1 << 20)  # pages to add to the pool
     hugepages_1gib: int | None = Field(None, ge=1, le=1 << 12)
-    interface: str | None = Field(None, pattern=r"^[^/\s]{1,15}$")  # whose the two below are
-    rps: Literal["off", "away"] | None = None  # who does receive processing; away: as irq
+    interface: str | None = Field(None, pattern=r"^[^/\s]{1,15}$")  # for rps and offloads
+    rps: Literal["off", "away"] | None = None  # receive processing; away: as irq
     offloads: Offloads | None = None
 
     @model_validator(mode="after")
     def _whose(self) -> Wanted:
         if self.interface is None and (self.rps or self.offloads):
-            raise ValueError('rps and offloads are an interface\'s: name it, interface = "eth1"')
+            raise ValueError('rps and offloads need an interface: name it, interface = "eth1"')
         return self
 
 
-# What `apply` sets when nothing is named. The paper's hosts had the governor and no SMT; the others
-# make a result vary too.
+# The settings of `apply` without words. The paper's hosts had this governor and no SMT; the other
+# settings also make results vary less.
 STEADY = Wanted(governor="performance", turbo=False, smt=False, nmi_watchdog=False, irq="away")
 
 
 def from_words(words: Iterable[str]) -> Wanted:
-    """`governor=performance turbo=off offloads.gro=off`; without words, STEADY."""
+    """Parse `governor=performance turbo=off offloads.gro=off`; without words, return STEADY."""
     found: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not value:
-            raise BadInputError(f"{word}: KEY=VALUE, as turbo=off (keys: {', '.join(_keys())})")
+            raise BadInputError(f"{word}: KEY=VALUE, e.g. turbo=off (keys: {', '.join(_keys())})")
         table, dot, name = key.partition(".")
         if dot:
             inner = found.setdefault(table, {})
             if not isinstance(inner, dict):
-                raise BadInputError(f"{word}: {table} is one value already")
+                raise BadInputError(f"{word}: {table} has a single value already")
             inner[name] = value
         else:
             found[key] = value

@@ -1,1 +1,1 @@
-"""Virtual machines: QEMU, its monitor, and which accelerator runs them here."""
+"""Virtual machines: QEMU, its monitor, and the choice of an accelerator."""

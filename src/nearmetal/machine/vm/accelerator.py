@@ -1,10 +1,10 @@
-"""Which accelerator runs a virtual machine's instructions here: measured, not guessed.
+"""Choose the accelerator for virtual machines on this machine, by measurement.
 
-That /dev/kvm opens says little: where the machine is a guest itself, KVM may emulate instruction by
-instruction, hundreds of times slower than QEMU's translator (TCG). So `nm-uk-probe`, an image that
-turns a simple loop and tells how often, is booted under each for a fraction of a second, on the
-core that will be measured, and the faster one is taken. What was found is kept for this boot of the
-machine, for these very programs, and goes into every result.
+An open /dev/kvm says little: where the machine is itself a guest, KVM may emulate each instruction,
+hundreds of times slower than QEMU's translator (TCG). So `nm-uk-probe`, an image that runs a simple
+loop and reports its turns, is booted under each accelerator for a fraction of a second, on the core
+to be measured, and the faster one is chosen. The result is kept for this boot of the machine and
+for these versions of the programs, and is part of every result.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Name = Literal["kvm", "tcg"]
 
 KVM = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# From exec to the probe's first line. TCG runs everywhere, so a silence there is a busy machine's;
-# one under KVM may last for ever.
+# From exec to the probe's first line. TCG works everywhere, so if it is silent the machine is busy;
+# under KVM the silence may last for ever.
 _START_S: dict[Name, float] = {"tcg": 120.0, "kvm": 15.0}
-_LOOK_S, _LOOK_MAX_S = 0.25, 1.0  # how long its loop is watched
+_LOOK_S, _LOOK_MAX_S = 0.25, 1.0  # how long the probe's loop is measured
 _LINES_MIN = 2
 _MEMORY_BYTES = 16 << 20
-# With `host` KVM may be unable to pass a register on where it is nested; then without that one.
+# Nested KVM may be unable to pass a register of `host` on; then try without that register.
 _CPUS: dict[Name, tuple[str, ...]] = {
     "tcg": ("max",),
     "kvm": ("host", "host,-arch-capabilities"),
@@ -43,7 +43,7 @@ _CPUS: dict[Name, tuple[str, ...]] = {
 
 
 class Probed(Frozen):
-    """What was found, and where it holds."""
+    """The result of probing, and the machine and programs it is valid for (key)."""
 
     key: str
     cpu: dict[str, str]
@@ -53,18 +53,18 @@ class Probed(Frozen):
 
 @dataclass(frozen=True)
 class Found:
-    """Of one accelerator."""
+    """The result for one accelerator."""
 
     cpu: str
     loops_per_s: float
 
 
 def choose(probe: Path, cpu: int, forced: Name | None = None) -> Accelerator:
-    """The faster one, or the one that is asked for; CannotRunError where that runs nothing."""
+    """Return the faster accelerator, or the `forced` one. CannotRunError: it does not run."""
     probed = _kept(probe)
     if probed is None:
         probed = _probe(probe, cpu)
-        if "tcg" in probed.loops_per_s:  # else the next one looks again
+        if "tcg" in probed.loops_per_s:  # else let the next run probe again
             _keep(probed)
     rates = probed.loops_per_s
     name: str = forced or max(rates, key=lambda each: rates[each], default="tcg")
@@ -82,7 +82,7 @@ def choose(probe: Path, cpu: int, forced: Name | None = None) -> Accelerator:
 
 
 def last_found() -> dict[str, float] | None:
-    """Loops a second under each, as probed last on this boot; None: not yet."""
+    """Return loops per second by accelerator, as last probed on this boot, or None."""
     try:
         probed = Probed.model_validate_json(_file().read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -91,11 +91,11 @@ def last_found() -> dict[str, float] | None:
 
 
 def kvm_why_not() -> str | None:
-    """Why KVM cannot even be tried; None: its device opens."""
+    """Return why KVM's device cannot be opened, or None."""
     try:
         os.close(os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
-        hint = " (are you in the group kvm?)" if isinstance(error, PermissionError) else ""
+        hint = " (join the group kvm)" if isinstance(error, PermissionError) else ""
         return f"{KVM}: {error.strerror}{hint}"
     return None
 
@@ -125,7 +125,7 @@ def _probe(probe: Path, cpu: int) -> Probed:
 
 
 def _loops_per_s(probe: Path, accelerator: Accelerator, cpu: int) -> float:
-    """Turns between the first line and one that is late enough, over the time between the two."""
+    """Return turns of the probe's loop per second, measured from its first line for _LOOK_S."""
     machine = qemu.Machine(probe, "", _MEMORY_BYTES, accelerator)
     with (
         tempfile.TemporaryDirectory(prefix="nm-probe-") as folder,
@@ -139,7 +139,7 @@ def _loops_per_s(probe: Path, accelerator: Accelerator, cpu: int) -> float:
                 line = vm.expect("probe", max(_LOOK_S, _LOOK_MAX_S - elapsed_s))
             except SilentError:
                 if len(turns) > 1:
-                    break  # slow, and known to be so
+                    break  # slow, but measured
                 raise
             turns.append(float(line["loops"]))
             elapsed_s = time.monotonic() - began
@@ -159,7 +159,7 @@ def _keep(probed: Probed) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
         new.write(probed.model_dump_json())
-    Path(new.name).replace(file)  # whole, or not at all: two may probe at once
+    Path(new.name).replace(file)  # replace as a whole: two runs may probe at once
 
 
 def _boot() -> str:
@@ -171,7 +171,7 @@ def _file() -> Path:
 
 
 def _key(probe: Path) -> str:
-    """This boot, whether the device opens, and the files that were used, as they are now."""
+    """Return a text for this boot, the access to KVM, and the present QEMU and probe files."""
     paths = (qemu.found(), probe)
     files = (f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths)
     return "; ".join([_boot(), str(kvm_why_not()), *files])

@@ -1,4 +1,4 @@
-"""A kernel's file for x86, a bzImage: which release it is, and where its modules lie."""
+"""bzImage files (kernels for x86): the release, and the folder of its modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from nearmetal.errors import BadInputError, CannotRunError
 
 
 def read(image: Path) -> tuple[str, Path]:
-    """Its release, and the folder of its modules: beside it, or this machine's."""
+    """Return the release, and the folder of its modules: beside the image, or this machine's.
+
+    BadInputError: not a bzImage. CannotRunError: no modules.
+    """
     if not image.is_file():
         raise BadInputError(f"{image}: no such kernel")
     name = release(image.read_bytes())
@@ -23,11 +26,11 @@ def read(image: Path) -> tuple[str, Path]:
 
 
 def release(image: bytes) -> str:
-    """What uname -r will say (the kernel's Documentation, x86/boot: kernel_version)."""
+    """Return the release that uname -r will print (Documentation/x86/boot: kernel_version)."""
     if image[0x202:0x206] != b"HdrS":
         raise BadInputError("no bzImage: a Linux kernel for x86 is expected")
     (offset,) = struct.unpack_from("<H", image, 0x20E)
     words = image[0x200 + offset :][:256].partition(b"\0")[0].split()
     if offset == 0 or not words:
-        raise BadInputError("a kernel that does not tell its version")
+        raise BadInputError("a kernel without a version in its header")
     return words[0].decode(errors="replace")

@@ -1,8 +1,8 @@
-"""Kernels that QEMU boots by multiboot: a microvm tells them its devices only where we do.
+"""Multiboot kernels on a microvm: their command line must name the NIC's place.
 
-A microvm has no bus to look through, so its devices stand on the kernel's command line. QEMU
-(hw/i386/microvm.c) writes them there at the start, but a multiboot kernel gets the line from before
-that. The place of the NIC is the same in every microvm of ours: the first device takes the last of
+A microvm has no bus to scan, so its devices are listed on the kernel's command line. QEMU
+(hw/i386/microvm.c) adds them when the machine starts, but a multiboot kernel gets the line as it
+was before. The NIC is at the same place in all our microvms: the first device takes the last of
 eight transports.
 """
 
@@ -16,18 +16,18 @@ from nearmetal.machine.vm.qemu import MachineType
 NIC = "virtio_mmio.device=512@0xfeb00e00:12"  # bytes, address, interrupt
 _NAME = NIC.partition("=")[0]
 _MAGIC = 0x1BADB002  # Multiboot 0.6.96, 3.1.1
-_LOOKED_AT_BYTES = 8192
+_LOOKED_AT_BYTES = 8192  # the header must begin within these
 
 
 def told(kernel: Path, machine: MachineType, cmdline: str) -> str:
-    """The command line, with the NIC's place in front where QEMU does not tell it."""
+    """Return the command line, with the NIC's place in front where QEMU does not add it."""
     if machine != "microvm" or _NAME in cmdline or not is_multiboot(kernel):
         return cmdline
     return f"{NIC} {cmdline}".rstrip()
 
 
 def is_multiboot(kernel: Path) -> bool:
-    """Whether its beginning has a multiboot header: magic, flags, and what makes the sum 0."""
+    """Whether the file begins with a multiboot header: magic, flags, and a checksum (sum 0)."""
     with kernel.open("rb") as file:
         head = file.read(_LOOKED_AT_BYTES)
     for at in range(0, len(head) - 11, 4):

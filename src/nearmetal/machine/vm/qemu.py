@@ -3,16 +3,16 @@
     machine = Machine(kernel, "--listen 10.0.0.2:11211", 64 << 20, accelerator)
     qemu.command(machine, console=..., monitor=...)
 
-Two types. `microvm` has nothing but virtio-mmio devices, a serial line, a timer and an interrupt
-controller, so it starts in half the time; it has no ACPI, and QEMU tells its devices on the
-kernel's command line. `q35` is a PC: SeaBIOS, PCI, virtio as PCI functions, modern only. Either
-boots `-kernel` directly. There is no default device, no display, and no reboot: a guest that resets
-ends QEMU, as one that powers off does.
+There are two types. `microvm` has only virtio-mmio devices, a serial line, a timer and an interrupt
+controller, so it starts in half the time; it has no ACPI, and QEMU lists its devices on the
+kernel's command line. `q35` is a PC: SeaBIOS, PCI, and modern virtio as PCI functions. Both boot
+`-kernel` directly. There is no default device, no display, and no reboot: QEMU ends when the guest
+resets, just as when it powers off.
 
-Memory is a memfd shared with whoever is the back end of a vhost-user NIC. Without share=on QEMU
-would start, say so in passing, and go on without that NIC (vm.py looks for those words).
+Memory is a memfd shared with the back end of a vhost-user NIC. Without share=on QEMU would print a
+warning and run without that NIC (given_up searches for the warning).
 
-What runs is vm.py's, what it runs on accelerator.py's.
+vm.py runs the machine; accelerator.py chooses its accelerator.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PROGRAM = "qemu-system-x86_64"
 MISSING = f"no {PROGRAM} (package qemu-system-x86)"
 MachineType = Literal["microvm", "q35"]
 
-# Words of QEMU's (net/vhost-user.c, hw/net/vhost_net.c) for a NIC that it goes on without.
+# QEMU's messages (net/vhost-user.c, hw/net/vhost_net.c) when it runs on without a NIC.
 NO_NETWORK = ("unable to start vhost net", "falling back on userspace virtio")
-# And what it says when back ends come and go, which are no errors of its own.
+# QEMU's messages when back ends connect and disconnect, which are not errors.
 HARMLESS = (
     "QEMU waiting for connection",
     "ring restore failed",
@@ -44,9 +44,9 @@ HARMLESS = (
 
 @dataclass(frozen=True)
 class VhostUser:
-    """A virtio-net whose device side is another process.
+    """A virtio-net NIC whose device side is another process.
 
-    QEMU listens on the socket, before it runs the guest; back ends come and go.
+    QEMU listens on the socket before it runs the guest; back ends may connect and disconnect.
     """
 
     socket: Path
@@ -56,9 +56,9 @@ class VhostUser:
 
 @dataclass(frozen=True)
 class Tap:
-    """A virtio-net on a tap device that is there already, where QEMU is started.
+    """A virtio-net NIC on a tap device that exists in the namespace where QEMU is started.
 
-    vhost: the host's kernel carries the frames (/dev/vhost-net), and not QEMU's main loop.
+    vhost: the host's kernel carries the frames (/dev/vhost-net) instead of QEMU's main loop.
     """
 
     iface: str
@@ -68,28 +68,28 @@ class Tap:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a virtual machine is made of."""
+    """The parts and settings of a virtual machine."""
 
     kernel: Path
-    command_line: str  # the kernel's
+    command_line: str  # for the kernel
     memory_bytes: int
     accelerator: Accelerator
     type: MachineType = "microvm"
     initrd: Path | None = None
     nics: tuple[VhostUser | Tap, ...] = ()
     vcpus: int = 1
-    legacy: bool = False  # its virtio is that from before version 1
-    options: tuple[str, ...] = ()  # further words for QEMU
+    legacy: bool = False  # virtio as before version 1
+    options: tuple[str, ...] = ()  # more options for QEMU
 
     @property
     def image_bytes(self) -> int:
-        """Of the files it boots from."""
+        """Size in bytes of the files that the machine boots from."""
         files = [self.kernel, *([self.initrd] if self.initrd else [])]
         return sum(path.stat().st_size for path in files)
 
 
 def found() -> Path:
-    """The program that is started; CannotRunError where there is none."""
+    """Return QEMU's path. CannotRunError: QEMU is not installed."""
     path = shutil.which(PROGRAM)
     if path is None:
         raise CannotRunError(MISSING)
@@ -97,18 +97,21 @@ def found() -> Path:
 
 
 def why_not() -> str | None:
-    """Why no virtual machine can run here; None: one can."""
+    """Return why no virtual machine can run here, or None."""
     return None if shutil.which(PROGRAM) else MISSING
 
 
 def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
-    """QEMU's command line. The serial line is on its standard input and output, and is logged in
-    `console`; QMP is on the descriptor `monitor`."""
+    """Return QEMU's command line.
+
+    The serial line is on QEMU's standard input and output, and is logged to `console`; QMP is on
+    the descriptor `monitor`.
+    """
     argv = [PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     argv += [
         "-name",
         f"{_escaped(machine.kernel.name)},debug-threads=on",
-    ]  # threads tell what they are
+    ]  # debug-threads: threads have names
     argv += ["-machine", _machine(machine), "-cpu", machine.accelerator.cpu]
     argv += ["-smp", str(machine.vcpus), "-m", f"{machine.memory_bytes >> 10}K"]
     memory = f"memory-backend-memfd,id=memory,size={machine.memory_bytes},share=on"
@@ -120,7 +123,7 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
     argv += ["-kernel", str(machine.kernel), "-append", machine.command_line]
     argv += ["-initrd", str(machine.initrd)] if machine.initrd else []
     if machine.type == "microvm":
-        # QEMU's own default is the older one; our images speak virtio 1.
+        # QEMU's default is legacy virtio; our images use virtio 1.
         legacy = "true" if machine.legacy else "false"
         argv += ["-global", f"virtio-mmio.force-legacy={legacy}"]
     for number, nic in enumerate(machine.nics):
@@ -129,12 +132,12 @@ def command(machine: Machine, *, console: Path, monitor: int) -> list[str]:
 
 
 def given_up(said: str) -> str | None:
-    """Why a QEMU that still runs serves nobody, from what it says; None: nothing of the kind."""
+    """Return why a QEMU that still runs does not serve, from its stderr; None: no such reason."""
     if any(words in said for words in NO_NETWORK):
-        return f"{PROGRAM} goes on without its network"
+        return f"{PROGRAM} runs on without its network"
     if "emulation failure" not in said:
         return None
-    # A KVM that emulates met an instruction that it does not know; QEMU tells, and waits.
+    # KVM's emulator met an instruction that it does not have; QEMU reports it and stops the guest.
     at, code = re.search(r"RIP=(\w+)", said), re.search(r"<(\w\w)>((?: \w\w){0,7})", said)
     where = f" at 0x{int(at[1], 16):x}" if at else ""
     what = f": {code[1]}{code[2]}" if code else ""
@@ -142,11 +145,11 @@ def given_up(said: str) -> str | None:
 
 
 def _machine(machine: Machine) -> str:
-    """Type and accelerator. Without ACPI microvm starts with qboot, which does next to nothing."""
+    """Return type and accelerator. Without ACPI, microvm starts with the minimal firmware qboot."""
     kinds = {
-        # With a clock of the day: times of expiry may be absolute.
+        # With a real-time clock: times of expiry may be absolute.
         "microvm": "microvm,acpi=off,rtc=on",
-        # What a server on a ring has no use for, and SeaBIOS would look at.
+        # Without devices that a server does not use and SeaBIOS would probe.
         "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
     }
     return f"{kinds[machine.type]},accel={machine.accelerator.name},memory-backend=memory"
@@ -159,8 +162,8 @@ def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
         spoken = "off,disable-modern=on" if machine.legacy else "on"
         device = f"virtio-net-pci,netdev={name},mac={nic.mac},disable-legacy={spoken},romfile="
         if machine.accelerator.name == "tcg":
-            # MSI-X of a vhost-user NIC wants KVM's irqfd; without it QEMU 7.2 dies of SIGSEGV when
-            # the guest enables it. A line interrupt will do: it passes through QEMU either way.
+            # MSI-X of a vhost-user NIC needs KVM's irqfd; without it QEMU 7.2 crashes (SIGSEGV)
+            # when the guest enables MSI-X. A line interrupt passes through QEMU in any case.
             device += ",vectors=0"
     if isinstance(nic, VhostUser):
         yield from ("-chardev", f"socket,id={name}c,path={_escaped(nic.socket)},server=on,wait=off")
@@ -174,11 +177,11 @@ def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
 
 
 def _escaped(path: Path | str) -> str:
-    """In an option's value a comma is written twice."""
+    """Return the path for an option's value, where a comma is written twice."""
     return str(path).replace(",", ",,")
 
 
 def append(words: Sequence[str]) -> str:
-    """Words as a kernel's command line, which knows no quotes."""
+    """Join words to a kernel's command line, which has no quotes."""
     assert not any(" " in word for word in words)
     return " ".join(words)

@@ -1,6 +1,7 @@
-"""QMP to one QEMU, over a socket pair that it inherits: nobody else can speak to it.
+"""QMP connection to one QEMU, over a socket pair that QEMU inherits and no other process can use.
 
-QEMU answers once its main loop runs, which with a vhost-user NIC is when the first back end came.
+QEMU answers once its main loop runs; with a vhost-user NIC this is after the first back end has
+connected.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from nearmetal.machine.processes import signals
 
 
 class MonitorError(NearmetalError):
-    """QEMU does not answer, or refuses."""
+    """QEMU does not answer, or refuses a command."""
 
 
 class Monitor:
-    """One QEMU's monitor: a command at a time, and nothing happens in between."""
+    """The monitor of one QEMU. Runs one command at a time; nothing happens between commands."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -32,30 +33,30 @@ class Monitor:
 
     @property
     def descriptor(self) -> int:
-        """For QEMU to inherit."""
+        """Return the descriptor that QEMU must inherit."""
         return self._theirs.fileno()
 
     def inherited(self) -> None:
-        """QEMU has its end: so ours tells when it has ended."""
+        """Close QEMU's socket here after QEMU inherited it, so that ours reports when QEMU ends."""
         self._theirs.close()
 
     def vcpu_threads(self, timeout_s: float) -> list[int]:
-        """Thread ids, in the order of the virtual processors."""
+        """Return the ids of the vCPU threads, in the order of the vCPUs."""
         found = self._ask("query-cpus-fast", timeout_s)
         return [int(cpu["thread-id"]) for cpu in sorted(found, key=lambda cpu: cpu["cpu-index"])]
 
     def version(self, timeout_s: float) -> str:
-        """As major.minor.micro."""
+        """Return QEMU's version as major.minor.micro."""
         told = self._ask("query-version", timeout_s)["qemu"]
         return f"{told['major']}.{told['minor']}.{told['micro']}"
 
     def quit(self, timeout_s: float) -> None:
-        """Tell it to end. It may do so before it has answered."""
+        """Request QEMU's end. QEMU may end before it answers."""
         with contextlib.suppress(MonitorError, EOFError):
             self._ask("quit", timeout_s)
 
     def close(self) -> None:
-        """May be called twice."""
+        """Close the connection. May be called twice."""
         if self._loop is not None:
             assert self._client is not None
             with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
@@ -78,7 +79,7 @@ class Monitor:
             raise MonitorError(f"QEMU did not answer {command}: {error}") from error
 
     def _connect(self, timeout_s: float) -> None:
-        # What goes wrong is raised; the library would print it as well.
+        # Errors are raised here; the library would log them too.
         logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
         self._loop = asyncio.new_event_loop()
         self._client = client = QMPClient()
@@ -90,5 +91,5 @@ class Monitor:
         async def limited() -> Any:
             return await asyncio.wait_for(what(), timeout_s)
 
-        with signals.held():  # the library does not get over an interrupt in its midst
+        with signals.held():  # an interrupted call leaves the library in a broken state
             return self._loop.run_until_complete(limited())

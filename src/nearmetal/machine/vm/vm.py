@@ -1,15 +1,15 @@
-"""A running virtual machine: QEMU started, pinned, listened to, ended.
+"""A running virtual machine: starts QEMU, pins it, reads the guest's serial line, ends both.
 
     with Vm(machine, Where(cpu=others), log) as vm:
-        vm.booted(START_S)     an image of ours: its first line
+        vm.booted(START_S)     one of our images: its first line
         vm.pin((cpu,))         once the guest runs
         vm.expect("ready", START_S)
 
 The guest's serial line is QEMU's standard input and output. Lines that begin with { are events, as
-any DUT prints them (docs/programs.md); all others are words, for the log and for the reason of a
-failure: the last of them, and where the log is. An image of ours takes single
-bytes there: c for its counters, q to end; and when it says that it has booted it is told the time.
-QEMU dies with us as any child does, and the guest with it.
+any DUT prints them (docs/programs.md). All other lines go to the log; the last of them, and the
+log's path, go into the reason of a failure. Our images read single bytes from the line: c requests
+counters, q the end. When an image reports that it has booted, it is sent the time. QEMU ends with
+this process, as any child does, and the guest with it.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qmp import Monitor
 
 _QUIT_S = 3.0
-_TALKED_ON_S = 1.0  # behind a deadline, for lines that were there by then
-_WORDS = 8  # last lines of the serial line that a reason carries,
-_SAID_CHARS_MAX = 500  # and of these the last letters
-# Behind a panic come registers and a trace; its own line is worth more than any of them.
+_TALKED_ON_S = 1.0  # after the deadline, for lines that had arrived by then
+_WORDS = 8  # last lines of the serial line that are part of a reason,
+_SAID_CHARS_MAX = 500  # and at most so many of their last characters
+# After a panic follow registers and a trace; the panic's own line is more useful.
 _TELLING = re.compile(r"panic|fatal|not syncing|assertion|crash|unhandled", re.IGNORECASE)
-# Colours and the like (ECMA-48), and other signs that no line of ours may hold.
+# Colours (ECMA-48) and other control characters, which must not appear in our output.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[^\S ]|[\x00-\x1f\x7f-\x9f]")
 
 
 class Vm:
-    """A machine; a DUT (dut/contract.py).
+    """A virtual machine; a DUT (dut/contract.py).
 
-    speaks: its guest prints events and takes single bytes, as images of ours do; else all it says
-    is words, and QEMU is told to end. grace_s: how long the guest has to end by itself. kept: the
-    log outlives us, so that reasons name it.
+    speaks: the guest prints events and reads single bytes, as our images do; else its output is
+    only kept for reasons, and QEMU is ended by QMP. grace_s: time for the guest to end by itself.
+    kept: the log stays after the run, so reasons name it.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class Vm:
     ) -> None:
         self.machine = machine
         self.name = machine.kernel.name
-        self.boot: Event = {}  # what an image of ours says first
-        self.boot_ns: int | None = None  # when that was read
+        self.boot: Event = {}  # the first event of one of our images
+        self.boot_ns: int | None = None  # when that event was read
         self._speaks = speaks
         self._grace_s = grace_s if speaks else 0.0
         self._log = log if kept else None
         self._words: deque[str] = deque(maxlen=_WORDS)
-        self._telling = ""  # the last line that spoke of a failure
-        self._error = ""  # that the guest told
+        self._telling = ""  # the last line that mentioned a failure
+        self._error = ""  # the failure that the guest reported
         self._unread: deque[Event] = deque()
         self._stopped = False
         self._monitor = Monitor()
@@ -91,37 +91,37 @@ class Vm:
 
     @property
     def pid(self) -> int:
-        """QEMU's."""
+        """Return QEMU's pid."""
         return self._child.pid
 
     def booted(self, timeout_s: float) -> Event:
-        """The first line of an image of ours. When it came is kept."""
+        """Return the first event of one of our images; self.boot_ns is its time."""
         self._read_until(lambda: self.boot, timeout_s)
         return self.boot
 
     def event(self, timeout_s: float) -> Event:
-        """The next event after its first; words in between are kept for reasons."""
+        """Return the next event after the first; other lines are kept for reasons."""
         self._read_until(lambda: self._unread, timeout_s)
         return self._unread.popleft()
 
     def expect(self, name: str, timeout_s: float) -> Event:
-        """The next event must be this one."""
+        """Return the next event. ChildError: it has another name."""
         event = self.event(timeout_s)
         if event.get("event") != name:
-            raise ChildError(self._reason(f"said {event.get('event')!r} where {name!r} was due"))
+            raise ChildError(self._reason(f"printed {event.get('event')!r}, not {name!r}"))
         return event
 
     def pin(self, cpus: Sequence[int]) -> None:
-        """Each virtual processor's thread to a core; the last core takes those that are left."""
+        """Pin each vCPU's thread to a core; the last core takes the remaining threads."""
         threads = self._monitor.vcpu_threads(START_S)
         for number, thread in enumerate(threads):
             pin(thread, {cpus[min(number, len(cpus) - 1)]})
 
     def counters(self, timeout_s: float = COUNTERS_S) -> Event:
-        """Ask an image of ours for its counters, and wait for them."""
+        """Request the counters of one of our images, and wait for them."""
         for line in self._child.take():
             self._take(line)
-        # Those that are there already were no answer to this question.
+        # Counters that are there already are not an answer to this request.
         others = [event for event in self._unread if not is_counters(event)]
         self._unread.clear()
 
@@ -138,7 +138,7 @@ class Vm:
             self._unread.extendleft(reversed(others))
 
     def failed(self) -> str | None:
-        """Why it does not serve any more: its guest's word, QEMU's end, or no network."""
+        """Return why it does not serve: the guest's error, QEMU's end, or no network; or None."""
         ended = self._child.failed()
         for line in self._child.take():
             self._take(line)
@@ -150,13 +150,13 @@ class Vm:
         return None if why is None else self._reason(why)
 
     def said(self) -> str:
-        """The last of its serial line, the beginning of a line too, and where all of it is."""
-        with contextlib.suppress(ChildError):  # what cannot be read any more is not waited for
+        """Return the serial line's last output, also an unfinished line, and the log's path."""
+        with contextlib.suppress(ChildError):  # what cannot be read is left out
             for line in self._child.take():
                 self._take(line)
         text = " / ".join(filter(None, (*self._words, self._begun())))
         if not text:
-            return "" if self._speaks else "; its serial line (COM1) said nothing"
+            return "" if self._speaks else "; its serial line (COM1) printed nothing"
         if len(text) > _SAID_CHARS_MAX:
             text = "…" + text[-_SAID_CHARS_MAX:]
         if self._telling not in text:
@@ -165,20 +165,20 @@ class Vm:
         return f"; its serial line ended with {text!r}{rest}"
 
     def guest_rss_bytes(self) -> int | None:
-        """Of the guest's memory, what is resident."""
+        """Return the resident part of the guest's memory, in bytes."""
         return mapping_rss_bytes(self.pid, self.machine.memory_bytes)
 
     def own_rss_bytes(self) -> int | None:
-        """QEMU's own resident memory, without the guest's."""
+        """Return QEMU's own resident memory in bytes, without the guest's."""
         whole, guest = rss_bytes(self.pid), self.guest_rss_bytes()
         return None if whole is None or guest is None else whole - guest
 
     def resident_bytes(self, address: int, size_bytes: int) -> int | None:
-        """Of a piece of the guest's memory, by its guest-physical address."""
+        """Return the resident part of a range of guest-physical memory, in bytes."""
         return memfd_resident_bytes(self.pid, self.machine.memory_bytes, address, size_bytes)
 
     def stop(self) -> list[Event]:
-        """Ask the guest, then QEMU, then kill. Returns the events that were not read yet."""
+        """End the guest, else QEMU, else kill. Return the unread events."""
         if self._stopped:
             return []
         self._stopped = True
@@ -204,7 +204,7 @@ class Vm:
 
     def _read_until(self, there: Callable[[], object], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        late = f"said nothing for {timeout_s:g} s"  # other words are none
+        late = f"printed nothing for {timeout_s:g} s"  # lines that are not events do not count
         while not there():
             if self._error:
                 raise ChildError(self._reason(""))
@@ -229,26 +229,26 @@ class Vm:
         event = parse(self.name, text)
         if event.get("event") == "boot":
             self.boot, self.boot_ns = event, time.monotonic_ns()
-            if not self._stopped:  # its last words are read, too
-                self._child.tell(b"t%d\n" % time.time_ns())  # its clock knows whole seconds
+            if not self._stopped:  # else it is ending; only its output is still read
+                self._child.tell(b"t%d\n" % time.time_ns())  # its clock has whole seconds only
         elif event.get("event") == "failed":
             self._error = str(event.get("error"))
         else:
             self._unread.append(event)
 
     def _reason(self, what: str) -> str:
-        """In one line: what the guest told, or what happened and who said what last."""
+        """Return one line: the guest's error, or what happened and the last output."""
         if self._error:
             return f"{self.name} failed: {self._error}"
         return f"{self.name}: {what}{self.said()}"
 
     def _begun(self) -> str:
-        """A line without its end yet, as of a prompt or of a guest that stopped in the middle."""
+        """Return an unfinished line, e.g. a prompt, or where a guest stopped."""
         begun = self._child.unfinished().strip(b"\r\0 ")
         return "" if self._speaks and begun.startswith(b"{") else _words(begun)
 
 
 def _words(text: bytes) -> str:
-    """The end of a line, without colours."""
+    """Return the end of a line, without colours."""
     end = text[-_SAID_CHARS_MAX:].decode(errors="replace")
     return " ".join(_CONTROL.sub(" ", end).split())

@@ -1,6 +1,7 @@
-"""EnOSlib, spoken to by JSON lines. See README.md beside this file: protocol and licence.
+"""EnOSlib, driven by JSON lines. See README.md beside this file for the protocol and the licence.
 
-Run by the interpreter of its own environment, by path. Standard library and EnOSlib only.
+Started by path with the interpreter of EnOSlib's environment. It imports only EnOSlib and the
+standard library.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _PROVIDERS = {  # name: module and class of the provider, module and class of it
     "chameleon": ("enos_chameleonbaremetal", "Chameleonbaremetal"),
     "vagrant": ("enos_vagrant", "Enos_vagrant"),
 }
-# Ansible's settings. No connection outlives its command, nobody is asked for anything, and the
-# interpreter is the one that is found by its plain name.
+# Ansible's settings: no connection outlives its command, no question is asked, and the interpreter
+# is the python3 that the machine's PATH has.
 _ANSIBLE = {
     "ANSIBLE_PIPELINING": "1",
     "ANSIBLE_PYTHON_INTERPRETER": "python3",
@@ -34,7 +35,7 @@ _FACTS = (
     " id -u; sudo -n true 2> /dev/null && echo sudo || echo none"
 )
 
-_UNPACKED = 5  # archive and what is in it, over the archive
+_UNPACKED = 5  # disk needed for the archive and its content, as a multiple of the archive
 
 
 class Engine:
@@ -118,14 +119,14 @@ class Engine:
 
 
 def configuration(provider: str, config: dict[str, Any]) -> Any:
-    """The provider's own configuration, checked by it."""
+    """Return the provider's configuration, checked by EnOSlib."""
     module = importlib.import_module(f"enoslib.infra.{_PROVIDERS[provider][0]}.configuration")
     own = {key: value for key, value in config.items() if key != "nearmetal_names"}
     return module.Configuration.from_dictionary(own)
 
 
 def _role(name: str, roles: Any) -> str:
-    """A machine has the role of its name, or of its kind where the provider has one for all."""
+    """Return the machine's role: its name, or its kind if the provider has one role for all."""
     return name if name in roles else name.rstrip("0123456789")
 
 
@@ -141,12 +142,12 @@ def _reach(name: str, host: Any) -> dict[str, Any]:
 
 
 def _line(text: str) -> str:
-    """Of what a tool said: one line."""
-    return " ".join(str(text).split())[-300:] or "it said nothing"
+    """Return the end of a tool's output as one line."""
+    return " ".join(str(text).split())[-300:] or "no output"
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Until there are no more requests; then what was acquired is released."""
+    """Answer requests until the input ends; then release what was acquired."""
     engine = Engine()
     try:
         for line in requests:
@@ -154,7 +155,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 asked = json.loads(line)
                 operation = getattr(engine, asked.pop("op"))
                 answer = {"ok": operation(**asked)}
-            except Exception as error:  # whatever it is, it is for the other side to say
+            except Exception as error:  # the other side reports any error
                 answer = {"error": f"{_line(str(error) or type(error).__name__)}"}
             print(json.dumps(answer), file=answers, flush=True)
     finally:
@@ -162,8 +163,8 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    # Whatever prints to stdout from here on must not meet the protocol.
+    # From here on, text that code prints to stdout goes to stderr, out of the protocol.
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    os.environ.update(_ANSIBLE)  # read when it is imported
+    os.environ.update(_ANSIBLE)  # Ansible reads these when it is imported
     serve(sys.stdin, pipe)

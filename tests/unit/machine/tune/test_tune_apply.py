@@ -121,7 +121,7 @@ def test_nothing_asked_nothing_done(made: Made, tmp_path: Path) -> None:
     with tuned(None, journal_in(tmp_path), made()) as done:
         assert done == ()
     with tuned(Wanted(nmi_watchdog=True), journal_in(tmp_path), tmp_path / "machine") as done:
-        assert str(done[0]) == "nmi_watchdog: on, as asked"
+        assert str(done[0]) == "nmi_watchdog: on, as requested"
 
 
 def test_what_the_kernel_refuses_is_counted(made: Made, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_the_kernel_refuses_is_counted(made: Made, tmp_path: Path) -> None:
         tuned(Wanted(irq="away"), journal_in(tmp_path), root) as done,
     ):
         assert trees.get(root, "proc/irq/28/smp_affinity_list") == "0,5"
-    assert done[0].after == "2 of 8 may come to cores 1-4"
+    assert done[0].after == "2 of 8 may interrupt cores 1-4"
     assert done[0].reason == "2 of 6 refused by the kernel: Operation not permitted"
     assert trees.values(root) == before
     assert not list(journal_in(tmp_path).directory.rglob("*.json"))

@@ -67,7 +67,7 @@ def test_smt(made: Made) -> None:
     assert written(root, smt.changes("off"))[file] == "off" and smt.changes("on") == []
     for control, says in (
         ("notsupported", "one thread each"),
-        ("forceoff", "by the boot line or the firmware"),
+        ("forceoff", "command line or the firmware fixes it"),
         ("notimplemented", "no switch"),
     ):
         trees.put(root, file, control)
@@ -93,7 +93,7 @@ def test_nmi_watchdog(made: Made, tmp_path: Path) -> None:
     root = made()
     assert NmiWatchdog(root).read().value == "on"
     assert written(root, NmiWatchdog(root).changes("off")) == {"proc/sys/kernel/nmi_watchdog": "0"}
-    assert NmiWatchdog(tmp_path / "none").read().note == "this kernel has none"
+    assert NmiWatchdog(tmp_path / "none").read().note == "this kernel has no NMI watchdog"
 
 
 def test_what_may_not_be_written_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_interrupts_go_to_cores_that_are_not_measured(made: Made) -> None:
     root = made(nodes=2, cores=4, threads=2)
     irq = Irq(root, cpus.choose(cpus.allowed(root), root))
     assert irq.cores.quiet == {4, 5, 6, 7, 12, 13, 14, 15}
-    assert irq.read().value == "7 of 8 may come to cores 4-7,12-15"
+    assert irq.read().value == "7 of 8 may interrupt cores 4-7,12-15"
     plan = written(root, irq.changes("away"))
     assert plan.pop("proc/irq/30/smp_affinity_list") == "0-3,8-11"  # its only core is measured
     assert set(plan.values()) == {"0-3,8-11"} and len(plan) == 6  # irq 31 is on core 0 already
@@ -153,7 +153,7 @@ def test_receive_steering(made: Made) -> None:
 def test_features_of_a_link_that_the_kernel_does_not_have(made: Made) -> None:
     root = made()
     assert Offload(root, "eth8", "gro").read().note == "no interface eth8"
-    assert "does not tell: No such device" in Offload(root, "eth9", "gro").read().note
+    assert "does not report it: No such device" in Offload(root, "eth9", "gro").read().note
 
 
 def test_everything_is_shown(made: Made, tmp_path: Path) -> None:

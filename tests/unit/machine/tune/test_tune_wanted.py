@@ -39,7 +39,7 @@ def test_a_table_of_a_spec(tmp_path: Path) -> None:
         ('irq = "here"', "machine.irq: must be 'away' (got 'here')"),
         ("hugepages_2mib = 0", "machine.hugepages_2mib: must be >= 1 (got 0)"),
         ('governor = "/etc"', "machine.governor: String must match pattern"),
-        ('rps = "off"', "machine: rps and offloads are an interface's: name it"),
+        ('rps = "off"', "machine: rps and offloads need an interface: name it"),
         ('interface = "../x"', "machine.interface: String must match pattern"),
         ("turbo = 7", "machine.turbo: must be a valid boolean"),
     ],
@@ -62,13 +62,13 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("turbo", "turbo: KEY=VALUE, as turbo=off (keys: governor, turbo, "),
+        ("turbo", "turbo: KEY=VALUE, e.g. turbo=off (keys: governor, turbo, "),
         ("turbo=", "turbo=: KEY=VALUE"),
         ("turbo=soon", "turbo: must be a valid boolean, unable to interpret input (got 'soon')"),
         ("turbox=on", "turbox: unknown key (known: governor, "),
         ("offloads.x=on", "offloads.x: unknown key"),
-        ("turbo=on turbo.x=on", "turbo.x=on: turbo is one value already"),
-        ("rps=off", "rps and offloads are an interface's"),
+        ("turbo=on turbo.x=on", "turbo.x=on: turbo has a single value already"),
+        ("rps=off", "rps and offloads need an interface"),
     ],
 )
 def test_words_that_are_wrong(words: str, says: str) -> None:
