@@ -150,7 +150,7 @@ def asked_of(page: str, line: str) -> None:
         ("./nearmetal bench --spec nowhere", "no such spec"),
         ("./nearmetal serve host-nothing", "unknown rung"),
         ("./nearmetal bench --rungs host-nothing", "unknown rung"),
-        ("./nearmetal load 127.0.0.1:1 --for soon", "wants a time"),
+        ("./nearmetal load 127.0.0.1:1 --for soon", "give a time"),
         ("./nearmetal tune apply colour=red", "colour"),
     ],
 )
