@@ -51,7 +51,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         (["load", "127.0.0.1"], "127.0.0.1: the target is ADDR:PORT"),
         (["load", "127.0.0.1:1", "--for", "soon"], "--for soon: give a time"),
         (["load", "127.0.0.1:1", "--service", "tcp"], "--service tcp: give kv or echo"),
-        (["load", "127.0.0.1:1", "--sweep", "keys=1"], "--sweep keys=1: an axis and its points"),
+        (["load", "127.0.0.1:1", "--sweep", "keys=1"], "--sweep keys=1: give an axis and"),
         (["load", "127.0.0.1:1", "--sweep", "window=4,4"], "names window 4 twice"),
         (["load", "127.0.0.1:1", "--sweep", "rate=0"], "--sweep rate=0: rate 0: requests per"),
         (["load", "127.0.0.1:1", "--sweep", "rate=9", "--rate", "9"], "--rate: a sweep sets the"),
