@@ -232,7 +232,7 @@ def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> 
     )
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
     if not names:
-        raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")
+        raise CannotRunError(f"apt-get finds no package {_PACKAGES[program]}")
     for folder in (debs, made):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -88,7 +88,7 @@ def provide() -> Kernel:
             raise CannotRunError(reason)
         _fetch()
         told = _told()
-    assert told is not None, "what is fetched has its stamp"
+    assert told is not None, "a fetched kernel has a stamp"
     return _kernel(*told)
 
 
@@ -164,7 +164,7 @@ def _packages(config: Path, lists: Path) -> list[str]:
             found += [each for each in _depends(config, lists, name) if each not in found]
         if found:
             return found
-    raise CannotRunError(f"apt-get knows none of {', '.join(_NEWEST)}")
+    raise CannotRunError(f"apt-get finds none of {', '.join(_NEWEST)}")
 
 
 def _depends(config: Path, lists: Path, package: str) -> list[str]:

@@ -123,7 +123,7 @@ def _download(package: str, config: Path, lists: Path, private: Path) -> tuple[P
     shown = fetched.apt(config, lists, command[0], "--print-uris", *command[1:])
     named = re.search(r"^'\S+' (\S+\.orig\.tar\.\w+) \d+ (SHA(?:256|512):[0-9a-f]+)$", shown, re.M)
     if named is None:
-        raise CannotRunError(f"apt-get knows no source package {package}")
+        raise CannotRunError(f"apt-get finds no source package {package}")
     folder = private / "archives"
     folder.mkdir()
     fetched.apt(config, lists, *command, folder=folder)

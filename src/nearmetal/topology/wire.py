@@ -32,7 +32,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Wire:
-    """How generator and server are joined."""
+    """A way to join generator and server."""
 
     name: str
     topology: type[Topology]  # its class when it is up; properties below are derived from the class
