@@ -79,7 +79,7 @@ def test_a_veth_pair_is_made_for_frames() -> None:
     ("words", "said"),
     [
         (["--nic", "nowhere", "--listen", "198.18.255.1:11211"], "no such interface"),
-        (["--nic", "nowhere"], "wants --listen"),
+        (["--nic", "nowhere"], "needs --listen"),
         (["--nic", "lo", "--listen", "127.0.0.1:11211"], "answers for it itself"),
         (["--listen", "10.0.0.1:11211"], "veth pair of its own"),
     ],
@@ -149,7 +149,7 @@ def test_it_says_how_to_try_it_and_how_to_end_it() -> None:
             assert process.stderr is not None
             said = [process.stderr.readline() for _ in range(4)]
             assert re.match(r"nearmetal: host-mmsg on 127\.0\.0\.1:\d+, pid \d+\n", said[0])
-            assert said[1] == "nearmetal: who may ask: 127.0.0.0/8, ::1/128 (--allow)\n"
+            assert said[1] == "nearmetal: sources allowed: 127.0.0.0/8, ::1/128 (--allow)\n"
             pasted = said[2].removeprefix("nearmetal: try it: ")
             tried = subprocess.run(["sh", "-c", pasted], capture_output=True, text=True, timeout=60)
             assert tried.stdout.startswith("VERSION nearmetal-"), said[2] + tried.stderr

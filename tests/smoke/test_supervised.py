@@ -98,7 +98,7 @@ def test_it_is_told_once_the_server_answers(rung: str) -> None:
         ready = manager.told("READY")
         assert ready["READY"] == "1"
         found = re.fullmatch(
-            rf"{rung} serves on ([\d.]+):(\d+), pid \d+; who may ask: .+", ready["STATUS"]
+            rf"{rung} serves on ([\d.]+):(\d+), pid \d+; sources allowed: .+", ready["STATUS"]
         )
         assert found, ready
         with Client(found[1], int(found[2]), timeout_s=tool.LONG_S) as client:

@@ -158,7 +158,7 @@ def test_what_is_applied_stays_until_restore(link: str) -> None:
         assert rps.read_text() == steering
         assert ethtool.has(link, "gro") != gro and not ethtool.has(link, "tso")
         assert "tuned-0" in {path.name for path in claims()}
-        assert "`tune restore` puts them back" in tool.succeeds("tune", "show", "--interface", link)
+        assert "`tune restore` undoes them" in tool.succeeds("tune", "show", "--interface", link)
     finally:
         said = tool.succeeds("tune", "restore")
     assert f"put back: value {rps}" in said and "put back: offload gro" in said

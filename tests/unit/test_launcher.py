@@ -139,7 +139,7 @@ def test_without_a_terminal_and_without_yes_it_refuses(system: System) -> None:
     assert done.returncode == 2
     assert "python3-venv" in done.stderr
     assert "download 12 MB" in done.stderr
-    assert "no terminal to ask on: say --yes" in done.stderr.splitlines()[-1]
+    assert "no terminal to ask on: give --yes" in done.stderr.splitlines()[-1]
     assert not system.installed()
 
 
@@ -149,7 +149,7 @@ def test_without_a_terminal_and_without_yes_it_refuses(system: System) -> None:
 )
 def test_dpdk_is_named_with_its_size_and_not_installed(system: System) -> None:
     done = system.run("bench")
-    assert "DPDK is not installed either: its files (some 40 MB" in done.stderr
+    assert "DPDK is not installed; its files (about 40 MB" in done.stderr
     assert "dpdk" not in system.log.read_text()
     assert not (system.cache / "nearmetal" / "dpdk.wanted").exists()
 

@@ -1,8 +1,9 @@
-"""Another revision's programs beside ours: what a change did, on a machine whose speed drifts.
+"""Build another revision's programs, to measure a change on a machine whose speed drifts.
 
-Its tree is a folder, or a revision of this clone, which is written out once and kept. It is built
-by our own code, and only what stands under test is taken from it: a row's server or image, and what
-an image cannot be without. Generator, relay, QEMU and fetched programs are ours on both sides.
+The other tree is a folder, or a revision of this clone, which is written out once and kept. This
+revision's code builds it, and only programs under test are taken from it: a row's server or image,
+and the program that starts the image. Generator, relay, QEMU and fetched programs are those of this
+revision on both sides.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from nearmetal.spec.experiment import Spec
 from nearmetal.spec.programs import INIT, TENDER, program_of, programs_beside
 from nearmetal.spec.rungs import Rung, Service
 
-# They share a page or a command line with what they start, so they are of the same tree.
+# These share a memory page or a command line with the image they start: use the same tree for both.
 _STARTERS = (TENDER, INIT)
 _SHORT = 10  # digits of a commit
-_PROJECT = "project('nearmetal'"  # in the meson.build of every tree of ours
+_PROJECT = "project('nearmetal'"  # in the meson.build of every nearmetal tree
 
 Row = tuple[str, Service]  # name of a rung, and a service
 
@@ -37,26 +38,29 @@ class Tree:
     """Another tree of nearmetal."""
 
     root: Path
-    name: str  # short commit, with -dirty where files are changed; or the folder's
+    name: str  # short commit, with -dirty where files are changed; or the folder's name
     commit: str | None
     dirty: bool
 
 
 def found(text: str) -> Tree:
-    """--against: a folder that holds nearmetal, else a revision of this clone."""
+    """Return the tree of --against: a folder that holds nearmetal, or a revision of this clone.
+
+    Raises BadInputError: neither, or no revision can be looked up here.
+    """
     folder = Path(text)
     if text and _is_ours(folder / "meson.build"):
         return _of_folder(folder.resolve())
     root = source_root()
     if shutil.which("git") is None:
         raise BadInputError(
-            f"--against {text}: no folder with nearmetal, and no git here to find a revision;"
+            f"--against {text}: no folder with nearmetal, and git is missing to find a revision;"
             " install git, or give another clone or an unpacked tree"
         )
     if not _is_clone(root):
         raise BadInputError(
-            f"--against {text}: no folder with nearmetal, and {root}, which is no git clone, has no"
-            " revisions"
+            f"--against {text}: no folder with nearmetal, and {root} is no git clone, so it has no"
+            " revisions; give a folder"
         )
     sha = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")
     if not sha:
@@ -68,8 +72,7 @@ def found(text: str) -> Tree:
 
 
 def under_test(rung: Rung, service: Service) -> list[str]:
-    """What of a row is compiled of a tree and stands under test; nothing, where it comes from
-    elsewhere."""
+    """Return the programs under test of a row that a tree compiles; [] if they are not compiled."""
     program = program_of(rung, service)
     if rung.absent is not None or not program.startswith("nm-"):
         return []
@@ -77,7 +80,7 @@ def under_test(rung: Rung, service: Service) -> list[str]:
 
 
 def beside(ours: Build, tree: Tree, spec: Spec, progress: Callable[[str], None]) -> Build:
-    """Ours, and with it what the other tree has of the same rows."""
+    """Return our build with the other tree's build of the same rows as its `against`."""
     names = {
         name
         for row in spec.rungs
@@ -95,7 +98,7 @@ def beside(ours: Build, tree: Tree, spec: Spec, progress: Callable[[str], None])
 
 
 def swapped(build: Build) -> Build:
-    """What the other's trials are made with: its programs under test, all else as it is."""
+    """Return the build for the other tree's trials: its programs under test, all else ours."""
     other = build.against
     assert other is not None
     return build.model_copy(
@@ -104,8 +107,10 @@ def swapped(build: Build) -> Build:
 
 
 def pairs(spec: Spec, build: Build) -> dict[Row, str | None]:
-    """Of each row, where there is another tree, why there is nothing to pair it with; None: it is
-    paired."""
+    """Return for each row why the other tree has no pair for it; None: it has one.
+
+    Empty without another tree.
+    """
     if build.against is None:
         return {}
     return {
@@ -118,7 +123,7 @@ def pairs(spec: Spec, build: Build) -> dict[Row, str | None]:
 def _why_alone(rung: Rung, service: Service, other: Build) -> str | None:
     names = under_test(rung, service)
     if not names:
-        return "nothing of it is compiled, so that both would be the same"
+        return "no program of it is compiled, so both sides would be the same"
     lacking = [name for name in names if name not in other.programs]
     reasons = (other.missing.get(name, f"{name} was not built") for name in lacking)
     return "; ".join(f"{other.name}: {reason}" for reason in reasons) or None
@@ -129,7 +134,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_clone(root: Path) -> bool:
-    """Whether the folder is the top of a git clone, and not a folder inside another one."""
+    """Whether the folder is the top of a git clone, not a folder inside one."""
     top = git(root, "rev-parse", "--show-toplevel")
     return bool(top) and Path(str(top)).resolve() == root.resolve()
 
@@ -143,7 +148,7 @@ def _of_folder(root: Path) -> Tree:
 
 
 def _written_out(root: Path, sha: str) -> Path:
-    """The tree of a commit: whole or not at all, and the second time it is there."""
+    """Return a folder with a commit's tree; write it at the first call, complete or not at all."""
     folder = cache_dir() / "against" / sha
     with meson.alone(folder):
         if not folder.is_dir():
@@ -167,4 +172,4 @@ def _run(*argv: str) -> None:
     )
     if done.returncode != 0:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise NearmetalError(f"--against: {argv[0]} cannot write the tree out: {said}")
+        raise NearmetalError(f"--against: {argv[0]} cannot write out the tree: {said}")

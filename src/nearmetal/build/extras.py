@@ -1,11 +1,11 @@
-"""Install the Python packages of extras into the venv this runs in.
+"""Install the Python packages of extras into the venv that runs this module.
 
     python -m nearmetal.build.extras PYPROJECT base build report
 
 Standard library only: it runs before anything is installed. A finished extra leaves a stamp in
-the venv's `ready` folder; the launcher looks at these, and makes a venv anew where `unfinished`
-stands beside them: pip was killed there. Which index is asked is the machine's affair: pip's own
-configuration and environment hold, but for where it installs.
+the venv's `ready` folder. The launcher checks these stamps, and recreates the venv where it finds a
+stamp `unfinished`, which means that pip was killed. The machine chooses the package index: pip's
+own configuration and environment apply, except settings of where it installs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nearmetal.machine.processes import surroundings
 
 
 def main(arguments: list[str]) -> int:
-    """Install what has no stamp yet."""
+    """Install the extras that have no stamp; return the exit code."""
     project = tomllib.loads(Path(arguments[0]).read_text(encoding="utf-8"))["project"]
     ready = Path(sys.prefix) / "ready"
     ready.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
-    """What pyproject.toml asks for: `base` are the plain dependencies."""
+    """Return the requirements of extras in pyproject.toml; `base` means the plain dependencies."""
     optional = project["optional-dependencies"]
     found: list[str] = []
     for extra in extras:
@@ -48,8 +48,11 @@ def requirements(project: dict[str, object], extras: list[str]) -> list[str]:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """pip's: nothing of it or of Python that would install into another place, or not at all; nor
-    what would be compiled in."""
+    """Return the environment for pip.
+
+    Variables of pip and Python that redirect or prevent the installation are left out, and so are
+    variables that change what is compiled (surroundings.of_tools).
+    """
     left_out = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
     left_out |= {"PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_REQUIREMENT"}
     kept = {
@@ -75,12 +78,12 @@ def _install(names: list[str], extras: list[str], unfinished: Path) -> bool:
         errors="replace",
         check=False,
     )
-    if done.returncode >= 0:  # it ended by itself: what it could not install it took back
+    if done.returncode >= 0:  # it was not killed, so it rolled back an installation that failed
         unfinished.unlink()
     if done.returncode != 0:
         print("failed", file=sys.stderr)
         print("\n".join((done.stdout + done.stderr).splitlines()[-15:]), file=sys.stderr)
-        print("nearmetal: pip could not fetch them; its words are above", file=sys.stderr)
+        print("nearmetal: pip could not fetch them; its output is above", file=sys.stderr)
         return False
     print(f"{time.monotonic() - since:.0f} s", file=sys.stderr)
     return True

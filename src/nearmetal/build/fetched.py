@@ -1,10 +1,10 @@
-"""Programs that come as files: the distribution's own package, unpacked, never installed.
+"""Programs fetched as files: the distribution's own package, unpacked, never installed.
 
-memcached's and the SSH server's packages would start a service, and DPDK's libraries bring one
-along (rdma-core's iwpmd, for NICs that nobody here has); so their files are fetched with a
-package-manager state of our own, under the machine's own sources and keys, checked against the hash
-in the package index, and unpacked into the cache. Works for an ordinary user too. Where the machine
-has the program already, that one is used.
+The packages of memcached and the SSH server would start a service, and DPDK's libraries depend on a
+package that does (rdma-core's iwpmd, for NICs that no row uses). So their files are fetched with a
+separate package-manager state, from the machine's own sources and with its keys, checked against
+the hash in the package index, and unpacked into the cache. An ordinary user can do this too. A
+program that is installed on the machine is used instead.
 """
 
 from __future__ import annotations
@@ -36,21 +36,24 @@ _PACKAGES = {
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
-SOURCES = "sources"  # a folder beside apt.conf, with lists of our own
-STAMP = "nearmetal.json"  # of a folder that is whole: it is written last
+SOURCES = "sources"  # a folder next to apt.conf, with private source lists
+STAMP = "nearmetal.json"  # marks a complete folder: it is written last
 _T = TypeVar("_T")
 _MACHINES_LISTS = Path("/var/lib/apt/lists")
 
 
 def why_not(program: str) -> str | None:
-    """Why a program cannot be had here; None: it is there, or can be fetched."""
+    """Return why a program is unavailable here; None: it is here, or can be fetched."""
     if shutil.which(program) or _is_there(program) or shutil.which("apt-get"):
         return None
     return f"{program} is not installed, and there is no apt-get to fetch it with"
 
 
 def provide(program: str) -> tuple[Path, str | None]:
-    """Its path, and the LD_LIBRARY_PATH it needs; fetched when it is not there."""
+    """Return a program's path and the LD_LIBRARY_PATH that it needs, if any; fetch it if missing.
+
+    Raises CannotRunError.
+    """
     found = shutil.which(program)
     if found is not None:
         return Path(found).resolve(), None
@@ -68,29 +71,31 @@ def provide(program: str) -> tuple[Path, str | None]:
 
 
 def unfit() -> str | None:
-    """Why nothing can be linked with files that are fetched into this cache; None: it can.
+    """Return why programs cannot be linked with files fetched into this cache; None: they can.
 
-    pkg-config tells paths as a shell would write them, byte by byte, and the linker parts its words
-    by commas: a path of plain letters, digits, spaces and quotes survives both.
+    pkg-config escapes paths byte by byte, as for a shell, and the linker splits arguments at
+    commas. A path of ASCII letters, digits, spaces and quotes survives both.
     """
     cache = str(cache_dir())
     odd = "".join(sorted(set(re.sub(r"""[A-Za-z0-9_/.+@%~='" -]""", "", cache))))
     if not odd:
         return None
     return (
-        f"DPDK's files cannot be linked with from {cache}, for pkg-config and the linker cannot"
-        f" carry {odd} in a path; name another place by XDG_CACHE_HOME"
+        f"DPDK's files in {cache} cannot be linked with: pkg-config and the linker cannot handle"
+        f" {odd} in a path; set XDG_CACHE_HOME to another folder"
     )
 
 
 def dpdk_wanted() -> bool:
-    """Whether set-up was told that DPDK may be fetched: it is large, so it is asked for."""
+    """Whether the user has agreed in set-up to fetch DPDK, which is large."""
     return (cache_dir() / "dpdk.wanted").exists()
 
 
 def pkg_config() -> dict[str, str]:
-    """Where pkg-config finds the libraries that were fetched, before those that the user names: an
-    environment. Of the shell's settings for it this is the one that counts, in the build's key."""
+    """Return the environment in which pkg-config finds fetched libraries, then the user's own.
+
+    PKG_CONFIG_PATH is the only one of its variables that the build's key contains.
+    """
     folder = _folder("dpdk-testpmd") / _LIBRARIES / "pkgconfig"
     there = unfit() is None and _is_there("dpdk-testpmd") and (folder / "libdpdk.pc").exists()
     places = [str(folder) if there else "", os.environ.get("PKG_CONFIG_PATH", "")]
@@ -99,7 +104,7 @@ def pkg_config() -> dict[str, str]:
 
 
 def _program(folder: Path, program: str) -> Path:
-    """Where a package puts it; a name in sbin is one of those that only root starts."""
+    """Return the path of a program in its package: in sbin for programs of root, else in bin."""
     below = folder / "usr" / "sbin" / program
     return below if below.exists() else folder / "usr" / "bin" / program
 
@@ -109,7 +114,7 @@ def _folder(program: str) -> Path:
 
 
 def _is_there(program: str) -> bool:
-    """Whole, and made for the place where it lies: pkg-config files name it."""
+    """Whether a program's folder is complete and was made at this path, which *.pc files name."""
     folder = _folder(program)
     told = stamp(folder)
     here = told is not None and told.get("folder", str(folder)) == str(folder)
@@ -117,7 +122,7 @@ def _is_there(program: str) -> bool:
 
 
 def stamp(folder: Path) -> dict[str, Any] | None:
-    """What stands in a folder's stamp; None: it is not whole, or from another time."""
+    """Return the content of a folder's stamp; None: the folder is incomplete, or the stamp bad."""
     try:
         told = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -127,8 +132,11 @@ def stamp(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def fetching() -> Iterator[Path]:
-    """A folder to fetch in, for one at a time; what a killed one left behind is removed. The caller
-    looks again whether anything is to be fetched: another may have done so while it waited."""
+    """Yield a folder to fetch in, for one process at a time. Raises CannotRunError.
+
+    Folders that a killed process left behind are removed. The caller must check again whether it
+    still needs to fetch: another process may have fetched while it waited.
+    """
     cache = cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -146,7 +154,7 @@ def fetching() -> Iterator[Path]:
 
 
 def publish(made: Path, folder: Path, told: dict[str, Any]) -> None:
-    """Give a folder that is whole its stamp and its place."""
+    """Write the stamp of a complete folder, and move it to its place."""
     (made / STAMP).write_text(json.dumps(told) + "\n", encoding="utf-8")
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -154,8 +162,10 @@ def publish(made: Path, folder: Path, told: dict[str, Any]) -> None:
 
 
 def with_lists(config: Path, private: Path, unpack: Callable[[Path], _T]) -> _T:
-    """With the machine's package lists; where these are absent or older than what can be fetched,
-    with fresh ones of our own."""
+    """Call unpack with the machine's package lists, and if that fails with fresh private lists.
+
+    The machine's lists may be absent, or older than the archive. Raises CannotRunError.
+    """
     try:
         return unpack(_MACHINES_LISTS)
     except CannotRunError:
@@ -168,7 +178,7 @@ def with_lists(config: Path, private: Path, unpack: Callable[[Path], _T]) -> _T:
 
 
 def update(config: Path, lists: Path) -> str | None:
-    """Read the package lists; apt-get calls it no failure when some cannot be, so: its words."""
+    """Download package lists; return the first error, which apt-get's exit code may hide."""
     said = apt(config, lists, "apt-get", "-q", "update")
     failed = re.search(r"^Err:.*\n +(\S.*)$", said, re.MULTILINE)
     return None if failed is None else f"package lists could not be read: {failed.group(1)}"
@@ -178,7 +188,7 @@ def _fetch(program: str) -> None:
     with fetching() as folder:
         if _is_there(program):
             return
-        private = cache_dir() / "apt"  # stays, so that lists are not read for each program
+        private = cache_dir() / "apt"  # kept, so that lists are not downloaded for each program
         config = write_config(private)
         made = folder / "made"
 
@@ -192,15 +202,18 @@ def _fetch(program: str) -> None:
 
 
 def write_config(private: Path) -> Path:
-    """State of our own, and none of the machine's hooks; sources and keys stay the machine's."""
+    """Write an apt.conf with private state and without the machine's hooks; return its path.
+
+    Sources and keys stay those of the machine.
+    """
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (private / folder).mkdir(parents=True, exist_ok=True)
     config = private / "apt.conf"
     config.write_text(
-        'Dir::Cache::pkgcache "";\n'  # tens of megabytes that save a second
+        'Dir::Cache::pkgcache "";\n'  # would take tens of megabytes to save a second
         'Dir::Cache::srcpkgcache "";\n'
         'Debug::NoLocking "1";\n'
-        'APT::Sandbox::User "root";\n'  # the cache is ours alone: _apt could not write to it
+        'APT::Sandbox::User "root";\n'  # only this user can write to the cache; user _apt cannot
         'APT::Install-Recommends "0";\n'
         "#clear APT::Update::Post-Invoke;\n"
         "#clear APT::Update::Post-Invoke-Success;\n",
@@ -210,13 +223,16 @@ def write_config(private: Path) -> Path:
 
 
 def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> list[str]:
-    """The package and every library it needs that the machine has not, side by side."""
+    """Unpack a package, and the libraries it needs that the machine lacks, into one folder.
+
+    Return the packages as name=version. Raises CannotRunError.
+    """
     text = apt(
         config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", _PACKAGES[program]
     )
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
     if not names:
-        raise CannotRunError(f"apt-get knows no package {_PACKAGES[program]}")
+        raise CannotRunError(f"apt-get finds no package {_PACKAGES[program]}")
     for folder in (debs, made):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -233,18 +249,18 @@ def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> 
 
 
 def _is_needed(package: str, program: str) -> bool:
-    """Itself and libraries: what else a package depends on has to do with its installation."""
+    """Whether to fetch a package: the program's own or a library; the rest is for installation."""
     return package == _PACKAGES[program] or package.startswith(("lib", "zlib", "ibverbs-providers"))
 
 
 def _relocate(made: Path, target: Path) -> None:
-    """All libraries in one folder; pkg-config files name the place where they will lie."""
+    """Move all libraries to one folder, and write their final path to the pkg-config files."""
     old, new = made / "lib" / "x86_64-linux-gnu", made / _LIBRARIES
     for path in sorted(old.iterdir()) if old.is_dir() else []:
         if path.is_symlink() or path.is_file():
             new.mkdir(parents=True, exist_ok=True)
             path.rename(new / path.name)
-    # Words of these files are a shell's: what it would take for more than a letter is escaped.
+    # These files quote like a shell: escape every character that is special to a shell.
     place = re.sub(r"([^\w/.,:+@%-])", r"\\\1", str(target))
     for file in made.rglob("*.pc"):
         if not file.is_symlink():
@@ -262,8 +278,10 @@ def _check_hash(deb: Path, shown: str) -> None:
 
 
 def apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Path("/")) -> str:
-    """Run one of apt's tools with a configuration and lists of our own. Our paths are options: its
-    files have no way to write a quotation mark."""
+    """Run one of apt's tools with our configuration and lists; return its output.
+
+    Paths are passed as options, because apt's files cannot express a quotation mark in them.
+    """
     private = config.parent
     places = [f"Dir::State={private}/state", f"Dir::State::lists={lists}"]
     places += ["Dir::State::status=/var/lib/dpkg/status", f"Dir::Cache={private}/cache"]
@@ -274,7 +292,7 @@ def apt(config: Path, lists: Path, tool: str, *arguments: str, folder: Path = Pa
 
 
 def run(command: list[str], folder: Path) -> str:
-    """What it printed; where it failed, its first error."""
+    """Run a command; return its stdout. Raises CannotRunError with its first error."""
     done = subprocess.run(
         command,
         cwd=folder,

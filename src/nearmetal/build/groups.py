@@ -1,5 +1,8 @@
-"""What rows need of set-up: the file `rows` beside this one and the table of datapaths
-(spec/datapaths), which the launcher reads too."""
+"""The groups of system packages that rows need.
+
+Sources: the file `rows` in this folder and the table of datapaths (spec/datapaths). The launcher
+reads both too.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ from nearmetal.spec.datapaths import datapaths
 
 
 def groups_of(row: str) -> set[str]:
-    """The groups of system packages that a row needs beside Python and a C compiler."""
+    """Return the groups of system packages that a row needs besides Python and a C compiler."""
     return {group for pattern, group in _lines() if fnmatchcase(row, pattern)}
 
 
 def rows_of(group: str) -> str:
-    """The rows that need a group, in words."""
+    """Return the rows that need a group, in words."""
     return ", ".join(sorted(pattern for pattern, each in _lines() if each == group))
 
 
 def package_groups() -> set[str]:
-    """The groups that datapaths need."""
+    """Return the groups that datapaths need."""
     return {each.group for each in datapaths() if each.group is not None}
 
 
 def _lines() -> Iterator[tuple[str, str]]:
-    """A pattern of rows, and a group that they need."""
+    """Yield a pattern of row names, and a group that these rows need."""
     for _, (pattern, group) in table.words(Path(__file__).with_name("rows"), ("rows", "group")):
         yield pattern, group
     for each in datapaths():

@@ -1,9 +1,9 @@
-"""The guest's kernel: the distribution's own for virtual machines, fetched as a file.
+"""The guest's kernel: the distribution's kernel for virtual machines, fetched as a file.
 
-Nothing is installed: its package is fetched with a package-manager state of our own, checked
-against the hash in the package index, and unpacked; the kernel and the modules that a guest may
-need are kept in the cache. Another kernel may be given by its path; its modules are those beside
-it (../lib/modules, ../usr/lib/modules) or this machine's.
+Nothing is installed: its package is fetched with a separate package-manager state, checked against
+the hash in the package index, and unpacked. The kernel and the modules that a guest may need are
+kept in the cache. A spec may name another kernel by its path; its modules are then those in
+../lib/modules or ../usr/lib/modules relative to it, or else this machine's.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from nearmetal.errors import CannotRunError
 from nearmetal.machine.vm import bzimage
 from nearmetal.paths import cache_dir
 
-# The names under which distributions keep the newest one: Debian's, Ubuntu's.
+# Packages that depend on the newest kernel: Debian's and Ubuntu's names.
 _NEWEST = ("linux-image-cloud-amd64", "linux-image-virtual")
 _PACKAGE = re.compile(r"linux-(?:image|modules)-\d[\w.+-]*")
 
 SOCKETS = ("virtio_pci", "virtio_net")
-MMIO = "virtio_mmio"  # of machines without PCI
+MMIO = "virtio_mmio"  # for machines without PCI
 UIO = "uio_pci_generic"
 VFIO = ("vfio_pci", "vfio_iommu_type1")
-HOST = ("tun", "vhost_net")  # of a machine that has guests of its own
+HOST = ("tun", "vhost_net")  # for a machine that runs guests itself
 UIO_DRIVER, VFIO_DRIVER = "uio_pci_generic", "vfio-pci"
 
 
@@ -38,21 +38,24 @@ class Kernel:
 
     image: Path  # a bzImage
     release: str
-    package: str | None  # name=version; None: it was given
+    package: str | None  # name=version; None: the user named the kernel
     modules: Modules
 
     def for_sockets(self) -> list[Path]:
-        """The modules of a guest whose kernel has the NIC."""
+        """Return the modules of a guest whose kernel drives the NIC, in load order."""
         optional = [MMIO] if self.modules.has(MMIO) else []
         return self.modules.in_order([*SOCKETS, *optional])
 
     def for_user_space(self) -> list[Path]:
-        """The modules of a guest whose server has the NIC."""
+        """Return the modules of a guest whose server drives the NIC, in load order."""
         return self.modules.in_order((UIO,) if self.driver == UIO_DRIVER else VFIO)
 
     @property
     def driver(self) -> str:
-        """Who hands the NIC to user space: vfio wants an IOMMU besides."""
+        """The driver that gives the NIC to user space; vfio-pci also needs an IOMMU.
+
+        Raises CannotRunError: the kernel has neither driver.
+        """
         if self.modules.has(UIO):
             return UIO_DRIVER
         if self.modules.has(VFIO[0]):
@@ -61,36 +64,36 @@ class Kernel:
 
 
 def found() -> bool:
-    """Whether the distribution's was fetched before."""
+    """Whether the distribution's kernel has been fetched."""
     return _told() is not None
 
 
 def package() -> str | None:
-    """The package that was fetched, as name=version; None: none was yet."""
+    """Return the fetched package as name=version; None: no kernel has been fetched."""
     told = _told()
     return told and told[1]
 
 
 def why_not() -> str | None:
-    """Why no kernel can be had here; None: it is there, or can be fetched."""
+    """Return why no kernel is available here; None: it is here, or can be fetched."""
     if found() or shutil.which("apt-get"):
         return None
-    return "no kernel for guests is here, and there is no apt-get to fetch it with"
+    return "there is no kernel for guests, and no apt-get to fetch one with"
 
 
 def provide() -> Kernel:
-    """The distribution's, fetched when it is not there."""
+    """Return the distribution's kernel; fetch it if missing. Raises CannotRunError."""
     if (told := _told()) is None:
         if (reason := why_not()) is not None:
             raise CannotRunError(reason)
         _fetch()
         told = _told()
-    assert told is not None, "what is fetched has its stamp"
+    assert told is not None, "a fetched kernel has a stamp"
     return _kernel(*told)
 
 
 def of(given: str | None) -> Kernel:
-    """The one that the user names, or the distribution's."""
+    """Return the kernel at the given path; None: the distribution's. Raises CannotRunError."""
     if given is None:
         return provide()
     return _kernel(Path(given).resolve(), None)
@@ -106,7 +109,7 @@ def _folder() -> Path:
 
 
 def _told() -> tuple[Path, str] | None:
-    """The kernel that was fetched, and its package; None: none was, or in another layout."""
+    """Return path and package of the fetched kernel; None: no kernel, or another layout."""
     folder = _folder()
     match fetched.stamp(folder):
         case {"image": str(image), "packages": [str(package), *_]}:
@@ -131,7 +134,7 @@ def _fetch() -> None:
 
 
 def _unpack(config: Path, lists: Path, private: Path) -> tuple[Path, dict[str, Any]]:
-    """A folder with what is kept of the packages, and what its stamp says."""
+    """Fetch and unpack the packages; return a folder with the kept files, and its stamp."""
     packages = _packages(config, lists)
     whole, made = private / "whole", private / "made"
     for path in (whole, made):
@@ -151,17 +154,17 @@ def _unpack(config: Path, lists: Path, private: Path) -> tuple[Path, dict[str, A
 
 
 def _packages(config: Path, lists: Path) -> list[str]:
-    """The package with the kernel first, then those that it needs for its modules."""
+    """Return the package with the kernel, then the packages with its modules."""
     for newest in _NEWEST:
         try:
             found = _depends(config, lists, newest)
         except CannotRunError:
-            continue  # another distribution's name
-        for name in found:  # grows: what these need in turn
+            continue  # the name of another distribution
+        for name in found:  # the list grows by the dependencies of its items
             found += [each for each in _depends(config, lists, name) if each not in found]
         if found:
             return found
-    raise CannotRunError(f"apt-get knows none of {', '.join(_NEWEST)}")
+    raise CannotRunError(f"apt-get finds none of {', '.join(_NEWEST)}")
 
 
 def _depends(config: Path, lists: Path, package: str) -> list[str]:
@@ -169,13 +172,13 @@ def _depends(config: Path, lists: Path, package: str) -> list[str]:
 
 
 def named_packages(depends: str) -> list[str]:
-    """The kernels and their modules among what `apt-cache depends` shows."""
+    """Return the packages of kernels and modules in the output of `apt-cache depends`."""
     found = re.findall(r"^ [ |]Depends: (\S+)$", depends, re.MULTILINE)
     return [name for name in found if _PACKAGE.fullmatch(name)]
 
 
 def _keep(whole: Path, made: Path) -> str:
-    """Copy the kernel and the modules that a guest may need; returns the kernel's name."""
+    """Copy the kernel and the modules that a guest may need; return the kernel's file name."""
     images = sorted((whole / "boot").glob("vmlinuz-*"))
     if len(images) != 1:
         raise CannotRunError("the kernel's package holds no kernel")

@@ -1,7 +1,7 @@
-"""Which modules of a kernel a guest needs, what those need, and in which order they are loaded.
+"""Find the kernel modules that a guest needs, with their dependencies, in the order to load them.
 
-A package of a kernel holds no modules.dep: that is made where it is installed (depmod(8)), and
-ours never is. So a module is asked itself: its section `.modinfo` names what it depends on.
+A kernel package has no modules.dep: installation makes that file (depmod(8)), and our packages are
+never installed. The dependencies are read from the section `.modinfo` of each module instead.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from nearmetal.errors import CannotRunError
 
 _SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
-_UNKNOWN_SIZE = 2**64 - 2  # ZSTD_CONTENTSIZE_UNKNOWN and above: it cannot be told
+_UNKNOWN_SIZE = 2**64 - 2  # ZSTD_CONTENTSIZE_ERROR; the next value is ZSTD_CONTENTSIZE_UNKNOWN
 
 
 class Modules:
-    """The modules of one kernel: the files below a folder, and what is built in."""
+    """The modules of one kernel: the files below a folder, and the built-in ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,11 +34,14 @@ class Modules:
         self._builtin = {_name(Path(line)) for line in text.splitlines()}
 
     def has(self, name: str) -> bool:
-        """As a file or built in."""
+        """Whether the kernel has a module, as a file or built in."""
         return _plain(name) in self._files or _plain(name) in self._builtin
 
     def in_order(self, wanted: Sequence[str]) -> list[Path]:
-        """Files of what is wanted and of all that it needs, each behind what it needs itself."""
+        """Return the files of modules and of all their dependencies, dependencies first.
+
+        Raises CannotRunError: a module is missing or damaged, or dependencies form a cycle.
+        """
         found: dict[str, Path] = {}
         for name in wanted:
             self._add(_plain(name), (), found)
@@ -59,7 +62,7 @@ class Modules:
 
 
 def content(path: Path) -> bytes:
-    """A module as the kernel loads it: not every kernel unpacks them itself."""
+    """Return a module unpacked, because not every kernel unpacks modules. Raises CannotRunError."""
     data = path.read_bytes()
     try:
         if path.suffix == ".xz":
@@ -72,7 +75,7 @@ def content(path: Path) -> bytes:
 
 
 def depends(module: bytes) -> list[str]:
-    """What a module says of itself: `depends=` of .modinfo, a list with commas."""
+    """Return a module's dependencies: the field `depends=` of .modinfo, separated by commas."""
     for field in _section(module, b".modinfo").split(b"\0"):
         name, _, value = field.partition(b"=")
         if name == b"depends":
@@ -81,9 +84,12 @@ def depends(module: bytes) -> list[str]:
 
 
 def _section(elf: bytes, wanted: bytes) -> bytes:
-    """ELF-64: gABI, section header table. b"" where it is not there."""
+    """Return a section of an ELF-64 file (gABI, section header table); b"": there is none.
+
+    Raises CannotRunError: not an ELF-64 file, or damaged.
+    """
     if elf[:5] != b"\x7fELF\x02":
-        raise CannotRunError("a kernel module that is no 64-bit ELF file")
+        raise CannotRunError("a kernel module is not a 64-bit ELF file")
     try:
         (table,) = struct.unpack_from("<Q", elf, 40)
         size, count, names = struct.unpack_from("<HHH", elf, 58)
@@ -94,12 +100,15 @@ def _section(elf: bytes, wanted: bytes) -> bytes:
             if elf[at : elf.index(b"\0", at)] == wanted:
                 return elf[offset : offset + length]
     except (struct.error, IndexError, ValueError):
-        raise CannotRunError("a kernel module whose sections cannot be read") from None
+        raise CannotRunError("the sections of a kernel module cannot be read") from None
     return b""
 
 
 def _zstd(data: bytes) -> bytes:
-    """By the library that apt itself needs: Python before 3.14 has none."""
+    """Unpack with libzstd, which apt needs too: Python has no zstd before 3.14.
+
+    Raises CannotRunError without the library, ValueError for bad data.
+    """
     try:
         library = ctypes.CDLL("libzstd.so.1")
     except OSError:
@@ -108,7 +117,7 @@ def _zstd(data: bytes) -> bytes:
     library.ZSTD_decompress.restype = ctypes.c_size_t
     size = library.ZSTD_getFrameContentSize(data, ctypes.c_size_t(len(data)))
     if size >= _UNKNOWN_SIZE:
-        raise ValueError("it does not tell its size")
+        raise ValueError("its unpacked size is unknown")
     room = ctypes.create_string_buffer(size)
     done = library.ZSTD_decompress(room, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data)))
     if done != size:
@@ -121,5 +130,5 @@ def _name(path: Path) -> str:
 
 
 def _plain(name: str) -> str:
-    """A module's name as the kernel knows it: files may have dashes."""
+    """Return a module's name in the kernel's form: files may have dashes, the kernel has `_`."""
     return name.replace("-", "_")

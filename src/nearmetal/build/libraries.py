@@ -1,9 +1,9 @@
-"""What an image is made of: its micro-libraries, a hash of the objects of each, and its size.
+"""The micro-libraries of an image: a hash over the objects of each, and its size in the image.
 
-The forms of an image (a process, a virtual machine) share all libraries but those of the platform,
-byte for byte: the hashes in build.json show it. Beside each image the build leaves a list,
-`<image>.libraries`, of names and archives; the objects of an archive lie in the folder that bears
-its name and `.p`; and the linker's map, `<image>.map`, which says what of each is in the image.
+The forms of an image (a process, a virtual machine) share all libraries except those of the
+platform, byte for byte; the hashes in build.json show it. Next to each image the build leaves
+`<image>.libraries`, a list of names and archives, and `<image>.map`, the linker's map, which shows
+the part of each archive in the image. The objects of an archive are in the folder `<archive>.p`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def libraries(image: Path) -> dict[str, str] | None:
-    """Library -> SHA-256 over its objects, in the order of their names; None: no image."""
+    """Return library -> SHA-256 over its objects, sorted by name; None: not an image."""
     listed = _archives(image)
     if listed is None:
         return None
@@ -22,14 +22,16 @@ def libraries(image: Path) -> dict[str, str] | None:
 
 
 def library_bytes(image: Path) -> dict[str, int] | None:
-    """Library -> bytes of it in the image, those that are zero at its start left out; None: no
-    image. What the linker found unused does not count."""
+    """Return library -> its bytes in the image, without .bss and unused sections.
+
+    None: not an image.
+    """
     listed, map_file = _archives(image), image.with_name(image.name + ".map")
     if listed is None or not map_file.exists():
         return None
     sizes = dict.fromkeys(listed, 0)
     names = {archive.name: name for name, archive in listed.items()}
-    # Behind the sections that it left out; a long name has the rest on a line of its own.
+    # The discarded sections precede this title. A long section name has its size on the next line.
     kept = map_file.read_text(encoding="utf-8").split("\nLinker script and memory map\n")[-1]
     for section, size, archive in _IN_MAP.findall(kept):
         if section not in ("bss", "comment", "note") and archive in names:

@@ -1,7 +1,7 @@
-"""The tools that compile: meson and ninja, of the environment that we run in.
+"""Run the build tools: meson and ninja of the venv that runs this program.
 
-A folder that an older tree or another meson configured is configured anew where it cannot be
-brought up to date. What a tool that fails has to say is always shown.
+A folder that an older tree or another meson configured is configured again where it cannot be
+brought up to date. The errors of a tool that fails are always shown.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "sanitize": (
         {},
         [
-            "-Doptimization=1",  # compiles in half the time, and keeps the lines that it tells
+            "-Doptimization=1",  # half the compile time, and correct line numbers in reports
             "-Ddebug=true",
             "-Db_lto=false",
             "-Db_sanitize=address,undefined",
-            "-Dc_args=-Wno-stringop-overread",  # gcc sees overreads in what it has instrumented
+            "-Dc_args=-Wno-stringop-overread",  # false warnings of gcc in instrumented code
             "-Dtest_programs=true",
         ],
     ),
@@ -45,13 +45,13 @@ _VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_lundef=false", "-Dfuzz=true"],
     ),
 }
-_KILLED = re.compile(r"\bKilled\b|\bSIGKILL\b")  # gcc's word, and the shell's, for a child
+_KILLED = re.compile(r"\bKilled\b|\bSIGKILL\b")  # gcc and the shell print this for a killed child
 _TELLING = re.compile(r"\b(error|ERROR):|\bundefined reference\b|^FAILED\b")
 _SHOWN, _LAST = 40, 20  # lines
 
 
 def command() -> list[str]:
-    """Meson from the venv we run in; ninja is found beside it."""
+    """Return meson's command line. Raises NearmetalError: no C compiler or no meson in the venv."""
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         raise NearmetalError("no C compiler: install gcc and libc6-dev, or let ./nearmetal do so")
     try:
@@ -63,7 +63,7 @@ def command() -> list[str]:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One build at a time in a folder; a second one waits, then finds it done."""
+    """Hold a folder's lock: one build at a time; a second one waits, then finds it done."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -71,8 +71,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
-    """Set the folder up, or bring it up to date with the tree's meson.build files; tree: another
-    one than ours."""
+    """Configure a build folder, or bring it up to date with the tree's meson.build files.
+
+    tree: the source tree; None: ours. Raises NearmetalError.
+    """
     tree = tree or source_root()
     meson = command()
     environment, fixed = _VARIANTS[variant]
@@ -91,13 +93,13 @@ def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
 
 
 def _has_option(tree: Path, name: str) -> bool:
-    """Whether a tree, which may be an older one, knows an option."""
+    """Whether a tree, which may be older, has a meson option."""
     path = tree / "meson_options.txt"
     return path.is_file() and f"option('{name}'" in path.read_text(encoding="utf-8")
 
 
 def _regenerated(folder: Path) -> bool:
-    """False: what is there does not fit the tree, or this meson, any more."""
+    """Bring build.ninja up to date; False: the folder does not fit the tree or this meson."""
     done = subprocess.run(
         _chain(["ninja", "-C", str(folder), "build.ninja"]),
         env=_environment({}),
@@ -108,8 +110,10 @@ def _regenerated(folder: Path) -> bool:
 
 
 def _compiler(environment: dict[str, str]) -> list[str]:
-    """Which one PATH leads to, as it is now, and where the user has further libraries: with others
-    everything is compiled anew, so that build.json is true of all of it."""
+    """Return the compiler that PATH finds, its file's size and time, and the library paths.
+
+    If one of these changes everything is compiled again, so that build.json holds for all of it.
+    """
     names = (environment.get("CC"), "cc", "gcc")
     found = next(filter(None, (shutil.which(name) for name in names if name)), None)
     libraries = [f"{name}={value}" for name, value in sorted(fetched.pkg_config().items())]
@@ -121,14 +125,14 @@ def _compiler(environment: dict[str, str]) -> list[str]:
 
 
 def _optional() -> list[str]:
-    """What meson looks for and may do without: a change must configure anew."""
+    """Return the optional tools and libraries that meson will find: a change must reconfigure."""
     tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
     libraries = {"libbpf", *(each.library for each in datapaths() if each.library)}
     return tools + [name for name in sorted(libraries) if has_package(name)]
 
 
 def has_package(name: str) -> bool:
-    """Whether pkg-config knows a library."""
+    """Whether pkg-config finds a library."""
     tool = shutil.which("pkg-config")
     if tool is None:
         return False
@@ -137,7 +141,7 @@ def has_package(name: str) -> bool:
 
 
 def targets(folder: Path) -> dict[str, Path]:
-    """Every executable that meson knows, by name."""
+    """Return the path of every executable target, by name."""
     return {
         target["name"]: Path(target["filename"][0])
         for target in introspect(folder, "targets")
@@ -146,18 +150,21 @@ def targets(folder: Path) -> dict[str, Path]:
 
 
 def introspect(folder: Path, what: str) -> Any:
-    """What meson leaves beside the build for programs to read."""
+    """Return the content of one of meson's introspection files (meson-info/intro-*.json)."""
     path = folder / "meson-info" / f"intro-{what}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def ninja(folder: Path, names: list[str]) -> None:
-    """Bring targets up to date."""
+    """Bring targets up to date. Raises NearmetalError."""
     run(["ninja", "-C", str(folder), *names], {}, "build")
 
 
 def run(argv: list[str], environment: dict[str, str], what: str, log: Path | None = None) -> None:
-    """Run a build tool; where it fails, show what it said of that, and not the rest."""
+    """Run a build tool; if it fails, print the part of its output about the error.
+
+    Raises NearmetalError. log: the file to show where the tool printed nothing.
+    """
     before = killed.out_of_memory()
     done = subprocess.run(
         _chain(argv),
@@ -177,11 +184,11 @@ def run(argv: list[str], environment: dict[str, str], what: str, log: Path | Non
     if done.returncode == -signal.SIGKILL or _KILLED.search(done.stdout):
         ending += killed.why(before, less="")
     print("\n".join([*_telling(said), ending]), file=sys.stderr)
-    raise NearmetalError(f"cannot {what} the native programs (the tool's words are above)")
+    raise NearmetalError(f"cannot {what} the native programs (the tool's output is above)")
 
 
 def _telling(lines: list[str]) -> list[str]:
-    """From the first error on, and the last lines in any case."""
+    """Return the lines from the first error on, and in any case the last lines."""
     first = next((n for n, line in enumerate(lines) if _TELLING.search(line)), len(lines))
     shown = lines[first : first + _SHOWN]
     rest = lines[max(first + _SHOWN, len(lines) - _LAST) :] if shown else lines[-_LAST:]
@@ -194,12 +201,12 @@ def _ending(what: str, status: int) -> str:
 
 
 def _chain(argv: list[str]) -> list[str]:
-    """It ends with us, however we end."""
+    """Wrap a command so that it is killed when this process ends in any way."""
     return process.chain(argv, process.Where())
 
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
-    """English words, because we look for some; and the venv's tools first."""
+    """Return the tools' environment: English messages, which are searched; the venv first."""
     venv = Path(sys.executable).parent
     return {
         **surroundings.of_tools(process.environment()),

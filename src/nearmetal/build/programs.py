@@ -1,8 +1,8 @@
-"""Stage 2: the native programs, built by meson, and what is known about each.
+"""Stage 2: build the native programs with meson, and describe each program.
 
-What was built, with which compiler and from which commit, is `Build`; it is written to the run's
-folder as build.json. A program that cannot be had here is in `missing`, with the reason in words:
-its rows are skipped, the others go on. Nothing is rebuilt that has not changed.
+`Build` records what was built, with which compiler and from which commit; it is written to the
+run's folder as build.json. A program that cannot be built or found here is in `missing`, with the
+reason in words: its rows are skipped, the others run. Unchanged programs are not rebuilt.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from nearmetal.spec import datapaths
 from nearmetal.spec.programs import GUEST_KERNEL
 
 _DPDK = "libdpdk"
-_WITH_DPDK = ("nm-load-ethdev",)  # programs that are no DUT
+_WITH_DPDK = ("nm-load-ethdev",)  # programs that are not DUTs but need DPDK
 
 
 class Program(Frozen):
-    """Something that can be started."""
+    """A program that can be started."""
 
     path: str
-    image_bytes: int  # with its shared libraries
+    image_bytes: int  # shared libraries included
     sha256: str
-    library_path: str | None = None  # for LD_LIBRARY_PATH; files we fetched have one
-    libraries: dict[str, str] | None = None  # of an image: hashes of their objects (libraries.py)
-    library_bytes: dict[str, int] | None = None  # and what of each is in the image
+    library_path: str | None = None  # LD_LIBRARY_PATH for a fetched program
+    libraries: dict[str, str] | None = None  # images only: hash per library (libraries.py)
+    library_bytes: dict[str, int] | None = None  # images only: bytes of each library in the image
 
     def argv(self) -> list[str]:
-        """How its command line begins."""
+        """Return the start of its command line."""
         if self.library_path is None:
             return [self.path]
         return ["env", f"LD_LIBRARY_PATH={self.library_path}", self.path]
 
 
 class Build(Frozen):
-    """What this run starts (build.json)."""
+    """The programs of a run (build.json)."""
 
     version: int = 1
     compiler: str
@@ -62,8 +62,8 @@ class Build(Frozen):
     folder: str
     programs: dict[str, Program]
     missing: dict[str, str]  # program -> why it is not there
-    name: str | None = None  # of another tree's: what it is called
-    against: Build | None = None  # another tree's, measured beside this one (against.py)
+    name: str | None = None  # set for another tree's build: the tree's name
+    against: Build | None = None  # another tree's build, to compare with this one (against.py)
 
 
 def build(
@@ -73,8 +73,10 @@ def build(
     progress: Callable[[str], None] = lambda _: None,
     tree: Path | None = None,
 ) -> Build:
-    """Build what is wanted (None: everything) and say what is there; tree: of another one than
-    ours."""
+    """Build the wanted programs (None: all) and describe them. Raises NearmetalError.
+
+    tree: the source tree; None: ours.
+    """
     folder = build_dir(variant, tree)
     meson.command()  # before anything is fetched
     with meson.alone(folder):
@@ -98,7 +100,7 @@ def build(
 
 
 def build_c_tests(variant: Variant) -> None:
-    """Build what the C tests of a variant start, and nothing else; of `fuzz` the fuzzers."""
+    """Build only the programs that the C tests of a variant start; for `fuzz` the fuzzers."""
     folder = build_dir(variant)
     meson.command()  # before anything is fetched
     with meson.alone(folder):
@@ -109,13 +111,15 @@ def build_c_tests(variant: Variant) -> None:
             for name, path in meson.targets(folder).items()
             if name.startswith("fuzz-")
         ]
-        # Meson's own name for all that its tests start.
+        # Meson's name for all programs that its tests need.
         meson.ninja(folder, fuzzers if variant == "fuzz" else ["meson-test-prereq"])
 
 
 def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
-    """What comes as files, and is compiled or large. What cannot be had is told by each program
-    that lacks it."""
+    """Fetch the files that programs are compiled with, or that are large.
+
+    Failures are ignored here: each program that lacks the files reports it.
+    """
     if fetched.dpdk_wanted() and not fetched.unfit() and not meson.has_package(_DPDK):
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
@@ -131,7 +135,7 @@ def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
 
 
 def library_of(program: str) -> str | None:
-    """The library that a program of ours is linked with, beside its C library."""
+    """Return the library that one of our programs links besides the C library; None: no library."""
     if program in _WITH_DPDK:
         return _DPDK
     datapath = datapaths.of_program(program)
@@ -139,7 +143,7 @@ def library_of(program: str) -> str | None:
 
 
 def why_not(program: str) -> str | None:
-    """Why a program cannot be had on this machine, found without building; None: it can."""
+    """Return why this machine cannot provide a program, without building it; None: it can."""
     if program == "python":
         return None
     if program == qemu.PROGRAM:
@@ -161,7 +165,7 @@ def why_not(program: str) -> str | None:
 
 
 def library_why_not(library: str | None) -> str | None:
-    """Why nothing can be linked with a library here; None: it can."""
+    """Return why programs cannot be linked with a library here; None: they can."""
     if library == _DPDK:
         return _without_dpdk()
     if library == sources.LWIP:
@@ -190,7 +194,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size)
 
 
 def fuzz_why_not() -> str | None:
-    """Why the fuzz targets cannot be built here, found by linking a small one; None: they can."""
+    """Return why fuzz targets cannot be built here, by linking a small one; None: they can."""
     if shutil.which("clang") is None:
         return "no clang (package clang)"
     with tempfile.TemporaryDirectory(prefix="nearmetal-") as folder:
@@ -206,8 +210,8 @@ def fuzz_why_not() -> str | None:
         )
     if done.returncode == 0:
         return None
-    words = " ".join((done.stderr.splitlines() or ["it does not say why"])[0].split())
-    return f"clang has no runtime of libFuzzer (package libclang-rt-VERSION-dev): {words}"
+    words = " ".join((done.stderr.splitlines() or ["it gives no reason"])[0].split())
+    return f"clang lacks the runtime of libFuzzer (package libclang-rt-VERSION-dev): {words}"
 
 
 def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str], tree: Path) -> Build:
@@ -236,7 +240,7 @@ def _describe(folder: Path, targets: dict[str, Path], wanted: Iterable[str], tre
 
 
 def foreign(name: str) -> Program:
-    """A program that is not built here: the machine's own, or fetched."""
+    """Return a program that is not built: the machine's own, or fetched. Raises CannotRunError."""
     if name.startswith("nm-"):
         raise CannotRunError(why_not(name) or _not_built(name))
     if name == "python":
@@ -256,14 +260,14 @@ def _not_built(name: str) -> str:
     if library == _DPDK:
         if not meson.has_package(_DPDK):
             return "DPDK is not installed, and its files could not be fetched"
-        return "DPDK is here, but nothing links with it (the build's meson-log.txt says why)"
+        return "DPDK is here, but linking with it fails (see the build's meson-log.txt)"
     if library == sources.LWIP and sources.found(sources.LWIP) is None:
-        return "lwIP's source is not here, and could not be fetched"
+        return "lwIP's source is missing, and could not be fetched"
     return f"{name} is not in this build"
 
 
 def describe_program(path: Path, library_path: str | None = None) -> Program:
-    """Size with its shared libraries, and hash."""
+    """Return a program with its size, shared libraries included, and its hash."""
     total = path.stat().st_size
     for library in _libraries(path, library_path):
         total += library.stat().st_size
@@ -295,7 +299,7 @@ def _libraries(path: Path, library_path: str | None) -> set[Path]:
 
 
 def _isa(tree: Path) -> str:
-    """The ISA level, from the one place that states it."""
+    """Return the ISA level, which only the tree's meson.build defines."""
     text = (tree / "meson.build").read_text(encoding="utf-8")
     found = re.search(r"^isa = '([^']+)'", text, re.MULTILINE)
     assert found is not None, "meson.build names the ISA level"
@@ -303,7 +307,7 @@ def _isa(tree: Path) -> str:
 
 
 def git(tree: Path, *arguments: str) -> str | None:
-    """What git says of a tree; None: it is not there, or refuses."""
+    """Return the output of git in a tree; None: there is no git, or it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(tree), *arguments],

@@ -1,10 +1,10 @@
-# Set-up until Python is there: system packages and the venv. Sourced by the launcher, which sets
-# here, cache, venv, command, groups, extras, apart and yes.
+# The first part of set-up, before there is a Python: system packages and the venv. The launcher
+# sources this file and sets here, cache, venv, command, groups, extras, apart and yes.
 #
-# Etiquette: shows what it would install and how large that is, and asks; starts no service, edits
-# no package source; remembers what it installed. A package that is declined, unknown here or does
-# not install costs only the rows that need it, unless nothing works without it: Python, and for
-# what is compiled a C compiler.
+# Rules: show the packages to install and their size, and ask; start no service; change no package
+# source; record the installed packages. A package that is declined, unknown here or fails to
+# install costs only the rows that need it. Exceptions are Python, and a C compiler for commands
+# that compile: set-up ends without them.
 
 fail() {
     printf 'nearmetal: %s\n' "$1" >&2
@@ -17,9 +17,9 @@ say() {
 
 set_up() {
     started=$(date +%s)
-    [ "$(uname -sm)" = 'Linux x86_64' ] || fail "runs on Linux on x86-64 only (this is $(uname -sm))" 2
+    [ "$(uname -sm)" = 'Linux x86_64' ] || fail "runs on Linux x86-64 only (this is $(uname -sm))" 2
     mkdir -p -- "$cache" && [ -w "$cache" ] || fail "cannot write to $cache" 2
-    # One set-up at a time: a second one waits here, then finds everything there.
+    # One set-up at a time: a second one waits here, then finds nothing missing.
     exec 9>"$cache/setup.lock"
     flock 9
     python=$(find_python || :)
@@ -34,8 +34,8 @@ set_up() {
     printf 'nearmetal: set up in %s s (once)\n' "$(($(date +%s) - started))" >&2
 }
 
-# The first Python that is new enough and can make a venv. The distribution's own comes before
-# others on PATH: the packages that we install are made for it.
+# Print the first Python that is new enough and can make a venv. The distribution's own is tried
+# before others on PATH: the packages that set-up installs belong to it.
 find_python() {
     case ":$PATH:" in
         *:/usr/bin:*) first_python /usr/bin/python3 && return 0 ;;
@@ -53,8 +53,8 @@ print(sys.executable)' 2>/dev/null && return 0
     return 1
 }
 
-# The system packages that are missing for our groups. Each is known by what it brings, so that a
-# compiler from elsewhere counts too.
+# Print the system packages of $groups that are missing. The check is for a file or program of the
+# package, so that a compiler from another source counts too.
 missing_packages() {
     for group in $groups; do
         case $group in
@@ -69,14 +69,14 @@ missing_packages() {
                 command -v bpf-gcc >/dev/null || echo gcc-bpf
                 ;;
             ssh) command -v ssh >/dev/null || echo openssh-client ;;
-            # Firmware comes along. No recommended package: neither a display nor disks are needed.
+            # It depends on the firmware. Recommended packages (display, disks) are not needed.
             vm) command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86 ;;
             dpdk) command -v pkg-config >/dev/null || echo pkgconf ;; # finds the files
             test)
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
                 ;;
-            # A datapath's library, as its package has it: spec/datapaths.
+            # The package of a datapath's library, from spec/datapaths.
             *-dev)
                 command -v pkg-config >/dev/null || echo pkgconf
                 pkg-config --exists "$(library_of "$group")" 2>/dev/null || echo "$group"
@@ -89,14 +89,14 @@ missing_packages() {
     done
 }
 
-# The library, as pkg-config calls it, of the datapath that wants a group.
+# Print the pkg-config name of the library of the datapath that needs the group $1.
 library_of() {
     while read -r name level turn nic places library wanted knobs; do
         [ "$wanted" != "$1" ] || printf '%s' "$library"
     done <"$here/src/nearmetal/spec/datapaths"
 }
 
-# DPDK comes as files (fetched.py): installed, its libraries would bring along and start a service.
+# DPDK is fetched as files (fetched.py): installing its libraries would also start a service.
 missing_files() {
     case " $groups " in
         *' dpdk '*) ;;
@@ -105,7 +105,7 @@ missing_files() {
     [ -e /usr/include/dpdk/rte_ethdev.h ] || [ -e "$cache/dpdk.wanted" ] || echo DPDK
 }
 
-# libFuzzer's runtime, where the clang that is there looks for it.
+# Check for libFuzzer's runtime, in the folder where the installed clang looks for it.
 has_fuzzer() {
     folder=$(clang -print-resource-dir 2>/dev/null) || return 1
     for file in "$folder"/lib/*/libclang_rt.fuzzer*.a; do
@@ -114,7 +114,8 @@ has_fuzzer() {
     return 1
 }
 
-# It is in a package that carries clang's version: of the one that is there, or would come.
+# Print the package of libFuzzer's runtime; its name has the version of the installed clang, or of
+# the one that would be installed.
 fuzzer_package() {
     if command -v clang >/dev/null; then
         clang --version 2>/dev/null | sed -n 's/.*clang version \([0-9]*\)\..*/libclang-rt-\1-dev/p'
@@ -124,7 +125,7 @@ fuzzer_package() {
     fi
 }
 
-# Two groups may want the same package.
+# Remove duplicate lines: two groups may need the same package.
 uniq_words() {
     words=' '
     while read -r word; do
@@ -145,19 +146,19 @@ set_up_packages() {
     find_missing
     [ -n "$missing$fetched" ] || return 0
     if ! supported; then
-        [ -n "$python" ] || fail "sets itself up on Debian 12 and 13 and Ubuntu 24.04; here install Python >= 3.11 with venv and pip first" 2
-        say "sets itself up on Debian 12 and 13 and Ubuntu 24.04 only; going on without: $missing $fetched
+        [ -n "$python" ] || fail "set-up works on Debian 12 and 13 and Ubuntu 24.04; here install Python >= 3.11 with venv and pip first" 2
+        say "set-up works on Debian 12 and 13 and Ubuntu 24.04 only; going on without: $missing $fetched
 "
         return 0
     fi
-    # The names of some packages are in the package lists, which a fresh image does not have.
+    # Some package names are found in the package lists, which a fresh image does not have.
     if ! known && as_root_possible; then
         apt_update || :
         find_missing
         drop_unknown
     fi
     if [ "$yes" = no ] && [ "$missing$fetched" = "$(cat -- "$cache/declined" 2>/dev/null || :)" ]; then
-        return 0 # asked before; --yes changes that
+        return 0 # declined before; --yes installs them
     fi
     [ -n "$missing$fetched" ] || return 0
     show_packages
@@ -172,7 +173,7 @@ set_up_packages() {
         else
             [ -n "$python" ] || python=$(find_python || :)
             find_missing
-            cannot_install "apt-get failed (its words are above, more in $cache/apt.log)" 1
+            cannot_install "apt-get failed (its output is above, more in $cache/apt.log)" 1
         fi
     fi
 }
@@ -185,7 +186,7 @@ supported() {
     return 1
 }
 
-# Does the package manager know every missing package? In a fresh image its lists may be empty.
+# Check that the package lists have every missing package. In a fresh image they may be empty.
 known() {
     for package in $missing; do
         is_known "$package" || return 1
@@ -196,7 +197,8 @@ is_known() {
     apt-cache show --no-all-versions "$1" >/dev/null 2>&1
 }
 
-# What no package source of this machine has is done without; if that is all, none could be read.
+# Drop packages that no package source of this machine has. Keep them if all are unknown: then the
+# package lists could not be read.
 drop_unknown() {
     kept=
     unknown=
@@ -213,7 +215,8 @@ as_root_possible() {
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null
 }
 
-# sudo forgets the proxies. What is said is read by us.
+# Run a command as root. sudo drops the proxy variables, so pass them on. LC_ALL=C: the output is
+# searched for messages.
 as_root() {
     for name in http_proxy https_proxy ftp_proxy all_proxy no_proxy; do
         eval "value=\${$name:-}"
@@ -230,28 +233,28 @@ as_root() {
 }
 
 show_packages() {
-    # Nothing is changed by this: it is the answer "no" to apt-get's own question.
+    # Changes nothing: apt-get answers "no" to its own question.
     sizes=$(LC_ALL=C apt-get -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=0 \
         --assume-no --no-install-recommends install $missing 2>/dev/null |
         sed -n 's/^Need to get \(.*\) of archives.*/download \1,/p
             s/^After this operation, \(.*\) of additional.*/\1 on disk/p' | tr '\n' ' ')
     {
         if [ -n "$missing" ]; then
-            echo "nearmetal needs system packages, to be installed by apt-get:"
+            echo "nearmetal needs these system packages, to install with apt-get:"
             echo "    $missing"
             echo "    ${sizes:-size unknown: the package lists are empty}"
         fi
         [ -z "$fetched" ] ||
-            echo "DPDK is not installed either: its files (some 40 MB, 200 MB unpacked) are fetched."
-        echo "Files that are fetched (memcached's, where it is missing: 0.5 MB) lie in"
+            echo "DPDK is not installed; its files (about 40 MB, 200 MB unpacked) would be fetched."
+        echo "Fetched files (also memcached's, 0.5 MB, where it is missing) are stored in"
         echo "    $cache"
     } >&2
 }
 
 agreed() {
     [ "$yes" = no ] || return 0
-    [ -t 0 ] || [ -n "$missing" ] || return 1 # nothing that we cannot do without
-    [ -t 0 ] || fail "no terminal to ask on: say --yes to install: $missing" 2
+    [ -t 0 ] || [ -n "$missing" ] || return 1 # only optional files are missing
+    [ -t 0 ] || fail "no terminal to ask on: give --yes to install: $missing" 2
     printf 'Install or fetch them? [y/N] ' >&2
     read -r answer || answer=n
     case $answer in
@@ -260,7 +263,7 @@ agreed() {
     return 1
 }
 
-# Ends where nothing works without what is missing ($2: the exit code), else remembers and goes on.
+# Fail with exit code $2 if an essential package is missing; else record the declined packages.
 cannot_install() {
     lacking=
     case " $missing " in
@@ -273,7 +276,7 @@ cannot_install() {
 "
 }
 
-# Fails, with apt-get's words, unless every list could be read.
+# Download the package lists; fail, and print apt-get's output, unless every list could be read.
 apt_update() {
     say 'reading the package lists ... '
     since=$(date +%s)
@@ -287,7 +290,7 @@ apt_update() {
 }
 
 install_packages() {
-    # It is there already where an earlier set-up was interrupted.
+    # The file exists already if an earlier set-up was interrupted.
     [ -e "$cache/packages.before" ] || installed >"$cache/packages.before"
     say 'installing system packages ... '
     since=$(date +%s)
@@ -305,8 +308,8 @@ install_packages() {
     [ "$done" = yes ]
 }
 
-# After a failure: what an interrupted dpkg left is finished; lists that may be older than the
-# archive are read anew; last, each package on its own, so that a bad one costs only itself.
+# Try again after a failure: finish what an interrupted dpkg left; download the lists again, which
+# may be older than the archive; last, install each package alone, so that only a bad one fails.
 again() {
     if grep -q 'dpkg was interrupted' "$cache/apt.log"; then
         say 'finishing what an interrupted dpkg left (dpkg --configure -a)
@@ -326,7 +329,7 @@ again() {
     return 1
 }
 
-# $@: these packages; without, all that are missing.
+# Install the packages $@; without arguments, all that are missing.
 apt_install() {
     [ $# -gt 0 ] || set -- $missing
     as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y \
@@ -337,8 +340,8 @@ installed() {
     dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii *//p' | LC_ALL=C sort
 }
 
-# A venv with extras. One that was not finished, or whose pip was killed, or whose interpreter went
-# away with a system upgrade, is made anew.
+# Make the venv $1 with the extras that follow. A venv that was not finished, whose pip was killed,
+# or whose interpreter was removed by a system upgrade, is recreated.
 make_venv() {
     folder=$1
     shift
@@ -352,7 +355,7 @@ make_venv() {
     PYTHONPATH=$here/src "$folder/bin/python" -m nearmetal.build.extras "$here/pyproject.toml" "$@"
 }
 
-# Only `testbed` cannot do without what has an environment of its own.
+# Go on without the extra that has a separate venv; only the command `testbed` cannot.
 without_apart() {
     [ "$command" = test ] || exit 1
     say 'going on; tests that need EnOSlib are skipped

@@ -1,10 +1,10 @@
-"""The source of a library that comes as files: the distribution's source package, unpacked.
+"""Fetch the source of a library as files: the distribution's source package, unpacked.
 
-Few machines name source packages among their sources, and that is not ours to change: a private
-list names the same places once more, for source packages (`deb-src`), with a package-manager state
-of our own beside it. What apt fetches is signed by whom the machine trusts; the archive is checked
-against the hash in that index once more before it is opened. Debian's patches are left out: the
-original archive is what the release is.
+Few machines have source packages (`deb-src`) among apt's sources, and the machine's configuration
+must not change. So a private list names the same archives for source packages, with a separate
+package-manager state. apt checks the signatures with the machine's keys; the archive is checked
+once more against the hash in the index before it is opened. Debian's patches are left out: the
+original archive is the upstream release.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _WANTED = re.compile(r"[^/]+/(src/(?:core|include|netif)/.+\.[ch]|COPYING)")
 
 
 def why_not(package: str) -> str | None:
-    """Why a source cannot be had here; None: it is there, or can be fetched."""
+    """Return why a source is unavailable here; None: it is here, or can be fetched."""
     if found(package) is not None or shutil.which("apt-get"):
         return None
-    return f"{package}'s source is not here, and there is no apt-get to fetch it with"
+    return f"{package}'s source is missing, and there is no apt-get to fetch it with"
 
 
 def found(package: str) -> Path | None:
-    """The folder with src/ in it, where it was fetched before."""
+    """Return the folder that contains src/; None: the source has not been fetched."""
     folder = _folder(package)
     return folder if fetched.stamp(folder) is not None and (folder / "src").is_dir() else None
 
 
 def provide(package: str) -> Path:
-    """The same, fetched when it is not there."""
+    """Return the folder that contains src/; fetch it if missing. Raises CannotRunError."""
     folder = found(package)
     if folder is not None:
         return folder
@@ -56,7 +56,7 @@ def _folder(package: str) -> Path:
 
 
 def _fetch(package: str) -> None:
-    """The index is twenty times the archive: it is not kept."""
+    """Fetch a source. The index is not kept: it is twenty times the size of the archive."""
     with fetched.fetching() as private:
         if found(package) is not None:
             return
@@ -74,7 +74,7 @@ def _fetch(package: str) -> None:
 
 
 def _write_lists(private: Path) -> None:
-    """The machine's sources, as sources of source packages, where `fetched.apt` makes apt look."""
+    """Write the machine's lists as lists of source packages, where `fetched.apt` makes apt look."""
     parts = private / fetched.SOURCES
     parts.mkdir()
     for name, text in source_lists(_machine_lists()):
@@ -82,7 +82,7 @@ def _write_lists(private: Path) -> None:
 
 
 def _machine_lists() -> list[Path]:
-    """apt's own word on where its sources are named."""
+    """Return the files with apt's sources, as apt-config reports them."""
     shown = fetched.run(
         ["apt-config", "shell", "F", "Dir::Etc::sourcelist/f", "P", "Dir::Etc::sourceparts/d"],
         Path("/"),
@@ -93,37 +93,37 @@ def _machine_lists() -> list[Path]:
 
 
 def source_lists(paths: list[Path]) -> Iterator[tuple[str, str]]:
-    """Name and text of a private list for each of apt's that can be read."""
+    """Yield name and text of a private list for each readable list of the machine."""
     for number, path in enumerate(paths):
         if path.suffix not in (".list", ".sources") or not path.is_file():
             continue  # apt does not read it either
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
-            continue  # others will do, or apt finds nothing
+            continue  # another list may suffice; else apt reports that it finds nothing
         make = _one_line if path.suffix == ".list" else _deb822
         yield f"{number}{path.suffix}", make(text)
 
 
 def _one_line(text: str) -> str:
-    """`deb [options] where suite parts`, a line each (sources.list(5))."""
+    """Convert the one-line format, `deb [options] URI suite components` (sources.list(5))."""
     found = re.findall(r"^[ \t]*deb(?:-src)?[ \t]+(\S.*)$", text, re.MULTILINE)
     return "".join(f"deb-src {rest}\n" for rest in dict.fromkeys(found))
 
 
 def _deb822(text: str) -> str:
-    """Stanzas of fields; all others, `Enabled: no` too, stay as they are."""
+    """Convert deb822 stanzas; fields other than Types, also `Enabled: no`, stay unchanged."""
     types = re.compile(r"^Types:.*(?:\n[ \t].*)*", re.MULTILINE | re.IGNORECASE)
     return types.sub("Types: deb-src", text)
 
 
 def _download(package: str, config: Path, lists: Path, private: Path) -> tuple[Path, str]:
-    """The original archive, and its hash as "SHA256:...": of the two one that the index names."""
+    """Download the original archive; return its path and its hash in the index, "SHA256:..."."""
     command = ["apt-get", "-q", "source", "--download-only", "--only-source", package]
     shown = fetched.apt(config, lists, command[0], "--print-uris", *command[1:])
     named = re.search(r"^'\S+' (\S+\.orig\.tar\.\w+) \d+ (SHA(?:256|512):[0-9a-f]+)$", shown, re.M)
     if named is None:
-        raise CannotRunError(f"apt-get knows no source package {package}")
+        raise CannotRunError(f"apt-get finds no source package {package}")
     folder = private / "archives"
     folder.mkdir()
     fetched.apt(config, lists, *command, folder=folder)
@@ -133,14 +133,17 @@ def _download(package: str, config: Path, lists: Path, private: Path) -> tuple[P
 
 
 def check_hash(path: Path, expected: str) -> None:
-    """Refuse a file that is not what the index names."""
+    """Raise CannotRunError for a file without the hash in the index ("SHA256:...")."""
     kind, _, digest = expected.partition(":")
     if hashlib.new(kind.lower(), path.read_bytes()).hexdigest() != digest:
         raise CannotRunError(f"{path.name} does not have the hash that the package index names")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """What is compiled and included, and the licence: plain files, inside the folder."""
+    """Unpack the sources, headers and licence into the folder: plain files only, inside it.
+
+    Raises CannotRunError.
+    """
     with tarfile.open(archive) as tar:
         for member in tar:
             wanted = _WANTED.fullmatch(member.name)

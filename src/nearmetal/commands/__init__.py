@@ -1,1 +1,1 @@
-"""What a person types: one module for each command, and cli.py, which reads the command line."""
+"""The commands: one module for each, and cli.py, which parses the command line."""

@@ -1,4 +1,4 @@
-"""The options of `bench`, most of which `testbed` has, too: what each means, in its help."""
+"""Options of `bench`; `testbed` shares most of them. The help text of each defines it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Rungs = Annotated[
     typer.Option(
         "--rungs",
         metavar="LIST",
-        help="Only these rows, as host-sock,host-mmsg:echo; `list` shows all.",
+        help="Only these rows, e.g. host-sock,host-mmsg:echo; `list` shows all.",
     ),
 ]
 Rounds = Annotated[
     int | None,
     typer.Option(
-        "--rounds", metavar="N", min=1, help="So many of each row.", show_default="as the spec says"
+        "--rounds", metavar="N", min=1, help="Rounds of each row.", show_default="the spec's"
     ),
 ]
 Against = Annotated[
@@ -29,15 +29,14 @@ Against = Annotated[
     typer.Option(
         "--against",
         metavar="REV|DIR",
-        help="Measure the programs of another revision, or of another clone, beside ours, pair by"
-        " pair.",
+        help="Also measure the programs of this other revision or clone, in pairs with ours.",
     ),
 ]
 Taken = Annotated[
     Literal["af_packet", "af_xdp", "dpdk"] | None,
     typer.Option(
         "--take",
-        help="Of rehearse: how frame rungs and the switch take the NIC.",
+        help="With rehearse: how frame rungs and the switch take the NIC.",
         show_default="af_packet",
     ),
 ]
@@ -46,19 +45,21 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="The run's folder: absent or empty.",
+        help="The run's folder; it must be absent or empty.",
         show_default="runs/<UTC>-<spec>",
     ),
 ]
 Action = Annotated[str, typer.Argument(metavar="ACTION", help="run or rehearse.")]
-Machines = Annotated[Path | None, typer.Argument(metavar="FILE", help="Of run: which machines.")]
+Machines = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="With run: the file that names the machines.")
+]
 BedSpec = Annotated[
     str | None,
     typer.Option(
         "--spec",
         metavar="NAME|FILE",
         help="A spec file, or a name in specs/.",
-        show_default="quick; of rehearse rehearsal",
+        show_default="quick; with rehearse: rehearsal",
     ),
 ]
 Generators = Annotated[
@@ -66,7 +67,7 @@ Generators = Annotated[
     typer.Option(
         "--generators",
         metavar="N",
-        help="Of rehearse: how many machines ask.",
-        show_default="as many as the spec wants",
+        help="With rehearse: number of machines that generate load.",
+        show_default="as many as the spec needs",
     ),
 ]

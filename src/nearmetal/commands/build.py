@@ -1,4 +1,4 @@
-"""build: the native programs, all of them or what named rows start; which are missing, and why."""
+"""build: build all native programs, or those of named rows; print which are missing, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nearmetal.spec.rungs import find
 
 
 def build(rows: Sequence[str], *, as_json: bool) -> None:
-    """Print a line a program. CannotRunError: a row was named whose programs cannot be had."""
+    """Print one line per program. Raises CannotRunError: a program of a named row is missing."""
     wanted = None if not rows else list(dict.fromkeys(_programs(rows)))
     with Console(stderr=True).status("configuring") as status:
         built = programs.build(wanted, progress=status.update)

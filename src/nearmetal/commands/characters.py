@@ -1,7 +1,7 @@
-"""What a terminal that cannot show a character shows in its place.
+"""Replace characters that the output's encoding cannot show.
 
-Output has the encoding that the terminal asks for (PYTHONIOENCODING, the locale). Where that
-lacks one of our signs, a plain one says the same: a floor stays a floor.
+The encoding is that of PYTHONIOENCODING or the locale. Signs that it lacks are printed in ASCII
+with the same meaning, so a floor (≥) is still marked as one (>=).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _UNKNOWN = "?"
 
 
 def tolerant(*streams: TextIO) -> None:
-    """No character ends the command that prints it."""
+    """Set the streams to replace a character that they cannot encode, instead of raising."""
     codecs.register_error(_HANDLER, _plain)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""clean: undo what a killed run left; with --all, everything that set-up and build made too."""
+"""clean: undo what a killed run left; with --all also remove what set-up and build made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from nearmetal.paths import cache_dir
 
 
 def clean(everything: bool, *, as_json: bool) -> None:
-    """Say what was done: a line each, or one object."""
+    """Clean, and print what was done: one line each, or one JSON object.
+
+    Raises NearmetalError when a step failed.
+    """
     done = swept()
     stays = bool(kept(kept_folder(state_directory())))
     packages = _packages() if everything else []
@@ -57,14 +60,16 @@ def _as_object(
 
 
 def _packages() -> list[str]:
-    """Those that set-up installed."""
+    """Return the names of the system packages that set-up installed."""
     packages = cache_dir() / "packages"
     return sorted(set(packages.read_text(encoding="utf-8").split())) if packages.is_file() else []
 
 
 def _remove_cache() -> str | None:
-    """The cache holds the venv we run in: nothing may be imported behind this. None: there is no
-    cache."""
+    """Remove the cache and return its path; None where there is no cache.
+
+    The cache holds the venv that this program runs in: import nothing after this call.
+    """
     cache = cache_dir()
     if not cache.is_dir():
         return None

@@ -1,9 +1,9 @@
-"""The command line: thin, each command calls one module. `nearmetal COMMAND --help` tells more.
+"""The command line: each command calls one module. `nearmetal COMMAND --help` describes it.
 
 Exit codes: 0 done (rows that cannot run here are skipped with a reason), 1 failed or wrong answers,
-2 bad input, 128 + N ended by signal N (130: Ctrl-C), with what was made undone and what was
-measured kept. Heavy modules are imported by the command that needs them, so that `list` is quick
-and `serve` needs no plotting.
+2 bad input, 128 + N ended by signal N (130: Ctrl-C). After a signal, changes to the machine are
+undone and measurements are kept. A command imports its heavy modules itself, so `list` is quick and
+`serve` does not load the plotting library.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,  # the command `completion` prints it; nothing installs itself
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # boxes cut words off where it is narrow, and are nothing for a pipe
+    rich_markup_mode=None,  # boxes cut words off on narrow terminals, and do not suit a pipe
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
@@ -42,8 +42,11 @@ app = typer.Typer(
 def _command(
     *examples: str, name: str | None = None, epilog: str = "", hidden: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command. Examples stand as they are typed, no line of them wrapped; the list of commands
-    has the whole first sentence of each."""
+    """Return a decorator that registers a command.
+
+    Examples are shown as typed, without wrapping. The list of commands shows the first paragraph
+    of each command's docstring.
+    """
     lines = (f"  {line}" if line.startswith(" ") else f"  nearmetal {line}" for line in examples)
     below = "\b\n" + "\n".join(("Examples:", *lines)) if examples else epilog
 
@@ -54,14 +57,14 @@ def _command(
     return made
 
 
-@app.callback(epilog="Start with: ./nearmetal bench. Prove it right: ./nearmetal test")
+@app.callback(epilog="Start with: ./nearmetal bench. Test it: ./nearmetal test")
 def nearmetal(version: Version = False) -> None:
     """How close to the metal does your network service need to be? Measure it."""
-    del version  # has been told
+    del version  # its callback has printed it
 
 
 def _show(result: Report, folder: Path, *, as_json: bool = False) -> None:
-    """The table, and where the page is."""
+    """Print the tables and the path of the report page, or the report as JSON."""
     from nearmetal.report import layout, pairs, ratios, table
 
     if as_json:
@@ -92,11 +95,11 @@ def bench(
 ) -> None:
     """Measure a spec's rows, check every answer, and write a report.
 
-    A row that cannot run here keeps its place, with the reason; `list` shows which those are. How
-    long it takes is said before it starts (`list` says it, too). Each stage leaves a file in the
-    run's folder; `report` makes the report again from them. As root the traffic goes over a veth
-    pair between two network namespaces of our own. A user who may not make these gets lo, which the
-    table says.
+    A row that cannot run here is shown with the reason; `list` shows these rows too. The expected
+    time is printed before the start (`list` prints it too). Each stage writes a file to the run's
+    folder; `report` makes the report again from these files. As root, the traffic uses a veth pair
+    between two network namespaces made for the run. A user who may not make these measures over lo,
+    and the table says so.
     """
     from nearmetal import bench as flow
     from nearmetal.build.against import found
@@ -132,7 +135,7 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a run's report again, from the files in its folder, and say where the page is."""
+    """Make a run's report again from the files in its folder, and print the path of the page."""
     from nearmetal.commands import last
     from nearmetal.report import write
 
@@ -142,12 +145,12 @@ def report(
 
 @_command("build", "build host-mmsg ukp-netdev --yes")
 def build(rows: Rows = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Build the native programs, and say which are missing here and why.
+    """Build the native programs, and print which are missing here and why.
 
-    Of named rows: what these start, measured or served, and set-up asks for no more than they need;
-    exit code 1 where one of their programs cannot be had.
+    With rows: build only the programs that bench and serve start for them, and set-up installs only
+    what these need. The exit code is 1 when one of their programs cannot be built.
     """
-    del yes  # the launcher's
+    del yes  # the launcher uses it
     from nearmetal.commands.build import build as run
 
     run(rows or [], as_json=as_json)
@@ -155,9 +158,9 @@ def build(rows: Rows = None, yes: Yes = False, as_json: AsJson = False) -> None:
 
 @_command(name="list")
 def list_(as_json: AsJson = False) -> None:
-    """Which rows run here, and what each of the others lacks.
+    """Show which rows run here, and what each of the others lacks.
 
-    Also how long `bench` takes here. Looks only.
+    Also shows how long `bench` takes here. Changes nothing.
     """
     from nearmetal.commands import rows
     from nearmetal.report import layout
@@ -168,9 +171,9 @@ def list_(as_json: AsJson = False) -> None:
 
 @_command()
 def doctor(as_json: AsJson = False) -> None:
-    """What this machine is and lacks, and which rows that costs.
+    """Show what this machine is and lacks, and which rows cannot run for that reason.
 
-    Also what a run that was killed left behind, and where the last run is. Looks only.
+    Also shows what a killed run left behind, and where the last run is. Changes nothing.
     """
     from nearmetal.commands import doctor as look
     from nearmetal.report import layout
@@ -206,8 +209,8 @@ def serve(
 ) -> None:
     """Serve one row for real use, on one core: memcached's ASCII protocol over UDP.
 
-    Ctrl-C or SIGTERM (kill PID) stops it: what is queued is answered, then it says what it did.
-    Most memcached clients speak TCP only; see the README for what speaks UDP.
+    Ctrl-C or SIGTERM (kill PID) stops it: it answers queued requests, then prints its counts.
+    Most memcached clients speak TCP only; the README names clients that speak UDP.
     """
     from nearmetal.commands.serve import Options
     from nearmetal.commands.serve import serve as run
@@ -226,9 +229,10 @@ def switch(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forward between a NIC-like port and a vhost-user socket, as a host with guests does.
+    """Forward between a NIC or veth port and a vhost-user socket, as a host with guests does.
 
-    DPDK's testpmd does the work, and polls. Ctrl-C or SIGTERM ends it; then it says its counts.
+    DPDK's testpmd forwards, and polls all the time. Ctrl-C or SIGTERM ends it; it then prints its
+    counts.
     """
     from nearmetal.commands.switch import switch as run
 
@@ -260,10 +264,10 @@ def load(
 ) -> None:
     """Drive a server with the traffic generator and check every answer. It WRITES keys.
 
-    The keys it writes begin with nm; it preloads them, and again whenever the server was silent
-    for over a second and came back. One line a second: replies a second, latency, lost and wrong
-    answers, and what the generator's own cycles went into. Exit code 1 when an answer was wrong;
-    a key that the server says it evicted is no wrong answer.
+    The keys it writes begin with nm. It preloads them at the start, and again when the server
+    answers after a silence of over a second. It prints one line a second: replies per second,
+    latency, lost and wrong answers, and how the generator spent its cycles. The exit code is 1 when
+    an answer was wrong; a missing key is not wrong where the server reports evictions.
     """
     from nearmetal.commands.load import Options
     from nearmetal.commands.load import load as run
@@ -287,10 +291,11 @@ def tune(
     interface: tune_options.Interface = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how this machine is set for measuring, set it, put it back.
+    """Show this machine's settings that matter for measuring, change them, or restore them.
 
-    What apply sets stays until restore or the next boot; a spec's table machine is set for its
-    run alone. boot prints what only a boot can set, and where that goes; it changes nothing.
+    Settings made by apply stay until restore or the next boot; a spec's table machine is applied
+    for its run only. boot prints the settings that need a boot, and the file they belong in; it
+    changes nothing.
     """
     from nearmetal.commands.tune import run
 
@@ -314,11 +319,12 @@ def testbed(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure over several machines: one serves, others ask; docs/testbed.md.
+    """Measure over several machines: one serves, the others generate load; docs/testbed.md.
 
-    run takes machines that a file names. rehearse makes them of network namespaces of this one.
+    run uses the machines that a file names. rehearse uses network namespaces of this machine
+    instead.
     """
-    del yes  # the launcher's
+    del yes  # the launcher uses it
     from nearmetal.commands.testbed import run
 
     result, folder, code = run(action, machines, spec, rungs, out, generators, take, quiet=quiet)
@@ -328,7 +334,7 @@ def testbed(
 
 @_command(hidden=True)
 def agent(yes: Yes = False) -> None:
-    """What `testbed` runs on each machine; it speaks JSON lines (testbed/agent.py)."""
+    """Run the agent that `testbed` starts on each machine: JSON lines (testbed/agent.py)."""
     from nearmetal.testbed.agent import serve
 
     serve()
@@ -337,15 +343,15 @@ def agent(yes: Yes = False) -> None:
 @_command()
 def clean(
     everything: Annotated[
-        bool, typer.Option("--all", help="The cache and everything built, too.")
+        bool, typer.Option("--all", help="Also remove the cache and everything built.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Undo what a killed run left behind; with --all remove the cache and everything built.
 
-    `doctor` shows what that is. Only what is journaled as ours is touched, and only where its owner
-    is dead. --all removes everything but runs and system packages; it prints which of those set-up
-    installed.
+    `doctor` shows what was left behind. Only changes in the project's own journals are undone, and
+    only where the process that made them is gone. --all keeps runs and system packages, and prints
+    the packages that set-up installed.
     """
     from nearmetal.commands.clean import clean as run
 
@@ -364,8 +370,8 @@ def test(
     only: test_options.Only = None,
     yes: Yes = False,
 ) -> None:
-    """Prove it right: C units and fuzzing under sanitizers, then every rung."""
-    del yes  # the launcher's
+    """Test the programs: C unit tests and fuzzing under sanitizers, then every rung."""
+    del yes  # the launcher uses it
     from nearmetal.commands.test import selftest
 
     raise typer.Exit(selftest(full=full or long, only=only, minutes=minutes))
@@ -373,7 +379,7 @@ def test(
 
 @_command(epilog="To read it: ./nearmetal man | man -l -")
 def man() -> None:
-    """Print the manual page, made of what --help says. Installs nothing."""
+    """Print the manual page, made from the help texts. Installs nothing."""
     from nearmetal.commands.manual import page
 
     print(page(app), end="")
@@ -381,7 +387,7 @@ def man() -> None:
 
 @_command(epilog="For this shell alone: source <(./nearmetal completion)")
 def completion() -> None:
-    """Print what lets bash, and zsh by bashcompinit, complete commands and options.
+    """Print a script that lets bash, and zsh by bashcompinit, complete commands and options.
 
     Installs nothing.
     """

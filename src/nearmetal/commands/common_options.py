@@ -1,4 +1,4 @@
-"""Options that several commands have, with one meaning; defaults stand where the command is."""
+"""Options that several commands share. Each command in cli.py sets its own defaults."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import typer
 
 from nearmetal import __version__
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON, an object a line.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 
 def _told(asked: bool) -> None:
@@ -24,5 +24,5 @@ Version = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before installing or starting.")]
 Rows = Annotated[
     list[str] | None,
-    typer.Argument(metavar="ROW", help="As `list` shows them.", show_default="everything"),
+    typer.Argument(metavar="ROW", help="Row names, as in `list`.", show_default="everything"),
 ]

@@ -1,5 +1,7 @@
-"""What this machine is, what it lacks, what a killed run left on it, and which rows it cannot give.
-Looks only; changes nothing."""
+"""doctor: show machine facts, what is missing, what a killed run left, and rows that cannot run.
+
+Changes nothing on the machine.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _FACTS = (Column("what"), Column("how it is", wraps=16))
 
 
 def in_words(width: int | None) -> Iterator[str]:
-    """Machine facts, what is missing, what was left behind, and the rows that do not run."""
+    """Yield lines: machine facts, what is missing, what was left behind, rows that cannot run."""
     yield "machine"
     yield from table(_FACTS, list(_facts(machine.facts())), width, head=False)
     for title, lines in (("missing", _missing(width)), ("left behind", _left(width))):
@@ -36,7 +38,7 @@ def in_words(width: int | None) -> Iterator[str]:
 
 
 def as_json() -> str:
-    """The same as one object."""
+    """Return the content of `in_words` as one JSON object."""
     listed = [asdict(row) for row in rows.listed()]
     found = {
         "machine": dict(_facts(machine.facts())),
@@ -64,10 +66,10 @@ def _left(width: int | None) -> Iterator[str]:
 
 
 def _accelerator() -> str:
-    """What the last run's probe found on this boot of the machine; looking starts nothing."""
+    """Describe the accelerator that the last probe since boot found; starts no probe."""
     found = accelerator.last_found()
     if found is None:
-        return "not probed yet since this machine was started: `bench` does so"
+        return "not probed since this machine was started; `bench` probes it"
     rates = sorted(found.items(), key=lambda each: -each[1])
     told = ", ".join(f"{name} {rate / 1e6:,.1f} M loops/s" for name, rate in rates)
     return f"{rates[0][0]} ({told})"
@@ -83,10 +85,10 @@ def _facts(known: machine.MachineFacts) -> Iterator[tuple[str, str]]:
     yield "distribution", known.distribution or "unknown"
     guest = {True: "yes: figures vary from run to run", False: "no", None: "unknown"}
     yield "virtual machine", guest[known.hypervisor]
-    yield "governor", known.governor or "not told by this machine"
+    yield "governor", known.governor or "unknown: this machine does not report it"
     yield "virtual machines", _accelerator()
     fetched = guest_kernel.package()
-    yield "guests' kernel", fetched or "not fetched yet: `bench` does so for rows guest-*"
+    yield "guests' kernel", fetched or "not fetched; `bench` fetches it for rows guest-*"
     yield "rights", rights.in_words()
     found = last.run()
-    yield "last run", f"{found / 'report.html'}" if found else "none that is still there"
+    yield "last run", f"{found / 'report.html'}" if found else "none, or its folder is gone"

@@ -1,7 +1,7 @@
-"""Why a key that `load` stored is not there: the server is asked for its own counters (`stats`).
+"""Decide why keys that `load` stored are missing, from the server's own counters (`stats`).
 
-A store with a bound forgets. Where the server says that it evicted, or does not say, a missing key
-is no wrong answer; where it says that it evicted nothing, it lost one.
+A store with a memory bound evicts. A missing key is no wrong answer where the server reports
+evictions, or does not answer `stats`. Where the server reports no eviction, it lost the key.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Told:
-    """The server's counters."""
+    """Counters from the server's `stats` answer. memory_bytes: None where it is not reported."""
 
     evicted: int  # since its start
     memory_bytes: int | None
 
 
 def asked(target: str) -> Told | None:
-    """Ask now, over sockets; None: it does not answer, or does not tell us."""
+    """Query `stats` over a socket. None: no answer, or no `evictions` counter in the answer."""
     address, _, port = target.rpartition(":")
     try:
         with Client(address.strip("[]"), int(port)) as client:
@@ -36,7 +36,10 @@ def asked(target: str) -> Told | None:
 
 
 def evicted(before: Told | None, after: Told | None) -> int | None:
-    """How many items it evicted in between, restarts aside; None: it does not tell."""
+    """Return the items evicted between two queries; None where the second one failed.
+
+    A count that fell means that the server restarted: then all items since its start count.
+    """
     if after is None:
         return None
     earlier = 0 if before is None or before.evicted > after.evicted else before.evicted
@@ -44,15 +47,13 @@ def evicted(before: Told | None, after: Told | None) -> int | None:
 
 
 def in_words(missing: int, gone: int | None, told: Told | None, workload: Workload) -> str:
-    """What became of the keys, and what to do."""
+    """Describe the fate of the missing keys, and the cure."""
     if gone == 0:
-        return (
-            f"{missing:,} keys were missing, and the server says that it evicted none: it lost them"
-        )
+        return f"{missing:,} keys were missing, and the server reports no eviction: it lost them"
     if gone is None:
         return (
-            f"{missing:,} keys were missing: evicted, expired, or lost; the server does not tell"
-            " (it tells `stats` to whom --admin names)"
+            f"{missing:,} keys were missing: evicted, expired, or lost; the server does not answer"
+            " `stats` (it answers addresses that its --admin names)"
         )
     has = (
         ""
@@ -61,7 +62,7 @@ def in_words(missing: int, gone: int | None, told: Told | None, workload: Worklo
     )
     wants = -(-max(needed_bytes(workload, name) for name in ("host-mmsg", "memcached")) // _MIB)
     return (
-        f"the server evicted {gone:,} items: it{has} needs some {wants} MiB for"
-        f" {workload.keys:,} keys; give it more (`serve --memory {wants}MiB`), or load fewer"
+        f"the server evicted {gone:,} items: it{has} needs about {wants} MiB for"
+        f" {workload.keys:,} keys; give it more (`serve --memory {wants}MiB`), or use fewer keys"
         " (`--workload light`)"
     )

@@ -1,4 +1,4 @@
-"""Which run was the last one: its folder may be anywhere, so it is noted in the cache."""
+"""Remember the folder of the last run: it may be anywhere, so its path is kept in the cache."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nearmetal.paths import cache_dir
 
 
 def note(folder: Path) -> None:
-    """A run begins there. What cannot be noted is no reason not to measure."""
+    """Record the folder of a run that starts. A failure is ignored: the run goes on without it."""
     with contextlib.suppress(OSError):
         _file().write_text(f"{folder.resolve()}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def run() -> Path | None:
-    """Its folder; None: there was none, or it is gone."""
+    """Return the folder of the last run; None: there was no run, or its folder is gone."""
     try:
         text = _file().read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -26,11 +26,11 @@ def run() -> Path | None:
 
 
 def folder(given: Path | None) -> Path:
-    """Of the run that is meant."""
+    """Return the given folder, or else that of the last run. Raises BadInputError: neither."""
     found = given or run()
     if found is None:
         raise BadInputError(
-            "report: there is no last run, or its folder is gone; name one, as"
+            "report: there is no last run, or its folder is gone; name one, e.g."
             " runs/20260101T120000Z-quick"
         )
     return found

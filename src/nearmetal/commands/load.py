@@ -1,8 +1,8 @@
-"""load: the traffic generator alone against a server that may come and go.
+"""load: run the traffic generator alone against a server, which may stop and restart.
 
-The generator does the work and says one JSON line a second (docs/programs.md); here they become
-words for people, and an exit code. Over sockets it is nm-load; on a server's vhost-user socket or a
-NIC one of its frame editions. A sweep starts it once for each point.
+The generator prints one JSON line a second (docs/programs.md); this module turns these lines into
+text for people, and into an exit code. The program is nm-load over sockets, nm-load-vhost on a
+server's vhost-user socket, nm-load-ethdev on a NIC. A sweep starts it once per point.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _WORKLOADS = {
     "light": Workload(name="light", keys=100_000),  # fits a server with default options
     "standard": Workload(),
     "smoke": Workload(name="smoke", keys=1_000, flows=4),
-    # specs/paper.toml's, towards whichever port the target has.
+    # As in specs/paper.toml; --target sets the destination port.
     "paper": Workload(
         name="paper",
         keys=1_000,
@@ -56,8 +56,8 @@ _WORKLOADS = {
         stamp=True,
     ),
 }
-_LAST_LINE_S = 0.25  # the line of the last second comes at its end: wait for it
-_SLICE_S = 1.0  # a preload of many keys says nothing for long: look at the clock meanwhile
+_LAST_LINE_S = 0.25  # the line of the last second is printed at its end: wait for it
+_SLICE_S = 1.0  # check the clock this often: a preload of many keys prints nothing for long
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _WARMUP_S = 1.0
 _POINT_S = 3.0  # measured at each point of a sweep, unless --for says otherwise
@@ -65,7 +65,7 @@ _POINT_S = 3.0  # measured at each point of a sweep, unless --for says otherwise
 
 @dataclass(frozen=True)
 class Options:
-    """As the command line has them."""
+    """The arguments and options of the command line."""
 
     target: str
     service: str | None  # None: the first of the table
@@ -84,13 +84,13 @@ class Options:
 
     @property
     def row(self) -> ServiceRow:
-        """Of the table of services."""
+        """Row of the table of services."""
         return services.find(self.service or services.FIRST)
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A command line: what stands before the workload's options, and behind them."""
+    """A command line. argv precedes the workload's options; eal follows them, after `--`."""
 
     argv: list[str]
     where: Where
@@ -103,21 +103,24 @@ class _Line:
 
 @dataclass
 class _Tally:
-    """What was counted so far. missing: keys that were stored, and were not there."""
+    """Counts so far. missing: keys that were stored but not found."""
 
     answered: int = 0
-    wrong: int = 0  # without the missing ones
+    wrong: int = 0  # missing keys excluded
     missing: int = 0
 
     def add(self, event: Event) -> None:
-        """Of a line of the generator."""
+        """Add the counts of one line of the generator."""
         self.answered += event.get("answered", 0)
         self.missing += event["unexpected_miss"]
         self.wrong += event["wrong"] - event["unexpected_miss"]
 
 
 def load(options: Options) -> int:
-    """Drive the target until the time is over or we are stopped; 1 when an answer was wrong."""
+    """Drive the target until the time is over or a signal arrives; return the exit code.
+
+    1: an answer was wrong, a key was lost, or nothing was answered. A signal has its own code.
+    """
     _check(options)
     duration_s = None if options.duration is None else seconds(options.duration)
     points = points_of(options.sweep) if options.sweep is not None else ()
@@ -138,7 +141,7 @@ def load(options: Options) -> int:
 
 
 def _sum_up(options: Options, tally: _Tally, before: Told | None) -> bool:
-    """The last lines, however it ended; whether the server lost keys that it did not evict."""
+    """Print the last lines; return whether the server lost keys that it did not evict."""
     _say(f"{tally.answered} right answers, {tally.wrong} wrong")
     if not tally.missing:
         return False
@@ -149,7 +152,7 @@ def _sum_up(options: Options, tally: _Tally, before: Told | None) -> bool:
 
 
 def _stats(options: Options) -> Told | None:
-    """The server's counters, where it keeps keys and the kernel's sockets reach it."""
+    """Return the server's counters; None where it stores no keys, or sockets cannot reach it."""
     in_frames = options.vhost_user is not None or options.nic is not None
     return None if in_frames or not options.row.stores else evictions.asked(options.target)
 
@@ -159,7 +162,7 @@ def _say(text: str) -> None:
 
 
 def _tell(options: Options, words: str, event: Mapping[str, Any]) -> None:
-    """A line on stdout: for people, or for programs."""
+    """Print one line on stdout: words for people, or the event as JSON for programs."""
     if options.as_json:
         print(json.dumps(event), flush=True)
     elif not options.quiet:
@@ -167,7 +170,10 @@ def _tell(options: Options, words: str, event: Mapping[str, Any]) -> None:
 
 
 def _drive(options: Options, line: _Line, duration_s: float | None, tally: _Tally) -> None:
-    """A line a second until the time is over, by our clock: the target may be down meanwhile."""
+    """Print a line a second until the time is over.
+
+    The time is measured here, not by the generator, because the target may be down meanwhile.
+    """
     wide = columns()
     point = Point(rate_per_s=options.rate)
     with line.child([*_asked(options, point, UNTIL_STOPPED_S), "--stay"]) as child:
@@ -177,13 +183,13 @@ def _drive(options: Options, line: _Line, duration_s: float | None, tally: _Tall
                 tally.add(event)
             _tell(options, describe(event, wide), event)
             if tally.missing and not missed:
-                _say("keys that were stored are missing: a full server evicts; more at the end")
+                _say("stored keys are missing: a full server evicts keys; details at the end")
 
 
 def _sweep(
     options: Options, line: _Line, points: Sequence[Point], duration_s: float, tally: _Tally
 ) -> None:
-    """A line a point. The keys are stored once: later points take the versions they find."""
+    """Print a line per point. Keys are stored once: later points accept the versions they find."""
     wide = columns()
     for number, point in enumerate(points):
         asked = _asked(options, point, duration_s)
@@ -201,38 +207,38 @@ def _sweep(
 
 
 def _events(child: Child, duration_s: float | None) -> Iterator[Event]:
-    """The generator's lines until the time is over; it may be silent for long."""
+    """Yield the generator's events until the time is over; there may be none for long."""
     deadline = math.inf
     while (left_s := deadline - time.monotonic()) > 0:
         try:
             event = child.event(min(left_s, _SLICE_S))
         except SilentError:
             continue
-        # The clock starts with the first measured second, or where there is no answer.
+        # The time starts with the first measured second, or when the server is found silent.
         if duration_s and deadline == math.inf and event["event"] in ("measuring", "down"):
             deadline = time.monotonic() + duration_s + _LAST_LINE_S
         yield event
 
 
 def seconds(text: str) -> float:
-    """10s, 500ms, 5m, 1h."""
+    """Return the seconds in 10s, 500ms, 5m or 1h. Raises BadInputError for any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text.strip())
     if found is None or float(found.group(1)) == 0:
-        raise BadInputError(f"--for {text}: wants a time, as 10s or 5m")
+        raise BadInputError(f"--for {text}: give a time, e.g. 10s or 5m")
     return float(found.group(1)) * _SECONDS[found.group(2)]
 
 
 def _check(options: Options) -> None:
-    """Everything that can be known to be wrong before anything is started."""
+    """Raise BadInputError for every fault that is visible before a program is started."""
     address, _, port = options.target.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise BadInputError(f"{options.target}: the target is ADDR:PORT, as 127.0.0.1:11211")
+        raise BadInputError(f"{options.target}: the target is ADDR:PORT, e.g. 127.0.0.1:11211")
     if options.service not in (None, *services.NAMES):
-        raise BadInputError(f"--service {options.service}: {' or '.join(services.NAMES)}")
+        raise BadInputError(f"--service {options.service}: give {' or '.join(services.NAMES)}")
     if options.arrivals not in ("constant", "poisson"):
-        raise BadInputError(f"--arrivals {options.arrivals}: constant or poisson")
+        raise BadInputError(f"--arrivals {options.arrivals}: give constant or poisson")
     if options.rate is not None and options.sweep is not None:
-        raise BadInputError("--rate: a sweep has rates of its own, as --sweep rate=1e5,2e5")
+        raise BadInputError("--rate: a sweep sets the rates itself, e.g. --sweep rate=1e5,2e5")
     _workload(options.workload)
     _check_edition(options)
 
@@ -243,26 +249,28 @@ def _check_edition(options: Options) -> None:
         raise BadInputError("--vhost-user and --nic: give one of them")
     if frames and options.source is None:
         raise BadInputError(
-            "--source: missing; frames need the IPv4 address that requests come from, one that the"
-            " server admits"
+            "--source: missing; with --vhost-user and --nic give the IPv4 address to send from, one"
+            " that the server admits"
         )
     if not frames and options.source is not None:
-        raise BadInputError("--source: sockets have the kernel's; it is of --vhost-user and --nic")
+        raise BadInputError(
+            "--source: only with --vhost-user or --nic; for sockets the kernel chooses the address"
+        )
     if frames and options.lcores is not None:
-        raise BadInputError("--lcores: of the socket edition; a frame edition has one core")
+        raise BadInputError("--lcores: not with --vhost-user or --nic, which use one core")
     if options.vhost_user is not None and options.sweep is not None:
         raise BadInputError(
-            "--sweep: starts the generator anew at each point, and the server on a vhost-user"
-            " socket would lose its other end; use a spec with [sweep]"
+            "--sweep: restarts the generator at each point, so a server on a vhost-user socket"
+            " would lose its back end; use a spec with [sweep]"
         )
 
 
 @contextmanager
 def _edition(options: Options) -> Iterator[_Line]:
-    """The edition of the generator for the wire, and where it runs."""
+    """Yield the command line of the generator program for the wire, and where it runs."""
     if options.nic is not None:
         from nearmetal.machine.journal import open_journal
-        from nearmetal.machine.links import (  # heavy, and needed for --nic only
+        from nearmetal.machine.links import (  # slow to import, and needed for --nic only
             eal,
             nic,
         )
@@ -290,7 +298,7 @@ def _program(name: str) -> list[str]:
 
 
 def _asked(options: Options, point: Point, measured_s: float) -> list[str]:
-    """Workload, window and rate as the generator has them."""
+    """Return the generator's options for target, workload, window and rate."""
     wire = veth.WIRE if options.vhost_user is None else vhost_user.WIRE
     argv = ["--target", options.target, "--service", options.row.load]
     window = point.window or options.window or Window().of(wire.name)
@@ -307,4 +315,4 @@ def _workload(name: str) -> Workload:
     if name.endswith(".toml"):
         return load_spec(Path(name)).workload
     known = ", ".join(_WORKLOADS)
-    raise BadInputError(f"--workload {name}: unknown (known: {known}; or give a spec file)")
+    raise BadInputError(f"--workload {name}: unknown; give {known}, or a spec file (.toml)")

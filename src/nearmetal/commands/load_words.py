@@ -1,7 +1,7 @@
-"""What `load` says to people: the generator's JSON lines (docs/programs.md) in words.
+"""Turn the generator's JSON lines (docs/programs.md) into the text that `load` prints for people.
 
-A key that was stored and is not there is `missing`, not wrong: a cache may forget it
-(evictions.py). The generator counts both as wrong, and the missing ones apart as `unexpected_miss`.
+A key that was stored but not found is `missing`, not wrong: a cache may evict it (evictions.py).
+The generator's `wrong` includes these keys; `unexpected_miss` counts them alone.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from nearmetal.report import layout
 from nearmetal.samples import Point
 from nearmetal.spec.sweep import is_open, words
 
-HIGHEST_NS = 1_000_000_000  # the generator's histogram knows no longer wait
+HIGHEST_NS = 1_000_000_000  # longest latency of the generator's histogram
 _NAMES = {
-    "down": "no answer for 1 s: down",
-    "up": "it answers again: up",
-    "first_answer": "it answers",
+    "down": "no answer for 1 s: the server is down",
+    "up": "the server answers again: up",
+    "first_answer": "the server answers",
 }
 
 
 def describe(event: Event, width: int | None = None) -> str:
-    """One line of the generator; width: of the terminal."""
+    """Return one line of the generator in words. width: columns of the terminal."""
     if event["event"] == "second":
         parts = [(0, f"{_rate(event):>11,.0f} replies/s")]
         parts += [(spare, _percentile(event, at)) for at, spare in ((50, 3), (99, 2))]
@@ -38,7 +38,7 @@ def describe(event: Event, width: int | None = None) -> str:
 
 
 def at(point: Point, result: Event, width: int | None = None) -> str:
-    """The result of one point of a sweep."""
+    """Return the result of one point of a sweep in words. width: columns of the terminal."""
     intended = result["intended"] if is_open(point) else result["sent"]
     lost = (intended - result["answered"]) / max(1, intended)
     parts = [(0, f"{words(point):>14} {_rate(result):>11,.0f} replies/s")]
@@ -53,7 +53,7 @@ def _rate(event: Event) -> float:
 
 
 def _faults(event: Event) -> list[tuple[int, str]]:
-    """Lost, wrong, missing, not sent: what is nothing is said of the first two only."""
+    """Return (spare, text) of lost, wrong, missing, not sent; the last two only if not zero."""
     missing, unsent = event.get("unexpected_miss", 0), event.get("not_sent", 0)
     return [
         (1, f"lost {event['lost']}"),
@@ -64,7 +64,7 @@ def _faults(event: Event) -> list[tuple[int, str]]:
 
 
 def _percentile(event: Event, at: float) -> str:
-    """In microseconds; what is beyond the histogram says so."""
+    """Return a percentile in microseconds, or "> 1 s" where it is beyond the histogram."""
     value_ns = percentile(event["latency"], at)
     over = sum(count for _, count in event["latency"]) * (1 - at / 100)
     if event.get("over_1s", 0) > over:
@@ -73,7 +73,7 @@ def _percentile(event: Event, at: float) -> str:
 
 
 def split(event: Mapping[str, Any]) -> str:
-    """Where the generator's cycles went: "receive 10 % empty poll 60 % ..."; "" where untold."""
+    """Return the generator's use of cycles: "receive 10% empty poll 60% ..."; "" if unknown."""
     cycles: Mapping[str, int] = event.get("cycles", {})
     whole = sum(cycles.values())
     if not whole:
@@ -83,7 +83,7 @@ def split(event: Mapping[str, Any]) -> str:
 
 
 def percentile(latency: list[list[int]], at: float) -> int:
-    """Of [[value_ns, count], ...]."""
+    """Return a percentile, in ns, of [[value_ns, count], ...]."""
     histogram = HdrHistogram(1, HIGHEST_NS, 3)
     for value_ns, count in latency:
         histogram.record_value(value_ns, count)

@@ -1,4 +1,4 @@
-"""The manual page and the shell's completion, made of the same description that --help prints."""
+"""Make the manual page and the shell completion from the same description that --help prints."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typer.main import get_command
 
 from nearmetal import __version__
 
-Described = tuple[str, Any]  # the name of a command, and typer's description of it
+Described = tuple[str, Any]  # a command's name, and typer's description of the command
 
 
 def page(app: typer.Typer) -> str:
-    """The manual page, in roff (man(7))."""
+    """Return the manual page, in roff (man(7))."""
     return "\n".join(_page(app)) + "\n"
 
 
@@ -36,13 +36,13 @@ def _page(app: typer.Typer) -> Iterator[str]:
         yield from _epilog(command.epilog or "")
     yield ".SH EXIT STATUS"
     yield _text(
-        "0 done, rows that cannot run here skipped with a reason; 1 failed, or wrong answers;"
+        "0 done (rows that cannot run here are skipped with a reason); 1 failed, or wrong answers;"
         " 2 bad input; 130 interrupted."
     )
 
 
 def _parameters(command: Any, name: str) -> Iterator[str]:
-    """Options and arguments, as --help has them."""
+    """Yield the options and arguments as --help shows them, in roff."""
     context = _context(command, name)
     for parameter in command.get_params(context):
         if getattr(parameter, "hidden", False):
@@ -53,7 +53,7 @@ def _parameters(command: Any, name: str) -> Iterator[str]:
 
 
 def _epilog(text: str) -> Iterator[str]:
-    """Examples stand line by line."""
+    """Yield a command's epilog in roff; examples keep their lines."""
     lines = text.removeprefix("\b\n").splitlines()
     if not text.startswith("\b\n"):
         yield from (".PP", _text(text)) if text else ()
@@ -62,7 +62,7 @@ def _epilog(text: str) -> Iterator[str]:
 
 
 def _text(words: str) -> str:
-    """Nothing in it is roff's."""
+    """Escape text for roff."""
     plain = words.replace("\\", r"\e").replace("-", r"\-")
     return rf"\&{plain}" if plain.startswith((".", "'")) else plain
 
@@ -86,8 +86,8 @@ complete -o default -F _nearmetal nearmetal
 
 
 def completion(app: typer.Typer) -> str:
-    """A script for bash, of words alone: to complete one starts no program."""
-    from nearmetal.spec.rungs import RUNGS  # heavy
+    """Return a bash script that completes from fixed word lists, without starting a program."""
+    from nearmetal.spec.rungs import RUNGS  # slow to import
 
     built = [rung for rung in RUNGS if rung.absent is None]
     rows = {
@@ -116,6 +116,6 @@ def _context(command: Any, name: str) -> Any:
 
 
 def _commands(app: typer.Typer) -> list[Described]:
-    """Those that are shown."""
+    """Return name and description of the commands that are not hidden, sorted by name."""
     whole: Any = get_command(app)
     return [(name, each) for name, each in sorted(whole.commands.items()) if not each.hidden]

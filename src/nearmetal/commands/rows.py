@@ -1,4 +1,4 @@
-"""Which rows run here, and of each other row the one thing that it lacks."""
+"""list: show which rows run here, and the one thing that each other row lacks."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _HEADS = (
 
 @dataclass(frozen=True)
 class Listed:
-    """A row as a program gets it."""
+    """A row in the JSON output of `list`."""
 
     row: str
     runs_here: bool
     lacks: str | None  # why it does not run here
-    in_bench: bool  # whether `bench` measures it unasked
+    in_bench: bool  # whether `bench` measures it without --rungs
     place: str
     datapath: str | None
     wire: str
@@ -38,7 +38,7 @@ class Listed:
 
 
 def listed() -> list[Listed]:
-    """Every row. Looks only."""
+    """Return every row. Changes nothing on the machine."""
     usual = {row.rung.name for row in _usual().rungs}
     return [_listed(rung, usual) for rung in RUNGS]
 
@@ -58,13 +58,13 @@ def _listed(rung: Rung, usual: set[str]) -> Listed:
 
 
 def as_json() -> Iterator[str]:
-    """A line a row."""
+    """Yield one JSON object per row."""
     for row in listed():
         yield json.dumps(asdict(row))
 
 
 def in_words(width: int | None) -> Iterator[str]:
-    """What runs here, what does not, and what to do with it."""
+    """Yield lines: the rows that run here, the others with reasons, and commands to try."""
     rows = listed()
     here = [row for row in rows if row.runs_here]
     yield f"runs here: {len(here)} of {len(rows)} rows"
@@ -72,7 +72,7 @@ def in_words(width: int | None) -> Iterator[str]:
     yield from table(_HEADS, [_cells(row) for row in here], width)
     yield ""
     yield from paragraph(
-        f"*: bench measures it, about {minutes(rows)} min in all; others by name", width
+        f"*: bench measures these, in about {minutes(rows)} min; name others with --rungs", width
     )
     yield from not_here(rows, width)
     yield ""
@@ -81,7 +81,7 @@ def in_words(width: int | None) -> Iterator[str]:
 
 
 def not_here(rows: list[Listed], width: int | None) -> Iterator[str]:
-    """What does not run here, by what it lacks."""
+    """Yield lines: the rows that do not run here, grouped by reason."""
     reasons = dict.fromkeys(row.lacks for row in rows if row.lacks is not None)
     for reason in reasons:
         names = [row.row for row in rows if row.lacks == reason]
@@ -91,7 +91,7 @@ def not_here(rows: list[Listed], width: int | None) -> Iterator[str]:
 
 
 def minutes(rows: list[Listed]) -> int:
-    """How long `bench` takes with what runs here, once everything is built."""
+    """Return how many minutes `bench` takes here, without the time to build."""
     spec, here = _usual(), {row.row for row in rows if row.runs_here}
     chosen = tuple(row for row in spec.rungs if row.rung.name in here)
     seconds, _ = bench.estimate(spec.model_copy(update={"rungs": chosen}))

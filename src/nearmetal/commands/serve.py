@@ -1,8 +1,8 @@
-"""serve: one rung for real use. Starts the program, listens to its counters, ends it well.
+"""serve: run one rung for real use. Start the program, read its counters, stop it cleanly.
 
-A frame datapath has no kernel's stack below it. It gets a NIC (--nic), or a veth pair that is made
-for it: then everybody on this machine can ask it, at an address of its own, which is printed. The
-same holds of a unikernel, as a process or in a virtual machine, which gets a tap device
+A frame datapath has no kernel network stack below it. It gets a NIC (--nic), or a veth pair that is
+made for it: then any program on this machine can send requests to its own address, which is
+printed. A unikernel, as a process or in a virtual machine, gets a tap device in the same way
 (topology/served_tap.py).
 """
 
@@ -49,7 +49,7 @@ from nearmetal.spec.rungs import Rung, find
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
 
-_LOOK_S = 1.0  # how long a dead relay may go unnoticed
+_LOOK_S = 1.0  # interval of the check whether the relay has died
 _GAUGES = {name for row in services.SERVICES for name in row.gauges}
 _LISTEN = "127.0.0.1:11211"
 _PORT = "11211"
@@ -57,7 +57,7 @@ _PORT = "11211"
 
 @dataclass(frozen=True)
 class Options:
-    """As the command line has them."""
+    """The options of the command line."""
 
     listen: str | None
     memory: str
@@ -73,16 +73,16 @@ class Options:
 
 @dataclass(frozen=True)
 class _Start:
-    """What is started, and where."""
+    """The command to start, and where."""
 
     command: Command
     where: Where
-    allow: tuple[str, ...]  # who may ask
-    relay: Child | None = None  # without it nobody is answered
-    folder: Path | None = None  # of the console, where it is a machine
+    allow: tuple[str, ...]  # source addresses that are admitted
+    relay: Child | None = None  # carries all traffic where there is one
+    folder: Path | None = None  # for the console file; set for a virtual machine only
 
     def dut(self) -> Dut:
-        """Start it."""
+        """Start the program or the virtual machine."""
         if self.command.machine is None:
             return Child(self.command.argv, self.where)
         assert self.folder is not None
@@ -91,12 +91,12 @@ class _Start:
 
 @dataclass(eq=False)
 class Counters:
-    """The last counters line; the metrics endpoint reads it from its own thread."""
+    """The last counters event; the metrics endpoint reads it from its own thread."""
 
     event: Event = field(default_factory=dict)
 
     def collect(self) -> Iterator[Any]:
-        """Prometheus families of every count."""
+        """Yield the Prometheus metric families of all counters."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         for name, value in self.event.items():
@@ -114,8 +114,10 @@ class Counters:
 
 
 def serve(name: str, options: Options) -> int:
-    """Serve until SIGTERM, SIGINT or the program's own end. A service manager is told when it
-    answers, and when it ends."""
+    """Serve until SIGTERM, SIGINT or the program's own end; return the exit code.
+
+    The service manager, if there is one, gets READY=1 and STOPPING=1.
+    """
     rung = find(name)
     _check(rung, options)
     counters, log = Counters(), Log(name, quiet=options.quiet or options.as_json)
@@ -139,7 +141,7 @@ def serve(name: str, options: Options) -> int:
 
 
 def _answers(child: Dut, relay: Child | None) -> Event:
-    """Its first line, once requests are answered: by way of the relay, where there is one."""
+    """Wait until requests are answered, also through the relay; return the `ready` event."""
     ready = child.expect("ready", START_S)
     if relay is not None:
         relay.expect("up", START_S)
@@ -147,7 +149,7 @@ def _answers(child: Dut, relay: Child | None) -> Event:
 
 
 def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...]) -> None:
-    """That it answers: to people, or to programs, and to a service manager."""
+    """Report that requests are answered: as text or JSON, and to a service manager."""
     in_one = serve_words.in_one_line(name, ready, allow)
     if options.as_json:
         print(json.dumps(ready), flush=True)
@@ -164,7 +166,7 @@ def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...
 
 
 def _tell_final(name: str, options: Options, final: Event) -> None:
-    """What it did."""
+    """Print the final counts, as text or JSON."""
     if options.as_json:
         print(json.dumps(final), flush=True)
     elif not options.quiet:
@@ -173,7 +175,7 @@ def _tell_final(name: str, options: Options, final: Event) -> None:
 
 def _check(rung: Rung, options: Options) -> None:
     if rung.place == "reference":
-        raise BadInputError(f"{rung.name} is a reference row, not ours to serve; try host-mmsg")
+        raise BadInputError(f"{rung.name} is a reference row; serve cannot run it; try host-mmsg")
     if rung.absent is not None:
         raise BadInputError(f"{rung.name}: {rung.absent}")
     tapped = rung.place in ("guest", "uk", "ukp")
@@ -184,8 +186,11 @@ def _check(rung: Rung, options: Options) -> None:
 
 
 def _follow(child: Dut, relay: Child | None, counters: Counters, log: Log) -> Event:
-    """Listen to it until a signal to its own pid ends it; returns its final line. ChildError: it
-    ended in another way. Other lines are for bench."""
+    """Read events until a signal to the program's own pid ends it; return its final event.
+
+    Raises ChildError: the program ended in another way, or the relay failed. Events other than
+    `final` and `counters` are for bench and ignored here.
+    """
     while True:
         with suppress(SilentError):
             event = child.event(_LOOK_S)
@@ -199,7 +204,7 @@ def _follow(child: Dut, relay: Child | None, counters: Counters, log: Log) -> Ev
 
 
 def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
-    """What is started; what it needs on the machine is made, and is the stack's to take down."""
+    """Return what to start. Makes the devices that it needs; leaving the stack removes them."""
     launched = _launch(rung, options)
     if rung.place == "ukp":
         return _on_tap(launched, options, stack)
@@ -211,7 +216,10 @@ def _start(rung: Rung, options: Options, stack: ExitStack) -> _Start:
 
 
 def _launch(rung: Rung, options: Options) -> Launch:
-    """As the command line has it; its programs are built where they are not."""
+    """Return the launch that the options describe; build its programs where they are missing.
+
+    Raises CannotRunError: a program cannot be built here.
+    """
     launched = Launch(
         rung,
         services.FIRST,
@@ -234,12 +242,12 @@ def _launch(rung: Rung, options: Options) -> Launch:
 
 
 def _say_building(what: str) -> None:
-    """The first start may take a minute; only a manager asks why."""
+    """Send the build's progress to the service manager: the first start may take a minute."""
     supervisor.tell(f"STATUS=building: {what}")
 
 
 def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
-    """The tender, and a relay between its server and a tap device."""
+    """Return the start of a ukp row, with a relay between its vhost-user socket and a tap."""
     relay = launched.programs[RELAY]
     journal = open_journal()
     joined = stack.enter_context(served_tap.joined(journal, relay.argv()))
@@ -252,7 +260,7 @@ def _on_tap(launched: Launch, options: Options, stack: ExitStack) -> _Start:
 
 
 def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
-    """A virtual machine, and a relay between its NIC and a tap device."""
+    """Return the start of a virtual machine, with a relay between its NIC and a tap device."""
     probe, relay = (launched.programs[name] for name in (PROBE, RELAY))
     chosen = accelerator.choose(Path(probe.path), cpus.choose(cpus.allowed()).sut)
     joined = stack.enter_context(served_tap.joined(open_journal(), relay.argv(), connect=True))
@@ -263,7 +271,7 @@ def _in_machine(launched: Launch, options: Options, stack: ExitStack) -> _Start:
 
 
 def _on_port(launched: Launch, options: Options, stack: ExitStack) -> _Start:
-    """A DPDK program, and its port."""
+    """Return the start of a DPDK program, with its port: a NIC or one end of a veth pair."""
     journal = open_journal()
     if options.nic is not None:
         nic.check_listen(options.nic, _address(options))
@@ -277,27 +285,30 @@ def _on_port(launched: Launch, options: Options, stack: ExitStack) -> _Start:
         topology = AtNic.served(port.wire.sut.addr, port.wire.subnet, **own)
         why = "without --nic it has a veth pair of its own"
         launched = _beside(launched, options, topology, why)
-    stack.enter_context(journal.holds("process", "what was started on the port"))
+    stack.enter_context(journal.holds("process", "the program on the port"))
     return _Start(command(launched), port.where, launched.allow)
 
 
 def _address(options: Options) -> str:
-    """Of --listen, where a NIC is given."""
+    """Return the address of --listen; --nic needs one. Raises BadInputError without it."""
     found = re.fullmatch(r"([0-9.]+):[0-9]+", options.listen or "")
     if found is None:
         raise BadInputError(
-            "--nic wants --listen ADDR:PORT, an IPv4 address that nobody else answers for, and"
+            "--nic needs --listen ADDR:PORT, with an IPv4 address that no other host uses, and"
             " --allow CIDR"
         )
     return found[1]
 
 
 def _beside(launched: Launch, options: Options, topology: Topology, why: str) -> Launch:
-    """The server's address is that of what was made for it, and its subnet is who may ask."""
+    """Set the server's address to that of the device made for it, and admit its subnet.
+
+    Raises BadInputError: --listen names another address. why: the reason, for that message.
+    """
     host, _, port = (options.listen or f":{_PORT}").rpartition(":")
     if host not in ("", topology.sut_addr):
         raise BadInputError(
-            f"--listen {options.listen}: {why}, whose address is printed; give --listen :PORT"
+            f"--listen {options.listen}: {why}, and prints its address; give --listen :PORT"
         )
     return replace(
         launched,
@@ -312,7 +323,7 @@ def _final(name: str, events: list[Event]) -> Event:
     for event in events:
         if event.get("event") == "final":
             return event
-    raise NearmetalError(f"{name} was ended but printed no final counts")
+    raise NearmetalError(f"{name} was stopped but printed no final counts")
 
 
 def _cidrs(option: str, values: list[str]) -> tuple[str, ...]:
@@ -332,7 +343,7 @@ def _serve_metrics(where: str, counters: Counters) -> None:
 
     address, _, port = where.rpartition(":")
     if not address or not port.isdecimal():
-        raise BadInputError(f"--metrics {where}: wants ADDR:PORT, as 127.0.0.1:9100")
+        raise BadInputError(f"--metrics {where}: give ADDR:PORT, e.g. 127.0.0.1:9100")
     registry = CollectorRegistry()
     registry.register(counters)
     try:

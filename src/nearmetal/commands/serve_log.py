@@ -1,5 +1,7 @@
-"""What `serve` says while it runs: why requests drew no answer, in lines that do not repeat, and to
-a service manager how many were answered."""
+"""Log lines of a running `serve`: why requests got no answer, without repeating lines.
+
+A service manager also gets the number of answered requests as its status.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from dataclasses import dataclass, field
 from nearmetal.machine.processes import supervisor
 from nearmetal.machine.processes.process import Event
 
-EVERY_S = 60  # a look at the counters
+EVERY_S = 60  # interval of the counters events
 
-# How requests and frames end where nothing is wrong: they were answered, or were for others
-# (native/include/drop.h).
+# Drop words of requests and frames that are no trouble: they were answered, or not addressed to
+# this service (native/include/drop.h).
 _USUAL = frozenset(
     ("answered", "quiet", "arp", "icmp", "mac", "ethertype", "addr", "protocol", "port")
 )
@@ -23,8 +25,11 @@ _ERRORS = ("rx_errors", "tx_errors")
 
 @dataclass
 class Log:
-    """Of one server. A reason is told when it is new, and each time its count has doubled: a line a
-    minute at most, and in the long run ever fewer."""
+    """The log of one server.
+
+    A reason is logged when it first occurs, and each time its count has doubled: at most one line a
+    minute, and ever fewer over time.
+    """
 
     name: str
     quiet: bool
@@ -33,11 +38,11 @@ class Log:
     _due_s: float = float("-inf")
 
     def heard(self, counters: Event) -> None:
-        """Its counters since the start."""
+        """Log what is new in a counters event; its counts are totals since the start."""
         now_s = self.clock()
         if now_s < self._due_s:
             return
-        self._due_s = now_s + EVERY_S / 2  # what comes every minute is never a little early
+        self._due_s = now_s + EVERY_S / 2  # events that arrive slightly early are still handled
         supervisor.tell(f"STATUS={self.name}: {answered(counters)}")
         grown = {
             reason: count
@@ -54,13 +59,13 @@ class Log:
 
 
 def answered(counters: Event) -> str:
-    """In words."""
+    """Return how many of the received requests were answered, in words."""
     count = counters.get("drops", {}).get("answered", 0)
     return f"{count:,} of {counters['received']:,} requests answered"
 
 
 def troubles(counters: Event) -> Iterator[tuple[str, int]]:
-    """Name and count of each reason that is worth a line."""
+    """Yield name and count of each reason that is worth a line."""
     for reason, count in counters.get("drops", {}).items():
         if count and reason not in _USUAL:
             yield reason, count

@@ -1,5 +1,4 @@
-"""The options of `serve` and `switch`, as the command line shows them. Defaults stand where the
-command is."""
+"""Options of `serve` and `switch` and their help texts. The commands in cli.py set the defaults."""
 
 from __future__ import annotations
 
@@ -8,49 +7,57 @@ from typing import Annotated
 
 import typer
 
-Rung = Annotated[str, typer.Argument(metavar="ROW", help="One of our rows, as `list` shows them.")]
+Rung = Annotated[str, typer.Argument(metavar="ROW", help="A row of `list`, but no reference row.")]
 Listen = Annotated[
     str | None,
     typer.Option(
         metavar="ADDR:PORT",
-        help="Where it answers; IPv6 as [ADDR]:PORT.",
-        show_default="127.0.0.1:11211; host-dpdk without --nic, uk*: of what is made for it",
+        help="The address to serve on; IPv6 as [ADDR]:PORT.",
+        show_default="127.0.0.1:11211; host-dpdk without --nic and uk*: that of their own device",
     ),
 ]
-Memory = Annotated[str, typer.Option(metavar="SIZE", help="The store's memory; KiB, MiB, GiB.")]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="The store's memory, in KiB, MiB or GiB.")
+]
 Allow = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="CIDR", help="Who may ask, as 10.0.0.0/24; several times.", show_default="loopback"
+        metavar="CIDR",
+        help="Sources that are answered, e.g. 10.0.0.0/24; may be repeated.",
+        show_default="loopback",
     ),
 ]
 Admin = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="CIDR", help="Who may send stats, flush_all, verbosity.", show_default="loopback"
+        metavar="CIDR",
+        help="Sources that may send stats, flush_all, verbosity.",
+        show_default="loopback",
     ),
 ]
 Trusted = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CIDR",
-        help="Whose replies may exceed 3 x the request.",
+        help="Sources whose replies may exceed 3 x the request.",
         show_default="as --allow",
     ),
 ]
-Metrics = Annotated[str | None, typer.Option(metavar="ADDR:PORT", help="For Prometheus.")]
+Metrics = Annotated[
+    str | None, typer.Option(metavar="ADDR:PORT", help="Serve metrics for Prometheus here.")
+]
 Nic = Annotated[
     str | None,
     typer.Option(
         metavar="IFACE|PCI",
-        help="host-dpdk: the port it takes; a link, by af_packet, or a PCI device. Without it a"
-        " veth pair is made.",
+        help="host-dpdk: the port to use, a network interface (by af_packet) or a PCI device."
+        " Without it a veth pair is made.",
     ),
 ]
 Poll = Annotated[
     bool,
     typer.Option(
-        "--poll", help="Never sleep: answers come sooner, and a core is busy all the time."
+        "--poll", help="Never sleep: answers are sent sooner, but one core is always busy."
     ),
 ]
 
@@ -62,12 +69,18 @@ SwitchNic = Annotated[
 ]
 Socket = Annotated[
     Path | None,
-    typer.Option(help="Where the server connects.", show_default="a new one, printed"),
+    typer.Option(
+        help="The vhost-user socket that the server connects to.", show_default="a new one, printed"
+    ),
 ]
 Peer = Annotated[
-    str | None, typer.Option(metavar="MAC", help="With --nic: who is at its other end.")
+    str | None, typer.Option(metavar="MAC", help="With --nic: the MAC address of the peer.")
 ]
 ServerMac = Annotated[
     str | None,
-    typer.Option(metavar="MAC", help="The server's.", show_default="as on the wire pvp; printed"),
+    typer.Option(
+        metavar="MAC",
+        help="The server's MAC address.",
+        show_default="as on the wire pvp; printed",
+    ),
 ]

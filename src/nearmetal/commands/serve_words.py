@@ -1,4 +1,4 @@
-"""What `serve` says to people: where it answers, one line to try it, how to end it, what it did."""
+"""Text that `serve` prints for people: its address, a line to try it, how to end it, its counts."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from nearmetal.commands import serve_log
 from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.processes.process import Event
 
-_ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # a frame of one datagram, and a command
+_ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # the protocol's UDP frame header, and a command
 
 
 def in_one_line(name: str, ready: Event, allow: Sequence[str]) -> str:
-    """The same for a log, whose lines stand alone."""
+    """Return the content of `serving` as one line, for a log."""
     who = ", ".join(allow or LOOPBACK)
-    return f"{name} serves on {ready['listen']}, pid {ready['pid']}; who may ask: {who}"
+    return f"{name} serves on {ready['listen']}, pid {ready['pid']}; sources allowed: {who}"
 
 
 def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iterator[str]:
-    """The lines once it answers. own_pid: the process to end; allow: sources that may ask, loopback
-    where it is empty."""
+    """Yield the lines to print once requests are answered.
+
+    own_pid: the process to end. allow: sources that are admitted; empty: loopback.
+    """
     listen = ready["listen"]
     yield f"{name} on {listen}, pid {ready['pid']}"
-    yield f"who may ask: {', '.join(allow or LOOPBACK)} (--allow)"
+    yield f"sources allowed: {', '.join(allow or LOOPBACK)} (--allow)"
     asked = target(listen, allow or LOOPBACK)
     if asked is None:
-        yield "try it from a machine that may ask; from this one nothing is answered"
+        yield "try it from a machine that is allowed; requests from this one are not answered"
     else:
         yield f"try it: {one_line(*asked)}"
     yield f"end it: Ctrl-C, or kill {own_pid}"
 
 
 def one_line(host: str, port: int) -> str:
-    """To paste into a shell: asks for the version with what any Python has."""
+    """Return a shell command that requests the server's version; needs only a bare Python."""
     family = "AF_INET6" if ":" in host else "AF_INET"
     return (
         f"python3 -c 'import socket as s;u=s.socket(s.{family},s.SOCK_DGRAM);u.settimeout(3);"
@@ -43,8 +45,10 @@ def one_line(host: str, port: int) -> str:
 
 
 def target(listen: str, allow: Sequence[str]) -> tuple[str, int] | None:
-    """Address and port to ask from this machine; None: a source address of this machine would not
-    be admitted."""
+    """Return address and port for requests from this machine.
+
+    None: no source address of this machine is admitted.
+    """
     host, _, text = listen.rpartition(":")
     address = ip_address(host.strip("[]"))
     if not address.is_unspecified:
@@ -61,7 +65,10 @@ def target(listen: str, allow: Sequence[str]) -> tuple[str, int] | None:
 
 
 def _own_address(towards: str) -> str | None:
-    """Of this machine, as that address would see it; nothing is sent."""
+    """Return the source address that this machine uses towards an address, or None.
+
+    Nothing is sent.
+    """
     family = socket.AF_INET6 if ":" in towards else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         try:
@@ -73,7 +80,7 @@ def _own_address(towards: str) -> str | None:
 
 
 def ended(name: str, final: Event) -> str:
-    """What it did."""
+    """Return the final counts in words."""
     drops = final.get("drops", {})
     parts = [serve_log.answered(final)]
     parts += [

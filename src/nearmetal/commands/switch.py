@@ -1,11 +1,11 @@
-"""switch: testpmd between a NIC-like port and a vhost-user port, as in the paper's set-up.
+"""switch: run testpmd between a NIC or veth port and a vhost-user port, as in the paper's set-up.
 
     generator - veth or NIC - [testpmd] - vhost-user - server
 
-It forwards at layer 2 (mode `mac`): what comes in at one port leaves at the other, from that port's
-address to the peer's; between machines (mode `io`) just as it came. The server connects to a
-socket. The switch polls: beside a polling server and a generator it is a third, and where there are
-only two cores it takes its time from both.
+It forwards at layer 2 (mode `mac`): a frame received on one port is sent on the other, with that
+port's address as source and the peer's as destination. Between machines (mode `io`) frames are sent
+unchanged. The server connects to a socket. The switch polls all the time; with a polling server and
+the generator it is the third busy program, so on two cores it takes time from both.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def switch(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Forward until SIGTERM, SIGINT or testpmd's own end; then print its counts."""
+    """Forward until SIGTERM or SIGINT; print testpmd's counts and return the exit code.
+
+    Raises ChildError: testpmd ended by itself.
+    """
     server_mac = BEHIND_SWITCH_MAC if server_mac is None else server_mac
     _check(nic_name, socket, peer, server_mac)
     testpmd, journal = program(*fetched.provide("dpdk-testpmd")), open_journal()
@@ -49,8 +52,9 @@ def switch(
         port = stack.enter_context(nic.port(nic_name, journal))
         if port.wire is not None:
             peer = port.wire.tg.mac
-            # `mac` gives every frame the server's address, so ARP gets through, but its answer
-            # would name one that the switch does not know.
+            # Mode `mac` rewrites the destination of every frame to the server's address, so ARP
+            # requests arrive. The reply, however, would name an address that the switch does not
+            # use: set the neighbour entry instead.
             netns.neighbour(port.wire.tg, port.wire.sut.addr, port.wire.sut.mac)
         assert peer is not None
         path = socket or owner.state_directory() / owner.label("switch.sock")
@@ -70,13 +74,13 @@ def switch(
 
 
 def final(counts: tuple[PortCounts, ...]) -> dict[str, Any]:
-    """The last line, for programs."""
+    """Return the last line, for programs."""
     nic_port, vhost = (asdict(counts[port]) for port in (NIC, VHOST))
     return {"event": "final", "nic": nic_port, "vhost": vhost}
 
 
 def in_words(told: dict[str, Any]) -> str:
-    """The same for people."""
+    """Return the last line, for people."""
     sides = (
         f"{side}: {', '.join(f'{name} {count:,}' for name, count in told[side].items())}"
         for side in ("nic", "vhost")
@@ -87,25 +91,26 @@ def in_words(told: dict[str, Any]) -> str:
 def _check(nic_name: str | None, socket: Path | None, peer: str | None, server_mac: str) -> None:
     for option, mac in (("--peer", peer), ("--server-mac", server_mac)):
         if mac is not None and not _MAC.fullmatch(mac):
-            raise BadInputError(f"{option} {mac}: not a MAC address, as 02:00:00:00:00:03")
+            raise BadInputError(f"{option} {mac}: give a MAC address, e.g. 02:00:00:00:00:03")
     if (nic_name is None) != (peer is None):
         raise BadInputError(
-            "--peer goes with --nic: it is the MAC address to which frames leave there; a veth pair"
-            " made for the switch has its own"
+            "--nic and --peer: give both or neither; --peer is the MAC address that frames are sent"
+            " to on the NIC, and a veth pair made for the switch needs none"
         )
     if socket is not None and socket.exists():
-        raise BadInputError(f"--socket {socket}: is there already; name another, or remove it")
+        raise BadInputError(f"--socket {socket}: exists already; name another, or remove it")
 
 
 def _tell(sides: Sides) -> None:
-    """What a user needs to use it."""
+    """Print what the user needs to connect a server."""
     lines = [f"nearmetal: the switch forwards to the vhost-user socket {sides.socket}"]
     wire = sides.port.wire
     if wire is not None:
         device = f"net_virtio_user0,path={sides.socket},mac={sides.server_mac}"
         lines += [
-            f"nearmetal: ask {wire.sut.addr}, once a server answers for it: nm-dpdk-kv --listen"
-            f" {wire.sut.addr}:11211 --allow {wire.subnet} -- --in-memory --no-pci --vdev {device}"
+            f"nearmetal: send requests to {wire.sut.addr} after starting a server: nm-dpdk-kv"
+            f" --listen {wire.sut.addr}:11211 --allow {wire.subnet} -- --in-memory --no-pci --vdev"
+            f" {device}"
         ]
     lines += ["nearmetal: Ctrl-C ends it"]
     print("\n".join(lines), file=sys.stderr)

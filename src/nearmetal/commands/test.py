@@ -1,8 +1,8 @@
-"""test: prove it right. C units and fuzzers under sanitizers, then pytest on every rung.
+"""test: run C unit tests and fuzzers under sanitizers, then pytest on every rung.
 
-Two editions. The ordinary one takes minutes. The full one adds what takes long: more fuzzing, more
-examples, soaks, kills at more moments, empty machines set up from nothing. Ends with pytest's
-closing line; the exit code is 1 when anything failed.
+There are two editions. The ordinary one takes minutes. The full one adds the long tests: more
+fuzzing, more examples, soaks, kills at more moments, set-up on empty machines. The output ends with
+pytest's closing line; the exit code is 1 when anything failed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from nearmetal.paths import build_dir, cache_dir, source_root
 LONG = "NEARMETAL_TEST_LONG"  # set to 1 for the full edition, in C and in Python
 # Tests wait for the programs that they start; more workers would take those programs' cores.
 WORKERS_MAX = 2
-C_TIMEOUT_FACTOR = 10  # a C test's own limit is for a machine that does nothing else
+C_TIMEOUT_FACTOR = 10  # the C tests' own limits assume an idle machine
 
 
 def selftest(*, full: bool, only: str | None, minutes: float | None) -> int:
-    """Build three variants, run the C tests, then pytest.
+    """Build three variants, run the C tests, then pytest; return the exit code.
 
-    only: as pytest's -k; then no C test runs. minutes: of the full edition. When they are over no
-    further test starts, and the next run begins with those that were left.
+    only: the value for pytest's -k; no C test runs then. minutes: time limit of the full edition.
+    When it is over no further test starts; the next run begins with the tests left out.
+    Raises BadInputError: minutes without full. NearmetalError: pytest is missing.
     """
     if importlib.util.find_spec("pytest") is None:
         raise NearmetalError("pytest is missing: start with ./nearmetal test, which sets it up")
     if minutes is not None and not full:
-        raise BadInputError("--minutes goes with --full; the ordinary edition always runs whole")
+        raise BadInputError("--minutes: only with --full; without --full all tests always run")
     ends_at = None if minutes is None else time.time() + 60 * minutes
     environment = surroundings.of_tools(os.environ) | {LONG: "1" if full else "0"}
     failed = False
@@ -55,7 +56,7 @@ def _build(variant: programs.Variant, act: Callable[[], object]) -> None:
 
 
 def _fuzzers(environment: dict[str, str]) -> bool:
-    """For seconds each; in the full edition for minutes."""
+    """Run each fuzzer for seconds, in the full edition for minutes; return whether all passed."""
     if (reason := programs.fuzz_why_not()) is not None:
         print(f"fuzzers: skipped, {reason}", flush=True)
         return True
@@ -64,7 +65,7 @@ def _fuzzers(environment: dict[str, str]) -> bool:
 
 
 def _c_tests(variant: programs.Variant, words: list[str], environment: dict[str, str]) -> bool:
-    """Meson prints a line a test and the output of those that failed."""
+    """Run the C tests; return whether all passed. Meson prints a line per test, and errors."""
     began = time.monotonic()
     print(f"C tests, build {variant}:", flush=True)
     meson = [sys.executable, "-m", "mesonbuild.mesonmain", "test", "--no-rebuild"]
@@ -75,9 +76,10 @@ def _c_tests(variant: programs.Variant, words: list[str], environment: dict[str,
 
 
 def _pytest(only: str | None, ends_at: float | None, environment: dict[str, str]) -> int:
-    """Side by side where there are cores for it (tests/conftest.py says which go together).
+    """Run pytest, in parallel where there are cores for it; return its exit code.
 
-    The cache folder is ours, so that a read-only tree will do.
+    tests/conftest.py groups the tests that must share a worker. The cache folder is outside the
+    tree, so that the tree may be read-only.
     """
     cache, root = cache_dir(), source_root()
     command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={cache / 'pytest'}"]
@@ -88,7 +90,7 @@ def _pytest(only: str | None, ends_at: float | None, environment: dict[str, str]
         command += ["-k", only]
     if ends_at is not None:
         command += ["--ends-at", str(ends_at)]
-    # Imported modules leave no files in the tree; hypothesis keeps its examples in the cache.
+    # Write no compiled modules to the tree; keep hypothesis's examples in the cache.
     more = {
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),

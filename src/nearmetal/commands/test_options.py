@@ -1,4 +1,4 @@
-"""The options of `test`, as the command line shows them. Defaults stand where the command is."""
+"""Options of `test` and their help texts. The command in cli.py sets the defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 Full = Annotated[
-    bool, typer.Option("--full", help="Everything: much longer, and on empty machines too.")
+    bool, typer.Option("--full", help="Run everything, set-up on empty machines too; much longer.")
 ]
 Long = Annotated[bool, typer.Option("--long", hidden=True)]
 Minutes = Annotated[
@@ -15,10 +15,10 @@ Minutes = Annotated[
     typer.Option(
         "--minutes",
         metavar="N",
-        help="Of --full: start no test after so long. The tests not run for longest go first.",
+        help="With --full: start no test after this time. Tests not run for longest start first.",
         min=0,
     ),
 ]
 Only = Annotated[
-    str | None, typer.Option("-k", metavar="WORD", help="Only tests that match (as pytest).")
+    str | None, typer.Option("-k", metavar="WORD", help="Run only tests that match (as in pytest).")
 ]

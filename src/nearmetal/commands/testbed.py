@@ -1,4 +1,4 @@
-"""The command `testbed`: run on machines that a file names, or rehearse on made-up ones."""
+"""testbed: measure over the machines that a file names, or rehearse in network namespaces."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ def run(
     *,
     quiet: bool,
 ) -> tuple[Report, Path, int]:
-    """Measure; gives the report, its folder and the exit code."""
+    """Measure; return the report, its folder and the exit code. Raises BadInputError."""
     if action not in ("run", "rehearse"):
-        raise BadInputError(f"testbed {action}: run or rehearse")
+        raise BadInputError(f"testbed {action}: give run or rehearse")
     if (action == "run") != (machines is not None):
-        raise BadInputError(f"testbed {action}: run takes a file of machines, rehearse makes them")
+        raise BadInputError(f"testbed {action}: run needs a file of machines, rehearse takes none")
     if generators is not None and not 1 <= generators <= _GENERATORS_MAX:
-        raise BadInputError(f"--generators {generators}: 1 to {_GENERATORS_MAX}")
+        raise BadInputError(f"--generators {generators}: give 1 to {_GENERATORS_MAX}")
     if take is not None and action == "run":
-        raise BadInputError(f"--take {take}: of rehearse; run finds it in its file of machines")
+        raise BadInputError(
+            f"--take {take}: only with rehearse; for run, set it in the machines file"
+        )
     bed_spec = load(machines) if machines is not None else None
     usual = "rehearsal" if bed_spec is None else "quick"
     chosen = load_spec(bench.spec_path(spec or usual), rungs)
@@ -48,7 +50,7 @@ def run(
     have = len(bed_spec.tg) if bed_spec is not None else generators or wanted
     if have < wanted:
         raise BadInputError(
-            f"{chosen.name}: sweep.generators wants {wanted}, and there is {have}:"
+            f"{chosen.name}: sweep.generators needs {wanted} generators, there are {have}:"
             f" {'add a [[tg]]' if bed_spec is not None else 'leave --generators out'}"
         )
     folder = bench.new_folder(out, f"{chosen.name}-testbed")
@@ -62,7 +64,7 @@ def run(
 
 
 def asking(spec: Spec) -> int:
-    """How many generators a spec wants at the most."""
+    """Return the largest number of generators that a point of the spec needs."""
     return max(point.generators or 1 for point in points(spec))
 
 
@@ -71,7 +73,7 @@ def _rehearse(
 ) -> tuple[Report, Path, int]:
     with machine_lock():
         for line in clean():
-            shown.say(f"left behind by a run that was killed, undone: {line}")
+            shown.say(f"left behind by a killed run, undone: {line}")
         shown.stage("making machines of namespaces")
         with rehearsal.standing(open_journal(), generators, take) as made:
             bed = EnosTestbed(made.spec)

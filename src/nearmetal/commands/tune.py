@@ -1,4 +1,4 @@
-"""The command `tune`: show, apply, restore, boot."""
+"""tune: show, apply or restore machine settings, or print those that need a boot."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ _SHOWN = (Column("setting"), Column("how it is", wraps=16))
 def run(
     action: str, words: Sequence[str], interface: str | None, boot_line: bool, *, as_json: bool
 ) -> int:
-    """One action; gives the exit code. --boot is the action boot. as_json: an object a line."""
+    """Run one action; return the exit code. --boot means the action boot.
+
+    as_json: print one object per line. Raises BadInputError for options that do not fit.
+    """
     if boot_line:
-        if action not in ("show", "boot"):  # show is what no word stands for
-            raise BadInputError(f"--boot: does not go with {action}")
+        if action not in ("show", "boot"):  # show is also the default, without an action
+            raise BadInputError(f"--boot: not with {action}; give one of them")
         action = "boot"
     if action not in ACTIONS:
-        raise BadInputError(f"tune {action}: unknown (known: {', '.join(ACTIONS)})")
+        raise BadInputError(f"tune {action}: unknown; give one of {', '.join(ACTIONS)}")
     if words and action != "apply":
         raise BadInputError(f"tune {action}: takes no {words[0]}; only apply does")
     if interface is not None and action != "show":
-        raise BadInputError("--interface: of show; for apply say interface=NAME")
+        raise BadInputError("--interface: only with show; for apply give interface=NAME")
     if action == "restore":
         return _restore(as_json)
     if action == "show":
@@ -69,7 +72,7 @@ def _show(interface: str | None, as_json: bool) -> None:
     rows = [(state.name, _value(state)) for state in states]
     rows += [("placement", about), ("isolated", isolated or "no core")]
     if count:
-        rows.append(("kept", f"{count} changes of `tune apply`; `tune restore` puts them back"))
+        rows.append(("kept", f"{count} changes by `tune apply`; `tune restore` undoes them"))
     for line in table(_SHOWN, rows, columns(), head=False):
         print(line)
 
@@ -82,8 +85,8 @@ def _value(state: State) -> str:
 def _apply(words: Sequence[str], as_json: bool) -> None:
     wanted = from_words(words)
     with machine_lock():
-        for line in clean():  # or what a killed run set would be taken for what was there
-            _say(as_json, {"undone": line}, f"left behind by a run that was killed, undone: {line}")
+        for line in clean():  # first, so that a killed run's settings are not kept as the originals
+            _say(as_json, {"undone": line}, f"left behind by a killed run, undone: {line}")
         for applied in act.keep(wanted):
             _say(as_json, applied.model_dump(), str(applied))
     count = len(journal.kept(act.kept_folder(owner.state_directory())))
@@ -108,5 +111,5 @@ def _restore(as_json: bool) -> int:
 
 
 def _say(as_json: bool, found: dict[str, Any], words: str) -> None:
-    """A fact, for programs or for people."""
+    """Print one fact, as JSON or in words."""
     print(json.dumps(found) if as_json else words)

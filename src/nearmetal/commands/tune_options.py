@@ -1,4 +1,4 @@
-"""The options of `tune`, as the command line shows them. Defaults stand where the command is."""
+"""Options of `tune` and their help texts. The command in cli.py sets the defaults."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="KEY=VALUE",
-        help="Of apply: the keys of a spec's table machine.",
-        show_default="what makes results steady",
+        help="With apply: keys of a spec's table machine.",
+        show_default="settings that make results steady",
     ),
 ]
 Boot = Annotated[
@@ -20,5 +20,7 @@ Boot = Annotated[
 ]
 Interface = Annotated[
     str | None,
-    typer.Option(metavar="IFACE", help="Of show: its receive steering and offloads."),
+    typer.Option(
+        metavar="IFACE", help="With show: print this interface's receive steering and offloads too."
+    ),
 ]

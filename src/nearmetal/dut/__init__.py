@@ -1,8 +1,9 @@
-"""How a row becomes a running DUT, one module a place, and why it cannot be started here.
+"""Turn a row into a running DUT, with one module per place; report why a row cannot start here.
 
-command.py contract.py        what it takes to start one, and what a trial needs of it
+command.py contract.py        the input for a start, and the interface that a trial needs
 host.py guest.py uk.py ukp.py image.py reference.py   the places
-guest_image.py guest_cmdline.py cpio.py   what a Linux guest boots, and what it is told
+places.py                     choose the place's module
+guest_image.py guest_cmdline.py cpio.py   image and command line of a Linux guest
 eal.py                        DPDK's arguments
-available.py                  what cannot run on this machine, and what is missing
+available.py                  the rows that cannot run on this machine, and what is missing
 """

@@ -1,7 +1,7 @@
-"""Which rows this machine cannot give, and why; what is not here, and what that costs.
+"""Find the rows that cannot run on this machine, and why; list what is missing, with the cost.
 
-Looks only; changes nothing. One judge for both: `why_not` asks the machine, before anything is
-built; `skipped` asks what was built and made for a run.
+Changes nothing. `why_not` checks the machine, before anything is built; `skipped` checks the
+programs and wires that were made for a run. Both use the same rules.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 
-NO_NIC = "the limit of a NIC between machines, which one machine has not: `testbed run` has"
+NO_NIC = "it is the limit of a NIC between machines, so it needs several machines: `testbed run`"
 
 
 def why_not(rung: Rung) -> str | None:
-    """Why a rung cannot run here; None: it can."""
+    """Return why a rung cannot run here; None: it can."""
     return _judged(rung, rung.services, wire_why_not(rung), build.why_not)
 
 
 def skipped(spec: Spec, build: Build, wires: Topologies) -> dict[str, str]:
-    """Rungs that cannot run here, and why."""
+    """Return the rungs of a run that cannot run here, by name, with the reason."""
 
     def lacking(program: str) -> str | None:
         if program in build.programs:
@@ -54,7 +54,10 @@ def _judged(
     wire: str | None,
     lacking: Callable[[str], str | None],
 ) -> str | None:
-    """wire: why that cannot be had; lacking: why a program cannot."""
+    """Return why a rung cannot run; None: it can.
+
+    wire: why its wire is unavailable; lacking: returns why a program is unavailable.
+    """
     if rung.absent is not None or wire is not None:
         return rung.absent or wire
     programs = [program_of(rung, service) for service in services]
@@ -63,11 +66,11 @@ def _judged(
 
 
 def _without_wire(rung: Rung, wires: Topologies) -> str | None:
-    """Why its wire does not stand in this run, where that matters."""
+    """Return why its wire is not up in this run; None: it is, or the stand-in carries the row."""
     if wires.itself(rung.wire) is not None:
         return None
     wire, instead = known.find(rung.wire), wires.instead_of(rung.wire)
-    # A wire's limit is nothing on another.
+    # The row that shows a wire's limit makes no sense on another wire.
     if instead is not None and rung.name != wire.null_responder:
         return None
     reason = wires.failed.get(wire.name) or wire_why_not(rung) or wire.why_not()
@@ -79,25 +82,25 @@ def _without_wire(rung: Rung, wires: Topologies) -> str | None:
 
 
 def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:
-    """Why this machine cannot make its wire, nor another that carries the row; None: it can."""
+    """Return why this machine can make neither its wire nor a stand-in; None: it can make one."""
     wire = known.find(rung.wire)
     if wire.between_machines:
         return NO_NIC
     reason, other = wire.why_not(machine), known.stand_in(wire)
     if reason is None or other is None or rung.name == wire.null_responder:
-        return reason  # a wire's limit is nothing on another
+        return reason  # the row that shows a wire's limit makes no sense on another wire
     return reason if other.why_not(machine) else None
 
 
 def missing() -> Iterator[tuple[str, str]]:
-    """What is not here, and what that costs."""
+    """Yield what is missing here, and what that costs."""
     for wire in known.known():
         other = known.stand_in(wire)
         if other is not None and (reason := wire.why_not()) is not None:
             gone = f"{wire.null_responder} is skipped"
             yield reason, f"the traffic goes over {other.name}, not {wire.name}; {gone}"
     if len(os.sched_getaffinity(0)) < 2:
-        yield "a second core", "server and generator share one: figures mean little"
+        yield "a second core", "server and generator share a core: figures mean little"
     if reason := build.why_not("nm-load-ethdev"):
         yield reason, f"{rows_of('dpdk')}, and the generator's DPDK edition"
     for group in sorted(package_groups() - {"dpdk"}):
@@ -105,12 +108,12 @@ def missing() -> Iterator[tuple[str, str]]:
         for reason in filter(None, map(build.library_why_not, libraries)):
             yield reason, rows_of(group)
     if lacking := qemu.why_not():
-        rows = f"{rows_of('vm')}, and images of a spec's own"
+        rows = f"{rows_of('vm')}, and images that a spec adds"
         yield lacking, f"rows in virtual machines: {rows}"
     elif reason := accelerator.kvm_why_not():
         yield (
             reason,
-            "virtual machines are emulated (TCG), far slower than KVM on a machine of its own",
+            "virtual machines are emulated (TCG), far slower than with KVM on physical hardware",
         )
     if lacking := guest_kernel.why_not():
         yield lacking, "rows in Linux guests: guest-*, where the spec names no kernel"
@@ -127,18 +130,18 @@ def missing() -> Iterator[tuple[str, str]]:
 
 
 def missing_to_ask() -> Iterator[tuple[str, str]]:
-    """The same of a machine that only asks: most of what a server wants costs it nothing."""
+    """Yield what a machine that only generates load lacks, and the cost; it needs much less."""
     if len(os.sched_getaffinity(0)) < 2:
-        yield "a second core", "the generator shares its own with everything else"
+        yield "a second core", "the generator shares its core with everything else"
     if reason := build.why_not("nm-load"):
-        yield reason, "the generator, where it does not come along built"
+        yield reason, "the generator, unless it is sent to this machine already built"
 
 
 def _hugepages() -> str | None:
-    """Why a run would have none; None: it has, or can make them."""
+    """Return why a run would get no 2 MiB pages; None: some are free, or it can reserve them."""
     pool = hugepages.pool()
     if pool is None:
         return "2 MiB pages: this kernel has no pool of them"
     if pool.free == 0 and not hugepages.may_raise():
-        return "2 MiB pages: none is free, and their number may not be raised here"
+        return "2 MiB pages: none is free, and this user may not add any here"
     return None

@@ -1,5 +1,6 @@
-"""Starting a DUT at any place: the request (Launch), and the command line that follows from it
-(Command). Each place has a module that makes a Command of a Launch (places.py).
+"""Start a DUT at any place: the request (Launch), and the resulting command line (Command).
+
+Each place has a module that makes a Command from a Launch (places.py).
 """
 
 from __future__ import annotations
@@ -21,46 +22,48 @@ from nearmetal.topology.standing import Topology
 
 @dataclass(frozen=True)
 class Launch:
-    """A DUT that is to be started: its row, what it is told, and where it stands."""
+    """A DUT to start: its row, its options, and its wire."""
 
     rung: Rung
     service: Service
-    programs: Mapping[str, Program]  # its own, and what starts it
-    topology: Topology | None  # None: sockets of the kernel that we are in
+    programs: Mapping[str, Program]  # its own program, and the programs that start it
+    topology: Topology | None  # None: kernel sockets in this process's network namespace
     listen: str  # ADDR:PORT
     memory_bytes: int
     allow: tuple[str, ...] = ()
     admin: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     poll: bool = False  # never sleep
-    every_s: int = 0  # a line of counters so often; 0: none but the last
-    more: tuple[str, ...] = ()  # further options, as they are
-    accelerator: Accelerator | None = None  # of a virtual machine
-    cpus: tuple[int, ...] = ()  # where threads of DPDK may run; none: on the SUT's core
+    every_s: int = 0  # interval of counters lines in seconds; 0: only the last line
+    more: tuple[str, ...] = ()  # further options, passed on unchanged
+    accelerator: Accelerator | None = None  # for a virtual machine
+    cpus: tuple[int, ...] = ()  # cores that DPDK's threads may use; empty: the SUT's core
 
     @property
     def program(self) -> Program:
-        """What answers: a server, or an image."""
+        """The program that answers: a server or an image."""
         return self.programs[program_of(self.rung, self.service)]
 
     @property
     def image(self) -> Path:
-        """The file of it."""
+        """The file of the program or image."""
         return Path(self.program.path)
 
     @property
     def address(self) -> str:
-        """Of `listen`."""
+        """The address in `listen`."""
         return self.listen.rpartition(":")[0]
 
     @property
     def port(self) -> int:
-        """Of `listen`."""
+        """The port in `listen`."""
         return int(self.listen.rpartition(":")[2])
 
     def words(self) -> list[str]:
-        """The options of any DUT of ours (docs/programs.md); no value is left to a default but the
-        seed of its hash, which is to be random."""
+        """Return the options of any of our DUTs (docs/programs.md).
+
+        Every value is given, except the seed of its hash, which must be random.
+        """
         argv = ["--listen", self.listen, "--memory", str(self.memory_bytes)]
         for option, networks in self._sources():
             for network in networks:
@@ -72,8 +75,11 @@ class Launch:
         return [*argv, "--every", str(self.every_s), *self.more]
 
     def _sources(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Options and their networks. Only loopback is admitted without being named: elsewhere the
-        DUT refuses to start."""
+        """Yield the admission options and their networks.
+
+        Only loopback is admitted without --allow: on another address the DUT refuses to start
+        without it.
+        """
         allow = self.allow or (LOOPBACK if is_loopback(self.address) else ())
         yield "allow", allow
         yield "admin", self.admin or LOOPBACK
@@ -82,23 +88,23 @@ class Launch:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and how the program behind it lets itself be known."""
+    """A command line, and the output that the program gives about itself."""
 
-    argv: tuple[str, ...]  # none, where a machine is started
+    argv: tuple[str, ...]  # empty where a virtual machine is started
     says_ready: bool  # prints the ready and final lines of docs/programs.md
-    asks_stats: bool = False  # evictions are asked for with `stats`
-    store_budget_bytes: int | None = None  # where the ready line does not tell
-    # How a poller tells its turns: counters lines on SIGUSR1, or testpmd's own words.
+    asks_stats: bool = False  # the trial queries evictions with `stats`
+    store_budget_bytes: int | None = None  # set where the ready line does not have it
+    # How a poller reports its turns: counters lines on SIGUSR1, or testpmd's own statistics.
     turns: Literal["", "counters", "testpmd"] = ""
     answers_arp: bool = True
     machine: Machine | None = None
-    # Where they are not the wire's: who answers, and who asks.
+    # Addresses of the server and of the generator where they differ from the wire's.
     address: str | None = None
     source: str | None = None
 
 
 def is_loopback(address: str) -> bool:
-    """Of the ADDR of --listen; what is no address is the program's to refuse."""
+    """Whether the ADDR of --listen is loopback; False for bad input, which the program refuses."""
     try:
         return ip_address(address.strip("[]")).is_loopback
     except ValueError:

@@ -1,7 +1,6 @@
-"""What a trial needs of the program or machine under test, whatever it is.
+"""The interface that a trial needs of the device under test, a process or a virtual machine.
 
-A process (machine/processes/process.py, Child) and a virtual machine (machine/vm/vm.py, Vm) both
-are one.
+Implemented by Child (machine/processes/process.py) and Vm (machine/vm/vm.py).
 """
 
 from __future__ import annotations
@@ -12,39 +11,41 @@ from nearmetal.machine.processes.process import COUNTERS_S, Event
 
 
 class Dut(Protocol):
-    """Started, listened to line by line, and gone at the end."""
+    """A started DUT, which prints one event per line. Leaving its context ends it."""
 
     name: str
     started_ns: int  # CLOCK_MONOTONIC, just before its exec
 
     @property
     def pid(self) -> int:
-        """What was started, and burns the core; in place of a machine, its QEMU."""
+        """Process that uses the SUT's core; for a virtual machine its QEMU."""
         ...
 
     def event(self, timeout_s: float) -> Event:
-        """The next line that is an event; ChildError when it ends or the time is over."""
+        """Return the next event. Raises ChildError: the DUT ended, or the time is over."""
         ...
 
     def expect(self, name: str, timeout_s: float) -> Event:
-        """The next event must be this one."""
+        """Return the next event, which must have this name; else raises ChildError."""
         ...
 
     def failed(self) -> str | None:
-        """Why it does not serve any more, in words; None while it runs."""
+        """Return why it no longer serves, in words; None while it runs."""
         ...
 
     def said(self) -> str:
-        """What it said last and where the rest is, to be put behind a reason; "": nothing."""
+        """Return its last output and where the rest is, to append to a reason; "": no output."""
         ...
 
     def counters(self, timeout_s: float = COUNTERS_S) -> Event:
-        """Its counters now; other events that come meanwhile stay to be read. ChildError when it
-        ends or tells none."""
+        """Return its counters now; other events that arrive meanwhile are kept for `event`.
+
+        Raises ChildError: it ended, or sent no counters in time.
+        """
         ...
 
     def stop(self) -> list[Event]:
-        """Drain and end; what was not read yet, its last words among them."""
+        """Let it answer queued requests and end; return the unread events, `final` among them."""
         ...
 
     def __enter__(self) -> Self: ...

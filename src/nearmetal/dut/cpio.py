@@ -1,7 +1,8 @@
-"""A file system for the kernel to unpack at its start: an archive in cpio's `newc` format.
+"""Make a file system that the kernel unpacks at its start: an archive in cpio's `newc` format.
 
-The kernel's Documentation, driver-api/early-userspace/buffer-format: a header of 110 ASCII bytes,
-the name with its NUL, the content; names and contents begin at multiples of four bytes.
+Source: the kernel's Documentation, driver-api/early-userspace/buffer-format. A record is a header
+of 110 ASCII bytes, the name with its NUL, and the content. Headers and contents start at multiples
+of four bytes.
 """
 
 from __future__ import annotations
@@ -16,31 +17,31 @@ _END = "TRAILER!!!"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file, folder or device of the archive, root's."""
+    """A file, folder or device of the archive, owned by root."""
 
-    path: str  # without a slash in front
-    mode: int  # with its kind: stat(5)
+    path: str  # without a leading slash
+    mode: int  # file type and permissions: inode(7)
     content: bytes = b""
-    device: tuple[int, int] = (0, 0)  # of a device its major and minor number
+    device: tuple[int, int] = (0, 0)  # major and minor number of a device
 
 
 def folder(path: str) -> Entry:
-    """An empty folder."""
+    """Return an empty folder."""
     return Entry(path, stat.S_IFDIR | 0o755)
 
 
 def file(path: str, content: bytes, *, executable: bool = False) -> Entry:
-    """A file that may be read, or run."""
+    """Return a file that may be read, or also executed."""
     return Entry(path, stat.S_IFREG | (0o755 if executable else 0o644), content)
 
 
 def character_device(path: str, major: int, minor: int) -> Entry:
-    """A device node."""
+    """Return a device node."""
     return Entry(path, stat.S_IFCHR | 0o600, device=(major, minor))
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """The same bytes for the same entries: no times, no numbers of this machine."""
+    """Return an archive: the same bytes for the same entries, without times or device numbers."""
     pieces = [_record(entry, number) for number, entry in enumerate(entries, 1)]
     return b"".join([*pieces, _record(Entry(_END, 0), 0)])
 

@@ -1,4 +1,4 @@
-"""The arguments of a DUT that is a program with DPDK (machine/links/eal.py), by its wire."""
+"""EAL arguments of a DUT that uses DPDK, derived from its wire (machine/links/eal.py)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from nearmetal.topology.testpmd import ALONE
 
 
 def prefix(topology: Topology) -> list[str]:
-    """What its command line begins with: without hugepages DPDK keeps files, which are to be ours.
+    """Return the start of its command line, which sets environment variables.
 
-    DPDK looks for a service manager's RUNTIME_DIRECTORY before /var/run.
+    Without hugepages DPDK keeps files; RUNTIME_DIRECTORY, which DPDK prefers to /var/run, puts them
+    into the run's folder.
     """
     words = []
     if not topology.hugepages_bytes and topology.directory is not None:
@@ -23,7 +24,7 @@ def prefix(topology: Topology) -> list[str]:
 
 
 def port(rung: Rung, topology: Topology) -> tuple[str, ...]:
-    """The one device that it knows: of virtio-user on a vhost-user socket, else the NIC."""
+    """Return the arguments for its only device: virtio-user on a vhost-user socket, or the NIC."""
     if isinstance(topology, Socketed):
         device = f"net_virtio_user0,path={topology.socket},mac={topology.sut_mac}"
         return ("--no-pci", f"--vdev={device},queue_size={rung.ring},{rung.virtio}")
@@ -32,7 +33,7 @@ def port(rung: Rung, topology: Topology) -> tuple[str, ...]:
 
 
 def arguments(launch: Launch, lcores: int = 1) -> list[str]:
-    """All of them."""
+    """Return all EAL arguments."""
     topology = launch.topology
     assert topology is not None
     cpus = launch.cpus or (topology.sut_cpu,)

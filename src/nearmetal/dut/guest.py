@@ -1,8 +1,8 @@
-"""The place `guest`: a server of ours on Linux, in a virtual machine.
+"""The place `guest`: one of our servers on Linux in a virtual machine.
 
 The image (dut/guest_image.py) is made from the distribution's kernel, the guest's first process and
-a static edition of the host's program; the rest is said on the kernel's command line. A datapath of
-datagrams has the guest's kernel between it and the NIC; DPDK has the NIC for itself.
+a statically linked edition of the host's program; options are on the kernel's command line. For a
+datagram datapath the guest's kernel drives the NIC; DPDK drives the NIC itself.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from nearmetal.spec.programs import INIT
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology.standing import Virtual
 
-# Beside the store: Linux with its page tables and buffers, DPDK's memory among them.
+# Memory besides the store: Linux with its page tables and buffers, DPDK's memory included.
 MEMORY_BYTES = 112 << 20
 _STORE_SHARE = 64  # Linux describes each page of 4 KiB in 64 bytes
 _HUGEPAGE_BYTES = 2 << 20
-_DPDK_BYTES = 16 << 20  # its own, and the buffers of one port
-# uio knows physical addresses only, and so does a NIC in front of an emulated IOMMU.
+_DPDK_BYTES = 16 << 20  # DPDK's own memory, and the buffers of one port
+# uio supports physical addresses only, and so does a NIC that is not behind the emulated IOMMU.
 _EAL = ("--iova-mode=pa", "--in-memory", "--no-telemetry", "--lcores", "0")
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What a guest's image is made of."""
+    """The parts of a guest's image."""
 
     kernel: Kernel
     init: Path
@@ -41,7 +41,7 @@ class Inside:
 
 
 def command(launch: Launch) -> Command:
-    """The row's server, in its machine."""
+    """Return the command for the row's server in its virtual machine. Raises CannotRunError."""
     rung, topology = launch.rung, launch.topology
     assert isinstance(topology, Virtual) and rung.ring is not None
     assert launch.accelerator is not None
@@ -53,14 +53,14 @@ def command(launch: Launch) -> Command:
     return Command(
         (),
         says_ready=True,
-        # Of sockets the core's time tells: what is not the server's is the kernel's.
+        # For a datagram server the core's time suffices: time not used by it is the kernel's.
         turns="counters" if rung.in_frames else "",
         machine=machine(inside, told, nic, launch.accelerator),
     )
 
 
 def said(rung: Rung, inside: Inside, words: list[str], address: str, store_bytes: int) -> Guest:
-    """What the guest is told: `words` are the server's, as the host's has them."""
+    """Return the contents of the guest's command line; words: the server's options."""
     if not rung.in_frames:
         return Guest(words, store_bytes, address=address)
     dpdk = ["--hugepages", "--", *_EAL, "-m", str(_DPDK_BYTES >> 20)]
@@ -71,7 +71,7 @@ def said(rung: Rung, inside: Inside, words: list[str], address: str, store_bytes
 def machine(
     inside: Inside, guest: Guest, nic: VhostUser | Tap, accelerator: Accelerator
 ) -> Machine:
-    """What it boots in."""
+    """Return the virtual machine that boots the guest."""
     linux = inside.kernel
     needed = linux.for_sockets() if guest.driver is None else linux.for_user_space()
     made = guest_image.make(linux, inside.init, inside.server, needed)
@@ -84,6 +84,6 @@ def machine(
         accelerator=accelerator,
         type="q35",
         nics=(nic,),
-        # vfio hands nothing over without an IOMMU.
+        # vfio-pci needs an IOMMU.
         options=("-device", "intel-iommu") if guest.driver == guest_kernel.VFIO_DRIVER else (),
     )

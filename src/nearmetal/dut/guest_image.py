@@ -1,7 +1,7 @@
-"""A guest's image: the kernel, and the archive of its file system, made in Python in one go.
+"""A guest's image: the kernel, and an archive of its file system, made in Python.
 
-The archive holds the guest's first process, one server and the modules of its rung. It is kept
-under its hash; what a guest is told at its start is not in it.
+The archive has the guest's first process, one server and the modules of its rung. Its file name has
+its hash. It has no options: these are on the guest's command line.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from nearmetal.dut import cpio
 from nearmetal.paths import cache_dir
 from nearmetal.samples import Frozen
 
-# Mounted upon, or, the last, where DPDK makes a folder of its own.
+# Mount points and the modules' folder; DPDK makes its own folder in var/run.
 _FOLDERS = ("dev", "proc", "sys", "modules", "var", "var/run")
-_UNUSED_S = 7 * 86400  # after that an archive goes when a new one is made
+_UNUSED_S = 7 * 86400  # archives unused for longer are removed when a new one is made
 
 
 class GuestImage(Frozen):
-    """What QEMU is given."""
+    """The files that QEMU boots."""
 
     kernel: str  # path
     initrd: str  # path
     release: str
-    package: str | None  # of the kernel: name=version; None: it was given
-    image_bytes: int  # both
-    sha256: str  # over the hashes of both
+    package: str | None  # of the kernel: name=version; None: the user named the kernel
+    image_bytes: int  # kernel and initrd together
+    sha256: str  # over the hashes of kernel and initrd
 
 
 def make(kernel: Kernel, init: Path, server: Path, needed: Sequence[Path]) -> GuestImage:
-    """The image of one server; `needed`: files of modules in the order of their loading."""
+    """Make the image of one server, or reuse it. needed: module files in the order to load them."""
     data = cpio.archive(entries(init.read_bytes(), server.read_bytes(), needed))
     digest = hashlib.sha256(data).hexdigest()
     initrd = cache_dir() / "guests" / f"{server.name}-{digest[:16]}.cpio"
@@ -57,12 +57,12 @@ def make(kernel: Kernel, init: Path, server: Path, needed: Sequence[Path]) -> Gu
 
 
 def entries(init: bytes, server: bytes, needed: Sequence[Path]) -> list[cpio.Entry]:
-    """The guest's whole file system."""
+    """Return the guest's whole file system."""
     loaded = [(path.name.partition(".")[0] + ".ko", guest_modules.content(path)) for path in needed]
     order = "".join(f"{name}\n" for name, _ in loaded)
     return [
         *(cpio.folder(path) for path in _FOLDERS),
-        # What the kernel opens for its first process, before that has mounted anything.
+        # The kernel opens the console for its first process, which has not mounted anything then.
         cpio.character_device("dev/console", 5, 1),
         cpio.file("init", init, executable=True),
         cpio.file("server", server, executable=True),
@@ -72,7 +72,7 @@ def entries(init: bytes, server: bytes, needed: Sequence[Path]) -> list[cpio.Ent
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all; what nobody has used for long goes."""
+    """Write an archive completely or not at all; remove archives that were not used for long."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)

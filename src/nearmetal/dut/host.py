@@ -1,4 +1,4 @@
-"""The place `host`: a Linux process of ours."""
+"""The place `host`: one of our servers as a Linux process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from nearmetal.topology.standing import Switched
 
 
 def command(launch: Launch) -> Command:
-    """The server."""
+    """Return the command for the row's server."""
     argv = [*_program(launch), *launch.words()]
     if not launch.rung.in_frames:
         return Command(tuple(argv), says_ready=True)
     assert launch.topology is not None
     argv = [*eal.prefix(launch.topology), *argv, "--", *eal.arguments(launch)]
-    # Behind a switch it may not get its core for a second: two questions then draw one answer.
+    # Behind a switch it may not get its core for a second. Two requests for counters would then
+    # get one answer, so turns are not used.
     if isinstance(launch.topology, Switched):
         return Command(tuple(argv), says_ready=True)
     return Command(tuple(argv), says_ready=True, turns="counters")

@@ -1,7 +1,7 @@
-"""The place `image`: whatever a spec boots, measured by address and port.
+"""The place `image`: any image that a spec boots, measured by address and port.
 
-Nothing is known of it but who answers: it says no `ready`, tells no counters and takes no bytes on
-its serial line. QEMU is told to end when its trial is over.
+Only its address is known: it prints no `ready` line and no counters, and reads no bytes from its
+serial line. QEMU is ended when its trial is over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _ACCELERATOR = re.compile(r"(?:^|,)accel=(kvm|tcg)(?:[,:]|$)")
 
 
 def command(launch: Launch) -> Command:
-    """The spec's image, in its machine. The wire is memory, so any address will do."""
+    """Return the command for the spec's image in its virtual machine.
+
+    The wire is shared memory, so the image may use any address.
+    """
     rung, topology, accelerator = launch.rung, launch.topology, launch.accelerator
     image = rung.image
     assert image is not None and rung.machine is not None and rung.ring is not None
@@ -44,7 +47,7 @@ def command(launch: Launch) -> Command:
 
 
 def run_by(image: Image | None, chosen: Accelerator | None) -> Accelerator | None:
-    """What runs a machine: as chosen, or as the image's own words for QEMU have it instead."""
+    """Return the accelerator of a machine: the chosen one, changed by the image's QEMU options."""
     if image is None or chosen is None:
         return chosen
     said = [word.removeprefix("-") if word.startswith("--") else word for word in image.options]
@@ -59,7 +62,10 @@ def run_by(image: Image | None, chosen: Accelerator | None) -> Accelerator | Non
 
 
 def asker(image: Image) -> str:
-    """Who asks it: the first address of its /24, where others expect a gateway; or the second."""
+    """Return the generator's address: the first of the image's /24, usually a gateway's.
+
+    If the image has that address itself: the second one.
+    """
     address = IPv4Address(image.address)
     first = IPv4Address(int(address) & 0xFFFFFF00) + 1
     return str(first if first != address else first + 1)

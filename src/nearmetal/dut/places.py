@@ -1,4 +1,4 @@
-"""The one composer of a DUT's command line, for bench, serve, a testbed's agent and tests."""
+"""Make a DUT's command line, for bench, serve, a testbed's agent and tests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PLACES: dict[RowPlace, Callable[[Launch], Command]] = {
 
 
 def command(launch: Launch) -> Command:
-    """What is started, and how it lets itself be known."""
+    """Return the command for a launch, by the place of its row. Raises CannotRunError."""
     if launch.rung.place == "reference":
-        # One of them is an image in a virtual machine.
+        # limit-uk is a reference row, but an image in a virtual machine.
         made = reference.command if launch.rung.machine is None else uk.command
         return made(launch)
     return _PLACES[launch.rung.place](launch)

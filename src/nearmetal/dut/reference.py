@@ -1,4 +1,4 @@
-"""The reference rows: programs that are no rung of ours, under the same load in the same place."""
+"""The reference rows: programs other than our rungs, under the same load in the same place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIB = 1 << 20
 
 
 def command(launch: Launch) -> Command:
-    """The row's program."""
+    """Return the command for the row's program. Raises CannotRunError."""
     return {
         "memcached": _memcached,
         "testpmd": _testpmd,
@@ -27,13 +27,13 @@ def command(launch: Launch) -> Command:
 
 
 def _memcached(launch: Launch) -> Command:
-    """One thread over UDP alone, as our rungs are; everything else as it comes."""
+    """Return memcached with one thread and only UDP, as our rungs; all other options default."""
     budget_mib = -(-launch.memory_bytes // _MIB)
     argv = [*launch.program.argv(), "-U", str(launch.port), "-p", "0", "-t", "1"]
     argv += ["-m", str(budget_mib), "-l", launch.address]
     if os.geteuid() == 0:
-        # It refuses to run as root unless told; changing the user would also clear the signal
-        # that ends it with us (prctl(2), PR_SET_PDEATHSIG).
+        # memcached refuses to run as root without this option. Another user would clear the
+        # parent-death signal, which ends it with this process (prctl(2), PR_SET_PDEATHSIG).
         argv += ["-u", "root"]
     return Command(
         tuple(argv), says_ready=False, asks_stats=True, store_budget_bytes=budget_mib * _MIB
@@ -41,17 +41,20 @@ def _memcached(launch: Launch) -> Command:
 
 
 def _limit_veth(launch: Launch) -> Command:
-    """The wire's null responder: an XDP program in the receive thread of the server's end."""
+    """Return veth's null responder: an XDP program in the receive thread of the server's end."""
     topology = _standing(launch)
     if known.find(topology.wire).null_responder != launch.rung.name:
-        raise CannotRunError(f"limit-veth is the limit of veth, not of {topology.wire}")
+        raise CannotRunError(f"limit-veth shows the limit of veth, not of {topology.wire}")
     argv = [*_null_xdp(launch), "--peer", topology.tg_iface]
     return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=True)
 
 
 def _limit_nic(launch: Launch) -> Command:
-    """The same at the data NIC. A veth's other end is on another machine of a rehearsal, and would
-    have to have a program, too; so it is done behind the driver there."""
+    """Return the null responder of the data NIC.
+
+    In a rehearsal the NIC is a veth. Native XDP would need a program on its other end too, which is
+    on another machine; so generic XDP is used there.
+    """
     argv = _null_xdp(launch)
     argv += ["--generic"] if nic.driver(_standing(launch).sut_iface) == "veth" else []
     return Command(tuple(argv), says_ready=True)
@@ -63,9 +66,9 @@ def _null_xdp(launch: Launch) -> list[str]:
 
 
 def _testpmd(launch: Launch) -> Command:
-    """DPDK's own echo: MACs, addresses and ports swapped, one forwarding core.
+    """Return DPDK's own echo: testpmd swaps MACs, addresses and ports on one forwarding core.
 
-    Its first lcore reads commands, the second forwards. It answers no ARP.
+    Its first lcore reads commands, the second forwards. It does not answer ARP.
     """
     rung, program = launch.rung, launch.program
     argv = eal.prefix(_standing(launch)) + testpmd.program(Path(program.path), program.library_path)
@@ -77,7 +80,7 @@ def _testpmd(launch: Launch) -> Command:
 
 
 def _ceiling(launch: Launch) -> Command:
-    """The null responder of vhost-user."""
+    """Return the null responder of vhost-user."""
     assert isinstance(launch.topology, Socketed)
     argv = [*launch.program.argv(), "--socket", str(launch.topology.socket)]
     argv += ["--ring", str(launch.rung.ring)]

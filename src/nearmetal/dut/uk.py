@@ -1,8 +1,8 @@
-"""The place `uk`: a unikernel in a virtual machine of its own (machine/vm/).
+"""The place `uk`: a unikernel in its own virtual machine (machine/vm/).
 
-The image's options stand on its kernel's command line, as those of any DUT on its own. Its NIC's
-rings lie in the machine's memory, which is shared with the generator: QEMU hands both over, and
-takes no part in any frame.
+The image's options, which are those of any DUT, are on its kernel command line. The rings of its
+NIC are in the machine's memory, which it shares with the generator: QEMU passes on both, and does
+not handle frames.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.qemu import Machine
 from nearmetal.topology.standing import Virtual
 
-# Beside the store: image, stack, page tables, rings, and the frames of both.
+# Memory besides the store: image, stack, page tables, and rings and frames of both directions.
 MEMORY_BYTES = 16 << 20
 _PAGE_BYTES = 2 << 20
 
 
 def command(launch: Launch) -> Command:
-    """The row's image, in its machine."""
+    """Return the command for the row's image in its virtual machine."""
     return Command(
         (),
         says_ready=True,
@@ -29,7 +29,7 @@ def command(launch: Launch) -> Command:
 
 
 def _machine(launch: Launch) -> Machine:
-    """What the image boots in."""
+    """Return the virtual machine that boots the image."""
     rung, topology, accelerator = launch.rung, launch.topology, launch.accelerator
     assert rung.machine is not None and rung.ring is not None
     assert isinstance(topology, Virtual) and accelerator is not None

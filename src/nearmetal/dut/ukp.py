@@ -1,8 +1,8 @@
 """The place `ukp`: the unikernel's code as a process.
 
-nm-tender is what is started: it owns the vhost-user socket, and starts the image, which has nothing
-but memory, its rings and two descriptors (docs/rungs.md). Signals and lines are the tender's,
-turns and counts the image's.
+nm-tender is the program that is started: it owns the vhost-user socket, and starts the image, which
+has only memory, its rings and two file descriptors (docs/rungs.md). The tender handles signals and
+prints the lines; turns and counts are the image's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from nearmetal.dut.command import Command, Launch
 from nearmetal.spec.programs import TENDER
 from nearmetal.topology.standing import Socketed
 
-MEMORY_BYTES = 16 << 20  # rings, and the frames of both
+MEMORY_BYTES = 16 << 20  # rings and frames of both directions
 
 
 def command(launch: Launch) -> Command:
-    """The tender, with the row's image."""
+    """Return the command for the tender with the row's image."""
     topology = launch.topology
     assert isinstance(topology, Socketed)
     own = ["--image", str(launch.image), "--socket", str(topology.socket)]

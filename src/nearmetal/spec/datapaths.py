@@ -1,4 +1,4 @@
-"""The datapaths: the rows of the file `datapaths` beside this one, which sh and meson read too."""
+"""The table of datapaths: the file `datapaths` in this folder, which sh and meson read too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearmetal.spec import table
 
 Place = Literal["host", "guest", "uk", "ukp"]
 
-# nm-<datapath>-<service> of the host; of the other places nm-<place>-<datapath>-<service>.
+# nm-<datapath>-<service> on the host, nm-<place>-<datapath>-<service> in the other places.
 _PROGRAM = re.compile(r"nm-(?:(?:guest|ukp|uk)-)?([a-z0-9_]+)-[a-z0-9_]+")
 
 
@@ -24,39 +24,39 @@ class Datapath(Frozen):
     turn: Literal["sleeps", "polls"]
     nic: Literal["kernel", "own"]
     places: tuple[Place, ...]
-    library: str | None  # as pkg-config calls it; python, lwip
-    group: str | None  # of system packages
+    library: str | None  # pkg-config name; or python, lwip
+    group: str | None  # group of system packages
     batch: int | None = None  # --batch
     segment: bool = False  # --segment
 
     @property
     def in_frames(self) -> bool:
-        """Whether it sees Ethernet frames, and not datagrams."""
+        """Whether it handles Ethernet frames instead of datagrams."""
         return self.level == "frames"
 
     @property
     def is_python(self) -> bool:
-        """Whether it is a module of Python, and not a file of C."""
+        """Whether it is a Python module instead of a C file."""
         return self.library == "python"
 
 
 class NoDatapathError(LookupError):
-    """There is no row of that name."""
+    """The table has no datapath of that name."""
 
 
 def read(path: Path) -> tuple[Datapath, ...]:
-    """Every row of a table, in its order."""
+    """Return every row of a table file, in the file's order."""
     return table.read(path, _COLUMNS, _row)
 
 
 @cache
 def datapaths() -> tuple[Datapath, ...]:
-    """Every datapath, in the order of the table."""
+    """Return every datapath, in the order of the table."""
     return read(Path(__file__).with_suffix(""))
 
 
 def find(name: str) -> Datapath:
-    """The datapath of that name."""
+    """Return the datapath of that name. Raises NoDatapathError."""
     for each in datapaths():
         if each.name == name:
             return each
@@ -64,7 +64,7 @@ def find(name: str) -> Datapath:
 
 
 def of_program(program: str) -> Datapath | None:
-    """The datapath of a program or image of ours; None: it has none."""
+    """Return the datapath of one of our programs or images; None where it has no datapath."""
     found = _PROGRAM.fullmatch(program)
     return next((each for each in datapaths() if found and each.name == found[1]), None)
 

@@ -1,12 +1,12 @@
-"""Stage 1: a spec file says what to measure. Checked whole before anything starts.
+"""Stage 1: read a spec file, which defines what to measure, and check all of it before the start.
 
-A file is TOML; `rungs` names its rows, as "host-sock", "host-mmsg:echo", "guest-*" (all that are so
-called and not named beside) or { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep]
-measures every row at several points of one axis (sweep.py). [[image]] brings an image along, whose
-name is a rung of this spec (foreign_images.py); [guest] names the kernel of Linux guests; [machine]
-is what the run sets and puts back (machine/tune/wanted.py), and the accelerator. What is left out
-has the defaults below. The resolved form, with nothing left out, is `Spec`: it is what the later
-stages see and what is written to the run's folder.
+A file is TOML; `rungs` names its rows: "host-sock", "host-mmsg:echo", "guest-*" (every rung that
+matches and has no entry of its own) or { rung = "host-py", services = ["kv"], rounds = 1 }. [sweep]
+measures every row at several points of one axis (sweep.py). [[image]] adds an image, whose name is
+then a rung of this spec (foreign_images.py); [guest] names the kernel of Linux guests; [machine]
+has the settings that the run makes and restores (machine/tune/wanted.py), and the accelerator.
+Omitted keys have the defaults below. `Spec` is the resolved form, with every key set: later stages
+use it, and it is written to the run's folder.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ __all__ = [
     "with_rounds",
 ]
 
-# In an open loop only a full ring holds a request back. Rings have 1,024 entries; a server that
-# takes a burst before it has sent the last one needs some of them free.
+# In an open loop only a full ring may hold a request back. Rings have 1,024 entries; a server that
+# takes a burst before it has sent the previous one needs some free entries.
 _OPEN_WINDOW = 768
 _HEADERS_BYTES = 42  # Ethernet, IPv4, UDP
 _MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
 
 
 class Workload(Frozen):
-    """What is asked. `standard` is design 4b's."""
+    """The requests of a measurement: key space, sizes, mix, distribution, flows."""
 
     name: str = "standard"
     keys: int = Field(1_000_000, ge=1, le=100_000_000)
@@ -63,16 +63,16 @@ class Workload(Frozen):
     get: float = Field(0.95, ge=0, le=1)
     set: float = Field(0.05, ge=0, le=1)
     miss: float = Field(0.0, ge=0, le=1)  # GETs of keys that were never stored
-    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; in a file: "uniform"
+    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; a file has "uniform" for that
     flows: int = Field(16, ge=1, le=1024)
-    source_port: int | None = Field(None, ge=1, le=65_535)  # the first flow's; None: any
-    port: int = Field(11_211, ge=1, le=65_535)  # the server's; on lo, whichever is free
-    stamp: bool = False  # echo: 8 bytes that never repeat, where the key of a request ends
+    source_port: int | None = Field(None, ge=1, le=65_535)  # of the first flow; None: any
+    port: int = Field(11_211, ge=1, le=65_535)  # of the server; on lo any free port is used
+    stamp: bool = False  # echo: end the key of each request with 8 bytes that never repeat
 
     @model_validator(mode="before")
     @classmethod
     def _uniform(cls, data: Any) -> Any:
-        """TOML has no null, so a file says zipf = "uniform"."""
+        """Turn zipf = "uniform" into None: TOML has no null."""
         if isinstance(data, dict) and data.get("zipf") == "uniform":
             return {**data, "zipf": None}
         return data
@@ -97,7 +97,7 @@ class Workload(Frozen):
         return self
 
     def frame_bytes(self, service: Service) -> tuple[int, int]:
-        """Of the frames of a GET and of the answer to it, headers included, FCS not."""
+        """Return the lengths in bytes of a GET's frame and its answer's: with headers, no FCS."""
         request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
         if not services.find(service).stores:
             return request, request
@@ -106,7 +106,7 @@ class Workload(Frozen):
 
 
 class MachineTable(Wanted):
-    """What is asked of the machine: what can be tuned, and of virtual ones the accelerator."""
+    """Table [machine]: the settings to make, and the accelerator of virtual machines."""
 
     accelerator: Literal["kvm", "tcg"] | None = (
         None  # None: the faster one (machine/vm/accelerator.py)
@@ -114,13 +114,13 @@ class MachineTable(Wanted):
 
 
 class GuestFile(Frozen):
-    """What Linux guests are to be."""
+    """Table [guest]: properties of Linux guests."""
 
-    kernel: str | None = None  # a bzImage; None: the distribution's (build/guest_kernel.py)
+    kernel: str | None = None  # path of a bzImage; None: the distribution's (build/guest_kernel.py)
 
 
 class SpecRung(Frozen):
-    """One rung of a spec: which services, how many rounds."""
+    """One rung of a spec, with its services and number of rounds."""
 
     rung: Rung
     services: tuple[Service, ...]
@@ -139,13 +139,13 @@ class Spec(Frozen):
     memory_bytes: int | None = None  # of every server; None: twice what the key space needs
     seed: int = 1
     sweep: Sweep | None = None
-    sleeps: bool = False  # a server that looks at a ring sleeps in between, as `serve` has it
-    machine: MachineTable = MachineTable()  # set for the run, and put back
+    sleeps: bool = False  # servers that poll a ring sleep when idle, as under `serve`
+    machine: MachineTable = MachineTable()  # set for the run, and restored after it
     rungs: tuple[SpecRung, ...]
 
 
 class _Row(Frozen):
-    """A row as the file has it."""
+    """A row in the form that a spec file has it."""
 
     rung: str
     services: tuple[Service, ...] | None = Field(None, min_length=1)
@@ -153,7 +153,7 @@ class _Row(Frozen):
 
 
 class _File(Frozen):
-    """A spec file before its rows are looked up."""
+    """A spec file before its rungs are resolved."""
 
     name: str | None = None
     workload: Workload = Workload()
@@ -172,7 +172,7 @@ class _File(Frozen):
 
 
 def load(path: Path, only: str | None = None) -> Spec:
-    """Read, check and resolve a spec file; `only` is --rungs: these rows instead of the file's."""
+    """Return a file's spec, checked and resolved; only (--rungs) replaces its rows."""
     data = _read(path)
     try:
         file = _File.model_validate(data)
@@ -197,7 +197,7 @@ def load(path: Path, only: str | None = None) -> Spec:
 
 
 def with_rounds(spec: Spec, rounds: int | None) -> Spec:
-    """--rounds: so many of every row but those of which the spec wants another number."""
+    """Apply --rounds to every row, except rows that have their own number in the spec."""
     if rounds is None:
         return spec
     rows = (
@@ -208,12 +208,12 @@ def with_rounds(spec: Spec, rounds: int | None) -> Spec:
 
 
 def points(spec: Spec) -> tuple[Point, ...]:
-    """Where every row is measured; one point, as the spec says, where there is no sweep."""
+    """Return the points at which every row is measured; one empty point without a sweep."""
     return spec.sweep.points if spec.sweep else (Point(),)
 
 
 def at(spec: Spec, point: Point) -> Spec:
-    """The experiment at one point of its sweep."""
+    """Return the experiment at one point of its sweep."""
     changed: dict[str, Any] = {}
     if point.keys is not None:
         changed["workload"] = spec.workload.model_copy(update={"keys": point.keys})
@@ -225,14 +225,14 @@ def at(spec: Spec, point: Point) -> Spec:
 
 
 def memory_bytes(spec: Spec, rung: str) -> int:
-    """What the server of a rung gets: twice the memory its key space needs."""
+    """Return the memory for a rung's server: the spec's, or twice what the key space needs."""
     if spec.memory_bytes is not None:
         return spec.memory_bytes
     return max(_MEMORY_FLOOR_BYTES, 2 * needed_bytes(spec.workload, rung))
 
 
 def needed_bytes(workload: Workload, rung: str) -> int:
-    """The key space in a server's own form (docs/service.md; memcached's doc/storage.txt)."""
+    """Return the bytes the key space takes (docs/service.md; memcached's doc/storage.txt)."""
     if rung == "memcached":  # header with cas, terminators, up to 25 % slab waste
         item = (workload.key_bytes + workload.value_bytes + 64) * 5 // 4
         return workload.keys * item
@@ -247,7 +247,7 @@ def _check_memory(path: Path, spec: Spec) -> None:
     if spec.memory_bytes < needed:
         raise BadInputError(
             f"{path}: memory_bytes: too small: the key space needs {needed} (got"
-            f" {spec.memory_bytes}); raise it, or leave it out to get twice what is needed"
+            f" {spec.memory_bytes}); raise it, or omit it to get twice what is needed"
         )
 
 
@@ -263,7 +263,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
-    """The guest rungs with the kernel that the file names, by name; none where it names none."""
+    """Return the guest rungs by name, with the file's kernel; empty if the file names none."""
     if file.kernel is None:
         return {}
     path = (folder / file.kernel).resolve()
@@ -299,23 +299,23 @@ def _name(text: str) -> str:
 
 
 def _expanded(text: str, given: Collection[str]) -> list[str]:
-    """`guest-*` or `guest-*:kv`: each rung that is so called, but for the given ones."""
+    """Expand `guest-*` or `guest-*:kv` to every rung that matches, except the given ones."""
     name, service = _name(text), text.strip().partition(":")[2]
     if "*" not in name:
         return [text]
     found = [rung for rung in RUNGS if fnmatchcase(rung.name, name)]
     if not found:
-        raise BadInputError(f"no rung is called {name} (`./nearmetal list` names all)")
+        raise BadInputError(f"no rung matches {name} (`./nearmetal list` shows all)")
     if not service:
         return [rung.name for rung in found if rung.name not in given]
     rows = [rung.name for rung in found if service in rung.services and rung.name not in given]
     if not rows:
-        raise BadInputError(f"no rung called {name} has a service {service!r}")
+        raise BadInputError(f"no rung that matches {name} has a service {service!r}")
     return [f"{row}:{service}" for row in rows]
 
 
 def _resolve(text: str, rounds: int, images: Mapping[str, Rung]) -> SpecRung:
-    """`rung` or `rung:service`."""
+    """Return the row for `rung` or `rung:service`. Raises BadInputError."""
     name, colon, service = text.strip().partition(":")
     rung = images.get(name) or find(name)
     if not colon:
@@ -334,7 +334,7 @@ def _check_service(rung: Rung, service: str) -> None:
 def _select(
     only: str, rows: tuple[SpecRung, ...], rounds: int, images: Mapping[str, Rung]
 ) -> tuple[SpecRung, ...]:
-    """--rungs: a rung of the spec keeps its services and rounds; another gets the defaults."""
+    """Return the rows of --rungs: the spec's keep services and rounds, others use defaults."""
     chosen: dict[str, SpecRung] = {}
     try:
         parts = [part.strip() for part in only.split(",") if part.strip()]
@@ -357,7 +357,7 @@ def _select(
 
 
 def _first(error: ValidationError) -> str:
-    """Pydantic's first complaint as `key: what (got value)`."""
+    """Return pydantic's first error as `key: what (got value)`."""
     problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
     problem = problems[0]
     parts = [part for part in problem["loc"] if part not in ("_Row", "[key]")]
@@ -366,7 +366,7 @@ def _first(error: ValidationError) -> str:
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_nearest(parts)}"
     if kind == "missing":
-        rows = '; name the rows, as rungs = ["host-sock"]' if key == "rungs" else ""
+        rows = '; name the rows, e.g. rungs = ["host-sock"]' if key == "rungs" else ""
         return f"{key}: missing{rows}"
     if kind == "value_error":
         return f"{key}: {context['error']}"
@@ -377,7 +377,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _nearest(parts: list[Any]) -> str:
-    """The known key nearest to an unknown one, or all of them."""
+    """Return a hint: the known key nearest to an unknown one, or all known keys."""
     tables: dict[str, type[BaseModel]] = {
         "workload": Workload,
         "sweep": SweepFile,
@@ -386,7 +386,7 @@ def _nearest(parts: list[Any]) -> str:
         "guest": GuestFile,
         "image": ImageFile,
     }
-    names = [part for part in parts[:-1] if isinstance(part, str)]  # without places in lists
+    names = [part for part in parts[:-1] if isinstance(part, str)]  # without list indexes
     owner = tables.get(names[-1], _Row) if names else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)

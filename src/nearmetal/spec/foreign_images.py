@@ -1,4 +1,4 @@
-"""Images that a spec brings along: [[image]] tables, checked before anything starts.
+"""Images that a spec adds: [[image]] tables, checked before anything starts.
 
     [[image]]
     name = "my-uk"
@@ -8,8 +8,8 @@
     address = "10.0.0.2"
     port = 11211
 
-Each becomes a rung of that spec, of the place `image` (dut/image.py). Paths are relative to the
-spec's file. What the files hold is told by their hashes in the run's spec.json.
+Each becomes a rung of that spec, with the place `image` (dut/image.py). Paths are relative to the
+spec's file. The run's spec.json has the SHA-256 hashes of the files.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from nearmetal.samples import Frozen
 from nearmetal.spec import services
 from nearmetal.spec.rungs import RUNGS, Image, Rung, Service
 
-_RING = 1024  # as the rungs of our own have
+_RING = 1024  # entries of each virtqueue, as for our own rungs
 _PAGE_BYTES = 4096
 
 
 class ImageFile(Frozen):
-    """An image as the file has it."""
+    """One [[image]] table of a spec file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)
     kernel: str
@@ -61,7 +61,7 @@ class ImageFile(Frozen):
         except BadInputError as error:
             raise ValueError(str(error).partition(": ")[2]) from None
         if size % _PAGE_BYTES:
-            raise ValueError(f"wants whole pages of 4 KiB (got {text})")
+            raise ValueError(f"must be a multiple of 4 KiB (got {text})")
         return text
 
     @field_validator("address")
@@ -70,11 +70,11 @@ class ImageFile(Frozen):
         last = int(address) & 0xFF
         bad = address.is_multicast or address.is_loopback or address.is_reserved
         if bad or address.is_unspecified or last in (0, 255):
-            raise ValueError(f"wants the IPv4 address of one host (got {address})")
+            raise ValueError(f"must be the IPv4 address of one host (got {address})")
         return address
 
     def rung(self, folder: Path) -> Rung:
-        """What rows of it are; BadInputError names a file that is not there."""
+        """Return the rung of the image. Raises BadInputError for a file that cannot be used."""
         kernel, kernel_hash = _file("kernel", self.kernel, folder)
         initrd, initrd_hash = None, None
         if self.initrd is not None:
@@ -103,11 +103,11 @@ class ImageFile(Frozen):
 
 
 def rungs(images: tuple[ImageFile, ...], folder: Path) -> dict[str, Rung]:
-    """The rungs of a spec's images, by name."""
+    """Return the rungs of a spec's images, by name. Raises BadInputError."""
     found: dict[str, Rung] = {}
     for image in images:
         if image.name in found:
-            raise BadInputError(f"image {image.name}: there are two of that name")
+            raise BadInputError(f"image {image.name}: two images have this name")
         try:
             found[image.name] = image.rung(folder)
         except BadInputError as error:
@@ -116,11 +116,11 @@ def rungs(images: tuple[ImageFile, ...], folder: Path) -> dict[str, Rung]:
 
 
 def _file(key: str, name: str, folder: Path) -> tuple[str, str]:
-    """Its path and hash."""
+    """Return a file's absolute path and SHA-256. Raises BadInputError."""
     path = (folder / name).resolve()
     try:
         if not path.is_file():
-            raise BadInputError(f"{key}: {path} is {'no file' if path.exists() else 'not there'}")
+            raise BadInputError(f"{key}: {path} {'is no file' if path.exists() else 'is missing'}")
         if path.stat().st_size == 0:
             raise BadInputError(f"{key}: {path} is empty")
         with path.open("rb") as file:

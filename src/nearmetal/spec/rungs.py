@@ -1,6 +1,6 @@
-"""The rungs: rows of data, made of the table of datapaths (`datapaths`) and of what a place adds.
+"""The rungs: rows of data, made from the table of datapaths (`datapaths`) and the places.
 
-A new technique is a C file and a row of that table; here are only further variants of a row.
+A new technique is a C file and a row of that table. This module adds only variants of a row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nearmetal.topology.known import WireName
 
 RowPlace = Place | Literal["image", "reference"]
 
-# What a place is, where its name alone does not tell.
+# Descriptions of the places whose name alone is unclear.
 PLACES: dict[str, str] = {
     "guest": "Linux in a virtual machine",
     "uk": "unikernel in a virtual machine",
@@ -30,7 +30,7 @@ PLACES: dict[str, str] = {
 
 
 class Image(Frozen):
-    """An image that a spec brings along ([[image]], images of anybody): what boots, who answers."""
+    """An image that a spec adds ([[image]]): the files to boot, and the address that answers."""
 
     kernel: str
     kernel_sha256: str
@@ -40,8 +40,8 @@ class Image(Frozen):
     memory_bytes: int
     address: str
     port: int
-    legacy: bool = False  # its drivers speak virtio from before version 1 only
-    options: tuple[str, ...] = ()  # further words for QEMU
+    legacy: bool = False  # its drivers only speak legacy virtio (before 1.0)
+    options: tuple[str, ...] = ()  # further arguments for QEMU
 
 
 class Rung(Frozen):
@@ -50,42 +50,42 @@ class Rung(Frozen):
     name: str  # host-mmsg; or a reference row: memcached, limit-veth
     place: RowPlace
     datapath: str | None  # None for reference rows
-    program: str | None = None  # of a reference row
-    batch: int | None = None  # most requests or frames of one turn: --batch, testpmd's --burst
+    program: str | None = None  # set for reference rows only
+    batch: int | None = None  # most requests or frames per turn: --batch, testpmd's --burst
     segment: bool = False  # knob of mmsg: --segment (UDP_SEGMENT)
     ring: int | None = None  # entries of each virtqueue
-    virtio: str | None = None  # what is asked of virtio-user: device options, joined by a comma
-    hugepages: bool = False  # memory in 2 MiB pages: the store's (--hugepages) and the frames'
-    machine: MachineType | None = None  # of what runs in a virtual machine
-    image: Image | None = None  # of the place image
-    kernel: str | None = None  # of the place guest: a given one; None: the distribution's
-    absent: str | None = None  # why there is no such program: the row is skipped
+    virtio: str | None = None  # device options for DPDK's virtio-user, separated by commas
+    hugepages: bool = False  # 2 MiB pages for the store (--hugepages) and for frame buffers
+    machine: MachineType | None = None  # QEMU's machine type, for rungs in a virtual machine
+    image: Image | None = None  # place image only
+    kernel: str | None = None  # place guest: the spec's kernel; None: the distribution's
+    absent: str | None = None  # reason why there is no such program: the row is skipped
     wire: WireName = "veth"
     services: tuple[Service, ...] = services.NAMES
 
     @property
     def uses(self) -> Datapath | None:
-        """The row of its datapath; None: a reference row, or a foreign image."""
+        """Row of its datapath; None for a reference row or a foreign image."""
         return None if self.datapath is None else find_datapath(self.datapath)
 
     @property
     def in_frames(self) -> bool:
-        """Whether its program sees Ethernet frames, and not datagrams."""
+        """Whether its program handles Ethernet frames instead of datagrams."""
         return self.uses is not None and self.uses.in_frames
 
     @property
     def generator(self) -> str:
-        """The program that asks it."""
+        """Name of the generator program for its wire."""
         return known.find(self.wire).generator
 
     def options(self) -> list[str]:
-        """Its knobs as its program has them (docs/programs.md)."""
+        """Return its knobs as options of its program (docs/programs.md)."""
         batch = [] if self.batch is None else ["--batch", str(self.batch)]
         return [*batch, "--segment"] if self.segment else batch
 
 
-# DPDK 22.11's fastest mode of virtio-user: in-order split rings without mergeable buffers
-# (docs/rungs.md). The server and testpmd differ in nothing but the program.
+# The fastest mode of virtio-user in DPDK 22.11: in-order split rings without mergeable buffers
+# (docs/rungs.md). Server and testpmd use the same options, so only the program differs.
 _VIRTIO = "in_order=1,mrg_rxbuf=0"
 
 
@@ -103,7 +103,7 @@ def _host(datapath: Datapath) -> Iterator[Rung]:
 
 
 def _behind_switch(datapath: Datapath) -> Iterator[Rung]:
-    """The host's server behind a switch, as guests are: a third poller, so not in quick.toml."""
+    """Yield the host's server behind a switch, as guests are. A third poller: not in quick.toml."""
     if datapath.library == "libdpdk":
         rung = next(_host(datapath))
         yield _with(rung, name=f"{rung.name}-pvp", ring=256, hugepages=False, wire="pvp")
@@ -122,8 +122,11 @@ def _ukp(datapath: Datapath) -> Iterator[Rung]:
 
 
 def _guest(datapath: Datapath) -> Iterator[Rung]:
-    """A PC, for DPDK wants PCI. Replies are not joined: the NIC does not cut them up, and for the
-    guest's kernel that costs more than it saves."""
+    """Yield the guest on a PC machine (q35), because DPDK needs PCI.
+
+    Without --segment: the NIC does not segment, and segmentation in the guest's kernel costs more
+    than it saves.
+    """
     yield Rung(
         name=f"guest-{datapath.name}",
         place="guest",
@@ -136,15 +139,17 @@ def _guest(datapath: Datapath) -> Iterator[Rung]:
 
 
 def _guest_on_taps(datapath: Datapath) -> Iterator[Rung]:
-    """The same on a tap device: QEMU carries the frames, or the host's kernel does. QEMU has no
-    longer rings for that."""
+    """Yield the guest on a tap device, where QEMU or the host's kernel carries the frames.
+
+    QEMU limits the rings of a tap device to 256 entries.
+    """
     for rung in _guest(datapath):
         for wire in ("tap", "vhost-net"):
             yield _with(rung, name=f"{rung.name}-{wire}", ring=256, wire=wire)
 
 
 def _uk(datapath: Datapath) -> Iterator[Rung]:
-    """The images of ukp as real ones. A microvm starts in half the time of a PC, and has no PCI."""
+    """Yield the unikernel in a virtual machine: a microvm starts twice as fast as a PC, no PCI."""
     rung = Rung(
         name=f"uk-{datapath.name}",
         place="uk",
@@ -160,7 +165,7 @@ def _uk(datapath: Datapath) -> Iterator[Rung]:
 
 
 def _reference(name: str, program: str, **more: object) -> Rung:
-    """A program that is no server of ours."""
+    """Return a reference row: a program that is not one of our servers."""
     row = Rung(name=name, place="reference", datapath=None, program=program, wire="vhost-user")
     return _with(row, **{"services": ("echo",), **more})
 
@@ -170,7 +175,7 @@ def _with(rung: Rung, **changed: object) -> Rung:
 
 
 def _each(place: Place, made: Callable[[Datapath], Iterator[Rung]], nic: str = "") -> list[Rung]:
-    """The rungs of every datapath that runs in a place, in the order of the table."""
+    """Return the rungs of every datapath that runs in a place, in the order of the table."""
     return [
         rung
         for datapath in datapaths()
@@ -189,7 +194,7 @@ RUNGS: tuple[Rung, ...] = (
     *_each("guest", _guest),
     *_each("guest", _guest_on_taps),
     *_each("uk", _uk),
-    # The paper's table has it.
+    # The paper's table has this row.
     Rung(
         name="uk-dpdk",
         place="uk",
@@ -201,7 +206,7 @@ RUNGS: tuple[Rung, ...] = (
             " would: it polls the NIC's rings itself, with no stack between"
         ),
     ),
-    # The most that such an image can do here: its datapath, and only headers are turned.
+    # The ceiling of such an image: the same datapath, but it only swaps the headers of each frame.
     _reference("limit-uk", "nm-uk-limit", batch=64, ring=1024, machine="microvm"),
     *_each("host", _behind_switch),
     _reference("testpmd", "dpdk-testpmd", batch=32, ring=1024, virtio=_VIRTIO, hugepages=True),
@@ -210,7 +215,7 @@ RUNGS: tuple[Rung, ...] = (
 
 
 def find(name: str) -> Rung:
-    """The rung of that name."""
+    """Return the rung of that name. Raises BadInputError."""
     for rung in RUNGS:
         if rung.name == name:
             return rung

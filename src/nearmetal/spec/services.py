@@ -1,6 +1,7 @@
-"""The table of services (the file `services` beside this one) as frozen values.
+"""The table of services, the file `services` in this folder, as frozen values.
 
-What differs between services is asked of a row, never of a name: `find(service).stores`.
+Code that depends on a service checks a property of its row, never its name:
+`find(service).stores`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ TABLE = Path(__file__).with_name("services")
 
 
 class ServiceRow(Frozen):
-    """A service: its files, and what the measuring must know of it."""
+    """A service: its files, and the facts that a measurement needs. Columns: see the table."""
 
     name: ServiceName
-    sources: tuple[str, ...]  # beside <name>.c
-    load: Literal["kv", "echo"]  # the generator's word
-    gauges: tuple[CounterName, ...]  # counters of what is now
+    sources: tuple[str, ...]  # in addition to <name>.c
+    load: Literal["kv", "echo"]  # value of the generator's --service
+    gauges: tuple[CounterName, ...]  # counters of current values
     counts: tuple[CounterName, ...]  # counters since the start
     drops: tuple[CounterName, ...] = Field(max_length=8)  # its own reasons to drop a request
     corpus: Literal["memcached", "bytes"]
-    twin: str | None  # the service with nothing behind it, to set this one beside
+    twin: str | None  # the service without work of its own, to compare this one with
     python: str | None  # the module that serves it in CPython
     colour: str = Field(pattern=r"^[0-9a-f]{6}$")
 
@@ -41,17 +42,17 @@ class ServiceRow(Frozen):
 
     @property
     def counters(self) -> tuple[str, ...]:
-        """All, in the order of its lines (native/include/service.h)."""
+        """All counters, in the order of the program's output (native/include/service.h)."""
         return self.gauges + self.counts
 
     @property
     def stores(self) -> bool:
-        """Whether it keeps keys, which are stored and read back before it is measured."""
+        """Whether it stores keys, which the generator preloads and verifies before measuring."""
         return self.load == "kv"
 
 
 def read(path: Path) -> tuple[ServiceRow, ...]:
-    """Every row of a table, in its order."""
+    """Return every row of a table file, in the file's order."""
     return table.read(path, tuple(ServiceRow.model_fields), _row)
 
 
@@ -64,11 +65,11 @@ _LISTS = ("sources", "gauges", "counts", "drops")
 SERVICES = read(TABLE)
 NAMES = tuple(row.name for row in SERVICES)
 IN_PYTHON = tuple(row.name for row in SERVICES if row.python)
-FIRST = NAMES[0]  # what is meant where none is named
+FIRST = NAMES[0]  # the default service
 
 
 def find(name: str) -> ServiceRow:
-    """The service of that name."""
+    """Return the service of that name. Raises BadInputError."""
     for row in SERVICES:
         if row.name == name:
             return row

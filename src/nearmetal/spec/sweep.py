@@ -1,13 +1,13 @@
 """Sweeps: one axis of a spec, and the points at which every row is measured.
 
-A file says, under [sweep], one of
+A file has, under [sweep], one of
 
-    keys = [1_000, 100_000]          the key space; memory follows it, unless the spec fixes it
+    keys = [1_000, 100_000]          the key space; memory grows with it, unless the spec sets it
     window = [1, 4, 16]              requests in flight
     rate = ["50%", "80%", 200_000]   open loop: shares of the row's closed-loop rate, or requests/s
-    generators = [1, 2]              on a testbed: how many of its machines ask
+    generators = [1, 2]              on a testbed: how many of its machines generate load
 
-Shares need a peak, so the closed loop is measured first, in the same run: it is a point of its own.
+Shares need a peak, so the closed loop is measured first, in the same run, as an additional point.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Axis = Literal["keys", "window", "rate", "generators"]
 Arrivals = Literal["constant", "poisson"]
 
 GENERATORS_MAX = 16
-SHARE_MAX = 1.5  # beyond that an open loop only shows how the generator's window fills
+SHARE_MAX = 1.5  # beyond this an open loop only shows how the generator's window fills
 RATE_MAX_PER_S = 1e9
 
 
 class Sweep(Frozen):
-    """As resolved (spec.json): the points in the file's order, the closed loop of shares first."""
+    """A resolved sweep (spec.json): points in the file's order, the closed loop of shares first."""
 
     axis: Axis
     points: tuple[Point, ...]
@@ -37,7 +37,7 @@ class Sweep(Frozen):
 
 
 class SweepFile(Frozen):
-    """As a file has it."""
+    """The table [sweep] of a spec file."""
 
     keys: tuple[Annotated[int, Field(ge=1, le=100_000_000)], ...] | None = Field(None, min_length=1)
     window: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None = Field(None, min_length=1)
@@ -53,7 +53,7 @@ class SweepFile(Frozen):
         axes = [name for name in known if getattr(self, name) is not None]
         if len(axes) != 1:
             got = " and ".join(axes) or "none"
-            raise ValueError(f"takes exactly one axis of {', '.join(known)} (got {got})")
+            raise ValueError(f"needs exactly one axis of {', '.join(known)} (got {got})")
         if self.arrivals is not None and self.rate is None:
             raise ValueError("arrivals belong to a rate sweep; a closed loop has none")
         points = self.resolved().points
@@ -63,7 +63,7 @@ class SweepFile(Frozen):
         return self
 
     def resolved(self) -> Sweep:
-        """Its points."""
+        """Return the sweep with its points."""
         if self.keys is not None:
             return Sweep(axis="keys", points=tuple(Point(keys=keys) for keys in self.keys))
         if self.window is not None:
@@ -77,7 +77,10 @@ class SweepFile(Frozen):
 
 
 def points_of(text: str) -> tuple[Point, ...]:
-    """--sweep of `load`: window=1,4,16 or rate=1e5,2e5. A foreign server has no peak of ours."""
+    """Return the points of --sweep of `load`: window=1,4,16 or rate=1e5,2e5.
+
+    Shares are not allowed: the peak of the target is unknown. Raises BadInputError.
+    """
     axis, _, values = text.partition("=")
     try:
         numbers = [float(value) for value in values.split(",")]
@@ -90,7 +93,7 @@ def points_of(text: str) -> tuple[Point, ...]:
         raise BadInputError(f"--sweep {text}: {_bare(error)}") from None
     except (ValueError, OverflowError):
         raise BadInputError(
-            f"--sweep {text}: an axis and its points, as window=1,4,16 or rate=1e5,2e5"
+            f"--sweep {text}: give an axis and its points, e.g. window=1,4,16 or rate=1e5,2e5"
         ) from None
     return file.resolved().points
 
@@ -100,26 +103,26 @@ def _bare(error: ValidationError) -> str:
 
 
 def stages(points: tuple[Point, ...]) -> tuple[tuple[Point, ...], ...]:
-    """In which order: a share of the peak waits until the peak was measured."""
+    """Return the points in stages: shares of the peak follow the points that measure it."""
     waiting = tuple(point for point in points if point.peak_share is not None)
     first = tuple(point for point in points if point.peak_share is None)
     return tuple(stage for stage in (first, waiting) if stage)
 
 
 def is_open(point: Point) -> bool:
-    """Whether requests leave by a schedule rather than when a reply makes room."""
+    """Whether requests are sent by a schedule, not when a reply makes room in the window."""
     return point.peak_share is not None or point.rate_per_s is not None
 
 
 def planned(point: Point) -> Point:
-    """The point as the spec has it: the rate that a share came to belongs to the run."""
+    """Return the point as the spec has it, without the rate that the run derived from a share."""
     if point.peak_share is None:
         return point
     return point.model_copy(update={"rate_per_s": None})
 
 
 def words(point: Point) -> str:
-    """For people; empty where there is no sweep, or for the closed loop beside an open one."""
+    """Return the point in words; "" without a sweep and for the closed loop of a rate sweep."""
     if point.keys is not None:
         return f"{point.keys:,} keys"
     if point.window is not None:
@@ -140,6 +143,7 @@ def _paced(value: float | str) -> Point:
     share = float(found.group(1)) / 100 if found else 0.0
     if not 0 < share <= SHARE_MAX:
         raise ValueError(
-            f'rate {value!r}: a share of the peak, as "80%" and at most {SHARE_MAX:.0%}, or a rate'
+            f'rate {value!r}: give a share of the peak, e.g. "80%", at most {SHARE_MAX:.0%}, or a'
+            " rate"
         )
     return Point(peak_share=share)

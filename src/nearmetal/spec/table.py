@@ -1,6 +1,7 @@
-"""Reads the flat tables: a row a line, columns set apart by blanks, `#` begins a comment.
+"""Read the flat tables: one row per line, columns separated by blanks, `#` begins a comment.
 
-sh and meson read the same files, so there is no quoting: `-` is nothing, a comma parts a list.
+sh and meson read the same files, so there is no quoting: `-` means nothing, a comma separates the
+items of a list.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ _NOTHING = "-"
 
 
 def words(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """The rows of a file with the numbers of their lines; each has a word for every column."""
+    """Return (line number, words) of every row; each row has one word per column.
+
+    Raises BadInputError: the file cannot be read, or a row has another number of words.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as error:
@@ -27,7 +31,7 @@ def words(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
     for number, row in found:
         if row and len(row) != len(columns):
             raise BadInputError(
-                f"{path}:{number}: {len(row)} columns where the table has {len(columns)}"
+                f"{path}:{number}: {len(row)} columns, but the table has {len(columns)}"
                 f" ({' '.join(columns)}); write - for nothing"
             )
     return [(number, row) for number, row in found if row]
@@ -36,7 +40,10 @@ def words(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
 def read(
     path: Path, columns: Sequence[str], made: Callable[[dict[str, str | None]], Row]
 ) -> tuple[Row, ...]:
-    """The rows of a file; made: of a row's columns by name, None where there is nothing."""
+    """Return the rows of a file. Raises BadInputError.
+
+    made: makes a row from its columns by name; a column with nothing is None.
+    """
     rows = []
     for number, row in words(path, columns):
         texts = [None if word == _NOTHING else word for word in row]
@@ -48,12 +55,12 @@ def read(
 
 
 def listed(text: str | None) -> tuple[str, ...]:
-    """A list of words; nothing is an empty one."""
+    """Return the items of a comma-separated list; () for None."""
     return tuple(text.split(",")) if text else ()
 
 
 def _reasons(error: ValidationError) -> str:
-    """What is wrong with which column, on one line."""
+    """Return which columns are wrong and why, on one line."""
     each = (
         (".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, "))
         for detail in error.errors()

@@ -1,7 +1,7 @@
-"""The window: how many requests are in flight, the same for every row of a wire.
+"""The window: the number of requests in flight, the same for every row of a wire.
 
-A spec file says `window = 128`, for all wires, or `window = { veth = 128, vhost-user = 256 }`. A
-wire without a window of its own has another's (topology/wire.py).
+A spec file has `window = 128` for all wires, or `window = { veth = 128, vhost-user = 256 }`. A wire
+without its own window uses that of another wire (topology/wire.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WINDOW_MAX = 65_536
 
 
 def _defaults() -> dict[str, int]:
-    """Of the workload `standard`, by the wires that have a window of their own."""
+    """Return the default windows, by the names of the wires that have their own."""
     return {wire.name: wire.window for wire in known() if isinstance(wire.window, int)}
 
 
@@ -35,7 +35,7 @@ _Requests = Annotated[int, Field(ge=1, le=WINDOW_MAX)]
 
 
 class Window(RootModel[dict[_Name, _Requests]]):
-    """One for each wire; what is not said is the wire's own."""
+    """A window per wire; wires that a spec does not name keep their default."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,11 +44,11 @@ class Window(RootModel[dict[_Name, _Requests]]):
     @field_validator("root", mode="before")
     @classmethod
     def _for_all(cls, data: Any) -> Any:
-        """One number is the window of every wire."""
+        """Turn one number into the window of every wire."""
         if isinstance(data, bool) or not isinstance(data, int | dict):
             example = ", ".join(f"{name} = {size}" for name, size in _defaults().items())
             raise ValueError(
-                f"must be a valid integer, or one for each wire, as {{ {example} }} (got {data!r})"
+                f"must be a valid integer, or a table by wire, e.g. {{ {example} }} (got {data!r})"
             )
         if isinstance(data, dict):
             return _defaults() | data
@@ -58,10 +58,10 @@ class Window(RootModel[dict[_Name, _Requests]]):
         return dict.fromkeys(_defaults(), data)
 
     def of(self, wire: str) -> int:
-        """The wire's; of one without its own that of the wire whose window it has."""
+        """Return the window of a wire, or of the wire whose window it uses."""
         return self.root[find(wire).window_wire.name]
 
 
 def everywhere(requests: int) -> Window:
-    """The same window on every wire."""
+    """Return the same window for every wire."""
     return Window.model_validate(requests)

@@ -1,11 +1,11 @@
-"""Stage 3, wires: what joins generator and DUT, made before a trial and taken down after it.
+"""Stage 3, wires: the links between generator and DUT, made before a trial, removed after it.
 
 wires/            the wires, one file each
-wire.py           what such a file says: the facts that the other stages ask for
-standing.py       a wire that stands: addresses, cores, sockets
-known.py          which wires there are
-bring_up.py       those of a run
-tapped.py         what wires on a tap device have in common
+wire.py           the facts that such a file declares for the other stages
+standing.py       a wire that is up: addresses, cores, sockets
+known.py          the list of wires
+bring_up.py       bring up the wires of a run
+tapped.py         code shared by the wires on a tap device
 switch.py testpmd.py   DPDK's testpmd between a port and a vhost-user socket
-served_tap.py     a tap device for a unikernel that is served
+served_tap.py     a tap device for a server that `serve` starts on a vhost-user socket
 """

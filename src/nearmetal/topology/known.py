@@ -1,6 +1,6 @@
-"""Which wires there are: every module of wires/, found by listing the folder.
+"""The list of wires: every module of wires/, found by listing the folder.
 
-A new wire is a new file there, and no line anywhere else.
+A new wire is a new file there, with no change elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nearmetal.topology.wire import Wire
 
 @functools.cache
 def known() -> tuple[Wire, ...]:
-    """All of them, by name."""
+    """Return all wires, sorted by name."""
     names = (module.name for module in pkgutil.iter_modules(wires.__path__))
     modules = (importlib.import_module(f"{wires.__name__}.{name}") for name in names)
     found: list[Wire] = [module.WIRE for module in modules]
@@ -27,7 +27,7 @@ def known() -> tuple[Wire, ...]:
 
 
 def find(name: str) -> Wire:
-    """The wire of that name."""
+    """Return the wire of that name. Raises BadInputError."""
     for wire in known():
         if wire.name == name:
             return wire
@@ -35,7 +35,7 @@ def find(name: str) -> Wire:
 
 
 def stand_in(wire: Wire) -> Wire | None:
-    """What carries its rows where it cannot be made; None: they are skipped."""
+    """Return the wire that carries its rows where it cannot be made; None: they are skipped."""
     return next((each for each in known() if each.stands_in_for == wire), None)
 
 

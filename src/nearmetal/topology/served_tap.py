@@ -1,10 +1,10 @@
-"""Where `serve` puts a server on a vhost-user socket: behind a tap device of its own.
+"""Give a server on a vhost-user socket, started by `serve`, a tap device of its own.
 
-    everybody on this machine - the kernel's stack - tap - [nm-relay] - vhost-user - server
+    any program on this machine - the kernel's stack - tap - [nm-relay] - vhost-user - server
 
-The device has an address, the server the one next to it. The kernel finishes every checksum and
-cuts every segment before a frame gets there, as the relay asks for no offload. Relay and server
-sleep when there is nothing to do.
+The tap device has an address, and the server has the next one. The relay requests no offloads, so
+the kernel completes all checksums and segments packets before it passes on a frame. Relay and
+server sleep when idle.
 
 A virtual machine could open the device itself, but then QEMU's main loop carries every frame: the
 relay did 1.5 to 3.4 times as many requests a second (docs/rungs.md).
@@ -27,19 +27,23 @@ from nearmetal.topology.standing import Socketed
 
 @dataclass(frozen=True)
 class Joined:
-    """A place for a server: it stands when this is made."""
+    """A tap device that is up, joined to a vhost-user socket by a relay."""
 
-    topology: Socketed  # the server's end of it
-    relay: Child  # without it nothing gets through
+    topology: Socketed  # the server's end
+    relay: Child  # carries all frames
 
 
 @contextmanager
 def joined(
     journal: Journal, relay_argv: Sequence[str], *, connect: bool = False
 ) -> Iterator[Joined]:
-    """A tap device and a relay on it; both go at the end. connect: the server listens."""
+    """Make a tap device and start a relay on it; both are removed at the end.
+
+    connect: the server listens on the socket and the relay connects, not the other way round.
+    Raises CannotRunError: no tap device can be made.
+    """
     if (reason := tried.tap_why_not()) is not None:
-        raise CannotRunError(f"no tap device: {reason}; host-mmsg is served without one")
+        raise CannotRunError(f"no tap device: {reason}; `serve host-mmsg` needs none")
     directory = owner.state_directory() / owner.label("served")
     socket = directory / "vhost"
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""A wire that stands, as topology.json has it: addresses, cores, and what is its own.
+"""A wire that is up, in the form of topology.json: addresses, cores, and its own fields.
 
-Each wire's file (wires/) has a class for it with the fields that no other has; what several have in
-common is here. Addresses and interfaces are of both ends: SUT and TG.
+Each wire's file (wires/) has a class with the fields that only this wire has; this module has the
+shared fields. Addresses and interfaces are those of both ends: SUT and TG.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ from nearmetal.samples import Frozen
 
 
 class Topology(Frozen):
-    """One wire, standing."""
+    """One wire that is up."""
 
     wire: str
     sut_netns: str | None
     tg_netns: str | None
     sut_addr: str
     tg_addr: str
-    subnet: str  # the generator's; what servers admit
-    sut_iface: str  # "" where the kernel has none
+    subnet: str  # the generator's subnet, which servers admit
+    sut_iface: str  # "" where the kernel has no interface for it
     tg_iface: str
     sut_cpu: int
     tg_cpu: int
-    control_cpus: tuple[int, ...]  # where Python waits
-    directory: str | None = None  # a folder of the run's own: for sockets, and for DPDK's files
+    control_cpus: tuple[int, ...]  # cores of the Python process
+    directory: str | None = None  # the run's own folder for sockets and DPDK's files
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
-    placement: str  # in words
+    placement: str  # which core does what, in words
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _its_own(cls, data: Any) -> Any:
-        """Up to version 2 of topology.json each wire had the fields of all, empty where they were
-        another's."""
+        """Drop empty fields of other wires: files up to version 2 have the fields of all wires."""
         if not isinstance(data, dict):
             return data
         empty: tuple[object, ...] = (None, 0, (), [])
@@ -49,7 +48,7 @@ class Topology(Frozen):
 
     @classmethod
     def served(cls, addr: str, subnet: str, **own: object) -> Self:
-        """The server's end alone, for clients that are not ours; own: fields of the class."""
+        """Return a topology with the server's end only, for any client; own: the class's fields."""
         ends = {"sut_netns": None, "tg_netns": None, "sut_iface": "", "tg_iface": ""}
         cores = {"sut_cpu": 0, "tg_cpu": 0, "control_cpus": (), "placement": ""}
         known = {"wire": "served", "sut_addr": addr, "tg_addr": "", "subnet": subnet}
@@ -65,31 +64,31 @@ class Topology(Frozen):
 
 
 class AtNic(Topology):
-    """Between machines the data NIC is taken from the kernel, where a program wants its frames."""
+    """A wire that may end at a NIC whose frames a program handles itself, by DPDK."""
 
-    port: tuple[str, ...] = ()  # the data NIC for DPDK, as EAL arguments
+    port: tuple[str, ...] = ()  # EAL arguments for the data NIC
 
 
 class Virtual(Topology):
-    """The server's NIC is a virtqueue, as a virtual machine's is."""
+    """A wire where the server's NIC is a virtio device, as in a virtual machine."""
 
-    sut_mac: str  # given to the server's device
-    vmm_cpu: int | None = None  # of a guest's VMM, all but the vCPU
+    sut_mac: str  # MAC address of the server's device
+    vmm_cpu: int | None = None  # core of the VMM's threads other than the vCPU
 
     def vm_nic(self, ring: int) -> VhostUser | Tap:
-        """The NIC of a virtual machine on it; ring: entries of each virtqueue."""
+        """Return the NIC of a virtual machine on this wire; ring: entries of each virtqueue."""
         raise NotImplementedError(f"{self.wire} has no NIC for a virtual machine")
 
     def vm_answered(self, vmm_pid: int) -> None:
-        """A virtual machine on it has answered: its threads are all there, and can be pinned."""
+        """Pin threads of a virtual machine that has answered: all its threads exist by then."""
 
 
 class Socketed(Virtual):
-    """The server meets generator or switch at a vhost-user socket."""
+    """A wire where the server and the generator or switch share a vhost-user socket."""
 
     @property
     def socket(self) -> Path:
-        """Where they meet."""
+        """Path of the vhost-user socket."""
         assert self.directory is not None
         return Path(self.directory) / "vhost"
 
@@ -98,15 +97,15 @@ class Socketed(Virtual):
 
 
 class Switched(Socketed, AtNic):
-    """A switch is between the generator's link and the server's socket."""
+    """A wire with a switch between the generator's link and the server's socket."""
 
-    switch_netns: str  # where sut_iface is, which the switch takes
-    switch_cpus: tuple[int, ...]  # where it polls
-    tg_mac: str | None = None  # where it sends replies; None: as they are addressed
+    switch_netns: str  # namespace of sut_iface, the switch's port
+    switch_cpus: tuple[int, ...]  # cores that the switch polls on
+    tg_mac: str | None = None  # destination of replies; None: replies are forwarded unchanged
 
 
 def on_cores(cores: Cores) -> dict[str, Any]:
-    """The fields that say which core does what."""
+    """Return the fields of a topology that assign cores."""
     return {
         "sut_cpu": cores.sut,
         "tg_cpu": cores.tg,
@@ -115,7 +114,7 @@ def on_cores(cores: Cores) -> dict[str, Any]:
 
 
 def of_pair(pair: Wire) -> dict[str, Any]:
-    """The fields of two ends that are links of the kernel."""
+    """Return the address and interface fields of two ends that are kernel interfaces."""
     return {
         "sut_addr": pair.sut.addr,
         "tg_addr": pair.tg.addr,

@@ -1,8 +1,8 @@
-"""testpmd between a NIC-like port and a vhost-user port, forwarding until it is stopped.
+"""Run testpmd as a switch between a NIC or veth port and a vhost-user port until it is stopped.
 
-It forwards at layer 2 (mode `mac`): what comes in at one port leaves at the other, from that
-port's address to the peer's; between machines (mode `io`) just as it came. The server connects
-to a socket, or is connected to.
+It forwards at layer 2 (mode `mac`): a frame received on one port is sent on the other, with that
+port's address as source and the peer's as destination. Between machines (mode `io`) frames are sent
+unchanged. The server connects to the socket, or listens on it.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from nearmetal.machine.links import eal, nic
 from nearmetal.machine.undo import identity
 from nearmetal.topology.testpmd import Testpmd
 
-NIC, VHOST = 0, 1  # ports, in the order in which testpmd is given them
-_BUFFERS = 16_384  # both ports' rings, and what is under way
+NIC, VHOST = 0, 1  # port numbers, in the order of testpmd's arguments
+_BUFFERS = 16_384  # for the rings of both ports, and the frames in flight
 
 
 @dataclass(frozen=True)
 class Sides:
-    """What a switch joins."""
+    """The two sides of a switch."""
 
     port: nic.Port
-    socket: Path  # where the server connects
-    peer_mac: str | None  # the generator's; None: frames go on as they are, to and from several
+    socket: Path  # the vhost-user socket
+    peer_mac: str | None  # the generator's; None: several peers, frames are forwarded unchanged
     server_mac: str
-    cpus: tuple[int, ...]  # where it polls
-    calls: bool = False  # the server's side listens, as QEMU does, and the switch connects
+    cpus: tuple[int, ...]  # cores to poll on
+    calls: bool = False  # the switch connects, because the server's side listens, as QEMU does
 
 
 @contextmanager
 def forwarding(testpmd: Sequence[str], sides: Sides, journal: Journal) -> Iterator[Testpmd]:
-    """A switch at work, by DPDK's testpmd (testpmd.program); its socket is there."""
+    """Run a switch with DPDK's testpmd (testpmd.program); its socket exists inside the body."""
     with ExitStack() as stack:
         hugepages = stack.enter_context(nic.memory(journal)) > 0
         record = None
-        if not sides.calls:  # else it is the other side's
+        if not sides.calls:  # else the other side makes the socket
             record = stack.enter_context(journal.holds("path", str(sides.socket)))
         argv = [*testpmd, *_arguments(sides, hugepages)]
         stack.enter_context(journal.holds("process", "the switch"))
@@ -51,7 +51,7 @@ def forwarding(testpmd: Sequence[str], sides: Sides, journal: Journal) -> Iterat
 
 
 def _arguments(sides: Sides, hugepages: bool) -> list[str]:
-    """EAL's, then testpmd's own."""
+    """Return EAL's arguments, then testpmd's own."""
     vhost = f"net_vhost0,iface={sides.socket},queues=1" + (",client=1" if sides.calls else "")
     argv = [
         *(*eal.memory(hugepages=hugepages), "--log-level=error"),

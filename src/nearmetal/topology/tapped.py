@@ -1,5 +1,7 @@
-"""What the wires on a tap device have in common: the device in a namespace of its own, whose other
-end is a virtual machine's NIC. They differ in who carries the frames."""
+"""Code shared by the wires on a tap device: the device in its own network namespace.
+
+Its other end is a virtual machine's NIC. The wires differ in what carries the frames.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,13 @@ from nearmetal.topology.standing import on_cores
 
 @contextmanager
 def device(cores: Cores, name: str, carrier: str) -> Iterator[dict[str, Any]]:
-    """The device, by what its name begins with; gives the fields of a topology."""
+    """Make a tap device; yield the fields of its topology.
+
+    name: the start of the device's name. carrier: what carries the frames, for the placement.
+    """
     with netns.tap_apart(open_journal(), name) as ends:
         yield {
-            "sut_netns": str(ends.sut.netns),  # where QEMU finds the device
+            "sut_netns": str(ends.sut.netns),  # QEMU opens the device here
             "tg_netns": str(ends.tg.netns),
             "sut_addr": ends.sut.addr,
             "tg_addr": ends.tg.addr,

@@ -1,7 +1,7 @@
-"""testpmd, DPDK's own forwarder: started, known to forward, ended with its counts.
+"""Run testpmd, DPDK's own forwarder: start it, wait until it forwards, stop it, read its counts.
 
-It speaks text. It forwards from its line "Press enter to exit" on, until its standard input says
-something or ends, and then prints what each port did.
+testpmd forwards from its output line "Press enter to exit" on, until it reads a byte or the end of
+its standard input. It then prints the counts of each port.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from typing import IO
 from nearmetal.machine.processes import killed
 from nearmetal.machine.processes.process import START_S, ChildError, Where, chain, environment
 
-# libxdp: no dispatcher around the XDP program. What a kill leaves is then one program on the link.
+# Tell libxdp to load the XDP program without a dispatcher: then a killed testpmd leaves one program
+# on the interface.
 ALONE = "LIBXDP_SKIP_DISPATCHER=1"
 
 _READY = b"Press enter to exit"
 _END_S = 10.0
 _TAIL_BYTES = 600
-_OUTPUT_BYTES = 64 << 10  # of what it says, the last; its counts come at the end
+_OUTPUT_BYTES = 64 << 10  # end of the output to keep; the counts are printed last
 _PORT = re.compile(
     r"Forward statistics for port (\d+) .*?"
     r"RX-packets: (\d+)\s+RX-dropped: (\d+).*?TX-packets: (\d+)\s+TX-dropped: (\d+)",
@@ -39,7 +40,7 @@ _PORT = re.compile(
 
 @dataclass(frozen=True)
 class PortCounts:
-    """Packets that one port received and sent, and those that found no room."""
+    """Packets that one port received and sent, and those dropped for lack of room."""
 
     received: int
     received_dropped: int
@@ -48,15 +49,18 @@ class PortCounts:
 
 
 class Testpmd:
-    """A running testpmd; it forwards when this is made."""
+    """A running testpmd, which forwards once the constructor has returned.
+
+    Raises ChildError: it ended by itself, or did not forward in time.
+    """
 
     def __init__(self, argv: Sequence[str], where: Where) -> None:
-        # The death signal follows the thread that forked, not the process.
+        # The parent-death signal is sent when the forking thread ends, not the process.
         assert threading.current_thread() is threading.main_thread()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._output = b""
         self._killed_before = killed.out_of_memory()
-        # Its words are needed when it says them: a pipe would get them in blocks.
+        # Without line buffering the lines would arrive late: stdout to a pipe is block-buffered.
         command = chain(["stdbuf", "-oL", *argv], where)
         self._popen = subprocess.Popen(
             command,
@@ -64,7 +68,7 @@ class Testpmd:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=environment(),
-            start_new_session=True,  # Ctrl-C is for us: we stop children in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops its children
         )
         try:
             self._wait_for(_READY, START_S)
@@ -77,12 +81,12 @@ class Testpmd:
         return self._popen.pid
 
     def wait(self) -> str:
-        """Until it ends by itself; why."""
+        """Wait until testpmd ends by itself; return the reason."""
         self._wait_for(None, None)
         return self._ended()
 
     def stop(self) -> tuple[PortCounts, ...]:
-        """End it; what each port did."""
+        """Stop testpmd; return the counts of each port. Raises ChildError: it did not end."""
         try:
             assert self._popen.stdin is not None
             with suppress(BrokenPipeError):
@@ -100,14 +104,14 @@ class Testpmd:
         self._kill()
 
     def _wait_for(self, words: bytes | None, timeout_s: float | None) -> None:
-        """Read until it says so, or until it ends where nothing is waited for."""
+        """Read output until it contains words; None: until the output ends. Raises ChildError."""
         assert self._popen.stdout is not None
         stdout = self._popen.stdout.fileno()
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while words is None or words not in self._output:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if left == 0 or not select.select([stdout], [], [], left)[0]:
-                raise ChildError(self._reason(f"did not come that far in {timeout_s} s"))
+                raise ChildError(self._reason(f"did not respond in {timeout_s} s"))
             piece = os.read(stdout, 1 << 16)
             if not piece:
                 if words is not None:
@@ -116,7 +120,7 @@ class Testpmd:
             self._output = (self._output + piece)[-_OUTPUT_BYTES:]
 
     def _ended(self) -> str:
-        """Its output has ended, so it does: how, and why."""
+        """Wait for the end of the process, whose output has ended; return how it ended and why."""
         try:
             status = self._popen.wait(_END_S)
         except subprocess.TimeoutExpired:
@@ -139,7 +143,7 @@ class Testpmd:
         self._stderr.close()
 
     def _reason(self, what: str) -> str:
-        """With the last of what it said."""
+        """Return the message, with the end of testpmd's output."""
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _TAIL_BYTES))
         said = self._stderr.read() or self._output[-_TAIL_BYTES:]
@@ -148,7 +152,7 @@ class Testpmd:
 
 
 def parse_counts(text: str) -> tuple[PortCounts, ...]:
-    """From the statistics that it prints at its end, in the order of the ports."""
+    """Return the counts in the statistics that testpmd prints at its end, in port order."""
     found = {
         int(port): PortCounts(*(int(count) for count in counts))
         for port, *counts in _PORT.findall(text)
@@ -157,8 +161,11 @@ def parse_counts(text: str) -> tuple[PortCounts, ...]:
 
 
 def program(path: Path, library_path: str | None) -> list[str]:
-    """How its command line begins; a fetched one finds its drivers, and the XDP program of
-    net_af_xdp, beside its libraries."""
+    """Return the start of testpmd's command line.
+
+    library_path: folder of a fetched testpmd's libraries. Its drivers, and the XDP program of
+    net_af_xdp, are in there too. None: testpmd is installed on the system.
+    """
     if library_path is None:
         return ["env", ALONE, str(path)]
     there = [f"LD_LIBRARY_PATH={library_path}", f"LIBXDP_OBJECT_PATH={library_path}/bpf"]

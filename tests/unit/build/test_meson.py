@@ -63,7 +63,7 @@ def tool(folder: Path, name: str, script: str) -> None:
     ("script", "reason"),
     [
         ("echo 'ld: cannot find libclang_rt.fuzzer.a' >&2; exit 1", "cannot find libclang_rt"),
-        ("exit 1", "does not say why"),
+        ("exit 1", "gives no reason"),
         ("exit 0", None),
     ],
 )

@@ -102,7 +102,7 @@ def test_what_is_no_tree_is_told_in_a_line(
 
 def test_where_git_is_missing_that_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(BadInputError, match="no git here to find a revision; install git"):
+    with pytest.raises(BadInputError, match="git is missing to find a revision; install git"):
         against.found("HEAD")
     assert against.found(str(clone)).root == clone
 
@@ -111,7 +111,7 @@ def test_without_git_only_folders_can_be_named(
     clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(against, "source_root", lambda: clone / "unpacked")
-    with pytest.raises(BadInputError, match="which is no git clone, has no revisions"):
+    with pytest.raises(BadInputError, match="is no git clone, so it has no revisions"):
         against.found("HEAD")
     assert against.found(str(clone)).root == clone
 
@@ -166,7 +166,7 @@ def test_only_what_is_under_test_is_the_others(clone: Path) -> None:
     found = against.pairs(chosen, build)
     assert found["host-sock", "kv"] is None
     assert found["host-mmsg", "kv"] == f"{head[:10]}: nm-mmsg-kv is not in this build"
-    assert str(found["memcached", "kv"]).startswith("nothing of it is compiled")
+    assert str(found["memcached", "kv"]).startswith("no program of it is compiled")
 
 
 def test_a_tree_that_does_not_build_is_named(

@@ -32,7 +32,7 @@ def names() -> list[str]:
 def test_every_command_that_prints_facts_has_the_one_flag(name: str) -> None:
     done = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert "--json" in done.output
-    assert "For programs: JSON, an object a line." in done.output
+    assert "Print JSON, one object per line." in done.output
 
 
 def lines(*words: str, code: int = 0) -> list[dict[str, object]]:

@@ -119,15 +119,17 @@ def test_where_is_the_last_runs_page(
     assert last.run() == last.folder(None) == run
     said = "\n".join(doctor.in_words(SHOWN[width]))
     assert str(run / "report.html") in joined(said)
-    assert joined(asked(width, "report", "--help")).count("where the page is") == 1
+    assert joined(asked(width, "report", "--help")).count("the path of the page") == 1
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_how_long_will_bench_take(width: str) -> None:
     minutes = rows.minutes(rows.listed())
     assert minutes > 0
-    assert f"*: bench measures it, about {minutes} min in all" in joined(asked(width, "list"))
-    assert "How long it takes is said before it starts" in joined(asked(width, "bench", "--help"))
+    assert f"*: bench measures these, in about {minutes} min;" in joined(asked(width, "list"))
+    assert "The expected time is printed before the start" in joined(
+        asked(width, "bench", "--help")
+    )
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -170,7 +172,7 @@ def test_what_did_a_killed_run_leave(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_how_do_i_remove_everything(width: str) -> None:
     said = joined(asked(width, "clean", "--help"))
-    assert "--all removes everything but runs and system packages" in said
+    assert "--all keeps runs and system packages" in said
 
 
 def test_programs_get_the_same_as_lines() -> None:

@@ -88,7 +88,7 @@ def test_so_does_testpmd() -> None:
     "script", ["kill -KILL $$", "echo 'fatal error: Killed signal terminated program cc1'; exit 1"]
 )
 def test_so_does_a_build(script: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NearmetalError, match="words are above"):
+    with pytest.raises(NearmetalError, match="output is above"):
         meson.run(["sh", "-c", script], {}, "build")
     said = capsys.readouterr().err
     assert "by the kernel, which ran out of memory" in said and "--memory" not in said

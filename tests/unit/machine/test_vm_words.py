@@ -162,5 +162,5 @@ def test_a_program_that_is_not_heard_says_what_it_said_last() -> None:
 
 def test_testpmd_s_words_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testpmd, "START_S", 0.3)
-    with pytest.raises(ChildError, match="did not come that far"):
+    with pytest.raises(ChildError, match="did not respond in"):
         testpmd.Testpmd(["sh", "-c", TALKS], Where())

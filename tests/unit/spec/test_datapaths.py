@@ -38,8 +38,8 @@ def test_a_row(tmp_path: Path) -> None:
         (ROW.replace("ukp", "moon"), "places.1: Input should be"),
         (ROW.replace("batch", "bunch"), "bunch: Extra inputs are not permitted"),
         (ROW.replace("16", "many"), "batch: Input should be a valid integer"),
-        (ROW.replace(" batch=16", ""), "7 columns where the table has 8 (name level"),
-        (ROW + " more", "9 columns where the table has 8"),
+        (ROW.replace(" batch=16", ""), "7 columns, but the table has 8 (name level"),
+        (ROW + " more", "9 columns, but the table has 8"),
     ],
 )
 def test_a_wrong_row_is_one_line_that_says_where(tmp_path: Path, row: str, said: str) -> None:

@@ -120,15 +120,15 @@ def test_a_microvm_s_nic_is_told_where_qemu_does_not(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('kernel = "kernel"', 'kernel = "gone"', "image mine: kernel: .*gone is not there"),
+        ('kernel = "kernel"', 'kernel = "gone"', "image mine: kernel: .*gone is missing"),
         ('kernel = "kernel"', 'kernel = "empty"', "image mine: kernel: .*empty is empty"),
         ('kernel = "kernel"', 'kernel = "."', "image mine: kernel: .* is no file"),
         ('kernel = "kernel"', "", "image.0.kernel: missing"),
-        ("cmdline", "initrd = 'gone'\ncmdline", "image mine: initrd: .*gone is not there"),
+        ("cmdline", "initrd = 'gone'\ncmdline", "image mine: initrd: .*gone is missing"),
         ("cmdline", "cmdlin", "image.0.cmdlin: unknown key; did you mean cmdline"),
         ("10.0.0.2", "10.0.0.300", "image.0.address"),
-        ("10.0.0.2", "127.0.0.2", "wants the IPv4 address of one host"),
-        ("10.0.0.2", "10.0.0.255", "wants the IPv4 address of one host"),
+        ("10.0.0.2", "127.0.0.2", "must be the IPv4 address of one host"),
+        ("10.0.0.2", "10.0.0.255", "must be the IPv4 address of one host"),
         ("address", "port = 70000\naddress", "image.0.port: must be .*65535"),
         ("address", 'memory = "12 MB"\naddress', "image.0.memory: not a size"),
         ("address", 'machine = "pc"\naddress', "image.0.machine: must be 'microvm' or 'q35'"),
@@ -146,7 +146,7 @@ def test_what_is_wrong_is_one_line(old: str, new: str, said: str, tmp_path: Path
 
 def test_two_of_one_name(tmp_path: Path) -> None:
     twice = GOOD + GOOD.partition("[[image]]")[1] + GOOD.partition("[[image]]")[2]
-    with pytest.raises(BadInputError, match="image mine: there are two of that name"):
+    with pytest.raises(BadInputError, match="image mine: two images have this name"):
         load(tmp_path, twice)
 
 

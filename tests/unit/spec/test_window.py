@@ -37,7 +37,7 @@ def test_what_a_file_may_say(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("window = 65_537\n", "window: must be <= 65536 (got 65537)"),
-        ("window = true\n", "window: must be a valid integer, or one for each wire"),
+        ("window = true\n", "window: must be a valid integer, or a table by wire"),
         ("window = { veth = 0 }\n", "window.veth: must be >= 1 (got 0)"),
         ("window = { vets = 1 }\n", "window.vets: unknown key; did you mean veth?"),
     ],

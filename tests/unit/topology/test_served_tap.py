@@ -17,7 +17,7 @@ def test_without_the_right_there_is_none_and_nothing_is_made(
 ) -> None:
     monkeypatch.setattr(tried, "tap_why_not", lambda: "needs CAP_X: tap")
     with (
-        pytest.raises(CannotRunError, match="no tap device: needs CAP_X: tap; host-mmsg"),
+        pytest.raises(CannotRunError, match="no tap device: needs CAP_X: tap; `serve host-mmsg`"),
         served_tap.joined(open_journal(tmp_path), ["nm-relay"]),
     ):
         pass

@@ -118,7 +118,7 @@ def made_up(root: Path, *devices: str) -> Path:
 def test_what_a_machine_has_not_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tried, "_why_not", lambda kind: None)
     told = available.wire_why_not(find("guest-sock-tap"), tmp_path)
-    assert told == "this machine has no /dev/net/tun; where its kernel can: modprobe tun"
+    assert told == "this machine has no /dev/net/tun; if its kernel has the module: modprobe tun"
     assert available.wire_why_not(find("guest-sock-tap"), made_up(tmp_path, "dev/net/tun")) is None
 
 

@@ -1,5 +1,5 @@
-"""The wires, one file each: what the wire is (WIRE), and how it is brought up and taken down.
+"""The wires, one file each: its description (WIRE), and the code to bring it up and remove it.
 
-What a kill leaves behind is in the journal. known.py lists this folder: a file that is added here
-is a wire that every stage knows.
+The journal records the parts of a wire, so that they can be removed after a kill. known.py lists
+this folder: a file added here is a wire for every stage.
 """

@@ -1,4 +1,4 @@
-"""lo: the machine's own loopback, for those who may not make a veth pair. The result says so."""
+"""lo: the machine's loopback, for users who may not make a veth pair. The result says so."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from nearmetal.topology.wires import veth
 
 
 class Loopback(Topology):
-    """Nothing is made: it is there already."""
+    """The loopback interface, which always exists."""
 
     wire: Literal["lo"] = "lo"
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[Loopback]:
-    """Only the cores are chosen."""
-    del hugepages_bytes  # of servers on vhost-user
+    """Return the topology of the loopback interface. Makes nothing."""
+    del hugepages_bytes  # for servers on vhost-user only
     yield Loopback(
         sut_netns=None,
         tg_netns=None,

@@ -1,4 +1,4 @@
-"""nic: data NICs of several machines. testbed/ makes it; on one machine there is none."""
+"""nic: the data NICs of several machines. testbed/ makes this wire; one machine alone cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nearmetal.topology.wires import veth
 
 
 class Nic(AtNic):
-    """The server's data NIC, and the first generator's."""
+    """The data NICs of the server and of the first generator."""
 
     wire: Literal["nic"] = "nic"
 

@@ -1,7 +1,7 @@
-"""pvp: a veth to a switch, and vhost-user from there on, as guests have it.
+"""pvp: a veth pair to a switch, and vhost-user from the switch to the server, as for guests.
 
 The switch polls, so it runs during this wire's trials only (trial/start.py). Between machines the
-switch is on the server's, behind its data NIC (testbed/).
+switch runs on the server's machine, behind its data NIC (testbed/).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from nearmetal.topology.wires import nic, veth
 
 
 class Pvp(Switched):
-    """Both links, standing, without the switch between."""
+    """Both links, without the switch between them."""
 
     wire: Literal["pvp"] = "pvp"
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[Pvp]:
-    """Two links for a switch to join."""
-    del hugepages_bytes  # the switch has the pages
+    """Make the two links that a switch joins."""
+    del hugepages_bytes  # the switch reserves its own pages
     journal, directory = open_journal(), owner.state_directory() / owner.label("pvp")
     polled, switch = {cores.sut, cores.tg}, cores.switch
     where = f"core {switch[0]}" if len(switch) == 1 else f"cores {', '.join(map(str, switch))}"
-    shared = " (theirs: there is no other)" if polled & set(switch) else ""
+    shared = " (shared: there is no other core)" if polled & set(switch) else ""
     with ExitStack() as stack:
         pair = stack.enter_context(netns.tapped(journal, here=False))
         offloads.tx_checksums_on_send(pair.tg)
@@ -64,6 +64,6 @@ WIRE = Wire(
     generator="nm-load",
     window=veth.WIRE,
     up=up,
-    null_responder=nic.WIRE.null_responder,  # asked over the server's NIC: between machines only
+    null_responder=nic.WIRE.null_responder,  # on the server's NIC: between machines only
     tried=lambda: tried.pair_why_not() or tried.raw_why_not(),
 )

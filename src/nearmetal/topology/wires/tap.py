@@ -16,19 +16,19 @@ from nearmetal.topology.wires import veth
 
 
 class OnTap(Virtual):
-    """The device, standing."""
+    """The tap device."""
 
     wire: Literal["tap"] = "tap"
 
     def vm_nic(self, ring: int) -> Tap:
-        """QEMU has rings of 256 for it, and no longer ones."""
+        """Return the NIC; ring is ignored: QEMU's rings for a tap device have 256 entries."""
         return Tap(self.tg_iface, self.sut_mac)
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[OnTap]:
-    """The device, in a namespace of its own."""
-    del hugepages_bytes  # of servers on vhost-user
+    """Make the device in its own network namespace."""
+    del hugepages_bytes  # for servers on vhost-user only
     with tapped.device(cores, "tap", "QEMU's main loop") as fields:
         yield OnTap.model_validate(fields)
 

@@ -1,4 +1,4 @@
-"""veth: two network namespaces of our own, joined by a pair of links."""
+"""veth: two network namespaces made for the run, joined by a veth pair."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from nearmetal.topology.wire import Wire
 
 
 class Veth(Topology):
-    """The pair, standing."""
+    """The veth pair."""
 
     wire: Literal["veth"] = "veth"
-    napi_pid: int | None = None  # the thread that does the receive processing of the SUT's end
+    napi_pid: int | None = None  # NAPI thread that does the receive processing of the SUT's end
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
-    """The pair, with the receive processing of the server's end on the server's core."""
-    del hugepages_bytes  # of servers on vhost-user
+    """Make the pair, and pin the receive processing of the server's end to the server's core."""
+    del hugepages_bytes  # for servers on vhost-user only
     with netns.veth(open_journal()) as pair:
         receive = steering.pin_receive(pair.sut, cores.sut)
         unpinned = f"unpinned receive: {receive.unpinned}" if receive.unpinned else ""

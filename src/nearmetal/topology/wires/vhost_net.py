@@ -1,4 +1,4 @@
-"""vhost-net: as tap, but the host's kernel carries the frames, and not QEMU."""
+"""vhost-net: a virtual machine's NIC is a tap device, and the host's kernel carries the frames."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from nearmetal.topology.wires import veth
 
 
 class VhostNet(Virtual):
-    """The device, standing."""
+    """The tap device."""
 
     wire: Literal["vhost-net"] = "vhost-net"
 
     def vm_nic(self, ring: int) -> Tap:
-        """QEMU has rings of 256 for it, and no longer ones."""
+        """Return the NIC; ring is ignored: QEMU's rings for a tap device have 256 entries."""
         return Tap(self.tg_iface, self.sut_mac, vhost=True)
 
     def vm_answered(self, vmm_pid: int) -> None:
-        """The kernel's threads that carry the frames go where QEMU's own are."""
+        """Pin the kernel's threads that carry the frames to the core of QEMU's own threads."""
         if self.vmm_cpu is not None:
             steering.pin_carriers(vmm_pid, self.vmm_cpu)
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostNet]:
-    """The device, in a namespace of its own."""
-    del hugepages_bytes  # of servers on vhost-user
+    """Make the device in its own network namespace."""
+    del hugepages_bytes  # for servers on vhost-user only
     carrier = "a thread of the host's kernel (vhost-net)"
     with tapped.device(cores, "vtp", carrier) as fields:
         yield VhostNet.model_validate(fields)

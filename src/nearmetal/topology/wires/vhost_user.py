@@ -1,5 +1,7 @@
-"""vhost-user: rings in memory that generator and server both map. A folder for sockets and, for who
-wants them, pages of the kernel's pool. No kernel between."""
+"""vhost-user: rings in memory that generator and server both map, without the kernel between.
+
+The wire is a folder for sockets, and huge pages of the kernel's pool for servers that need them.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,15 @@ from nearmetal.topology.wire import Wire
 
 
 class VhostUser(Socketed):
-    """The folder, and how much there is in huge pages."""
+    """The folder, and the bytes of huge pages."""
 
     wire: Literal["vhost-user"] = "vhost-user"
 
 
 @contextmanager
 def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
-    """A folder, and pages; too few of them are none."""
-    journal, subnet = open_journal(), networks.OWN  # in frames that no kernel sees
+    """Make the folder and reserve huge pages; if there are too few, none are used."""
+    journal, subnet = open_journal(), networks.OWN  # only inside frames that no kernel handles
     directory = owner.state_directory() / owner.label("vhost")
     notes = [cores.note] if cores.note else []
     with ExitStack() as stack:
@@ -35,7 +37,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[VhostUser]:
         if free_bytes < hugepages_bytes:
             notes.append(
                 f"small pages: {free_bytes >> 20} of {hugepages_bytes >> 20} MiB in free 2 MiB"
-                " pages are too few, so programs that want them use small ones"
+                " pages are too few, so programs that need them use small ones"
             )
         stack.enter_context(journal.holds("process", "what was started on the wire"))
         yield VhostUser(
