@@ -1,5 +1,5 @@
-"""What documents show: each block says what becomes of it, each command line is one that the
-program knows. Running them is tests/smoke/test_documents.py's."""
+"""The examples of documents: each block has a known mark, and the program knows each command line.
+tests/smoke/test_documents.py runs the blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nearmetal.spec import experiment, rungs, sweep
 
 PAGES = documents.files()
 APP: Any = get_command(app)
-# Whose options a native program has, by how it is called; the first that fits.
+# The file with a native program's options, by the program's name; the first match counts.
 TABLES = {
     r"nm-load.*|FRAMES:": "native/tg/cli/load_options.c",
     r"nm-relay": "native/tools/relay.c",
@@ -54,7 +54,7 @@ def test_each_block_says_what_becomes_of_it(page: str) -> None:
         if block.mark in ("not run", "tested by"):
             assert block.words, f"{block}: {block.mark}, and why or where?"
         for file in re.findall(r"tests/[\w/.]+", block.words):
-            assert (tree.ROOT / file).exists(), f"{block}: {file} is not there"
+            assert (tree.ROOT / file).exists(), f"{block}: {file} does not exist"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -67,10 +67,10 @@ def test_what_is_printed_stands_below_what_prints_it(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_block_is_without_a_fence(page: str) -> None:
-    """Indented lines are a block, too, which no mark can stand beside."""
+    """Indented lines are also a block in Markdown, but cannot have a mark."""
     text = documents.prose(page)
-    assert "```" not in text, f"{page}: a fence without its other one"
-    assert "<!--" not in text, f"{page}: a mark that stands above no block"
+    assert "```" not in text, f"{page}: a fence that is opened or closed only"
+    assert "<!--" not in text, f"{page}: a mark without a block below it"
     found = re.search(r"\n[ ]*\n((?:    |\t).*)", text)
     assert found is None, f"{page}: fence it: {found and found[1]}"
 
@@ -89,7 +89,7 @@ def test_each_command_line_is_known(page: str) -> None:
 
 
 def parsed(page: str, words: list[str]) -> None:
-    """By the program's own reader; and what its values name is there."""
+    """Parse the words as the program does, and check that the values exist."""
     name, *rest = words
     if name.startswith("-"):
         APP.make_context("nearmetal", words)
@@ -112,7 +112,7 @@ def parsed(page: str, words: list[str]) -> None:
 
 
 def options(command: str) -> set[str]:
-    """Of one of our commands, long ones."""
+    """Return the long options of one of our commands."""
     return {each for param in APP.commands[command].params for each in param.opts}
 
 
@@ -121,7 +121,7 @@ def long_options(text: str) -> list[str]:
 
 
 def usage_lines(block: Block) -> list[str]:
-    """One a program: what is indented goes on."""
+    """Return one line per program: an indented line continues the previous one."""
     return re.sub(r"\n +", " ", block.text).splitlines()
 
 
