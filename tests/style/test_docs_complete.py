@@ -1,4 +1,4 @@
-"""What a reader may look up is written up, and only that: rungs, fields, options, folders."""
+"""Each rung, field, option and folder stands in its document, and no other does."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def column(text: str, title: str) -> list[str]:
 
 
 def quoted(cells: Iterable[str]) -> list[str]:
-    """What stands in backticks, without what is in braces."""
+    """The words in backticks, without the text in braces."""
     return [word for cell in cells for word in re.findall(r"`([^`]+)`", _without_braces(cell))]
 
 

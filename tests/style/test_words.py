@@ -23,7 +23,6 @@ UNIX_USER = "no" + "body"
 # (file, word): why it stays
 EXCEPTIONS = {
     ("tests/wire/targets.py", UNIX_USER): "the user who runs memcached",
-    ("tests/style/test_packaging.py", UNIX_USER): "a user in a Containerfile",
 }
 _ROW = re.compile(r"^\| (?:`[a-z ]+`(?:, )?)+ \|.*\n", re.MULTILINE)
 _COMMENT = re.compile(r"/\*+\s*(Of|What)\b")

@@ -16,7 +16,7 @@ struct measured {
     struct counts counts;
     struct cycles cycles;
     struct record latency;
-    /* Of the open loop: */
+    /* For the open loop: */
     bool paced;
     uint64_t nb_intended, nb_not_sent; /* intended = sent + not_sent */
     uint64_t nb_slips;                 /* late looks at the schedule */

@@ -54,11 +54,11 @@ struct loop {
     uint64_t round_cycles;      /* when the port's current round began */
     uint64_t turn_cycles;       /* when the last turn ended */
     uint64_t last_reply_cycles; /* when the target last answered a request */
-    /* Of the whole phase, counted or not: */
+    /* During the whole phase, counted or not: */
     uint64_t phase_lost, phase_wrong, phase_missed;
     bool gave_up;               /* a request of preload or verify was sent too often */
     char said[LOOP_SAID_BYTES]; /* the phase's first wrong answer, printable */
-    /* Of the measured time, since last taken: */
+    /* During the measured time, since last taken: */
     struct counts counts;
     struct cycles cycles;
     struct record latency;

@@ -18,9 +18,9 @@ bool neighbour_is_arp(const uint8_t *frame, uint32_t len)
 static void frame_make(const struct neighbour *neighbour, uint8_t *frame, uint8_t op,
                        const uint8_t *mac, const uint8_t *address)
 {
-    static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-    memcpy(frame, op == OP_ASK ? everybody : mac, 6);
+    memcpy(frame, op == OP_ASK ? broadcast : mac, 6);
     memcpy(frame + 6, neighbour->our_mac, 6);
     frame[12] = ARP_ETHERTYPE >> 8;
     frame[13] = ARP_ETHERTYPE & 0xff;
@@ -36,9 +36,9 @@ static void frame_make(const struct neighbour *neighbour, uint8_t *frame, uint8_
 /* Whether this is the address of one station: not of a group, and not zero. */
 static bool is_unicast(const uint8_t *mac)
 {
-    static const uint8_t nobody[6];
+    static const uint8_t zero[6];
 
-    return (mac[0] & 1) == 0 && memcmp(mac, nobody, 6) != 0;
+    return (mac[0] & 1) == 0 && memcmp(mac, zero, 6) != 0;
 }
 
 bool neighbour_take(struct neighbour *neighbour, const uint8_t *frame, uint32_t len,

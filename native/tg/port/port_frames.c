@@ -57,7 +57,7 @@ static const char *target_parse(const char *target, uint8_t address[4], uint16_t
 
 const char *port_check(const struct port_config *config)
 {
-    static const uint8_t nobody[4];
+    static const uint8_t none[4];
     uint8_t address[4];
     uint16_t number;
     const char *why = target_parse(config->target, address, &number);
@@ -66,7 +66,7 @@ const char *port_check(const struct port_config *config)
         return why;
     if (config->nb_lcores > 1)
         return "--lcores: one core only, because a wire of frames has one queue pair";
-    if (memcmp(config->frames.source, nobody, 4) == 0)
+    if (memcmp(config->frames.source, none, 4) == 0)
         return "--source ADDR is missing: the IPv4 source address of requests";
     if (config->frames.faults != NULL && !config->frames.checksums)
         return "--faults needs --checksums: without them a flipped bit could go undetected";

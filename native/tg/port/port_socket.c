@@ -72,9 +72,9 @@ static const char *target_parse(const char *target, struct addrinfo **info)
 /* Refuse options of the frame editions. NULL: none is given. */
 static const char *frames_refuse(const struct port_frames_config *frames)
 {
-    static const uint8_t nobody[4];
+    static const uint8_t none[4];
 
-    if (memcmp(frames->source, nobody, 4) != 0 || frames->has_target_mac || frames->checksums ||
+    if (memcmp(frames->source, none, 4) != 0 || frames->has_target_mac || frames->checksums ||
         frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect)
         return "--source, --target-mac, --checksums, --faults, --socket and --connect are options "
                "of the frame editions, nm-load-vhost and nm-load-ethdev";

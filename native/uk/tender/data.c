@@ -15,7 +15,7 @@
 
 #include "tender.h"
 
-#define NOBODY 65534u
+#define OVERFLOW_USER 65534u
 #define EXIT_CANNOT_START 126
 #define DATA_FD_ABOVE 64 /* descriptors are parked above this number while they are reordered */
 
@@ -65,10 +65,10 @@ static bool place_descriptors(const int fds[], int image)
     return syscall(SYS_close_range, CONTROL_FD_END + 1, ~0u, 0) == 0;
 }
 
-static bool become_nobody(void)
+static bool become_overflow_user(void)
 {
-    return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-           setresuid(NOBODY, NOBODY, NOBODY) == 0;
+    return setgroups(0, NULL) == 0 && setresgid(OVERFLOW_USER, OVERFLOW_USER, OVERFLOW_USER) == 0 &&
+           setresuid(OVERFLOW_USER, OVERFLOW_USER, OVERFLOW_USER) == 0;
 }
 
 /* As root: switch to user 65534. Always: no_new_privs, no capability, and ignore the terminal's
@@ -87,7 +87,7 @@ static bool give_up_rights(void)
     /* A root that may not switch users (a container's), or whose user namespace has no such user,
      * keeps its user. It loses its capabilities all the same, also across execve(2), because of
      * no_new_privs (Documentation/userspace-api/no_new_privs.rst). */
-    if (geteuid() == 0 && !become_nobody() && errno != EPERM && errno != EINVAL)
+    if (geteuid() == 0 && !become_overflow_user() && errno != EPERM && errno != EINVAL)
         return false;
     return syscall(SYS_capset, &header, none_at_all) == 0 &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
