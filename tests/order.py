@@ -73,7 +73,7 @@ class Order:
     def __init__(self, config: pytest.Config, *, full: bool, ends_at: float | None) -> None:
         # The marker must exist without pytest-xdist, too.
         config.addinivalue_line("markers", "xdist_group(name): stay in one worker")
-        self._cache = config.cache
+        self._cache = getattr(config, "cache", None)  # -p no:cacheprovider
         self._is_worker = hasattr(config, "workerinput")
         self._full = full
         self._ends_at = ends_at

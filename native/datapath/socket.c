@@ -101,7 +101,7 @@ static const char *bind_remedy(int error)
     if (error == EADDRINUSE)
         return "stop the other server or give another --listen";
     if (error == EACCES) /* ip(7): below net.ipv4.ip_unprivileged_port_start */
-        return "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) want root or "
+        return "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) need root or "
                "CAP_NET_BIND_SERVICE; give a higher one to --listen";
     return "give an address of this machine to --listen";
 }

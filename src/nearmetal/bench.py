@@ -51,7 +51,7 @@ def bench(
     write(folder / "machine.json", facts.facts())
     with machine_lock():
         for line in clean():
-            shown.say(f"left behind by a run that was killed, undone: {line}")
+            shown.say(f"left behind by a killed run, undone: {line}")
         began = time.monotonic()
         built = build.build(programs(chosen), progress=shown.stage)
         if other is not None:

@@ -269,5 +269,5 @@ def _call(command: list[str], env: dict[str, str] | None = None) -> str:
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip().splitlines()
         name = "debootstrap" if "debootstrap" in command else command[0]
-        raise CannotRunError(f"{name} failed: {said[-1] if said else 'it does not say why'}")
+        raise CannotRunError(f"{name} failed: {said[-1] if said else 'it gives no reason'}")
     return done.stdout

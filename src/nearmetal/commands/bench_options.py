@@ -1,7 +1,9 @@
-"""Options of `bench`; `testbed` shares most of them. The help text of each defines it."""
+"""Options of `bench`, and its question; `testbed` shares most options. The help text of each
+defines it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,3 +73,10 @@ Generators = Annotated[
         show_default="as many as the spec needs",
     ),
 ]
+
+
+def start_is_wanted() -> bool:
+    """The user's answer; without a terminal to ask on (or a stdin at all), yes."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return True
+    return typer.confirm("Start?", default=True, err=True)

@@ -63,13 +63,6 @@ def nearmetal(version: Version = False) -> None:
     del version  # its callback has printed it
 
 
-def _start_is_wanted() -> bool:
-    """The user's answer; without a terminal to ask on (or a stdin at all), yes."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return True
-    return typer.confirm("Start?", default=True, err=True)
-
-
 def _show(result: Report, folder: Path, *, as_json: bool = False) -> None:
     """Print the tables and the path of the report page, or the report as JSON."""
     from nearmetal.report import layout, pairs, ratios, table
@@ -122,7 +115,7 @@ def bench(
     said = f"{path}: {flow.announced(chosen, folder, paired=other is not None)}"
     if not quiet:
         print(said, file=sys.stderr)
-    if not (yes or _start_is_wanted()):
+    if not (yes or bench_options.start_is_wanted()):
         folder.rmdir()
         raise typer.Exit(0)
     last.note(folder)

@@ -133,7 +133,7 @@ def next_event(speaker: Speaker, dut: Living, timeout_s: float) -> Event:
             if not isinstance(error, SilentError):
                 raise ChildError(f"{error}{dut.said()}") from error
             if left_s <= _SLICE_S:
-                late = f"{speaker.name} said nothing for {timeout_s:.0f} s"
+                late = f"{speaker.name} printed nothing for {timeout_s:.0f} s"
                 raise ChildError(f"{late}{dut.said()}") from error
 
 
