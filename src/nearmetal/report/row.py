@@ -1,7 +1,7 @@
 """The row of the table: figures of one rung and service of one run.
 
 Objects are always there, and their members are null if a value is unknown, so that
-row["replies_per_s"]["median"] is always valid. Units are in the names; docs/measuring.md explains
+row["replies_per_s"]["median"] is always valid. Units are in the names; docs/reading.md explains
 how each figure is measured. Keys may be added, never renamed.
 """
 
