@@ -52,6 +52,7 @@ static struct {
     struct vhost_front front;
     int carrier[2]; /* the test's end, the relay's end */
     atomic_bool driver_ends;
+    atomic_bool device_is_up; /* before that, a relay drops the frames of its carrier */
     volatile sig_atomic_t device_ends;
     const char *at; /* the current stop, for a failure message */
 } bed;
@@ -127,9 +128,10 @@ static struct carrier_received carrier_receive(struct vhost_frame *rooms, unsign
     return got;
 }
 
-static void say_nothing(const char *event)
+static void note_event(const char *event)
 {
-    (void)event;
+    if (strcmp(event, "up") == 0)
+        atomic_store(&bed.device_is_up, true);
 }
 
 static void *relay(void *nothing)
@@ -138,7 +140,7 @@ static void *relay(void *nothing)
         .fd = carrier_fd, .send = carrier_send, .receive = carrier_receive};
     const struct vhost_config config = {.path = bed.socket, .sleeps = true};
     struct relay relay = {
-        .carrier = &carrier, .stop = &bed.device_ends, .say = say_nothing, .sleep_ns = HOUR_NS};
+        .carrier = &carrier, .stop = &bed.device_ends, .say = note_event, .sleep_ns = HOUR_NS};
 
     CHECK(vhost_open(&relay.device, &config) == NULL);
     moments_join(MOMENTS_DEVICE);
@@ -171,6 +173,8 @@ static void link_up(void)
     CHECK(vhost_front_connect(&bed.front, &never));
     CHECK(vhost_front_start(&bed.front));
     change_link(bed.front.features);
+    while (!atomic_load(&bed.device_is_up))
+        sched_yield();
 }
 
 static void link_down(void)
@@ -264,6 +268,7 @@ static void try_at(const char *at, unsigned nb_frames, unsigned nb_rounds)
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, bed.carrier) == 0);
     for (unsigned i = 0; i < 2; i++)
         CHECK(setsockopt(bed.carrier[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0);
+    atomic_store(&bed.device_is_up, false);
     CHECK(pthread_create(&device, NULL, relay, NULL) == 0);
     link_up();
     go_round(nb_frames, nb_rounds);
