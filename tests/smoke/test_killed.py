@@ -21,7 +21,7 @@ from nearmetal.build import programs
 from nearmetal.machine.processes import owner
 
 SEED = 2
-MOMENTS, MOMENTS_LONG = 3, 20
+MOMENTS, MOMENTS_LONG = 2, 20
 RUNGS = "memcached,host-mmsg:kv,limit-veth,host-dpdk:kv,ukp-netdev:kv,ceiling"
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 

@@ -14,7 +14,7 @@ from targets import OURS, Target, Tools, fits, open_target
 
 from nearmetal.kv.corpus.case import FRAME
 
-ORDINARY, EMULATED, LONG = 500, 150, 5_000  # examples per rung
+ORDINARY, EMULATED, LONG = 400, 100, 5_000  # examples per rung
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ FAULTS = {**ALONE, "all": ",".join(ALONE.values())}
 # longer than other load can stall a program; longer for an emulated machine, which can stall more.
 LOAD = ["--keys", "2000", "--warmup", "0", "--window", "64"]
 TIMEOUT_S, EMULATED_TIMEOUT_S = "0.25", "0.5"
-TIMES_S = ("0.5", "5", "20")  # the next one if other load took too much of the machine
+TIMES_S = ("0.5", "2", "8", "20")  # the next one if other load took too much of the machine
 ENOUGH = 2000  # requests, of which each fault should affect one in a hundred
 END_S = 120.0
 

@@ -43,7 +43,7 @@ from tool import Program, sanitized
 from tool import sanitized_path as program
 
 TIMEOUT_MS = 400
-REQUESTS = 150_000
+REQUESTS = 100_000
 SECONDS = 2  # a delayed reply is sent 1.2 s later (liar.c)
 KEYS = 50_000
 SERVER_S = 120.0
