@@ -36,7 +36,7 @@ flows = 1
 [machine]
 hugepages_2mib = 2
 """
-ROWS = ("guest-sock:kv", "uk-netdev:echo", "guest-sock-tap:kv")
+ROWS = ("uk-netdev:echo", "guest-sock:kv", "guest-sock-tap:kv")
 MORE_ROWS = ("guest-dpdk:kv", "guest-mmsg:echo", "uk-lwip:kv")
 
 pytestmark = [

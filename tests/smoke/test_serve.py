@@ -249,7 +249,7 @@ def test_memcaslap_is_content_with_us() -> None:
     argv = describe_program(path, library_path).argv()
     with serving("host-mmsg", "--memory", "256MiB") as served:
         done = subprocess.run(
-            [*argv, "-s", served.address, "-U", "-T", "1", "-c", "16", "-t", "3s", "-v", "1.0"],
+            [*argv, "-s", served.address, "-U", "-T", "1", "-c", "16", "-t", "1s", "-v", "1.0"],
             capture_output=True,
             text=True,
             check=False,

@@ -32,7 +32,7 @@ from nearmetal.kv.protocol import END
 
 MEMORY_BYTES = 1 << 20  # the minimum: some 15 of the largest values
 LARGEST_BYTES = 60_000
-ORDINARY, LONG = (40, 50), (200, 100)  # examples, and steps per example
+ORDINARY, LONG = (24, 50), (200, 100)  # examples, and steps per example
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -77,7 +77,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         name=st.integers(0, 39),
         size=st.one_of(st.sampled_from([20_000, LARGEST_BYTES]), st.integers(1, LARGEST_BYTES)),
-        count=st.integers(1, 30),
+        count=st.integers(1, 20),
     )
     def fill(self, name: int, size: int, count: int) -> None:
         """Large values, each different, so that a stale one is detected."""
