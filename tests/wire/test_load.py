@@ -96,7 +96,8 @@ def test_an_open_loop_sends_what_is_due(arrivals: str) -> None:
     assert result["sent"] == result["answered"] + result["lost"] and result["wrong"] == 0
     assert sum(count for _, count in result["latency"]) == result["answered"]
     # With so much room only a stall of this program can have skipped requests; it reports stalls.
-    assert result["not_sent"] == 0 or result["slipped_ns"] > 5_000_000
+    # One request can be due between the last look and the end.
+    assert result["not_sent"] <= 1 or result["slips"] > 0
     seconds = [each for each in events if each["event"] == "second"]
     for name in ("intended", "sent", "not_sent", "slips"):
         assert sum(each[name] for each in seconds) == result[name]
