@@ -44,6 +44,7 @@ from tool import sanitized_path as program
 
 TIMEOUT_MS = 400
 REQUESTS = 100_000
+LAST = 2  # late or doubled replies that are still on the wire at the end
 SECONDS = 2  # a delayed reply is sent 1.2 s later (liar.c)
 KEYS = 50_000
 SERVER_S = 120.0
@@ -175,8 +176,9 @@ def exactly_the_lies(result: Event, lies: Lies) -> None:
     assert result["wrong"] - result["stale"] == lies["flip"]
     assert result["stale"] == lies["stale"]
     assert result["lost"] == lies["drop"] + lies["delay"]
-    assert result["late"] == lies["delay"]
-    assert result["duplicate"] == lies["double"]
+    # The generator can end before it has seen the last ones.
+    assert lies["delay"] - LAST <= result["late"] <= lies["delay"]
+    assert lies["double"] - LAST <= result["duplicate"] <= lies["double"]
     assert result["unexpected_miss"] == 0
     assert result["unmatched"] == 0
 
