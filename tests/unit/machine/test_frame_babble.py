@@ -69,6 +69,6 @@ def test_answers_that_keep_coming_gain_no_time(
         babble.unix(path, known_then(answer(0))),
         Host(path, SERVER, PORT) as host,
         # The second where other load keeps the sender from its core.
-        pytest.raises(NearmetalError, match="no end of answers|no answer in"),
+        pytest.raises(NearmetalError, match=r"no end of answers|no answer in"),
     ):
         host.ask(FRAME + b"get a\r\n", "127.0.0.1")
