@@ -8,9 +8,10 @@ from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns, steering, tried
+from nearmetal.machine.links import netns, steering, tried, xdp
+from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.topology.standing import Topology, of_pair, on_cores
-from nearmetal.topology.wire import Wire
+from nearmetal.topology.wire import Edition, Wire
 
 
 class Veth(Topology):
@@ -44,10 +45,30 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
         )
 
 
+def _frames(top: Topology) -> list[str]:
+    """Return the options of an edition that sends whole frames from the generator's end."""
+    return ["--iface", top.tg_iface, "--source", top.tg_addr, "--target-mac", SUT_MAC]
+
+
+SOCKETS = Edition("nm-load")
+XDP = Edition(
+    "nm-load-xdp",
+    tried=lambda: xdp.why_not() or tried.xsk_why_not(),
+    options=_frames,
+    asker=("--source-port", "19999"),  # not one of the ports that frames start at
+    attaches_xdp=True,
+    work=(
+        "the generator's frames by AF_XDP: in its own calls, on its core, the kernel copies each"
+        " request out and sends it; replies are copied in by the receive processing of the"
+        " generator's end, on the server's core"
+    ),
+)
+
 WIRE = Wire(
     name="veth",
     topology=Veth,
-    generator="nm-load",
+    generator=SOCKETS.program,
+    editions=(SOCKETS, XDP),
     window=128,
     up=up,
     null_responder="limit-veth",
