@@ -21,9 +21,8 @@ from nearmetal.machine.processes import surroundings
 from nearmetal.paths import build_dir, cache_dir, source_root
 
 LONG = "NEARMETAL_TEST_LONG"  # set to 1 for the full edition, in C and in Python
-# Tests often wait, so one worker more than two cores; more would take the cores of the programs
-# that tests start.
-WORKERS_MAX = 3
+# Tests wait for the programs that they start; more workers would take those programs' cores.
+WORKERS_MAX = 2
 C_TIMEOUT_FACTOR = 10  # the C tests' own limits assume an idle machine
 
 
@@ -84,7 +83,7 @@ def _pytest(only: str | None, ends_at: float | None, environment: dict[str, str]
     """
     cache, root = cache_dir(), source_root()
     command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={cache / 'pytest'}"]
-    workers = min(WORKERS_MAX, len(os.sched_getaffinity(0)) + 1)
+    workers = min(WORKERS_MAX, len(os.sched_getaffinity(0)))
     command += ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"]
     command += ["--rootdir", str(root), str(root / "tests")]
     if only is not None:
