@@ -120,7 +120,12 @@ def shown(file: str, begins: str) -> str:
 
 def prose(file: str) -> str:
     """Return the page with its blocks replaced by empty lines."""
-    return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), _read(file))
+    return without_blocks(_read(file))
+
+
+def without_blocks(text: str) -> str:
+    """Return a page's text with its blocks replaced by empty lines."""
+    return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
 def inline(file: str) -> list[str]:

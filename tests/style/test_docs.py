@@ -11,13 +11,14 @@ from pathlib import PurePosixPath
 import pytest
 import tree
 
+from documents import without_blocks
+
 WIDTH = 100
 DOCUMENTS = tree.files(".md")
 # Pages that name what was there before.
 OF_THE_PAST = ("docs/moved.md", "CHANGELOG.md")
 TOPS = "native|src/nearmetal|tests|specs|docs|data|packaging"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6}) +(.+?)(?: +#+)?$", re.MULTILINE)
 _PATH = re.compile(rf"`((?:{TOPS})/[^`\s]*)`")
 _FUNCTION = re.compile(r"`(\w+)`(?: \||,) `(native/[\w/.]+\.[ch])`")
@@ -26,14 +27,9 @@ _OPENS_ITEM = re.compile(r" *(?:[-*] |\d+\. )?")
 _WORD = re.compile(r"(?:`[^`]*`|\S)+")
 
 
-def without_code(text: str) -> str:
-    """The text without fenced blocks; the number of lines stays."""
-    return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), text)
-
-
 def headings(text: str) -> list[str]:
     """Words of a page's headings, in order."""
-    return [found[2] for found in _HEADING.finditer(without_code(text))]
+    return [found[2] for found in _HEADING.finditer(without_blocks(text))]
 
 
 def anchors(text: str) -> set[str]:
@@ -51,7 +47,7 @@ def anchors(text: str) -> set[str]:
 
 def broken_links(name: str, text: str) -> Iterator[str]:
     """Links of a page that lead to no file, or to no heading of a page."""
-    for target in _LINK.findall(without_code(text)):
+    for target in _LINK.findall(without_blocks(text)):
         if "://" in target or target.startswith("mailto:"):
             continue
         file, _, anchor = target.partition("#")
@@ -72,7 +68,7 @@ def repeated_headings(text: str) -> list[str]:
 def wide_lines(name: str, text: str) -> Iterator[str]:
     """Lines of prose that are too wide and could be wrapped. Tables, blocks and single words may be
     wider."""
-    for number, line in enumerate(without_code(text).splitlines(), 1):
+    for number, line in enumerate(without_blocks(text).splitlines(), 1):
         if len(line) <= WIDTH or line.lstrip().startswith(("|", "<!--", "#")):
             continue
         if len(_WORD.findall(line[len(_OPENS_ITEM.match(line)[0]) :])) > 1:  # type: ignore[index]
@@ -81,7 +77,7 @@ def wide_lines(name: str, text: str) -> Iterator[str]:
 
 def absent_paths(name: str, text: str) -> Iterator[str]:
     """Paths in backticks that are not there; `*` matches, `<...>` and NAME stand for names."""
-    for path in _PATH.findall(without_code(text)):
+    for path in _PATH.findall(without_blocks(text)):
         plain = path.partition(":")[0].rstrip("/")
         if re.search(r"[<>]|\.\.\.|\bNAME\b", plain):
             continue
@@ -92,7 +88,7 @@ def absent_paths(name: str, text: str) -> Iterator[str]:
 def absent_functions(name: str, text: str) -> Iterator[str]:
     """Functions that stand beside a C file, as in `turn` | `native/program/serve.c`, without being
     in it."""
-    for function, file in _FUNCTION.findall(without_code(text)):
+    for function, file in _FUNCTION.findall(without_blocks(text)):
         path = tree.ROOT / file
         source = path.read_text(encoding="utf-8") if path.exists() else ""
         if not re.search(rf"^[\w *]*\b{function}\(", source, re.MULTILINE):
@@ -106,7 +102,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_one_title(name: str) -> None:
-    titles = re.findall(r"^# .*", without_code(tree.read(name)), re.MULTILINE)
+    titles = re.findall(r"^# .*", without_blocks(tree.read(name)), re.MULTILINE)
     assert len(titles) == 1, f"{name}: titles {titles}"
 
 

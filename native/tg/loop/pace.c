@@ -150,7 +150,7 @@ unsigned pace_look(struct pace *pace, uint64_t now, uint64_t *due, unsigned nb)
 
 void pace_stop(struct pace *pace, uint64_t now)
 {
-    slip_note(pace, now); /* a stall that lasts to the end is one, too */
+    slip_note(pace, now); /* the last look: a stall until the end is a slip, too */
     while (pace->due[pace->head] <= now)
         give_up(pace);
 }

@@ -15,12 +15,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import get_args
 
 from nearmetal.paths import write_whole
 from nearmetal.report.caveats import is_null_responder
 from nearmetal.report.row import Row
+from nearmetal.report.templates import environment
 from nearmetal.report.words import count, cycles
 from nearmetal.samples import Point
 from nearmetal.spec import datapaths, services
@@ -34,7 +34,7 @@ WIDTH, LEFT, RIGHT = 880, 282, 672  # LEFT to RIGHT: the axis
 TOP, FOOT = 86, 116  # above and below all groups
 HEAD, STEP, TAIL = 32, 36, 8  # of a group: its title, each row, the room below
 
-_PLACES = ("host", "guest", "uk", "ukp")  # farthest from the metal first
+_PLACES = get_args(datapaths.Place)
 _PLACE_WORDS = {"guest": "Linux guest, ", "uk": "unikernel, ", "ukp": "unikernel as a process, "}
 _ACCELERATORS = {
     "tcg": "emulated by QEMU (TCG): compare with one another only",
@@ -123,16 +123,8 @@ def draw(run: str, rows: Iterable[Row]) -> str:
 
 
 def _render(**values: object) -> str:
-    environment = Environment(
-        loader=PackageLoader("nearmetal.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = environment.get_template(FILE)
-    return template.render(width=WIDTH, left=LEFT, right=RIGHT, top=TOP, **values)
+    template = environment().get_template(FILE)
+    return template.render(width=WIDTH, left=LEFT, right=RIGHT, top=TOP, **values) + "\n"
 
 
 def _chosen(rows: Iterable[Row]) -> list[Row]:
@@ -252,10 +244,9 @@ def _words(row: Row) -> str:
 
 
 def _how(row: Row, uses: datapaths.Datapath) -> str:
-    if uses.nic == "own" and uses.library is None:
-        return "on the ring itself"
-    if uses.nic == "own" and uses.library is not None:
-        return f"through {uses.library.removeprefix('lib')}"
+    if uses.nic == "own":
+        library = uses.library
+        return "on the ring itself" if library is None else f"through {library.removeprefix('lib')}"
     if uses.is_python:
         return "kernel sockets, in Python"
     batch = f", {row.knobs['batch']} a call" if row.knobs.get("batch") else ", one a call"

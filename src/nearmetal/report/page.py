@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from nearmetal.machine.tune.apply import Applied
 from nearmetal.paths import write_whole
-from nearmetal.report import caveats, plots, words
+from nearmetal.report import caveats, plots, templates, words
 from nearmetal.report.findings import findings
 from nearmetal.report.folder import Facts, wires
 from nearmetal.report.model import Report
@@ -31,13 +31,7 @@ def write_html(report: Report, path: Path) -> None:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nearmetal.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment()
     environment.filters.update(
         at=words.at,
         count=words.count,

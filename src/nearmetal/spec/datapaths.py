@@ -10,7 +10,7 @@ from typing import Literal
 from nearmetal.samples import Frozen
 from nearmetal.spec import table
 
-Place = Literal["host", "guest", "uk", "ukp"]
+Place = Literal["host", "guest", "uk", "ukp"]  # the farthest from the metal first
 
 # nm-<datapath>-<service> on the host, nm-<place>-<datapath>-<service> in the other places.
 _PROGRAM = re.compile(r"nm-(?:(?:guest|ukp|uk)-)?([a-z0-9_]+)-[a-z0-9_]+")
