@@ -100,10 +100,12 @@ def _guest(folder: Path) -> dict[str, Path]:
         subnet=SUBNET, sut_iface="", tg_iface="tap", sut_cpu=0, tg_cpu=1, control_cpus=(0,),
         sut_mac="02:00:00:00:00:01", placement="",
     )  # fmt: skip
-    made = programs.build(["nm-guest-sock-kv", "nm-guest-init"])
+    made = programs.build(["nm-guest-sock-kv", "nm-guest-init"]).programs
     emulator = Accelerator(name="tcg", cpu="max")
     rung = find("guest-sock-vhost-net")
-    launch = Launch(rung, "kv", made, wire, f"{SERVER}:11211", 8 << 20, accelerator=emulator)
+    launch = Launch(
+        rung, "kv", made, wire, f"{SERVER}:11211", 8 << 20, (SUBNET,), accelerator=emulator
+    )
     machine = guest.command(launch).machine
     assert machine is not None and machine.initrd is not None
     words = {"command_line": machine.command_line, "memory_bytes": machine.memory_bytes}
