@@ -61,6 +61,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     const struct load_options *options = worker->load->options;
     struct loop *loop = &worker->loop;
     struct workload_config workload = worker_workload(worker);
+    struct load_config load = options->load;
     unsigned i = worker->index;
     struct loop_config config = {.nb_flows = shares_of(options, nb_flows, i),
                                  .window = shares_of(options, options->window, i),
@@ -75,15 +76,13 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
 
     if (options->source_port != 0)
         port.source_port += shares_begin(options, nb_flows, i);
-    format_init(&loop->format, options->key_bytes, options->value_bytes);
     workload_init(&loop->workload, &workload);
     worker_pace(worker, &workload);
-    loop->echo = options->echo;
-    loop->stamped = options->stamped;
-    loop->stamp = workload.seed;
-    loop->no_overlap = options->no_overlap;
-    port.request_bytes = loop->format.set_bytes;
-    port.reply_bytes = options->echo ? loop->format.set_bytes : loop->format.hit_bytes;
+    load.adopt = !options->preload;
+    load.stamp = workload.seed;
+    loop_init(loop, options->type, &load);
+    port.request_bytes = loop->request_bytes;
+    port.reply_bytes = loop->reply_bytes;
     why = port_open(&loop->port, &port);
     if (why != NULL) {
         loop->port = NULL;

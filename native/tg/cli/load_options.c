@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "load_lengths.h"
 #include "load_shares.h"
 #include "option_values.h"
 #include "pace.h"
@@ -25,7 +26,8 @@ static const char help[] =
     "  --service kv|echo     the service at the target (default kv)\n"
     "  --keys N              number of keys (1000000)\n"
     "  --key-bytes N         8..250; below 12 there are fewer --keys (16)\n"
-    "  --value-bytes N       8 and more; a reply must fit one datagram (32)\n"
+    "  --value-bytes N       8 and more; a reply must fit one datagram (32);\n"
+    "                        N:SHARE,N:SHARE... for classes of keys by their shares\n"
     "  --get F --set F --miss F   shares of requests, adding up to 1 (0.95 0.05 0)\n"
     "  --zipf S | --uniform  popularity of keys (--zipf 0.99)\n"
     "  --stamp               echo only: 8 bytes that never repeat at the end of the key\n"
@@ -138,10 +140,10 @@ static const char *flag(bool *value, bool to)
     return NULL;
 }
 
-static const char *service(const char *text, bool *echo)
+static const char *service(const char *text, const struct load_type **type)
 {
-    *echo = strcmp(text, "echo") == 0;
-    return *echo || strcmp(text, "kv") == 0 ? NULL : "kv or echo";
+    *type = load_type_find(text);
+    return *type != NULL ? NULL : "kv or echo";
 }
 
 static const char *arrivals(const char *text, bool *poisson)
@@ -201,13 +203,13 @@ static const char *option_take(struct load_options *o, int option, double *get)
         o->target = optarg;
         return NULL;
     case OPT_SERVICE:
-        return service(optarg, &o->echo);
+        return service(optarg, &o->type);
     case OPT_KEYS:
         return value_small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
     case OPT_KEY_BYTES:
-        return value_small(optarg, KEY_BYTES_MIN, KEY_BYTES_MAX, &o->key_bytes);
+        return lengths_keys(optarg, &o->load);
     case OPT_VALUE_BYTES:
-        return value_small(optarg, VALUE_BYTES_MIN, REPLY_BYTES_MAX, &o->value_bytes);
+        return lengths_values(optarg, &o->load);
     case OPT_GET:
         return value_real(optarg, 0, 1, get);
     case OPT_SET:
@@ -220,7 +222,7 @@ static const char *option_take(struct load_options *o, int option, double *get)
         w->zipf = 0;
         return NULL;
     case OPT_STAMP:
-        return flag(&o->stamped, true);
+        return flag(&o->load.stamped, true);
     case OPT_WARMUP:
         return value_seconds(optarg, 0, &o->warmup_ns);
     case OPT_TIME:
@@ -232,7 +234,7 @@ static const char *option_take(struct load_options *o, int option, double *get)
     case OPT_NO_PRELOAD:
         return flag(&o->preload, false);
     case OPT_NO_OVERLAP:
-        return flag(&o->no_overlap, true);
+        return flag(&o->load.no_overlap, true);
     case OPT_STAY:
         return flag(&o->stay, true);
     case OPT_FIRST_ANSWER:
@@ -248,21 +250,10 @@ static const char *option_take(struct load_options *o, int option, double *get)
     }
 }
 
-/* Check combinations of options for keys and flows. NULL, or one sentence. */
-static const char *names_check(const struct load_options *options)
+/* Check options together. NULL, or one sentence. */
+static const char *pairs_check(const struct load_options *options)
 {
-    static char said[96];
-    uint64_t named = format_keys_max(options->key_bytes);
-    uint64_t keys = options->workload.nb_keys;
-
-    if (keys * (options->workload.miss > 0 ? 2 : 1) > named) {
-        snprintf(said, sizeof(said),
-                 "--key-bytes: %u bytes suffice for %llu keys, --keys%s needs more",
-                 options->key_bytes, (unsigned long long)named,
-                 options->workload.miss > 0 ? " with --miss" : "");
-        return said;
-    }
-    if (options->stamped && !options->echo)
+    if (options->load.stamped && !options->type->stamps)
         return "--stamp: needs --service echo; a key-value store needs the key there";
     if (options->source_port + (uint64_t)options->nb_flows - 1 > PORT_MAX)
         return "--source-port: with so many --flows the last port would be above 65535";
@@ -274,16 +265,15 @@ static const char *options_check(const struct load_options *options, double get)
 {
     struct port_config port = {
         .target = options->target, .frames = options->frames, .nb_lcores = options->nb_lcores};
-    struct format format;
     const char *why = port_check(&port);
 
     if (why != NULL)
         return why;
     if (fabs(get + options->workload.set + options->workload.miss - 1) > 1e-6)
         return "--get, --set and --miss must add up to 1";
-    if (!format_init(&format, options->key_bytes, options->value_bytes))
-        return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
-    why = names_check(options);
+    why = lengths_check(options);
+    if (why == NULL)
+        why = pairs_check(options);
     if (why != NULL)
         return why;
     return shares_nb_all(options) > 1 ? shares_check(options) : NULL;
@@ -312,15 +302,16 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
     int option, index = 0;
 
     *options = (struct load_options){
+        .type = &load_kv,
         .workload = {.nb_keys = 1000000, .set = 0.05, .zipf = 0.99, .seed = 1},
-        .key_bytes = 16,
-        .value_bytes = 32,
         .nb_flows = 16,
         .window = 128,
         .warmup_ns = NS_PER_S,
         .time_ns = 3 * NS_PER_S,
         .timeout_ns = NS_PER_S / 10,
         .preload = true};
+    (void)lengths_keys("16", &options->load);
+    (void)lengths_values("32", &options->load);
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+", names, &index)) != -1) {
         if (option == OPT_HELP) {
