@@ -130,6 +130,8 @@ def test_both_cores_stand_side_by_side(opened: Path) -> None:
     assert Poller(busy_cycles=1).busy_share is None
     assert page.generator_cycles(row) == 9e9 / 450_000
     assert (row.tg_split.empty, row.tg_split.send) == (0.2, 0.4)
+    assert "receive empty check send" in words_of(opened)
+    assert "10 % 20 % 30 % 40 %" in words_of(opened)
     assert "20,000 75 % 0 % –, 3" in words_of(opened)  # noqa: RUF001
 
 
