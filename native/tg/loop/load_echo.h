@@ -62,7 +62,7 @@ static inline uint32_t load_write(struct loop *loop, const struct load_fixed *fi
     const struct draw *draw = &loop->draws[at];
     const struct digits digits = loop->digits[at];
     const uint32_t number = draw->number;
-    uint32_t version = draw->op == OP_SET ? set_begin(loop) : 0;
+    uint32_t version = __builtin_expect(draw->op == OP_SET, 0) ? set_begin(loop) : 0;
 
     (void)fixed;
     slot->number = number;

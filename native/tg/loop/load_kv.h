@@ -72,8 +72,8 @@ static inline uint32_t load_write(struct loop *loop, const struct load_fixed *fi
 
     slot->number = number;
     slot->digits = digits;
-    version =
-        draw->op == OP_SET ? set_begin(loop, number) : keys_versions(&fixed->keys, number).acked;
+    version = __builtin_expect(draw->op == OP_SET, 0) ? set_begin(loop, number)
+                                                      : keys_versions(&fixed->keys, number).acked;
     slot->version = version;
     return format_write(keyed_format(loop, number), room, id, (enum op)draw->op, digits, number,
                         version);
