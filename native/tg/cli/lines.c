@@ -130,6 +130,9 @@ static void stats_print(const struct port_stats *stats)
         printf(",\"frames\":{\"tx\":%" PRIu64 ",\"rx\":%" PRIu64 ",\"malformed\":%" PRIu64
                ",\"arp\":%" PRIu64 ",\"bad\":%" PRIu64 "}",
                stats->nb_tx, stats->nb_rx, stats->nb_malformed, stats->nb_arp, stats->nb_bad);
+    if (stats->has_segments)
+        printf(",\"segments\":{\"joined\":%" PRIu64 ",\"refused\":%" PRIu64 "}", stats->nb_joined,
+               stats->nb_refused);
     if (!stats->has_faults)
         return;
     fputs(",\"faults\":{", stdout);

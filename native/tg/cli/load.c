@@ -71,7 +71,8 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
                                .frames = options->frames,
                                .nb_flows = config.nb_flows,
                                .source_port = options->source_port,
-                               .window = config.window};
+                               .window = config.window,
+                               .segment = options->segment};
     const char *why;
 
     if (options->source_port != 0)
@@ -175,6 +176,20 @@ static void load_close(struct load *load)
     free(load);
 }
 
+/* Counters of the ports; only ports over sockets are several. */
+static struct port_stats load_stats(const struct load *load)
+{
+    struct port_stats all, one;
+
+    port_stats(load->workers[0].loop.port, &all);
+    for (unsigned i = 1; i < load->nb_workers; i++) {
+        port_stats(load->workers[i].loop.port, &one);
+        all.nb_joined += one.nb_joined;
+        all.nb_refused += one.nb_refused;
+    }
+    return all;
+}
+
 static enum outcome workers_run(struct load *load)
 {
     enum outcome outcome = work_run(&load->workers[0]);
@@ -183,7 +198,7 @@ static enum outcome workers_run(struct load *load)
     for (unsigned i = 1; i < load->nb_workers; i++)
         pthread_join(load->workers[i].thread, NULL);
     if (outcome != OUTCOME_FAILED) {
-        port_stats(load->workers[0].loop.port, &stats);
+        stats = load_stats(load);
         line_measured("result", &load->total, &stats);
     }
     return outcome;

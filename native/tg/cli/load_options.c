@@ -46,6 +46,8 @@ static const char help[] =
     "  --rate R              open loop: R requests a second, independent of replies\n"
     "  --arrivals constant|poisson  evenly spaced or at random (constant)\n"
     "  --lcores LIST         one thread on each of these cores, such as 1,3 (sockets only)\n"
+    "  --segment             sockets only: equal requests of a flow leave as one message, which\n"
+    "                        the kernel cuts (UDP_SEGMENT); see docs/programs.md\n"
     "  --share I/N           be generator I of N: take its part of flows, keys, window, rate;\n"
     "                        after preload and verify print holding, wait for SIGUSR1\n"
     "\n"
@@ -86,6 +88,7 @@ enum {
     OPT_RATE,
     OPT_ARRIVALS,
     OPT_LCORES,
+    OPT_SEGMENT,
     OPT_SHARE,
     OPT_SOURCE,
     OPT_TARGET_MAC,
@@ -123,6 +126,7 @@ static const struct option names[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"arrivals", required_argument, NULL, OPT_ARRIVALS},
     {"lcores", required_argument, NULL, OPT_LCORES},
+    {"segment", no_argument, NULL, OPT_SEGMENT},
     {"share", required_argument, NULL, OPT_SHARE},
     {"source", required_argument, NULL, OPT_SOURCE},
     {"target-mac", required_argument, NULL, OPT_TARGET_MAC},
@@ -187,6 +191,8 @@ static const char *flows_option_take(struct load_options *o, int option)
         return value_small(optarg, 1, WINDOW_MAX, &o->window);
     case OPT_LCORES:
         return shares_lcores(optarg, o);
+    case OPT_SEGMENT:
+        return flag(&o->segment, true);
     case OPT_SHARE:
         return shares_share(optarg, o);
     default:
@@ -263,8 +269,10 @@ static const char *pairs_check(const struct load_options *options)
 /* Check all combinations of options. NULL, or one sentence. */
 static const char *options_check(const struct load_options *options, double get)
 {
-    struct port_config port = {
-        .target = options->target, .frames = options->frames, .nb_lcores = options->nb_lcores};
+    struct port_config port = {.target = options->target,
+                               .frames = options->frames,
+                               .nb_lcores = options->nb_lcores,
+                               .segment = options->segment};
     const char *why = port_check(&port);
 
     if (why != NULL)

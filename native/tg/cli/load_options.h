@@ -27,6 +27,7 @@ struct load_options {
     bool poisson;
     uint32_t nb_lcores; /* 0: one thread, on any core */
     unsigned lcores[LCORES_MAX];
+    bool segment;              /* sockets: --segment */
     unsigned share, nb_shares; /* this generator (from 0) of so many; nb_shares 0: the only one */
     struct port_frames_config frames; /* for the frame editions */
 };

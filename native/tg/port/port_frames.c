@@ -66,6 +66,8 @@ const char *port_check(const struct port_config *config)
         return why;
     if (config->nb_lcores > 1)
         return "--lcores: one core only, because a wire of frames has one queue pair";
+    if (config->segment)
+        return "--segment is an option of the socket edition, nm-load";
     if (memcmp(config->frames.source, none, 4) == 0)
         return "--source ADDR is missing: the IPv4 source address of requests";
     if (config->frames.faults != NULL && !config->frames.checksums)
