@@ -34,6 +34,7 @@ class Topology(Frozen):
     control_cpus: tuple[int, ...]  # cores of the Python process
     directory: str | None = None  # the run's own folder for sockets and DPDK's files
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
+    tg_options: tuple[str, ...] = ()  # further options of the generator on this wire
     placement: str  # which core does what, in words
     notes: tuple[str, ...] = ()
 

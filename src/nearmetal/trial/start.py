@@ -295,6 +295,7 @@ def server_of(plan: Plan, dut: Dut, answered: Event) -> Server:
 def _generator(plan: Plan) -> Child:
     trial, top = plan.trial, plan.bed.topology
     argv = load_argv(plan) + of_trial(trial, plan.bed.spec, trial.rung.wire)
+    argv += top.tg_options
     if plan.bed.shares_memory:
         assert isinstance(top, Socketed)
         source = plan.command.source or top.tg_addr

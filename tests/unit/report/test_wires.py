@@ -92,6 +92,22 @@ def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
     assert row.wire == "lo" and any(label.startswith("wire lo: ") for label in row.labels)
 
 
+def test_a_row_names_the_options_that_its_wire_gives_the_generator(tmp_path: Path) -> None:
+    note = "requests one by one: it stays on here"
+    for options, notes, name in ((["--segment"], [], "nm-load --segment"), ([], [note], "nm-load")):
+        wire = made.TOPOLOGY | {"wire": "veth", "tg_options": options, "notes": notes}
+        run = made.folder(
+            tmp_path / name,
+            made.spec("host-sock"),
+            [],
+            {},
+            topology={"version": 3, "wires": [wire]},
+        )
+        (row, *_) = rows(folder.read(run).setting(), made.rounds("host-sock", "kv", [100_000] * 3))
+        assert row.generator == name
+        assert [label for label in row.labels if label.startswith("requests")] == notes
+
+
 def test_a_null_responder_between_machines_is_missed_there_only() -> None:
     """With machines, pvp uses the data NIC's null responder; on one machine it has none."""
     spec = made.spec("host-dpdk-pvp")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.devices import ethtool
 from nearmetal.machine.links.netns import End, inside
+
+_UDP_SEGMENTATION = "tx-udp-segmentation"
+_SOL_UDP, _UDP_SEGMENT = 17, 103  # linux/udp.h
 
 
 def gro_on(end: End) -> None:
@@ -19,6 +24,23 @@ def tx_checksums_on_send(end: End) -> None:
     reads frames past the kernel's stack at the other end sees it unfinished.
     """
     _switch(end, "tx_checksum", False, "switch off transmit checksum offload")
+
+
+def uncut(end: End) -> str:
+    """Let the kernel cut joined datagrams (UDP_SEGMENT) before it sends them from this end.
+
+    A veth otherwise hands them to its peer in one piece, and the peer's stack would see one packet
+    instead of several. Return why it does not cut them, in words, or "" if it does.
+    """
+    try:
+        with inside(end.netns):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                udp.getsockopt(_SOL_UDP, _UDP_SEGMENT)
+            ethtool.switch_named(end.iface, _UDP_SEGMENTATION, False)
+            still_on = ethtool.has_named(end.iface, _UDP_SEGMENTATION)
+    except OSError as error:
+        return f"{_UDP_SEGMENTATION} cannot be switched off here ({error.strerror or error})"
+    return f"{_UDP_SEGMENTATION} stays on here" if still_on else ""
 
 
 def _switch(end: End, feature: ethtool.Feature, on: bool, what: str) -> None:
