@@ -17,6 +17,11 @@ def gro_on(end: End) -> None:
     _switch(end, "gro", True, "switch on GRO")
 
 
+def tso_off(end: End) -> None:
+    """Switch off TSO, so that a veth hands UDP frames to the NAPI of its peer."""
+    _switch(end, "tso", False, "switch off TSO")
+
+
 def tx_checksums_on_send(end: End) -> None:
     """Let the kernel compute checksums before sending.
 

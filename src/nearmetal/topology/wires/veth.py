@@ -29,7 +29,7 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
     """Make the pair, and pin the receive processing of the server's end to the server's core."""
     del hugepages_bytes  # for servers on vhost-user only
     with netns.veth(open_journal()) as pair:
-        receive = steering.pin_receive(pair.sut, cores.sut)
+        receive = steering.pin_receive(pair.sut, pair.tg, cores.sut)
         uncut = offloads.uncut(pair.tg)
         one_by_one = f"requests one by one: {uncut}" if uncut else ""
         unpinned = f"unpinned receive: {receive.unpinned}" if receive.unpinned else ""
