@@ -10,7 +10,7 @@
 
 #define CALLS_MAX 1024u
 
-/* What the kernel took, in its order: the datagrams, and how many each message had. */
+/* Datagrams in the order in which the kernel took them, and how many each message had. */
 static const uint8_t *taken[PORT_BURST_MAX];
 static uint32_t lens[PORT_BURST_MAX];
 static unsigned parts[PORT_BURST_MAX];
