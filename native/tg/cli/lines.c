@@ -29,11 +29,13 @@ void line_event(const char *event)
     line_end();
 }
 
-void line_ready(uint32_t nb_flows, uint32_t window)
+void line_ready(uint32_t nb_flows, uint32_t window, const struct port_stats *stats)
 {
     line_begin("ready");
     field("flows", nb_flows);
     field("window", window);
+    if (stats->words != NULL)
+        fputs(stats->words, stdout);
     line_end();
 }
 

@@ -139,6 +139,16 @@ static void *worker_start(void *argument)
     return NULL;
 }
 
+static void ready_print(const struct load *load)
+{
+    const struct load_options *options = load->options;
+    uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
+    struct port_stats stats;
+
+    port_stats(load->workers[0].loop.port, &stats);
+    line_ready(shares_ours(options, nb_flows), shares_ours(options, options->window), &stats);
+}
+
 /* Pin this thread to each worker's core before starting the worker, which inherits the core. The
  * worker with index 0 is this thread. */
 static const char *workers_start(struct load *load)
@@ -149,9 +159,7 @@ static const char *workers_start(struct load *load)
     for (unsigned i = 0; why == NULL && i < options->nb_lcores; i++)
         why = pin(options->lcores[i]); /* check all cores before a thread starts */
     if (why == NULL)
-        line_ready(shares_ours(options, options->nb_flows < options->window ? options->nb_flows
-                                                                            : options->window),
-                   shares_ours(options, options->window));
+        ready_print(load);
     for (unsigned i = load->nb_workers; why == NULL && i-- > 1;) {
         why = pin(options->lcores[i]);
         if (why == NULL &&

@@ -51,7 +51,7 @@ static const char help[] =
     "  --share I/N           be generator I of N: take its part of flows, keys, window, rate;\n"
     "                        after preload and verify print holding, wait for SIGUSR1\n"
     "\n"
-    "For whole frames (nm-load-vhost, nm-load-ethdev):\n"
+    "For whole frames (nm-load-vhost, nm-load-ethdev, nm-load-xdp):\n"
     "\n"
     "  --source ADDR         the IPv4 source address of requests\n"
     "  --target-mac MAC      the target's MAC address; without it: found by ARP\n"
@@ -59,6 +59,7 @@ static const char help[] =
     "  --faults LIST         loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms\n"
     "  --socket PATH         nm-load-vhost: listen there for the server's vhost-user front end\n"
     "  --connect             nm-load-vhost: connect to --socket instead of listening\n"
+    "  --iface NAME          nm-load-xdp: the interface to send from\n"
     "  -- ARGUMENTS          nm-load-ethdev: arguments for DPDK's EAL\n";
 
 enum {
@@ -96,6 +97,7 @@ enum {
     OPT_FAULTS,
     OPT_SOCKET,
     OPT_CONNECT,
+    OPT_IFACE,
     OPT_HELP
 };
 
@@ -134,6 +136,7 @@ static const struct option names[] = {
     {"faults", required_argument, NULL, OPT_FAULTS},
     {"socket", required_argument, NULL, OPT_SOCKET},
     {"connect", no_argument, NULL, OPT_CONNECT},
+    {"iface", required_argument, NULL, OPT_IFACE},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -174,6 +177,9 @@ static const char *frames_option_take(struct port_frames_config *frames, int opt
         return NULL;
     case OPT_CONNECT:
         return flag(&frames->wire.connect, true);
+    case OPT_IFACE:
+        frames->wire.iface = optarg;
+        return NULL;
     default:
         return "a known option (see --help)";
     }

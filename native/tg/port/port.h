@@ -82,6 +82,7 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
 /* Since the port was opened. */
 struct port_stats {
     bool has_frames, has_faults, has_segments; /* counters of an absent part stay 0 */
+    const char *words;                         /* further keys of the line `ready`; NULL: none */
     uint64_t nb_tx, nb_rx;                     /* frames sent; frames received */
     uint64_t nb_malformed; /* received, but no valid UDP datagram from the target to us */
     uint64_t nb_arp;       /* ARP frames received */

@@ -78,9 +78,10 @@ static const char *frames_refuse(const struct port_frames_config *frames)
     static const uint8_t none[4];
 
     if (memcmp(frames->source, none, 4) != 0 || frames->has_target_mac || frames->checksums ||
-        frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect)
-        return "--source, --target-mac, --checksums, --faults, --socket and --connect are options "
-               "of the frame editions, nm-load-vhost and nm-load-ethdev";
+        frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect ||
+        frames->wire.iface != NULL)
+        return "--source, --target-mac, --checksums, --faults, --socket, --connect and --iface are "
+               "options of the frame editions: nm-load-vhost, nm-load-ethdev and nm-load-xdp";
     return frames->wire.nb_args > 0 ? "takes no arguments besides its options (see --help)" : NULL;
 }
 
