@@ -24,6 +24,7 @@ from nearmetal.machine.links.netns import inside
 from nearmetal.machine.processes.process import Child
 from nearmetal.topology import bring_up as wires
 from nearmetal.topology.standing import Topology
+from nearmetal.topology.wires import veth
 
 pytestmark = [
     pytest.mark.xdist_group("polls"),
@@ -159,13 +160,11 @@ def test_a_wire_that_does_not_cut_says_so(
 
     monkeypatch.setattr(ethtool, "switch_named", switch)
     with wires.up("veth") as top:
-        assert top.tg_options == () and "joined" not in top.placement
-        assert f"requests one by one: {said}" in top.notes
+        assert veth.JOINED.tried(top) == said
 
 
 def test_the_wire_cuts_and_its_generator_joins(wire: Topology) -> None:
-    assert wire.tg_options == ("--segment",)
-    assert "joined" in wire.placement
+    assert veth.JOINED.tried(wire) is None
     with inside(wire.tg.netns):
         assert not ethtool.has_named(wire.tg_iface, UDP_SEGMENTATION)
     with inside(wire.sut.netns):  # replies may still be joined
@@ -174,7 +173,7 @@ def test_the_wire_cuts_and_its_generator_joins(wire: Topology) -> None:
 
 def test_the_server_s_end_sees_one_packet_a_request(wire: Topology) -> None:
     plain, seen = asked(wire)
-    joined, also = asked(wire, *wire.tg_options)
+    joined, also = asked(wire, *veth.JOINED.flags)
     for result, what in ((plain, seen), (joined, also)):
         gets, sets = sorted(what.sizes)
         assert (what.sizes[gets], what.sizes[sets]) == (result["gets"], result["sets"])

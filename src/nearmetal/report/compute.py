@@ -53,7 +53,7 @@ class Standing:
 
     wire: str
     placement: str | None = None
-    generator_options: tuple[str, ...] = ()
+    generator: str | None = None  # None: the wire's only edition
     cores: Cores = field(default_factory=Cores)
     notes: tuple[str, ...] = ()  # facts that affect figures on the wire; each begins with its kind
 
@@ -175,7 +175,7 @@ def _identity(
         accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
         guest=next((trial.guest for trial in trials if trial.guest), None),
         cores=standing.cores,
-        generator=" ".join((rung.generator, *standing.generator_options)),
+        generator=standing.generator or rung.generator,
         status=status,
         reason=reason,
         rounds=len(trials),

@@ -5,8 +5,7 @@ matches and has no entry of its own) or { rung = "host-py", services = ["kv"], r
 measures every row at several points of one axis (sweep.py). [[image]] adds an image, whose name is
 then a rung of this spec (foreign_images.py); [guest] names the kernel of Linux guests; [machine]
 has the settings that the run makes and restores (machine/tune/wanted.py), and the accelerator.
-Omitted keys have the defaults below. `Spec` is the resolved form, with every key set: later stages
-use it, and it is written to the run's folder.
+Omitted keys have the defaults below. `Spec` is the resolved form, in the run's folder.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from nearmetal.spec.rungs import RUNGS, Rung, Service, find
 from nearmetal.spec.sweep import Sweep, SweepFile
 from nearmetal.spec.window import Window, everywhere
 from nearmetal.spec.workload import Workload, needed_bytes
+from nearmetal.topology.known import EditionName
 
 __all__ = [
     "RUNGS",
@@ -87,6 +87,7 @@ class Spec(Frozen):
     seed: int = 1
     sweep: Sweep | None = None
     sleeps: bool = False  # servers that poll a ring sleep when idle, as under `serve`
+    generator: EditionName | None = None  # edition to try first; None: the order of the wire's file
     machine: MachineTable = MachineTable()  # set for the run, and restored after it
     rungs: tuple[SpecRung, ...]
 
@@ -112,6 +113,7 @@ class _File(Frozen):
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
     sleeps: bool = False
+    generator: EditionName | None = None
     machine: MachineTable = MachineTable()
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()

@@ -34,8 +34,8 @@ class Topology(Frozen):
     control_cpus: tuple[int, ...]  # cores of the Python process
     directory: str | None = None  # the run's own folder for sockets and DPDK's files
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
-    tg_options: tuple[str, ...] = ()  # further options of the generator on this wire
     placement: str  # which core does what, in words
+    generator: str | None = None  # the edition that sends the load; None: the wire's only one
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="before")

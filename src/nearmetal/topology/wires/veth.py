@@ -1,7 +1,7 @@
 """veth: two network namespaces made for the run, joined by a veth pair.
 
-The generator sends several requests of a flow as one message (--segment) if the kernel cuts such
-messages before the pair: the server's end sees one packet a request in any case.
+The server's end sees one packet a request from every edition of the generator: the kernel cuts
+joined requests (nm-load --segment) before the pair.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Literal
 
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns, offloads, steering, tried
+from nearmetal.machine.links import netns, offloads, steering, tried, xdp
+from nearmetal.machine.links.frames import SUT_MAC
 from nearmetal.topology.standing import Topology, of_pair, on_cores
-from nearmetal.topology.wire import Wire
+from nearmetal.topology.wire import Edition, Wire
 
 
 class Veth(Topology):
@@ -22,6 +23,7 @@ class Veth(Topology):
 
     wire: Literal["veth"] = "veth"
     napi_pid: int | None = None  # NAPI thread that does the receive processing of the SUT's end
+    uncut: str = ""  # why the kernel does not cut the generator's joined requests before the pair
 
 
 @contextmanager
@@ -30,8 +32,6 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
     del hugepages_bytes  # for servers on vhost-user only
     with netns.veth(open_journal()) as pair:
         receive = steering.pin_receive(pair.sut, pair.tg, cores.sut)
-        uncut = offloads.uncut(pair.tg)
-        one_by_one = f"requests one by one: {uncut}" if uncut else ""
         unpinned = f"unpinned receive: {receive.unpinned}" if receive.unpinned else ""
         where = (
             f"server on core {cores.sut}, generator on core {cores.tg}; receive processing unpinned"
@@ -39,23 +39,52 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
             else f"server and all receive processing on core {cores.sut} (its own in a NAPI"
             f" thread), generator on core {cores.tg}"
         )
-        joined = "" if uncut else "; requests of a flow leave joined, and are cut before the veth"
         yield Veth(
             sut_netns=str(pair.sut.netns),
             tg_netns=str(pair.tg.netns),
             **of_pair(pair),
             **on_cores(cores),
             napi_pid=receive.thread,
-            tg_options=() if uncut else ("--segment",),
-            placement=where + joined,
-            notes=tuple(filter(None, (cores.note, pair.note, unpinned, one_by_one))),
+            uncut=offloads.uncut(pair.tg),
+            placement=where,
+            notes=tuple(filter(None, (cores.note, pair.note, unpinned))),
         )
 
+
+def _frames(top: Topology) -> list[str]:
+    """Return the options of an edition that sends whole frames from the generator's end."""
+    return ["--iface", top.tg_iface, "--source", top.tg_addr, "--target-mac", SUT_MAC]
+
+
+def _uncut(top: Topology) -> str | None:
+    """Return why joined requests would reach the server's end in one piece."""
+    return (top.uncut or None) if isinstance(top, Veth) else None
+
+
+SOCKETS = Edition("nm-load")
+JOINED = Edition(
+    "nm-load --segment",
+    tried=_uncut,
+    work="requests of a flow leave joined, and the kernel cuts them before the veth",
+)
+XDP = Edition(
+    "nm-load-xdp",
+    tried=lambda _: xdp.why_not() or tried.xsk_why_not(),
+    options=_frames,
+    asker=("--source-port", "19999"),  # not one of the ports that frames start at
+    attaches_xdp=True,
+    work=(
+        "the generator's frames by AF_XDP: in its own calls, on its core, the kernel copies each"
+        " request out and sends it; replies are copied in by the receive processing of the"
+        " generator's end, on the server's core"
+    ),
+)
 
 WIRE = Wire(
     name="veth",
     topology=Veth,
-    generator="nm-load",
+    generator=SOCKETS.name,
+    editions=(JOINED, XDP, SOCKETS),
     window=128,
     up=up,
     null_responder="limit-veth",

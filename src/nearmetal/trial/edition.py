@@ -1,0 +1,56 @@
+"""Choose the edition of the generator for each wire of a run, and record it with the wire.
+
+Every row of a wire is asked by the same edition: the first that was built and can run here, in the
+order of the wire's file (topology/wire.py); a spec may name the edition to try first.
+"""
+
+from __future__ import annotations
+
+from nearmetal.build.programs import Build
+from nearmetal.spec.experiment import Spec
+from nearmetal.topology import known
+from nearmetal.topology.bring_up import Topologies
+from nearmetal.topology.standing import Topology
+from nearmetal.topology.wire import Edition
+
+
+def optional(spec: Spec) -> set[str]:
+    """Return the programs that a run tries before those that its rows need."""
+    wires = {row.rung.wire for row in spec.rungs if row.rung.absent is None}
+    return {each.program for wire in wires for each in _before(wire, spec.generator)}
+
+
+def settled(wires: Topologies, spec: Spec, build: Build) -> Topologies:
+    """Return the wires, each with its generator, what that adds to the placement, and a note."""
+    return wires.model_copy(
+        update={"wires": tuple(_settled(top, spec, build) for top in wires.wires)}
+    )
+
+
+def _settled(top: Topology, spec: Spec, build: Build) -> Topology:
+    refused: list[str] = []
+    chosen = known.find(top.wire).edition(None)
+    for edition in _before(top.wire, spec.generator):
+        reason = _why_not(edition, top, build)
+        if reason is None:
+            chosen = edition
+            break
+        refused.append(f"{edition.name} cannot run here: {reason}")
+    note = f"generator: {'; '.join(refused)}; {chosen.name} sends the load" if refused else ""
+    changed = {
+        "generator": chosen.name,
+        "placement": "; ".join(filter(None, (top.placement, chosen.work))),
+        "notes": tuple(filter(None, (*top.notes, note))),
+    }
+    return top.model_copy(update=changed)
+
+
+def _before(wire: str, first: str | None) -> list[Edition]:
+    """Return the editions of a wire that are tried before the one that always runs."""
+    return known.find(wire).in_turn(first)[:-1]
+
+
+def _why_not(edition: Edition, top: Topology, build: Build) -> str | None:
+    if edition.program not in build.programs:
+        return build.missing.get(edition.program, "it was not built")
+    return edition.tried(top)
