@@ -52,8 +52,12 @@ def up(cores: Cores, hugepages_bytes: int) -> Iterator[Veth]:
 
 
 def _frames(top: Topology) -> list[str]:
-    """Return the options of an edition that sends whole frames from the generator's end."""
-    return ["--iface", top.tg_iface, "--source", top.tg_addr, "--target-mac", SUT_MAC]
+    """Return the options of an edition that sends whole frames from the generator's end.
+
+    With real checksums, as the kernel's sockets have: the server's kernel accepts no wrong one.
+    """
+    ends = ["--iface", top.tg_iface, "--source", top.tg_addr, "--target-mac", SUT_MAC]
+    return [*ends, "--checksums"]
 
 
 def _uncut(top: Topology) -> str | None:
@@ -74,9 +78,9 @@ XDP = Edition(
     asker=("--source-port", "19999"),  # not one of the ports that frames start at
     attaches_xdp=True,
     work=(
-        "the generator's frames by AF_XDP: in its own calls, on its core, the kernel copies each"
-        " request out and sends it; replies are copied in by the receive processing of the"
-        " generator's end, on the server's core"
+        "requests leave by AF_XDP: in the generator's own calls, on its core, the kernel copies"
+        " and sends each one; the receive processing of its end, on the server's core, runs an XDP"
+        " program and copies each reply to it"
     ),
 )
 
