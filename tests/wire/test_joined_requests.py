@@ -1,5 +1,4 @@
-"""Joined requests (nm-load --segment) on a veth pair: the server's end sees what it saw without,
-and receives it in its own thread."""
+"""Joined requests (nm-load --segment) on a veth pair: the server's end sees what it saw without."""
 
 from __future__ import annotations
 
@@ -182,24 +181,6 @@ def test_the_server_s_end_sees_one_packet_a_request(wire: Topology) -> None:
     assert seen.headers == also.headers
     assert "segments" not in plain
     assert joined["segments"]["joined"] > 0 == joined["segments"]["refused"]
-
-
-def slices(top: Topology) -> int:
-    """How often the thread that does the receive processing of the server's end has run."""
-    if (thread := top.model_dump()["napi_pid"]) is None:
-        pytest.skip("the kernel's thread cannot be seen here")
-    return int(Path(f"/proc/{thread}/schedstat").read_text(encoding="ascii").split()[2])
-
-
-@pytest.mark.parametrize("options", [[], ["--segment"]], ids=["alone", "joined"])
-def test_the_thread_of_the_server_s_end_receives_the_requests(
-    wire: Topology, options: list[str]
-) -> None:
-    before = slices(wire)
-    with server(wire, "echo"):
-        result = load(wire, "--service", "echo", *options)
-    assert result["answered"] == result["sent"] > 0
-    assert slices(wire) > before
 
 
 @pytest.mark.parametrize("more", [[], ["--rate", "20000"], ["--stamp"]], ids=" ".join)

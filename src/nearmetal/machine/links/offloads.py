@@ -17,9 +17,14 @@ def gro_on(end: End) -> None:
     _switch(end, "gro", True, "switch on GRO")
 
 
-def tso_off(end: End) -> None:
-    """Switch off TSO, so that a veth hands UDP frames to the NAPI of its peer."""
-    _switch(end, "tso", False, "switch off TSO")
+def to_napi(peer: End) -> None:
+    """Let a veth's receive processing run in NAPI for every packet that its peer sends.
+
+    Where GRO alone gave the receiving end NAPI, the kernel uses it only for packets that GRO may
+    merge: not for those of a peer that sends long TCP segments whole (Linux drivers/net/veth.c,
+    veth_skb_is_eligible_for_gro). Others are received on the sender's core.
+    """
+    _switch(peer, "tso", False, "switch off TCP segmentation offload")
 
 
 def tx_checksums_on_send(end: End) -> None:
