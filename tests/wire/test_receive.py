@@ -41,7 +41,10 @@ def asked(program: Path, edition: Edition, wire: veth.Veth, address: str) -> Non
     command = ["nsenter", f"--net={wire.tg_netns}", str(program), "--target", address]
     command += ["--service", "echo", "--keys", "1000", "--warmup", "0", "--time", "0.2"]
     done = subprocess.run(
-        [*command, *edition.flags, *edition.options(wire)], capture_output=True, check=False, timeout=LOAD_S
+        [*command, *edition.flags, *edition.options(wire)],
+        capture_output=True,
+        check=False,
+        timeout=LOAD_S,
     )
     assert done.returncode == 0, done.stderr
 
