@@ -18,7 +18,7 @@ from pyroute2 import NetNS
 
 from nearmetal.build import programs as build
 from nearmetal.machine.journal import open_journal
-from nearmetal.machine.links import netns, offloads
+from nearmetal.machine.links import netns, offloads, tried, xdp
 from nearmetal.machine.links.netns import Wire
 from nearmetal.machine.processes.process import Child, ChildError, Where
 from nearmetal.topology.wires import veth
@@ -38,7 +38,7 @@ FLOWS = 16  # from port 20000 on
 
 @pytest.fixture(scope="module")
 def generator(programs: Callable[[str], Path]) -> str:
-    reason = build.why_not(veth.XDP.program) or veth.XDP.tried()
+    reason = build.why_not(veth.XDP.program) or xdp.why_not() or tried.xsk_why_not()
     if reason is not None:
         pytest.skip(reason)
     return str(programs(veth.XDP.program))

@@ -100,7 +100,9 @@ def test_what_cannot_run_is_said_and_the_next_one_runs(tmp_path: Path, xdp: str)
 
 
 def loopback_top() -> loopback.Loopback:
-    return loopback.Loopback.model_validate(VETH.model_dump(exclude={"wire", "napi_pid", "uncut", "notes"}))
+    return loopback.Loopback.model_validate(
+        VETH.model_dump(exclude={"wire", "napi_pid", "uncut", "notes"})
+    )
 
 
 def test_a_right_that_is_missing_is_said(
