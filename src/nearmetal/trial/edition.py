@@ -6,6 +6,8 @@ order of the wire's file (topology/wire.py); a spec may name the edition to try 
 
 from __future__ import annotations
 
+import subprocess
+
 from nearmetal.build.programs import Build
 from nearmetal.spec.experiment import Spec
 from nearmetal.topology import known
@@ -25,6 +27,23 @@ def settled(wires: Topologies, spec: Spec, build: Build) -> Topologies:
     return wires.model_copy(
         update={"wires": tuple(_settled(top, spec, build) for top in wires.wires)}
     )
+
+
+def of_other_tree(top: Topology, spec: Spec, build: Build) -> Topology:
+    """Return a wire with the first edition that another tree's programs have.
+
+    A program of an older tree may lack an option of the edition.
+    """
+    for edition in known.find(top.wire).in_turn(spec.generator):
+        if _why_not(edition, top, build) is None and _knows(edition, build):
+            return top.model_copy(update={"generator": edition.name})
+    return top
+
+
+def _knows(edition: Edition, build: Build) -> bool:
+    """Whether the program takes the options that make it this edition."""
+    argv = [*build.programs[edition.program].argv(), *edition.flags, "--help"]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
 def _settled(top: Topology, spec: Spec, build: Build) -> Topology:

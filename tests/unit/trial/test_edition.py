@@ -117,6 +117,19 @@ def test_a_right_that_is_missing_is_said(
     assert told.generator == "nm-load" and "needs CAP_BPF" in told.notes[-1]
 
 
+def test_another_tree_s_generator_is_the_first_edition_that_it_has(tmp_path: Path) -> None:
+    """A program of an older tree may lack an option."""
+    wanted = spec(tmp_path)
+    for knows, name in ((True, veth.JOINED.name), (False, veth.SOCKETS.name)):
+        path = tmp_path / f"nm-load-{knows}"
+        path.write_text(f'#!/bin/sh\n[ "$1" != --segment ] || exit {0 if knows else 2}\n')
+        path.chmod(0o755)
+        other = built().model_copy(
+            update={"programs": {"nm-load": Program(path=str(path), image_bytes=1, sha256="0")}}
+        )
+        assert edition.of_other_tree(VETH, wanted, other).generator == name
+
+
 def test_an_unknown_edition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="unknown generator 'nm-load-xpd'; did you mean"):
         spec(tmp_path, 'generator = "nm-load-xpd"')
