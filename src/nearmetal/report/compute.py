@@ -175,7 +175,7 @@ def _identity(
         accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
         guest=next((trial.guest for trial in trials if trial.guest), None),
         cores=standing.cores,
-        generator=standing.generator or rung.generator,
+        generator=wanted.point.edition or standing.generator or rung.generator,
         status=status,
         reason=reason,
         rounds=len(trials),

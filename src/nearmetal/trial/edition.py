@@ -9,7 +9,9 @@ from __future__ import annotations
 import subprocess
 
 from nearmetal.build.programs import Build
-from nearmetal.spec.experiment import Spec
+from nearmetal.errors import CannotRunError
+from nearmetal.samples import Point
+from nearmetal.spec.experiment import Spec, points
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
 from nearmetal.topology.standing import Topology
@@ -18,8 +20,9 @@ from nearmetal.topology.wire import Edition
 
 def optional(spec: Spec) -> set[str]:
     """Return the programs that a run tries before those that its rows need."""
-    wires = {row.rung.wire for row in spec.rungs if row.rung.absent is None}
-    return {each.program for wire in wires for each in _before(wire, spec.generator)}
+    wires = [known.find(row.rung.wire) for row in spec.rungs if row.rung.absent is None]
+    first = {spec.generator, *(point.edition for point in points(spec))}
+    return {each.program for wire in wires for name in first for each in wire.in_turn(name)[:-1]}
 
 
 def settled(wires: Topologies, spec: Spec, build: Build) -> Topologies:
@@ -27,6 +30,20 @@ def settled(wires: Topologies, spec: Spec, build: Build) -> Topologies:
     return wires.model_copy(
         update={"wires": tuple(_settled(top, spec, build) for top in wires.wires)}
     )
+
+
+def at_point(top: Topology, build: Build, point: Point) -> Topology:
+    """Return a wire with the edition of a sweep's point; a wire that lacks it is unchanged.
+
+    Raises CannotRunError: the edition cannot run here.
+    """
+    wire = known.find(top.wire)
+    if point.edition is None or point.edition not in {each.name for each in wire.editions}:
+        return top
+    edition = wire.edition(point.edition)
+    if (reason := _why_not(edition, top, build)) is not None:
+        raise CannotRunError(f"{edition.name} cannot run here: {reason}")
+    return top.model_copy(update={"generator": edition.name})
 
 
 def of_other_tree(top: Topology, spec: Spec, build: Build) -> Topology:
@@ -47,6 +64,8 @@ def _knows(edition: Edition, build: Build) -> bool:
 
 
 def _settled(top: Topology, spec: Spec, build: Build) -> Topology:
+    if any(point.edition for point in points(spec)):
+        return top  # each point has its own (at_point)
     refused: list[str] = []
     chosen = known.find(top.wire).edition(None)
     for edition in _before(top.wire, spec.generator):

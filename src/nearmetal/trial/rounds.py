@@ -206,6 +206,7 @@ def _visit(
     rung, service, began_utc = each.rung, each.service, now_utc()
     try:
         point = _paced(each, state)
+        bed = replace(bed, topology=edition.at_point(bed.topology, bed.build, point))
         _check_once(each, bed, state, measurer)
         sample = _tried(
             lambda: measurer.measure(

@@ -38,11 +38,13 @@ MISTAKES = {
     "memory_bytes = 2_000_000\n" + ROWS: "memory_bytes: too small: the key space needs ",
     "memory_bytes = 3\n" + ROWS: "memory_bytes: must be >= ",
     "rungs = [": "not TOML: ",
-    ROWS + "[sweep]": "sweep: needs exactly one axis of keys, window, rate, generators (got none)",
+    ROWS + "[sweep]": "sweep: needs exactly one axis of keys, window, rate, generators, edition",
     ROWS + "[sweep]\nkeys = [1]\nwindow = [1]": "sweep: needs exactly one axis of keys, window,",
     ROWS + "[sweep]\nwindow = [4, 0]": "sweep.window.1: must be >= 1 (got 0)",
     ROWS + "[sweep]\nwindow = [4, 4]": "sweep: window names window 4 twice",
     ROWS + "[sweep]\ngenerators = [17]": "sweep.generators.0: must be <= 16 (got 17)",
+    ROWS
+    + '[sweep]\nedition = ["nm-laod"]': "sweep.edition.0: unknown generator 'nm-laod'; did you",
     ROWS + "[sweep]\nwindwo = [4]": "sweep.windwo: unknown key; did you mean window?",
     ROWS + '[sweep]\nrate = ["80"]': "sweep: rate '80': give a share of the peak, e.g. \"80%\"",
     ROWS

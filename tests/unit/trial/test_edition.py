@@ -11,8 +11,9 @@ from nearmetal import bench
 from nearmetal.build.programs import Build, Program
 from nearmetal.dut import reference
 from nearmetal.dut.command import Launch
-from nearmetal.errors import BadInputError
-from nearmetal.spec.experiment import Spec, load
+from nearmetal.errors import BadInputError, CannotRunError
+from nearmetal.samples import Point
+from nearmetal.spec.experiment import Spec, load, points
 from nearmetal.spec.rungs import find
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
@@ -115,6 +116,21 @@ def test_a_right_that_is_missing_is_said(
     build = built("nm-load", veth.XDP.program)
     (told,) = edition.settled(Topologies(wires=(VETH,)), spec(tmp_path, xdp), build).wires
     assert told.generator == "nm-load" and "needs CAP_BPF" in told.notes[-1]
+
+
+def test_a_sweep_measures_editions_one_beside_the_other(tmp_path: Path, xdp: str) -> None:
+    names = (veth.SOCKETS.name, veth.XDP.name)
+    wanted = spec(tmp_path, f"[sweep]\nedition = {list(names)}".replace("'", '"'))
+    assert veth.XDP.program in edition.optional(wanted)
+    build = built("nm-load", veth.XDP.program)
+    (top,) = edition.settled(Topologies(wires=(VETH,)), wanted, build).wires
+    assert top == VETH
+    each = [edition.at_point(top, build, point) for point in points(wanted)]
+    assert [found.generator for found in each] == list(names)
+    other = edition.at_point(loopback_top(), build, Point(edition=veth.XDP.name))
+    assert other == loopback_top()  # lo has no such edition
+    with pytest.raises(CannotRunError, match="nm-load-xdp cannot run here: it was not built"):
+        edition.at_point(top, built("nm-load"), Point(edition=veth.XDP.name))
 
 
 def test_another_tree_s_generator_is_the_first_edition_that_it_has(tmp_path: Path) -> None:
