@@ -45,11 +45,15 @@ def _run() -> int:
         return _BROKEN_PIPE
     except Exception as error:
         words = in_words(error)
-        if words is None:
+        # An error after a signal: the signal's. Without words it is Python's own, because the
+        # signal interrupted it, such as SystemError.
+        end = next((each for each in chain(error) if isinstance(each, signals.Ended)), None)
+        if words is None and end is None:
             raise
-        _complain(words)
-        ends = (each for each in chain(error) if isinstance(each, signals.Ended))
-        return next((end.exit_code for end in ends), 1)  # an error after a signal: the signal's
+        if words is None and end is not None:
+            return _ended(end)
+        _complain(str(words))
+        return end.exit_code if end is not None else 1
     return 0
 
 

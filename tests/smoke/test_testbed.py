@@ -204,7 +204,7 @@ def test_a_nic_that_is_no_card_is_not_for_dpdks_drivers(tmp_path: Path) -> None:
     assert child.returncode == 1, said
     assert rows(out)["host-sock", "echo"]["status"] == "ok"  # its NIC stays with the kernel
     row = rows(out)["host-dpdk", "echo"]
-    assert row["status"] == "failed" and "no PCI device" in str(row["reason"])
+    assert row["status"] == "failed" and "not a PCI device" in str(row["reason"])
 
 
 def test_a_killed_controller_leaves_nothing_running(

@@ -16,6 +16,7 @@ import pytest
 from nearmetal.build import guest_kernel as kernels
 from nearmetal.build import programs
 from nearmetal.dut import guest
+from nearmetal.dut.command import Launch
 from nearmetal.machine.vm import qemu
 from nearmetal.samples import Accelerator
 from nearmetal.spec.rungs import find
@@ -102,7 +103,8 @@ def _guest(folder: Path) -> dict[str, Path]:
     made = programs.build(["nm-guest-sock-kv", "nm-guest-init"])
     emulator = Accelerator(name="tcg", cpu="max")
     rung = find("guest-sock-vhost-net")
-    machine = guest.command(rung, "kv", made, wire, 8 << 20, 11_211, emulator).machine
+    launch = Launch(rung, "kv", made, wire, f"{SERVER}:11211", 8 << 20, accelerator=emulator)
+    machine = guest.command(launch).machine
     assert machine is not None and machine.initrd is not None
     words = {"command_line": machine.command_line, "memory_bytes": machine.memory_bytes}
     (folder / "guest.json").write_text(json.dumps(words))

@@ -24,10 +24,11 @@ numbers = st.one_of(
     st.integers(0, 2**64).map(lambda n: b"%d" % n),
     st.sampled_from([b"0", b"1", b"99", b"18446744073709551615", b"9223372036854775807", b"007"]),
 )
+# No '-': see the exception for numbers of 2^63 and above.
 values = st.one_of(
     numbers,
     numbers,
-    st.binary(max_size=40).map(lambda b: b"v" + b),
+    st.binary(max_size=40).map(lambda b: b"v" + b.replace(b"-", b"_")),
     st.integers(0, 2500).map(lambda n: b"0123456789abcdef" * (n // 16) + b"y" * (n % 16)),
     st.sampled_from([b"", b"12 ", b"7 x", b"x\r\nEND", b"5\r\n"]),
 )
@@ -126,9 +127,13 @@ def cas_story(draw: st.DrawFn) -> list[bytes]:
 
 
 command = st.one_of(storage(), storage(), retrieval(), retrieval(), change(), change(), other)
-# Gets last: memcached does not always pad a number that an answer of the same datagram holds.
-several = st.lists(command, min_size=2, max_size=5).map(
-    lambda many: b"".join(sorted(many, key=lambda one: one.startswith((b"get", b"gat"))))
+# Gets last: memcached does not always pad a number that an answer of the same datagram holds. No
+# '-': after some thousand such datagrams one memcached no longer answered a `get` without keys that
+# follows a get in the same datagram.
+several = (
+    st.lists(command, min_size=2, max_size=5)
+    .map(lambda many: b"".join(sorted(many, key=lambda one: one.startswith((b"get", b"gat")))))
+    .filter(lambda datagram: b"-" not in datagram)
 )
 datagram = st.one_of(command, several, alone)
 _stories = st.one_of(datagram.map(lambda one: [one]), number_story(), cas_story())

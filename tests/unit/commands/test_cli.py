@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nearmetal import __main__ as program
 from nearmetal.build import extras
+from nearmetal.commands import cli
 from nearmetal.commands.cli import app
 from nearmetal.commands.load import seconds
 from nearmetal.commands.load_words import at, describe, percentile, split
+from nearmetal.machine.processes.signals import Ended
 from nearmetal.samples import Point
 from nearmetal.spec.sweep import points_of
 
@@ -149,6 +153,28 @@ def test_help_reads_nothing_but_the_command_line(words: list[str]) -> None:
     assert ours <= {"commands", "errors", "machine"}, "too many imports: move them into the command"
     heavy = re.findall(r"\| +(numpy|scipy|matplotlib|pyroute2|hdrh|psutil)$", done.stderr, re.M)
     assert not heavy
+
+
+def test_an_error_of_python_s_own_after_a_signal_is_the_signal_s_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signal that interrupts a function written in C may become a SystemError."""
+
+    def interrupted(prog_name: str) -> None:
+        raise SystemError(prog_name) from Ended(signal.SIGHUP)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    assert program._run() == 128 + signal.SIGHUP
+    assert capsys.readouterr().err == "nearmetal: ended by SIGHUP\n"
+
+
+def test_a_bug_is_no_signal_s_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(prog_name: str) -> None:
+        raise SystemError(prog_name)
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemError):
+        program._run()
 
 
 def test_seconds() -> None:
