@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <net/if.h>
@@ -105,6 +106,25 @@ static struct xsk_ring ring_of(uint32_t *producer, uint32_t *consumer, uint32_t 
 #define RING_OF(from)                                                                              \
     ring_of((from).producer, (from).consumer, (from).flags, (from).ring, (from).size)
 
+#define FREED_TRIES 2000u /* of 1 ms */
+
+/* The kernel frees the queue of a socket some time after the socket was closed, so a busy queue may
+ * be that of a program that has just ended. Return 0, or an error number. */
+static int socket_bind(struct xsk *xsk, struct xsk_ring_cons *rx, struct xsk_ring_prod *tx,
+                       const struct xsk_socket_config *config)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int error = -EBUSY;
+
+    for (unsigned i = 0; i < FREED_TRIES && error == -EBUSY; i++) {
+        if (i > 0)
+            (void)nanosleep(&pause, NULL);
+        error = xsk_socket__create(&xsk->socket, xsk->iface.ifr_name, QUEUE, xsk->umem, rx, tx,
+                                   config);
+    }
+    return -error;
+}
+
 /* Without a flag for it, the kernel uses zero-copy where the driver has it. */
 static const char *socket_open(struct xsk *xsk)
 {
@@ -121,13 +141,12 @@ static const char *socket_open(struct xsk *xsk)
 
     if (why != NULL)
         return why;
-    error =
-        xsk_socket__create(&xsk->socket, xsk->iface.ifr_name, QUEUE, xsk->umem, &rx, &tx, &config);
+    error = socket_bind(xsk, &rx, &tx, &config);
     if (error != 0) {
         xsk->socket = NULL;
-        return said(error == -EBUSY ? "another AF_XDP socket uses queue 0 of the interface"
-                                    : "cannot bind an AF_XDP socket to the interface",
-                    -error);
+        return said(error == EBUSY ? "another AF_XDP socket uses queue 0 of the interface"
+                                   : "cannot bind an AF_XDP socket to the interface",
+                    error);
     }
     xsk->fd = xsk_socket__fd(xsk->socket);
     if (getsockopt(xsk->fd, SOL_XDP, XDP_OPTIONS, &options, &bytes) == 0)

@@ -265,6 +265,16 @@ def test_a_second_generator_is_refused(
         assert first.event(READY_S)["answered"] > 0
 
 
+def test_one_may_start_as_soon_as_another_has_ended(
+    generator: str, wire: Wire, programs: Callable[[str], Path]
+) -> None:
+    """The kernel frees a socket's queue some time after the socket was closed."""
+    with server(programs("nm-mmsg-echo"), wire) as (address, _):
+        for _ in range(8):
+            options = ("--service", "echo", "--time", "0.05", *known(wire))
+            assert load(generator, wire, address, *options)["answered"] > 0
+
+
 # ---- options ----
 
 

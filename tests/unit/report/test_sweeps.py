@@ -172,6 +172,22 @@ def test_one_generator_and_two_stand_in_the_list_of_rows(tmp_path: Path) -> None
     assert names >= {"host-sock kv 1 generator", "host-sock kv 2 generators"}
 
 
+def test_editions_of_the_generator_stand_in_the_list_of_rows(tmp_path: Path) -> None:
+    points = [Point(edition=name) for name in ("nm-load", "nm-load --segment")]
+    trials = [
+        sample
+        for point, rate in zip(points, (10_000, 15_000), strict=True)
+        for sample in made.rounds("host-sock", "kv", [rate] * 3, point=point)
+    ]
+    folder = made.folder(tmp_path / "ways", spec_of("edition", *points), trials, made.DONE)
+    found = report.write(folder)
+    assert "from nm-load to nm-load --segment the rate rises by a factor of 1.50" in words_of(
+        folder
+    )
+    generators = {row.point.edition: row.generator for row in found.rows if row.service == "kv"}
+    assert generators == {"nm-load": "nm-load", "nm-load --segment": "nm-load --segment"}
+
+
 @pytest.mark.parametrize("axis", ["keys", "window", "rate"])
 def test_a_sweep_of_which_nothing_was_measured(axis: str, tmp_path: Path) -> None:
     point = {"keys": Point(keys=1), "window": Point(window=1), "rate": Point(rate_per_s=1)}[axis]
