@@ -33,7 +33,7 @@ from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import bring_up as topology
 from nearmetal.topology import known
-from nearmetal.trial import rounds
+from nearmetal.trial import edition, rounds
 from nearmetal.trial.progress import Shown
 
 _DISK_BYTES = 100_000  # of one sample with its histogram, rounded up
@@ -73,7 +73,7 @@ def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> No
         shown.stage("bringing up the wire")
         rungs = [row.rung for row in chosen.rungs]
         with topology.up_all((rung.wire for rung in rungs), hugepages_bytes(chosen)) as wires:
-            wires = wires.model_copy(update={"machine": applied})
+            wires = edition.settled(wires, chosen, built).model_copy(update={"machine": applied})
             write(folder / "topology.json", wires)
             rounds.run(chosen, built, wires, folder, shown)
 
@@ -126,6 +126,7 @@ def programs(chosen: Spec) -> list[str]:
         for service in row.services
         if row.rung.absent is None
     }
+    names |= edition.optional(chosen)
     return sorted(names.union(*(programs_beside(row.rung) for row in chosen.rungs)))
 
 

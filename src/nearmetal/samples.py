@@ -82,6 +82,7 @@ class Point(Frozen):
     peak_share: float | None = None  # open loop at this share of the row's closed-loop rate
     rate_per_s: float | None = None  # open loop at this rate; also set if peak_share is
     generators: int | None = None  # number of the testbed's generators in use, from the first on
+    edition: str | None = None  # of the generator (topology/wire.py)
 
 
 class Poller(Frozen):

@@ -64,7 +64,9 @@ EXCEPTIONS = {
         "src/nearmetal/spec/rungs.py": "a foreign program answers the load of one service",
         "src/nearmetal/spec/services.py": "reads the table; loads have the names that rows use",
         "src/nearmetal/kv/server_options.py": "both services in Python: their own file",
-        "native/tg/cli/load_options.c": "the generator's loads",
+        "native/tg/cli/load_options.c": "the generator's loads, in a message",
+        "native/tg/loop/loop_kv.c": "the load of this name",
+        "native/tg/loop/loop_echo.c": "the load of this name",
         "native/tools/meson.build": "where the store's cycles go: a program of kv alone",
     },
 }

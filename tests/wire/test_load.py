@@ -18,7 +18,7 @@ from tool import sanitized_path as program
 
 KEYS = ["--keys", "2000"]
 # For tests without loss: the machine may stall both programs for longer than the usual 100 ms.
-PATIENT = ["--timeout", "0.5"]
+PATIENT = ["--timeout", "2"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -76,7 +76,16 @@ def test_echo_over_ipv6_has_no_preload() -> None:
 def test_a_kv_store_is_no_echo() -> None:
     with server("nm-mmsg-kv") as (_, address):
         events = run(
-            "--target", address, "--service", "echo", *KEYS, "--warmup", "0", "--time", "0.2"
+            "--target",
+            address,
+            "--service",
+            "echo",
+            *KEYS,
+            "--warmup",
+            "0",
+            "--time",
+            "0.2",
+            *PATIENT,
         )
     result = event(events, "result")
     assert result["answered"] == 0
@@ -148,6 +157,15 @@ def test_two_cores_share_the_work(rate: list[str]) -> None:
     assert event(again, "verified")["unexpected_miss"] == event(again, "result")["wrong"] == 0
 
 
+@pytest.mark.parametrize("service", ["kv", "echo"])
+def test_values_have_classes_of_lengths(service: str) -> None:
+    options = [*KEYS, *PATIENT, "--warmup", "0", "--time", "0.3", "--set", "0.5", "--get", "0.5"]
+    options += ["--service", service, "--value-bytes", "8:0.25,33:0.5,1000:0.25"]
+    with server(f"nm-mmsg-{service}") as (_, address):
+        result = event(run("--target", address, "--await", *options), "result")
+    assert result["answered"] == result["sent"] > 0
+
+
 def test_the_first_answer_is_told() -> None:
     with server("nm-mmsg-kv") as (_, address):
         (answer,) = run("--target", address, "--first-answer")
@@ -215,6 +233,10 @@ def until(process: subprocess.Popen[str], name: str) -> list[dict[str, Any]]:
         (["--target", "127.0.0.1:1", "--source-port", "0"], "from 1 to 65535"),
         (["--target", "127.0.0.1:1", "--source-port", "65530"], "--source-port"),
         (["--target", "127.0.0.1:1", "--value-bytes", "1390"], "1,400"),
+        (["--target", "127.0.0.1:1", "--value-bytes", "32:0.5,64:0.4"], "add up to 1"),
+        (["--target", "127.0.0.1:1", "--value-bytes", "32:0.5,:0.5"], "--value-bytes"),
+        (["--target", "127.0.0.1:1", "--value-bytes", "8:0.01," * 16 + "8:0.84"], "at most 16"),
+        (["--target", "127.0.0.1:1", "--value-bytes", "8:0.5,1390:0.5"], "1,400"),
         (["--target", "127.0.0.1:1", "--set", "0.5"], "add up to 1"),
         (["--target", "127.0.0.1:1", "--zipf", "nan"], "--zipf"),
         (["--target", "127.0.0.1:1", "--bogus"], "--bogus"),

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "check.h"
 #include "clock.h"
 #include "lines.h"
 #include "load.h"
@@ -17,33 +16,19 @@
 #define LOOK_NS 20000u
 #define GIVE_UP_NS (60 * NS_PER_S)
 
-/* Accept END, or a value of the generator in any version: an earlier run may have stored it. */
-static bool answers(const struct load_options *options, const struct format *format,
-                    const struct datagram *reply)
-{
-    struct expected expected = {.op = OP_GET, .digits = format_digits(format, 0)};
-    uint32_t found;
-
-    if (options->echo)
-        return check_echo(format, &expected, reply->data, reply->len) == VERDICT_RIGHT;
-    return check_kv(format, &expected, reply->data, reply->len, &found) == VERDICT_RIGHT ||
-           found != 0;
-}
-
 /* Send one request if the port has a room for it. */
-static void ask(struct port *port, const struct format *format)
+static void ask(const struct loop *loop)
 {
     struct datagram request;
 
-    if (port_lend(port, &request, 1) == 0)
+    if (port_lend(loop->port, &request, 1) == 0)
         return;
     request.flow = 0;
-    request.len = format_request(format, request.data, 0, OP_GET, 0, 0);
-    port_tx_burst(port, &request, 1);
+    request.len = loop->type->first_write(loop, request.data);
+    port_tx_burst(loop->port, &request, 1);
 }
 
-bool first_answer_wait(const struct load_options *options, struct port *port,
-                       const struct format *format, const volatile sig_atomic_t *stopped)
+bool first_answer_wait(struct loop *loop, const volatile sig_atomic_t *stopped)
 {
     struct datagram replies[PORT_BURST_MAX];
     uint64_t begin = clock_ns(), now = begin, asked = 0;
@@ -51,11 +36,11 @@ bool first_answer_wait(const struct load_options *options, struct port *port,
 
     while (now - begin < GIVE_UP_NS && !*stopped) {
         if (now - asked >= ASK_NS) {
-            ask(port, format);
+            ask(loop);
             asked = now;
         }
-        for (unsigned n = port_rx_burst(port, replies, PORT_BURST_MAX, &round); n > 0; n--)
-            if (answers(options, format, &replies[n - 1]))
+        for (unsigned n = port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round); n > 0; n--)
+            if (loop->type->first_check(loop, replies[n - 1].data, replies[n - 1].len))
                 return true;
         clock_sleep_ns(LOOK_NS);
         now = clock_ns();
@@ -95,14 +80,14 @@ const char *first_answer_none(const struct port *port)
     return said;
 }
 
-bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns)
+bool answer_ask(struct loop *loop, uint64_t wait_ns)
 {
     struct datagram replies[PORT_BURST_MAX];
     bool round;
 
-    ask(port, format);
+    ask(loop);
     clock_sleep_ns(wait_ns);
-    return port_rx_burst(port, replies, PORT_BURST_MAX, &round) > 0;
+    return port_rx_burst(loop->port, replies, PORT_BURST_MAX, &round) > 0;
 }
 
 void answers_drain(struct port *port, uint64_t quiet_ns, const volatile sig_atomic_t *stopped)
@@ -128,20 +113,19 @@ int first_answer_run(const struct load_options *options)
                                  .nb_flows = 1,
                                  .source_port = options->source_port,
                                  .window = 1};
-    struct format format;
-    struct port *port;
+    static struct loop loop; /* only its load and its port are used */
     const char *why;
 
-    format_init(&format, options->key_bytes, options->value_bytes);
-    config.request_bytes = format.set_bytes;
-    config.reply_bytes = format.set_bytes > format.hit_bytes ? format.set_bytes : format.hit_bytes;
-    why = port_open(&port, &config);
+    loop_init(&loop, options->type, &options->load);
+    config.request_bytes = loop.request_bytes;
+    config.reply_bytes = loop.reply_bytes;
+    why = port_open(&loop.port, &config);
     if (why == NULL) {
-        if (first_answer_wait(options, port, &format, &never))
+        if (first_answer_wait(&loop, &never))
             line_first_answer(clock_ns());
         else
-            why = first_answer_none(port);
-        port_close(port);
+            why = first_answer_none(loop.port);
+        port_close(loop.port);
     }
     if (why != NULL)
         fprintf(stderr, "%s: %s\n", load_name(), why);

@@ -29,11 +29,13 @@ void line_event(const char *event)
     line_end();
 }
 
-void line_ready(uint32_t nb_flows, uint32_t window)
+void line_ready(uint32_t nb_flows, uint32_t window, const struct port_stats *stats)
 {
     line_begin("ready");
     field("flows", nb_flows);
     field("window", window);
+    if (stats->words != NULL)
+        fputs(stats->words, stdout);
     line_end();
 }
 
@@ -130,6 +132,9 @@ static void stats_print(const struct port_stats *stats)
         printf(",\"frames\":{\"tx\":%" PRIu64 ",\"rx\":%" PRIu64 ",\"malformed\":%" PRIu64
                ",\"arp\":%" PRIu64 ",\"bad\":%" PRIu64 "}",
                stats->nb_tx, stats->nb_rx, stats->nb_malformed, stats->nb_arp, stats->nb_bad);
+    if (stats->has_segments)
+        printf(",\"segments\":{\"joined\":%" PRIu64 ",\"refused\":%" PRIu64 "}", stats->nb_joined,
+               stats->nb_refused);
     if (!stats->has_faults)
         return;
     fputs(",\"faults\":{", stdout);

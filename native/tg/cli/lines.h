@@ -9,7 +9,7 @@
 #include "port.h"
 
 void line_event(const char *event); /* a line with no other field */
-void line_ready(uint32_t nb_flows, uint32_t window);
+void line_ready(uint32_t nb_flows, uint32_t window, const struct port_stats *stats);
 void line_preloaded(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_lost);
 void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, uint64_t nb_lost,
                    uint64_t nb_missed);

@@ -61,6 +61,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     const struct load_options *options = worker->load->options;
     struct loop *loop = &worker->loop;
     struct workload_config workload = worker_workload(worker);
+    struct load_config load = options->load;
     unsigned i = worker->index;
     struct loop_config config = {.nb_flows = shares_of(options, nb_flows, i),
                                  .window = shares_of(options, options->window, i),
@@ -70,20 +71,19 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
                                .frames = options->frames,
                                .nb_flows = config.nb_flows,
                                .source_port = options->source_port,
-                               .window = config.window};
+                               .window = config.window,
+                               .segment = options->segment};
     const char *why;
 
     if (options->source_port != 0)
         port.source_port += shares_begin(options, nb_flows, i);
-    format_init(&loop->format, options->key_bytes, options->value_bytes);
     workload_init(&loop->workload, &workload);
     worker_pace(worker, &workload);
-    loop->echo = options->echo;
-    loop->stamped = options->stamped;
-    loop->stamp = workload.seed;
-    loop->no_overlap = options->no_overlap;
-    port.request_bytes = loop->format.set_bytes;
-    port.reply_bytes = options->echo ? loop->format.set_bytes : loop->format.hit_bytes;
+    load.adopt = !options->preload;
+    load.stamp = workload.seed;
+    loop_init(loop, options->type, &load);
+    port.request_bytes = loop->request_bytes;
+    port.reply_bytes = loop->reply_bytes;
     why = port_open(&loop->port, &port);
     if (why != NULL) {
         loop->port = NULL;
@@ -139,6 +139,16 @@ static void *worker_start(void *argument)
     return NULL;
 }
 
+static void ready_print(const struct load *load)
+{
+    const struct load_options *options = load->options;
+    uint32_t nb_flows = options->nb_flows < options->window ? options->nb_flows : options->window;
+    struct port_stats stats;
+
+    port_stats(load->workers[0].loop.port, &stats);
+    line_ready(shares_ours(options, nb_flows), shares_ours(options, options->window), &stats);
+}
+
 /* Pin this thread to each worker's core before starting the worker, which inherits the core. The
  * worker with index 0 is this thread. */
 static const char *workers_start(struct load *load)
@@ -149,9 +159,7 @@ static const char *workers_start(struct load *load)
     for (unsigned i = 0; why == NULL && i < options->nb_lcores; i++)
         why = pin(options->lcores[i]); /* check all cores before a thread starts */
     if (why == NULL)
-        line_ready(shares_ours(options, options->nb_flows < options->window ? options->nb_flows
-                                                                            : options->window),
-                   shares_ours(options, options->window));
+        ready_print(load);
     for (unsigned i = load->nb_workers; why == NULL && i-- > 1;) {
         why = pin(options->lcores[i]);
         if (why == NULL &&
@@ -176,6 +184,20 @@ static void load_close(struct load *load)
     free(load);
 }
 
+/* Counters of the ports; only ports over sockets are several. */
+static struct port_stats load_stats(const struct load *load)
+{
+    struct port_stats all, one;
+
+    port_stats(load->workers[0].loop.port, &all);
+    for (unsigned i = 1; i < load->nb_workers; i++) {
+        port_stats(load->workers[i].loop.port, &one);
+        all.nb_joined += one.nb_joined;
+        all.nb_refused += one.nb_refused;
+    }
+    return all;
+}
+
 static enum outcome workers_run(struct load *load)
 {
     enum outcome outcome = work_run(&load->workers[0]);
@@ -184,7 +206,7 @@ static enum outcome workers_run(struct load *load)
     for (unsigned i = 1; i < load->nb_workers; i++)
         pthread_join(load->workers[i].thread, NULL);
     if (outcome != OUTCOME_FAILED) {
-        port_stats(load->workers[0].loop.port, &stats);
+        stats = load_stats(load);
         line_measured("result", &load->total, &stats);
     }
     return outcome;

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "load_options.h"
+#include "loop.h"
 
 /* Returns the exit code; prints one line on stderr if it fails. */
 int load_run(const struct load_options *options);
@@ -21,13 +22,12 @@ bool other_end_wait(struct port *port, const volatile sig_atomic_t *stopped);
  * and received. Valid until the next call. */
 const char *first_answer_none(const struct port *port);
 
-/* As first_answer_run, on an open port and without printing. False: no right answer within a
- * minute, or *stopped. */
-bool first_answer_wait(const struct load_options *options, struct port *port,
-                       const struct format *format, const volatile sig_atomic_t *stopped);
+/* As first_answer_run, for a loop with a load and an open port, and without printing. False: no
+ * right answer within a minute, or *stopped. */
+bool first_answer_wait(struct loop *loop, const volatile sig_atomic_t *stopped);
 
 /* Send one request and wait. True: a reply arrived. */
-bool answer_ask(struct port *port, const struct format *format, uint64_t wait_ns);
+bool answer_ask(struct loop *loop, uint64_t wait_ns);
 
 /* Receive and drop replies until none has arrived for quiet_ns, or *stopped, or for a minute: their
  * ids are about to be used again. */

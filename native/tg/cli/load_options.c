@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "load_lengths.h"
 #include "load_shares.h"
 #include "option_values.h"
 #include "pace.h"
@@ -25,7 +26,8 @@ static const char help[] =
     "  --service kv|echo     the service at the target (default kv)\n"
     "  --keys N              number of keys (1000000)\n"
     "  --key-bytes N         8..250; below 12 there are fewer --keys (16)\n"
-    "  --value-bytes N       8 and more; a reply must fit one datagram (32)\n"
+    "  --value-bytes N       8 and more; a reply must fit one datagram (32);\n"
+    "                        N:SHARE,N:SHARE... for classes of keys by their shares\n"
     "  --get F --set F --miss F   shares of requests, adding up to 1 (0.95 0.05 0)\n"
     "  --zipf S | --uniform  popularity of keys (--zipf 0.99)\n"
     "  --stamp               echo only: 8 bytes that never repeat at the end of the key\n"
@@ -44,10 +46,12 @@ static const char help[] =
     "  --rate R              open loop: R requests a second, independent of replies\n"
     "  --arrivals constant|poisson  evenly spaced or at random (constant)\n"
     "  --lcores LIST         one thread on each of these cores, such as 1,3 (sockets only)\n"
+    "  --segment             sockets only: equal requests of a flow leave as one message, which\n"
+    "                        the kernel cuts (UDP_SEGMENT); see docs/programs.md\n"
     "  --share I/N           be generator I of N: take its part of flows, keys, window, rate;\n"
     "                        after preload and verify print holding, wait for SIGUSR1\n"
     "\n"
-    "For whole frames (nm-load-vhost, nm-load-ethdev):\n"
+    "For whole frames (nm-load-vhost, nm-load-ethdev, nm-load-xdp):\n"
     "\n"
     "  --source ADDR         the IPv4 source address of requests\n"
     "  --target-mac MAC      the target's MAC address; without it: found by ARP\n"
@@ -55,6 +59,7 @@ static const char help[] =
     "  --faults LIST         loss=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01:1ms\n"
     "  --socket PATH         nm-load-vhost: listen there for the server's vhost-user front end\n"
     "  --connect             nm-load-vhost: connect to --socket instead of listening\n"
+    "  --iface NAME          nm-load-xdp: the interface to send from\n"
     "  -- ARGUMENTS          nm-load-ethdev: arguments for DPDK's EAL\n";
 
 enum {
@@ -84,6 +89,7 @@ enum {
     OPT_RATE,
     OPT_ARRIVALS,
     OPT_LCORES,
+    OPT_SEGMENT,
     OPT_SHARE,
     OPT_SOURCE,
     OPT_TARGET_MAC,
@@ -91,6 +97,7 @@ enum {
     OPT_FAULTS,
     OPT_SOCKET,
     OPT_CONNECT,
+    OPT_IFACE,
     OPT_HELP
 };
 
@@ -121,6 +128,7 @@ static const struct option names[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"arrivals", required_argument, NULL, OPT_ARRIVALS},
     {"lcores", required_argument, NULL, OPT_LCORES},
+    {"segment", no_argument, NULL, OPT_SEGMENT},
     {"share", required_argument, NULL, OPT_SHARE},
     {"source", required_argument, NULL, OPT_SOURCE},
     {"target-mac", required_argument, NULL, OPT_TARGET_MAC},
@@ -128,6 +136,7 @@ static const struct option names[] = {
     {"faults", required_argument, NULL, OPT_FAULTS},
     {"socket", required_argument, NULL, OPT_SOCKET},
     {"connect", no_argument, NULL, OPT_CONNECT},
+    {"iface", required_argument, NULL, OPT_IFACE},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -138,10 +147,10 @@ static const char *flag(bool *value, bool to)
     return NULL;
 }
 
-static const char *service(const char *text, bool *echo)
+static const char *service(const char *text, const struct load_type **type)
 {
-    *echo = strcmp(text, "echo") == 0;
-    return *echo || strcmp(text, "kv") == 0 ? NULL : "kv or echo";
+    *type = load_type_find(text);
+    return *type != NULL ? NULL : "kv or echo";
 }
 
 static const char *arrivals(const char *text, bool *poisson)
@@ -168,6 +177,9 @@ static const char *frames_option_take(struct port_frames_config *frames, int opt
         return NULL;
     case OPT_CONNECT:
         return flag(&frames->wire.connect, true);
+    case OPT_IFACE:
+        frames->wire.iface = optarg;
+        return NULL;
     default:
         return "a known option (see --help)";
     }
@@ -185,6 +197,8 @@ static const char *flows_option_take(struct load_options *o, int option)
         return value_small(optarg, 1, WINDOW_MAX, &o->window);
     case OPT_LCORES:
         return shares_lcores(optarg, o);
+    case OPT_SEGMENT:
+        return flag(&o->segment, true);
     case OPT_SHARE:
         return shares_share(optarg, o);
     default:
@@ -201,13 +215,13 @@ static const char *option_take(struct load_options *o, int option, double *get)
         o->target = optarg;
         return NULL;
     case OPT_SERVICE:
-        return service(optarg, &o->echo);
+        return service(optarg, &o->type);
     case OPT_KEYS:
         return value_small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
     case OPT_KEY_BYTES:
-        return value_small(optarg, KEY_BYTES_MIN, KEY_BYTES_MAX, &o->key_bytes);
+        return lengths_keys(optarg, &o->load);
     case OPT_VALUE_BYTES:
-        return value_small(optarg, VALUE_BYTES_MIN, REPLY_BYTES_MAX, &o->value_bytes);
+        return lengths_values(optarg, &o->load);
     case OPT_GET:
         return value_real(optarg, 0, 1, get);
     case OPT_SET:
@@ -220,7 +234,7 @@ static const char *option_take(struct load_options *o, int option, double *get)
         w->zipf = 0;
         return NULL;
     case OPT_STAMP:
-        return flag(&o->stamped, true);
+        return flag(&o->load.stamped, true);
     case OPT_WARMUP:
         return value_seconds(optarg, 0, &o->warmup_ns);
     case OPT_TIME:
@@ -232,7 +246,7 @@ static const char *option_take(struct load_options *o, int option, double *get)
     case OPT_NO_PRELOAD:
         return flag(&o->preload, false);
     case OPT_NO_OVERLAP:
-        return flag(&o->no_overlap, true);
+        return flag(&o->load.no_overlap, true);
     case OPT_STAY:
         return flag(&o->stay, true);
     case OPT_FIRST_ANSWER:
@@ -248,21 +262,10 @@ static const char *option_take(struct load_options *o, int option, double *get)
     }
 }
 
-/* Check combinations of options for keys and flows. NULL, or one sentence. */
-static const char *names_check(const struct load_options *options)
+/* Check options together. NULL, or one sentence. */
+static const char *pairs_check(const struct load_options *options)
 {
-    static char said[96];
-    uint64_t named = format_keys_max(options->key_bytes);
-    uint64_t keys = options->workload.nb_keys;
-
-    if (keys * (options->workload.miss > 0 ? 2 : 1) > named) {
-        snprintf(said, sizeof(said),
-                 "--key-bytes: %u bytes suffice for %llu keys, --keys%s needs more",
-                 options->key_bytes, (unsigned long long)named,
-                 options->workload.miss > 0 ? " with --miss" : "");
-        return said;
-    }
-    if (options->stamped && !options->echo)
+    if (options->load.stamped && !options->type->stamps)
         return "--stamp: needs --service echo; a key-value store needs the key there";
     if (options->source_port + (uint64_t)options->nb_flows - 1 > PORT_MAX)
         return "--source-port: with so many --flows the last port would be above 65535";
@@ -272,18 +275,19 @@ static const char *names_check(const struct load_options *options)
 /* Check all combinations of options. NULL, or one sentence. */
 static const char *options_check(const struct load_options *options, double get)
 {
-    struct port_config port = {
-        .target = options->target, .frames = options->frames, .nb_lcores = options->nb_lcores};
-    struct format format;
+    struct port_config port = {.target = options->target,
+                               .frames = options->frames,
+                               .nb_lcores = options->nb_lcores,
+                               .segment = options->segment};
     const char *why = port_check(&port);
 
     if (why != NULL)
         return why;
     if (fabs(get + options->workload.set + options->workload.miss - 1) > 1e-6)
         return "--get, --set and --miss must add up to 1";
-    if (!format_init(&format, options->key_bytes, options->value_bytes))
-        return "--value-bytes: key and value must fit one reply datagram of 1,400 bytes";
-    why = names_check(options);
+    why = lengths_check(options);
+    if (why == NULL)
+        why = pairs_check(options);
     if (why != NULL)
         return why;
     return shares_nb_all(options) > 1 ? shares_check(options) : NULL;
@@ -312,15 +316,16 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
     int option, index = 0;
 
     *options = (struct load_options){
+        .type = &load_kv,
         .workload = {.nb_keys = 1000000, .set = 0.05, .zipf = 0.99, .seed = 1},
-        .key_bytes = 16,
-        .value_bytes = 32,
         .nb_flows = 16,
         .window = 128,
         .warmup_ns = NS_PER_S,
         .time_ns = 3 * NS_PER_S,
         .timeout_ns = NS_PER_S / 10,
         .preload = true};
+    (void)lengths_keys("16", &options->load);
+    (void)lengths_values("32", &options->load);
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+", names, &index)) != -1) {
         if (option == OPT_HELP) {

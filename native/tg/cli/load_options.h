@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "load_type.h"
 #include "port.h"
 #include "workload.h"
 
@@ -14,18 +15,19 @@
 
 struct load_options {
     const char *target;
-    bool echo;
+    const struct load_type *type; /* --service */
+    struct load_config load;
     struct workload_config workload;
-    uint32_t key_bytes, value_bytes;
     uint32_t nb_flows, window;
     uint32_t source_port;        /* of the first flow; 0: not given */
     uint64_t warmup_ns, time_ns; /* time 0: until a signal */
     uint64_t timeout_ns;
-    bool preload, no_overlap, stay, first_answer, await, stamped;
+    bool preload, stay, first_answer, await;
     double rate; /* requests a second; 0: closed loop */
     bool poisson;
     uint32_t nb_lcores; /* 0: one thread, on any core */
     unsigned lcores[LCORES_MAX];
+    bool segment;              /* sockets: --segment */
     unsigned share, nb_shares; /* this generator (from 0) of so many; nb_shares 0: the only one */
     struct port_frames_config frames; /* for the frame editions */
 };

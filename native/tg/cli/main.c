@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * nm-load, the traffic generator. Reading order: load.c (one worker a core), work.c (phases),
- * loop.c and answers.c (a turn), port_*.c and wire_*.c (the wire); source.c, workload.c and pace.c
- * (which request, and when); match.c, check.h and record.c (replies).
+ * turn.h and turn_answers.h (a turn), port_*.c and wire_*.c (the wire); source.c, workload.c and
+ * pace.c (which request, and when); load_kv.h, load_echo.h (its bytes); match.c, check.h and
+ * record.c (replies).
  */
 #include "load.h"
 

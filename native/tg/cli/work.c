@@ -272,10 +272,9 @@ static enum outcome life_run(struct worker *worker)
     const struct load_options *options = worker->load->options;
     enum outcome outcome = OUTCOME_DONE;
 
-    worker->loop.adopt = !options->preload;
-    if (!options->echo && options->preload)
+    if (options->type->stores && options->preload)
         outcome = keys_run(worker, PHASE_PRELOAD);
-    if (!options->echo && outcome == OUTCOME_DONE)
+    if (options->type->stores && outcome == OUTCOME_DONE)
         outcome = keys_run(worker, PHASE_VERIFY);
     if (options->nb_shares > 0 && outcome == OUTCOME_DONE)
         outcome = hold_run(worker);
@@ -292,7 +291,7 @@ static bool up_wait(struct worker *worker)
     struct loop *loop = &worker->loop;
 
     while (!work_stopped)
-        if (answer_ask(loop->port, &loop->format, POLL_NS)) {
+        if (answer_ask(loop, POLL_NS)) {
             answers_drain(loop->port, worker->load->options->timeout_ns, &work_stopped);
             return true;
         }
@@ -306,7 +305,7 @@ static enum outcome target_await(struct worker *worker)
     struct loop *loop = &worker->loop;
 
     if (worker->index == 0) {
-        if (first_answer_wait(load->options, loop->port, &loop->format, &work_stopped)) {
+        if (first_answer_wait(loop, &work_stopped)) {
             line_first_answer(clock_ns());
             answers_drain(loop->port, load->options->timeout_ns, &work_stopped);
         } else if (!is_over(load)) {
@@ -331,7 +330,7 @@ static enum outcome down_run(struct worker *worker)
             atomic_store(&load->over, OUTCOME_STOPPED);
         }
     }
-    keys_reset(&worker->loop.keys);
+    worker->loop.type->forget(&worker->loop);
     return phase_end(load);
 }
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The receiving half of the loop: checks a burst of replies, and finds lost requests. */
+/* The rare cases of the receiving half of a turn (turn_answers.h), once for all loads: answers that
+ * are not right, replies that are no answers, lost requests. */
 #ifndef NEARMETAL_TG_ANSWERS_H
 #define NEARMETAL_TG_ANSWERS_H
 
+#include "check.h"
 #include "loop.h"
 
-/* Match, check and count replies that were received by `now`. */
-void answers_take(struct loop *loop, const struct datagram *replies, unsigned nb, uint64_t now);
+/* Count an answer that is not right, and keep the first one of the phase: an error message may
+ * quote it. */
+void answers_wrong(struct loop *loop, const struct slot *slot, const struct datagram *reply,
+                   enum verdict verdict);
 
-/*
- * End a round of the port: everything that arrived before the round began has been taken. So a
- * request that had timed out by then is lost, even if this program was interrupted meanwhile. The
- * next round begins at `now`.
- */
-void answers_round(struct loop *loop, uint64_t now);
+/* Count a reply to a request that is not in flight. */
+void answers_stray(struct loop *loop, const struct slot *slot, enum slot_state before,
+                   uint64_t now);
+
+/* Count a lost request; preload and verify send it again. */
+void answers_lost(struct loop *loop, const struct slot *slot, uint32_t flow);
 
 #endif

@@ -119,7 +119,7 @@ static inline uint32_t format_write(const struct format *format, uint8_t *room, 
                                     enum op op, struct digits digits, uint32_t number,
                                     uint32_t version)
 {
-    if (op == OP_SET)
+    if (__builtin_expect(op == OP_SET, 0))
         return format_set(format, room, id, digits, number, version);
     pattern_write(&format->get, room, id, digits);
     return format->get_bytes;

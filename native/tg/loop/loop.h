@@ -3,6 +3,7 @@
  * The loop: keeps a window of requests in flight, and sends a new one for each that was answered or
  * lost, on the flow that became free. A turn receives a burst, checks it, times out lost requests,
  * then draws and sends as many as have rooms; in the open loop only those that are due (pace.h).
+ * What is sent, and whether a reply is right, is the load's (load_type.h).
  */
 #ifndef NEARMETAL_TG_LOOP_H
 #define NEARMETAL_TG_LOOP_H
@@ -12,8 +13,7 @@
 #include <stdint.h>
 
 #include "counts.h"
-#include "format.h"
-#include "keys.h"
+#include "load_type.h"
 #include "match.h"
 #include "pace.h"
 #include "port.h"
@@ -26,18 +26,14 @@
 
 struct loop {
     struct port *port;
-    struct format format;
-    struct keys keys;
+    const struct load_type *type;
+    uint64_t (*turn)(struct loop *loop); /* of the load */
+    union load_state state;              /* of the load */
+    uint32_t request_bytes, reply_bytes; /* the longest of the load */
     struct workload workload;
     struct source source;
     struct match match;
-    bool echo;         /* the target returns requests unchanged: no keys are stored */
-    uint32_t version;  /* echo: of the last SET; no two SETs are alike */
-    bool stamped;      /* echo: the key ends with a stamp */
-    uint64_t stamp;    /* the last stamp */
     uint64_t nb_sets;  /* SETs sent since the start */
-    bool no_overlap;   /* send no GET while a SET of its key is in flight */
-    bool adopt;        /* verify: accept any version found as the acknowledged one */
     bool counted;      /* requests sent now belong to the measured time */
     struct pace *pace; /* open loop: the schedule of the mix; NULL: closed loop */
     bool paced;        /* the schedule applies now */
@@ -62,6 +58,7 @@ struct loop {
     struct counts counts;
     struct cycles cycles;
     struct record latency;
+    struct classes classes;
 };
 
 struct loop_config {
@@ -70,7 +67,11 @@ struct loop_config {
     uint64_t tsc_hz;
 };
 
-/* Set up the loop; format and workload are initialised, port is open. False: out of memory. */
+/* Choose the load; the port is opened with the lengths that this sets. False: a length of the load
+ * is out of range. */
+bool loop_init(struct loop *loop, const struct load_type *type, const struct load_config *config);
+
+/* Set up the rest; workload is initialised, port is open. False: out of memory. */
 bool loop_open(struct loop *loop, const struct loop_config *config);
 void loop_close(struct loop *loop);
 
@@ -88,6 +89,9 @@ void loop_start(struct loop *loop, enum phase phase, bool counted);
 void loop_unpace(struct loop *loop, uint64_t now);
 
 /* Do one turn; returns the time in TSC cycles. */
-uint64_t loop_turn(struct loop *loop);
+static inline uint64_t loop_turn(struct loop *loop)
+{
+    return loop->turn(loop);
+}
 
 #endif

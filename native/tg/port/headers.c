@@ -75,20 +75,28 @@ static bool words_sound(const struct headers *headers, __m128i first, const stru
            total - IPV4_BYTES == __builtin_bswap16((uint16_t)(words->fourth >> 48));
 }
 
+/* Whether the checksum is the sum of the pseudo header alone, which is left to hardware. */
+static bool is_unfinished(const struct headers *headers, const struct words *words)
+{
+    return words->checksum == headers_fold(headers->pseudo_sum + (words->fourth >> 48));
+}
+
 uint32_t headers_judge(struct headers *headers, struct headers_read read, const uint8_t *frame,
                        uint32_t len)
 {
     struct words words = words_of(&read);
     uint32_t total = __builtin_bswap16((uint16_t)words.second);
+    bool partly;
 
     if (total > len - ETHERNET_BYTES || !words_sound(headers, read.first, &words))
         return HEADERS_MALFORMED;
-    /* Without --checksums none is required, but a checksum that is there must be right. */
-    if ((headers->checksums || words.checksum != 0) &&
+    partly = headers->unfinished && is_unfinished(headers, &words);
+    /* Where none is required, a checksum that is there must still be right. */
+    if (!partly && ((headers->checksums && !headers->unfinished) || words.checksum != 0) &&
         (words.checksum == 0 || headers_udp_sum(headers, frame + ETHERNET_BYTES + IPV4_BYTES,
                                                 total - IPV4_BYTES) != 0xffff))
         return HEADERS_MALFORMED;
-    if (words.checksum == 0 && total + ETHERNET_BYTES == len)
+    if ((words.checksum == 0 || partly) && total + ETHERNET_BYTES == len)
         headers->seen[len] =
             (struct headers_seen){.first = _mm_and_si128(read.first, headers->rx_mask),
                                   .second = read.second,
@@ -157,4 +165,5 @@ void headers_init(struct headers *headers, const struct headers_config *config)
     headers->port_base = config->port_base;
     headers->nb_flows = config->nb_flows;
     headers->checksums = config->checksums;
+    headers->unfinished = config->unfinished;
 }

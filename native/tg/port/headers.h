@@ -17,7 +17,7 @@
  * each length, in three registers, of which the last begins at byte 26. A received header is
  * checked field by field, including its checksum, but only if it is new: if all its bytes except
  * source MAC and flow's port equal those of the last valid header of the same length without a UDP
- * checksum, it is valid too.
+ * checksum, or with one that is unfinished, it is valid too.
  *
  * Received frames lie in memory that the other side may still be writing. So each word is read
  * once, into a register, and all decisions and the returned length use that register. The checker
@@ -60,7 +60,7 @@ struct headers {
     uint32_t pseudo_sum;          /* of addresses and protocol: the same in both directions */
     uint32_t nb_flows;
     uint16_t port_base; /* of flow 0 */
-    bool checksums;
+    bool checksums, unfinished;
     struct headers_bytes tx[HEADERS_TOTAL_MAX + 1];
     struct headers_seen seen[HEADERS_SEEN]; /* by length of the frame; entry 0 is never filled */
 };
@@ -70,7 +70,8 @@ struct headers_config {
     uint8_t our_address[4], target_address[4];
     uint16_t target_port, port_base;
     uint32_t nb_flows;
-    bool checksums; /* send and require real UDP checksums */
+    bool checksums;  /* send and require real UDP checksums */
+    bool unfinished; /* require none, and accept the sum of the pseudo header, as a socket does */
 };
 
 void headers_init(struct headers *headers, const struct headers_config *config);

@@ -11,8 +11,8 @@
  * sent gets no answer, and counts as lost.
  *
  * Ownership: the caller owns lent rooms until tx_burst, and replies until the next rx_burst or
- * tx_burst. Requests of one burst are sent in its order. No call blocks, except while the kernel
- * sends.
+ * tx_burst. Requests of one burst and flow that have one length are sent in its order, over frames
+ * all of them. No call blocks, except while the kernel sends.
  */
 #ifndef NEARMETAL_TG_PORT_H
 #define NEARMETAL_TG_PORT_H
@@ -51,12 +51,13 @@ struct port_config {
     uint32_t reply_bytes;   /* most bytes of a right reply */
     uint32_t window;        /* most requests in flight */
     uint32_t nb_lcores;     /* threads, each with a port of its own */
+    bool segment;           /* sockets: several requests of a flow as one message (messages.h) */
 };
 
 struct port;
 
-/* Check target, frames and nb_lcores, and no other members. NULL, or one sentence: what is wrong or
- * missing. */
+/* Check target, frames, nb_lcores and segment, and no other members. NULL, or one sentence: what is
+ * wrong or missing. */
 const char *port_check(const struct port_config *config);
 
 const char *port_open(struct port **port, const struct port_config *config);
@@ -80,12 +81,15 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
 
 /* Since the port was opened. */
 struct port_stats {
-    bool has_frames, has_faults; /* counters of an absent part stay 0 */
-    uint64_t nb_tx, nb_rx;       /* frames sent; frames received */
-    uint64_t nb_malformed;       /* received, but no valid UDP datagram from the target to us */
-    uint64_t nb_arp;             /* ARP frames received */
-    uint64_t nb_bad;             /* descriptors or frames of the other side that failed a check */
+    bool has_frames, has_faults, has_segments; /* counters of an absent part stay 0 */
+    const char *words;                         /* further keys of the line `ready`; NULL: none */
+    uint64_t nb_tx, nb_rx;                     /* frames sent; frames received */
+    uint64_t nb_malformed; /* received, but no valid UDP datagram from the target to us */
+    uint64_t nb_arp;       /* ARP frames received */
+    uint64_t nb_bad;       /* descriptors or frames of the other side that failed a check */
     struct faults_stats faults;
+    uint64_t nb_joined;  /* messages of several requests that were sent */
+    uint64_t nb_refused; /* those that the kernel refused: their requests left one by one */
 };
 
 void port_stats(const struct port *port, struct port_stats *stats);

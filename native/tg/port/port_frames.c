@@ -66,6 +66,8 @@ const char *port_check(const struct port_config *config)
         return why;
     if (config->nb_lcores > 1)
         return "--lcores: one core only, because a wire of frames has one queue pair";
+    if (config->segment)
+        return "--segment is an option of the socket edition, nm-load";
     if (memcmp(config->frames.source, none, 4) == 0)
         return "--source ADDR is missing: the IPv4 source address of requests";
     if (config->frames.faults != NULL && !config->frames.checksums)
@@ -81,6 +83,17 @@ static void addresses_set(struct port *port)
     headers_init(&port->headers, &port->config);
 }
 
+/* Open the wire, which may leave frames that are not for us to others. */
+static const char *wire_start(struct port *port, const struct port_config *config)
+{
+    struct wire_config wire = config->frames.wire;
+
+    memcpy(wire.address, config->frames.source, 4);
+    wire.port_first = port->config.port_base;
+    wire.nb_ports = (uint16_t)port->config.nb_flows;
+    return wire_open(&port->wire, &wire);
+}
+
 static const char *port_prepare(struct port *port, const struct port_config *config)
 {
     const struct port_frames_config *frames = &config->frames;
@@ -88,7 +101,7 @@ static const char *port_prepare(struct port *port, const struct port_config *con
     const char *why = port_check(config);
 
     if (why == NULL)
-        why = wire_open(&port->wire, &frames->wire);
+        why = wire_start(port, config);
     if (why == NULL && frames->faults != NULL)
         why = faults_open(&port->faults, frames->faults, frames->faults_seed, port->wire);
     if (why != NULL)
@@ -116,6 +129,8 @@ const char *port_open(struct port **out, const struct port_config *config)
     port->config.port_base = config->source_port == 0 ? PORT_BASE : (uint16_t)config->source_port;
     port->config.nb_flows = config->nb_flows;
     port->config.checksums = config->frames.checksums;
+    /* A flipped bit would go undetected. */
+    port->config.unfinished = wire_unfinished && config->frames.faults == NULL;
     port->request_bytes = config->request_bytes;
     port->reply_bytes = config->reply_bytes + 1; /* one more shows that a reply is too long */
     *out = port;
@@ -284,6 +299,7 @@ void port_stats(const struct port *port, struct port_stats *stats)
     wire_stats(port->wire, &wire);
     *stats = (struct port_stats){.has_frames = true,
                                  .has_faults = port->faults != NULL,
+                                 .words = wire_words(port->wire),
                                  .nb_tx = wire.nb_tx,
                                  .nb_rx = wire.nb_rx,
                                  .nb_malformed = port->nb_malformed,

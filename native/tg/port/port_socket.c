@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The generator's port over UDP sockets: one connected socket per flow, recvmmsg and sendmmsg.
+ * The generator's port over UDP sockets: one connected socket per flow, recvmmsg and sendmmsg
+ * (messages.h).
  *
  * If the server or the network stack joined replies of one flow (UDP_GRO), one message holds
  * several of them. They are separated here, which is cheaper than in the kernel.
@@ -22,7 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEND_TRIES_MAX 8u
+#include "messages.h"
+
 #define SOCKET_BYTES_PER_REQUEST 4096 /* kernel memory for a datagram, rounded up */
 #define SOCKET_BYTES_MIN (1 << 20)
 #define MESSAGE_BYTES_MAX 65536u
@@ -42,8 +44,9 @@ struct port {
     uint32_t request_bytes, reply_bytes;
     int *sockets;
     uint8_t *rooms, *replies; /* PORT_BURST_MAX each */
-    struct mmsghdr tx[PORT_BURST_MAX], rx[PORT_BURST_MAX];
-    struct iovec tx_iov[PORT_BURST_MAX], rx_iov[PORT_BURST_MAX];
+    struct messages messages; /* to send */
+    struct mmsghdr rx[PORT_BURST_MAX];
+    struct iovec rx_iov[PORT_BURST_MAX];
     struct join_control rx_control[PORT_BURST_MAX];
 };
 
@@ -75,9 +78,10 @@ static const char *frames_refuse(const struct port_frames_config *frames)
     static const uint8_t none[4];
 
     if (memcmp(frames->source, none, 4) != 0 || frames->has_target_mac || frames->checksums ||
-        frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect)
-        return "--source, --target-mac, --checksums, --faults, --socket and --connect are options "
-               "of the frame editions, nm-load-vhost and nm-load-ethdev";
+        frames->faults != NULL || frames->wire.socket_path != NULL || frames->wire.connect ||
+        frames->wire.iface != NULL)
+        return "--source, --target-mac, --checksums, --faults, --socket, --connect and --iface are "
+               "options of the frame editions: nm-load-vhost, nm-load-ethdev and nm-load-xdp";
     return frames->wire.nb_args > 0 ? "takes no arguments besides its options (see --help)" : NULL;
 }
 
@@ -167,6 +171,9 @@ static const char *sockets_open(struct port *port, const struct port_config *con
         socket_join(fd);
         port->sockets[port->nb_flows] = fd;
     }
+    if (why == NULL && config->segment && !messages_can_join(port->sockets[0]))
+        why = "--segment: this kernel has no UDP_SEGMENT (Linux 4.18)";
+    port->messages.joins = config->segment;
     if (info != NULL)
         freeaddrinfo(info);
     return why;
@@ -175,8 +182,6 @@ static const char *sockets_open(struct port *port, const struct port_config *con
 static void messages_init(struct port *port)
 {
     for (unsigned i = 0; i < PORT_BURST_MAX; i++) {
-        port->tx[i].msg_hdr.msg_iov = &port->tx_iov[i];
-        port->tx[i].msg_hdr.msg_iovlen = 1;
         port->rx[i].msg_hdr.msg_iov = &port->rx_iov[i];
         port->rx[i].msg_hdr.msg_iovlen = 1;
         port->rx_iov[i].iov_base = port->replies + (size_t)i * MESSAGE_STRIDE_BYTES;
@@ -217,29 +222,16 @@ unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
     return nb;
 }
 
-/* A refused or interrupted call sends nothing: try again, at most SEND_TRIES_MAX times. */
-static void messages_send(int fd, struct mmsghdr *messages, unsigned nb)
-{
-    unsigned done = 0;
-
-    for (unsigned tries = 0; done < nb && tries < SEND_TRIES_MAX; tries++) {
-        int sent = sendmmsg(fd, messages + done, nb - done, 0);
-
-        if (sent > 0)
-            done += (unsigned)sent;
-    }
-}
-
 void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned nb)
 {
     unsigned first = 0;
 
     for (unsigned i = 0; i < nb; i++) {
-        port->tx_iov[i].iov_base = datagrams[i].data;
-        port->tx_iov[i].iov_len = datagrams[i].len;
-        if (i + 1 < nb && datagrams[i + 1].flow == datagrams[first].flow)
+        uint32_t flow = datagrams[first].flow;
+
+        if (i + 1 < nb && datagrams[i + 1].flow == flow)
             continue;
-        messages_send(port->sockets[datagrams[first].flow], &port->tx[first], i + 1 - first);
+        messages_send(&port->messages, port->sockets[flow], &datagrams[first], i + 1 - first);
         first = i + 1;
     }
 }
@@ -324,8 +316,9 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
 
 void port_stats(const struct port *port, struct port_stats *stats)
 {
-    (void)port; /* the kernel does not report them */
-    *stats = (struct port_stats){0};
+    *stats = (struct port_stats){.has_segments = port->messages.joins, /* no frames: the kernel's */
+                                 .nb_joined = port->messages.nb_joined,
+                                 .nb_refused = port->messages.nb_refused};
 }
 
 void port_close(struct port *port)

@@ -2,9 +2,9 @@
 /*
  * The contract of the generator's wire: sends and receives whole Ethernet frames.
  *
- * Implemented by wire_vhost.c (in place, in the server's own buffers) and wire_ethdev.c (DPDK),
- * chosen at link time. port_frames.c is the caller: it implements the generator's port (port.h) on
- * top of it, with faults.c in between for --faults.
+ * Implemented by wire_vhost.c (in place, in the server's own buffers), wire_ethdev.c (DPDK) and
+ * wire_xdp.c (AF_XDP), chosen at link time. port_frames.c is the caller: it implements the
+ * generator's port (port.h) on top of it, with faults.c in between for --faults.
  *
  * Errors: open returns NULL, or one sentence for the user. After that no call fails: a frame that
  * could not be sent is lost, and nb_tx does not count it.
@@ -31,6 +31,10 @@ struct wire_config {
     bool connect;            /* vhost: connect to it, instead of listening there */
     char *const *args;       /* ethdev: EAL arguments */
     int nb_args;
+    const char *iface; /* xdp: the interface */
+    /* Which frames are for us; port_frames.c sets these. A wire may leave others to the kernel. */
+    uint8_t address[4];
+    uint16_t port_first, nb_ports; /* of UDP */
 };
 
 struct wire_stats {
@@ -39,8 +43,12 @@ struct wire_stats {
 
 struct wire;
 
-/* "vhost-user", "ethdev" */
+/* "vhost-user", "ethdev", "xdp" */
 extern const char wire_name[];
+
+/* Whether the other end's kernel may leave UDP checksums to hardware that is not there. Replies
+ * then arrive with the sum of the pseudo header alone. */
+extern const bool wire_unfinished;
 
 /* Check the options of this wire. NULL, or one sentence: what is wrong or missing. */
 const char *wire_check(const struct wire_config *config);
@@ -49,6 +57,9 @@ const char *wire_open(struct wire **wire, const struct wire_config *config);
 
 /* The generator's own MAC address. */
 void wire_mac(const struct wire *wire, uint8_t mac[6]);
+
+/* Further keys of the line `ready`: JSON with a comma in front, or "". */
+const char *wire_words(const struct wire *wire);
 
 /* Whether the other end is up. Also does periodic work: call it at least every 4,096 turns. */
 bool wire_up(struct wire *wire);

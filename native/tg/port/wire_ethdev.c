@@ -23,6 +23,7 @@
 #define LOOK_US 10000u
 
 const char wire_name[] = "ethdev";
+const bool wire_unfinished = false; /* also on a veth: its other end must compute them */
 
 struct wire {
     struct device device;
@@ -54,6 +55,8 @@ const char *wire_check(const struct wire_config *config)
 {
     if (config->socket_path != NULL || config->connect)
         return "--socket and --connect are options of nm-load-vhost";
+    if (config->iface != NULL)
+        return "--iface is an option of nm-load-xdp; give the EAL arguments a port";
     return config->nb_args > 0 ? NULL
                                : "the EAL arguments are missing; for example -- --no-pci "
                                  "--vdev=net_af_packet0,iface=IFACE";
@@ -86,6 +89,12 @@ const char *wire_open(struct wire **out, const struct wire_config *config)
 void wire_mac(const struct wire *wire, uint8_t mac[6])
 {
     memcpy(mac, wire->device.mac, 6);
+}
+
+const char *wire_words(const struct wire *wire)
+{
+    (void)wire;
+    return "";
 }
 
 bool wire_up(struct wire *wire)

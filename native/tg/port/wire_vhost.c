@@ -12,6 +12,7 @@
 #include "vhost_device.h"
 
 const char wire_name[] = "vhost-user";
+const bool wire_unfinished = false;
 
 struct wire {
     struct vhost_device *device;
@@ -21,6 +22,8 @@ const char *wire_check(const struct wire_config *config)
 {
     if (config->socket_path == NULL)
         return "--socket PATH is missing: the AF_UNIX socket of vhost-user";
+    if (config->iface != NULL)
+        return "--iface is an option of nm-load-xdp";
     if (config->nb_args > 0)
         return "takes no arguments besides its options (see --help)";
     return NULL;
@@ -49,6 +52,12 @@ void wire_mac(const struct wire *wire, uint8_t mac[6])
 
     (void)wire;
     memcpy(mac, ours, sizeof(ours));
+}
+
+const char *wire_words(const struct wire *wire)
+{
+    (void)wire;
+    return "";
 }
 
 bool wire_up(struct wire *wire)

@@ -3,7 +3,8 @@
 The other tree is a folder, or a revision of this clone, which is written out once and kept. This
 revision's code builds it, and only programs under test are taken from it: a row's server or image,
 and the program that starts the image. Generator, relay, QEMU and fetched programs are those of this
-revision on both sides.
+revision on both sides. Only a null responder, whose rate is the generator's, is also asked by the
+other tree's generator.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nearmetal.paths import cache_dir, source_root
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.programs import INIT, TENDER, program_of, programs_beside
 from nearmetal.spec.rungs import Rung, Service
+from nearmetal.topology import known
 
 # These share a memory page or a command line with the image they start: use the same tree for both.
 _STARTERS = (TENDER, INIT)
@@ -79,13 +81,23 @@ def under_test(rung: Rung, service: Service) -> list[str]:
     return [program, *(name for name in programs_beside(rung) if name in _STARTERS)]
 
 
+def generators(rung: Rung) -> list[str]:
+    """Return the generators under test with a row: those of its wire if it is a null responder."""
+    wires = [
+        wire
+        for wire in known.known()
+        if wire.null_responder == rung.name and not wire.between_machines
+    ]
+    return sorted({edition.program for wire in wires for edition in wire.in_turn()})
+
+
 def beside(ours: Build, tree: Tree, spec: Spec, progress: Callable[[str], None]) -> Build:
     """Return our build with the other tree's build of the same rows as its `against`."""
     names = {
         name
         for row in spec.rungs
         for service in row.services
-        for name in under_test(row.rung, service)
+        for name in [*under_test(row.rung, service), *generators(row.rung)]
     }
     try:
         built = programs.build(
@@ -97,13 +109,16 @@ def beside(ours: Build, tree: Tree, spec: Spec, progress: Callable[[str], None])
     return ours.model_copy(update={"against": built.model_copy(update=known)})
 
 
-def swapped(build: Build) -> Build:
-    """Return the build for the other tree's trials: its programs under test, all else ours."""
+def swapped(build: Build, rung: Rung, service: Service) -> Build:
+    """Return the build for the other tree's trials of a row: its programs under test, else ours."""
     other = build.against
     assert other is not None
-    return build.model_copy(
-        update={"name": other.name, "programs": build.programs | other.programs}
-    )
+    ours = {
+        name: program for name, program in build.programs.items() if name not in generators(rung)
+    }
+    names = {*under_test(rung, service), *generators(rung)}
+    theirs = {name: program for name, program in other.programs.items() if name in names}
+    return build.model_copy(update={"name": other.name, "programs": ours | theirs})
 
 
 def pairs(spec: Spec, build: Build) -> dict[Row, str | None]:
@@ -124,6 +139,9 @@ def _why_alone(rung: Rung, service: Service, other: Build) -> str | None:
     names = under_test(rung, service)
     if not names:
         return "no program of it is compiled, so both sides would be the same"
+    senders = generators(rung)
+    if senders and not any(name in other.programs for name in senders):
+        names += senders[:1]
     lacking = [name for name in names if name not in other.programs]
     reasons = (other.missing.get(name, f"{name} was not built") for name in lacking)
     return "; ".join(f"{other.name}: {reason}" for reason in reasons) or None

@@ -127,7 +127,7 @@ def _compiler(environment: dict[str, str]) -> list[str]:
 def _optional() -> list[str]:
     """Return the optional tools and libraries that meson will find: a change must reconfigure."""
     tools = [tool for tool in ("bpf-gcc", "clang") if shutil.which(tool)]
-    libraries = {"libbpf", *(each.library for each in datapaths() if each.library)}
+    libraries = {"libbpf", "libxdp", *(each.library for each in datapaths() if each.library)}
     return tools + [name for name in sorted(libraries) if has_package(name)]
 
 

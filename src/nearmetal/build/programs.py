@@ -31,6 +31,9 @@ from nearmetal.spec.programs import GUEST_KERNEL
 
 _DPDK = "libdpdk"
 _WITH_DPDK = ("nm-load-ethdev",)  # programs that are not DUTs but need DPDK
+_WITH_BPF = ("nm-null-xdp", "nm-load-xdp")  # programs that contain an XDP program
+_LIBXDP = "libxdp"
+_WITH_LIBXDP = ("nm-load-xdp",)
 
 
 class Program(Frozen):
@@ -156,11 +159,13 @@ def why_not(program: str) -> str | None:
         return fetched.why_not(program) or (None if fetched.dpdk_wanted() else _without_dpdk())
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
-    if program == "nm-null-xdp":
+    if program in _WITH_BPF:
         if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
             return "no compiler for BPF (package gcc-bpf)"
         if not meson.has_package("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
+    if program in _WITH_LIBXDP and not meson.has_package(_LIBXDP):
+        return "no libxdp here (package libxdp-dev; it is also among DPDK's files)"
     return library_why_not(library_of(program))
 
 

@@ -41,12 +41,17 @@ def _memcached(launch: Launch) -> Command:
 
 
 def _limit_veth(launch: Launch) -> Command:
-    """Return veth's null responder: an XDP program in the receive thread of the server's end."""
+    """Return veth's null responder: an XDP program in the receive thread of the server's end.
+
+    The other end needs an XDP program too: the generator's own, or one that passes everything.
+    """
     topology = _standing(launch)
     if known.find(topology.wire).null_responder != launch.rung.name:
         raise CannotRunError(f"limit-veth shows the limit of veth, not of {topology.wire}")
-    argv = [*_null_xdp(launch), "--peer", topology.tg_iface]
-    return Command((*argv, "--peer-netns", str(topology.tg_netns)), says_ready=True)
+    argv = _null_xdp(launch)
+    if not known.find(topology.wire).edition(topology.generator).attaches_xdp:
+        argv += ["--peer", topology.tg_iface, "--peer-netns", str(topology.tg_netns)]
+    return Command(tuple(argv), says_ready=True)
 
 
 def _limit_nic(launch: Launch) -> Command:

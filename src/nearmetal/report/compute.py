@@ -53,6 +53,7 @@ class Standing:
 
     wire: str
     placement: str | None = None
+    generator: str | None = None  # None: the wire's only edition
     cores: Cores = field(default_factory=Cores)
     notes: tuple[str, ...] = ()  # facts that affect figures on the wire; each begins with its kind
 
@@ -174,7 +175,7 @@ def _identity(
         accelerator_loops_per_s=accelerator.loops_per_s if accelerator else {},
         guest=next((trial.guest for trial in trials if trial.guest), None),
         cores=standing.cores,
-        generator=rung.generator,
+        generator=wanted.point.edition or standing.generator or rung.generator,
         status=status,
         reason=reason,
         rounds=len(trials),

@@ -15,7 +15,7 @@ from nearmetal.spec.sweep import Axis
 def findings(rows: Sequence[Row], axis: Axis | None) -> list[str]:
     """Sentences about the rows of a run; axis: of its sweep."""
     ok = [row for row in rows if row.status == "ok"]
-    if axis in ("keys", "window", "generators"):
+    if axis in ("keys", "window", "generators", "edition"):
         found = list(_along(ok, axis))
     else:
         found = [*_over_memcached(ok), *map(sentence, comparisons(ok))]
@@ -46,7 +46,7 @@ def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:
     for row in rows:
         curves.setdefault((row.rung, row.service), []).append(row)
     for (rung, service), points in curves.items():
-        ends = sorted(points, key=lambda row: row.point.keys or row.point.generators or row.window)
+        ends = sorted(points, key=_place)
         first, last = ends[0], ends[-1]
         before, after = first.replies_per_s.median, last.replies_per_s.median
         if len(points) < 2 or not before or not after:
@@ -57,6 +57,13 @@ def _along(rows: Sequence[Row], axis: Axis | None) -> Iterator[str]:
             f"{max(before, after) / min(before, after):.2f}, from {count(before)} to "
             f"{count(after)} replies/s{_floors(first, last, axis)}."
         )
+
+
+def _place(row: Row) -> float:
+    """The place of a row on its axis; editions have no order of their own: the slowest first."""
+    if row.point.edition is not None:
+        return row.replies_per_s.median or 0.0
+    return row.point.keys or row.point.generators or row.window
 
 
 def _floors(first: Row, last: Row, axis: Axis | None) -> str:

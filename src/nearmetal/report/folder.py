@@ -165,9 +165,11 @@ def _facts(path: Path) -> Facts:
 def _standing(wire: Facts) -> Standing:
     sut, tg = wire.get("sut_cpu"), wire.get("tg_cpu")
     placement, notes = wire.get("placement"), wire.get("notes")
+    generator = wire.get("generator")
     return Standing(
         wire=str(wire.get("wire")),
         placement=str(placement) if placement else None,
+        generator=str(generator) if generator else None,
         cores=Cores(
             sut=sut if isinstance(sut, int) else None, tg=tg if isinstance(tg, int) else None
         ),

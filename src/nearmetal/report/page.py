@@ -19,7 +19,7 @@ from nearmetal.report.model import Report
 from nearmetal.report.paper import lettered, sided
 from nearmetal.report.row import Row
 from nearmetal.spec import sweep
-from nearmetal.spec.experiment import Spec
+from nearmetal.spec.experiment import Spec, Workload
 
 SIZES = "_bytes"  # in the names of facts that are shown as a size
 APART = ("programs", "name", "against")  # keys of build.json that are not facts of the build
@@ -109,7 +109,7 @@ def setting(report: Report) -> list[tuple[str, str]]:
         (
             "Workload",
             f"{load.name}: {_keys(spec)} keys ({keys}), {load.key_bytes}-byte keys, "
-            f"{load.value_bytes}-byte values, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
+            f"{_values(load)}, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
             f"{load.miss * 100:g} % GET of absent keys",
         ),
         ("Load", f"{words.load(spec)}, {load.flows} flows"),
@@ -129,6 +129,13 @@ def _keys(spec: Spec) -> str:
     if spec.sweep is None or spec.sweep.axis != "keys":
         return f"{spec.workload.keys:,}"
     return " to ".join(f"{point.keys:,}" for point in (spec.sweep.points[0], spec.sweep.points[-1]))
+
+
+def _values(load: Workload) -> str:
+    if not load.classes:
+        return f"{load.value_bytes}-byte values"
+    parts = (f"{each.value_bytes} bytes ({each.share * 100:g} %)" for each in load.classes)
+    return f"values of {', '.join(parts)} by shares of the keys"
 
 
 def _wire(wire: Facts) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ def drawings(report: Report) -> list[Drawing]:
         return []
     axis = report.spec.sweep.axis
     curves = measured(report.rows, open_loop=axis == "rate")
-    if not curves or axis == "generators":
+    if not curves or axis in ("generators", "edition"):
         return []
     if axis == "keys":
         caches = cache_keys(report)

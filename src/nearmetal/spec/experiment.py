@@ -5,31 +5,31 @@ matches and has no entry of its own) or { rung = "host-py", services = ["kv"], r
 measures every row at several points of one axis (sweep.py). [[image]] adds an image, whose name is
 then a rung of this spec (foreign_images.py); [guest] names the kernel of Linux guests; [machine]
 has the settings that the run makes and restores (machine/tune/wanted.py), and the accelerator.
-Omitted keys have the defaults below. `Spec` is the resolved form, with every key set: later stages
-use it, and it is written to the run's folder.
+Omitted keys have the defaults below. `Spec` is the resolved form, in the run's folder.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.tune.wanted import Offloads, Wanted
 from nearmetal.machine.vm import bzimage
 from nearmetal.samples import Frozen, Point
-from nearmetal.spec import foreign_images, services
+from nearmetal.spec import foreign_images
 from nearmetal.spec.foreign_images import ImageFile
 from nearmetal.spec.rungs import RUNGS, Rung, Service, find
 from nearmetal.spec.sweep import Sweep, SweepFile
 from nearmetal.spec.window import Window, everywhere
+from nearmetal.spec.workload import Workload, needed_bytes
+from nearmetal.topology.known import EditionName
 
 __all__ = [
     "RUNGS",
@@ -49,60 +49,7 @@ __all__ = [
 # In an open loop only a full ring may hold a request back. Rings have 1,024 entries; a server that
 # takes a burst before it has sent the previous one needs some free entries.
 _OPEN_WINDOW = 768
-_HEADERS_BYTES = 42  # Ethernet, IPv4, UDP
 _MEMORY_FLOOR_BYTES = 8 << 20  # below this memcached cannot give every slab class a page
-
-
-class Workload(Frozen):
-    """The requests of a measurement: key space, sizes, mix, distribution, flows."""
-
-    name: str = "standard"
-    keys: int = Field(1_000_000, ge=1, le=100_000_000)
-    key_bytes: int = Field(16, ge=8, le=250)
-    value_bytes: int = Field(32, ge=8, le=60_000)
-    get: float = Field(0.95, ge=0, le=1)
-    set: float = Field(0.05, ge=0, le=1)
-    miss: float = Field(0.0, ge=0, le=1)  # GETs of keys that were never stored
-    zipf: float | None = Field(0.99, gt=0, lt=2)  # None: uniform; a file has "uniform" for that
-    flows: int = Field(16, ge=1, le=1024)
-    source_port: int | None = Field(None, ge=1, le=65_535)  # of the first flow; None: any
-    port: int = Field(11_211, ge=1, le=65_535)  # of the server; on lo any free port is used
-    stamp: bool = False  # echo: end the key of each request with 8 bytes that never repeat
-
-    @model_validator(mode="before")
-    @classmethod
-    def _uniform(cls, data: Any) -> Any:
-        """Turn zipf = "uniform" into None: TOML has no null."""
-        if isinstance(data, dict) and data.get("zipf") == "uniform":
-            return {**data, "zipf": None}
-        return data
-
-    @model_validator(mode="after")
-    def _whole(self) -> Workload:
-        if not math.isclose(self.get + self.set + self.miss, 1.0, abs_tol=1e-9):
-            raise ValueError(
-                f"get + set + miss must be 1 (got {self.get:g} + {self.set:g} + {self.miss:g})"
-            )
-        names = 10 ** min(self.key_bytes - 2, 8) if self.key_bytes < 12 else 1 << 32
-        if self.keys * (2 if self.miss else 1) > names:
-            raise ValueError(
-                f"key_bytes = {self.key_bytes} names {names:,} keys: too few for keys ="
-                f" {self.keys:,}{', and as many to miss' if self.miss else ''}"
-            )
-        if self.source_port is not None and self.source_port + self.flows - 1 > 65_535:
-            raise ValueError(
-                f"source_port = {self.source_port}: {self.flows} flows from there on end beyond"
-                " 65535"
-            )
-        return self
-
-    def frame_bytes(self, service: Service) -> tuple[int, int]:
-        """Return the lengths in bytes of a GET's frame and its answer's: with headers, no FCS."""
-        request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
-        if not services.find(service).stores:
-            return request, request
-        line = len(f"VALUE  0 {self.value_bytes}\r\n") + self.key_bytes
-        return request, _HEADERS_BYTES + 8 + line + self.value_bytes + len("\r\nEND\r\n")
 
 
 class MachineTable(Wanted):
@@ -140,6 +87,7 @@ class Spec(Frozen):
     seed: int = 1
     sweep: Sweep | None = None
     sleeps: bool = False  # servers that poll a ring sleep when idle, as under `serve`
+    generator: EditionName | None = None  # edition to try first; None: the order of the wire's file
     machine: MachineTable = MachineTable()  # set for the run, and restored after it
     rungs: tuple[SpecRung, ...]
 
@@ -165,6 +113,7 @@ class _File(Frozen):
     seed: int = Field(1, ge=0)
     sweep: SweepFile | None = None
     sleeps: bool = False
+    generator: EditionName | None = None
     machine: MachineTable = MachineTable()
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()
@@ -229,15 +178,6 @@ def memory_bytes(spec: Spec, rung: str) -> int:
     if spec.memory_bytes is not None:
         return spec.memory_bytes
     return max(_MEMORY_FLOOR_BYTES, 2 * needed_bytes(spec.workload, rung))
-
-
-def needed_bytes(workload: Workload, rung: str) -> int:
-    """Return the bytes the key space takes (docs/service.md; memcached's doc/storage.txt)."""
-    if rung == "memcached":  # header with cas, terminators, up to 25 % slab waste
-        item = (workload.key_bytes + workload.value_bytes + 64) * 5 // 4
-        return workload.keys * item
-    item = (workload.key_bytes + workload.value_bytes + 16 + 7) // 8 * 8
-    return workload.keys * item * 10 // 9  # a tenth of the memory is the index
 
 
 def _check_memory(path: Path, spec: Spec) -> None:

@@ -6,6 +6,7 @@ A file has, under [sweep], one of
     window = [1, 4, 16]              requests in flight
     rate = ["50%", "80%", 200_000]   open loop: shares of the row's closed-loop rate, or requests/s
     generators = [1, 2]              on a testbed: how many of its machines generate load
+    edition = ["nm-load"]            the edition of the generator (topology/wire.py)
 
 Shares need a peak, so the closed loop is measured first, in the same run, as an additional point.
 """
@@ -19,8 +20,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from nearmetal.errors import BadInputError
 from nearmetal.samples import Frozen, Point
+from nearmetal.topology.known import EditionName
 
-Axis = Literal["keys", "window", "rate", "generators"]
+Axis = Literal["keys", "window", "rate", "generators", "edition"]
 Arrivals = Literal["constant", "poisson"]
 
 GENERATORS_MAX = 16
@@ -45,6 +47,7 @@ class SweepFile(Frozen):
     generators: tuple[Annotated[int, Field(ge=1, le=GENERATORS_MAX)], ...] | None = Field(
         None, min_length=1
     )
+    edition: tuple[EditionName, ...] | None = Field(None, min_length=1)
     arrivals: Arrivals | None = None
 
     @model_validator(mode="after")
@@ -71,6 +74,9 @@ class SweepFile(Frozen):
         if self.generators is not None:
             many = tuple(Point(generators=count) for count in self.generators)
             return Sweep(axis="generators", points=many)
+        if self.edition is not None:
+            each = tuple(Point(edition=name) for name in self.edition)
+            return Sweep(axis="edition", points=each)
         paced = tuple(_paced(each) for each in self.rate or ())
         closed = (Point(),) if any(point.peak_share is not None for point in paced) else ()
         return Sweep(axis="rate", points=(*closed, *paced), arrivals=self.arrivals or "constant")
@@ -129,6 +135,8 @@ def words(point: Point) -> str:
         return f"window {point.window}"
     if point.generators is not None:
         return f"{point.generators} generator{'s' if point.generators > 1 else ''}"
+    if point.edition is not None:
+        return point.edition
     if point.peak_share is not None:
         return f"{point.peak_share * 100:g} % of peak"
     return "" if point.rate_per_s is None else f"{point.rate_per_s:,.0f}/s"

@@ -50,3 +50,13 @@ def _checked(name: str) -> str:
 
 
 WireName = Annotated[str, AfterValidator(_checked)]
+
+
+def _edition_checked(name: str) -> str:
+    names = sorted({each.name for wire in known() for each in wire.editions})
+    if name not in names:
+        raise ValueError(unknown("generator", name, names))
+    return name
+
+
+EditionName = Annotated[str, AfterValidator(_edition_checked)]

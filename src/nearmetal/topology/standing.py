@@ -35,6 +35,7 @@ class Topology(Frozen):
     directory: str | None = None  # the run's own folder for sockets and DPDK's files
     hugepages_bytes: int = 0  # free for the server in the kernel's pool
     placement: str  # which core does what, in words
+    generator: str | None = None  # the edition that sends the load; None: the wire's only one
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="before")

@@ -31,12 +31,34 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Edition:
+    """An edition of the generator that can send a wire's load."""
+
+    name: str  # its program, and the options that make it this edition
+    # Returns why this user cannot run it here, on the wire that is up.
+    tried: Callable[[Topology], str | None] = lambda _: None
+    options: Callable[[Topology], list[str]] = lambda _: []  # how it reaches the server's end
+    # Further options of the run that waits for the first answer, which another run follows.
+    asker: tuple[str, ...] = ()
+    attaches_xdp: bool = False  # it attaches an XDP program to its end of the wire
+    work: str = ""  # the kernel's part of its work, and whose core does it, for the placement
+
+    @property
+    def program(self) -> str:
+        return self.name.split()[0]
+
+    @property
+    def flags(self) -> list[str]:
+        return self.name.split()[1:]
+
+
+@dataclass(frozen=True)
 class Wire:
     """A way to join generator and server."""
 
     name: str
     topology: type[Topology]  # its class when it is up; properties below are derived from the class
-    generator: str  # the generator program for it
+    generator: str  # the generator program for it, which runs wherever the wire can be made
     # Default number of requests in flight; or the wire whose window it uses, also in a spec.
     window: int | Wire
     up: BringUp | None = None  # None: it joins several machines, and testbed/ makes it
@@ -48,6 +70,8 @@ class Wire:
     # Servers use the kernel's sockets on it, memcached too: its rows compare with memcached's.
     sockets: bool = False
     shares_ports: bool = False  # it uses the whole machine's UDP ports: any may be in use
+    # Editions of the generator in the order in which they are tried; empty: `generator` alone.
+    editions: tuple[Edition, ...] = ()
 
     @property
     def between_machines(self) -> bool:
@@ -86,6 +110,21 @@ class Wire:
     def window_wire(self) -> Wire:
         """The wire under whose name a spec gives its window."""
         return self if isinstance(self.window, int) else self.window.window_wire
+
+    def in_turn(self, first: str | None = None) -> list[Edition]:
+        """Return the editions to try, in order; the last one is `generator`, which always runs.
+
+        first: the edition to try before all others, if this wire has it.
+        """
+        editions = self.editions or (Edition(self.generator),)
+        ordered = sorted(editions, key=lambda each: each.name != first)
+        last = [each.name for each in ordered].index(self.generator)
+        return ordered[: last + 1]
+
+    def edition(self, name: str | None) -> Edition:
+        """Return the edition of this name; None: `generator`."""
+        wanted = name or self.generator
+        return next((e for e in self.editions if e.name == wanted), Edition(wanted))
 
     def why_not(self, machine: Path = Path("/")) -> str | None:
         """Return why this machine cannot make the wire; None: it can. Changes nothing."""

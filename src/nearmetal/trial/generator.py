@@ -25,7 +25,7 @@ def arguments(
 ) -> list[str]:
     """Return the options of nm-load for a load."""
     argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
-    argv += ["--value-bytes", str(workload.value_bytes), "--get", f"{workload.get:g}"]
+    argv += ["--value-bytes", _value_bytes(workload), "--get", f"{workload.get:g}"]
     argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
     argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
     argv += ["--stamp"] if workload.stamp and not services.find(service).stores else []
@@ -34,6 +34,13 @@ def arguments(
     argv += ["--flows", str(workload.flows), "--window", str(window)]
     argv += ["--warmup", f"{warmup_s:g}", "--time", f"{measured_s:g}"]
     return [*argv, "--timeout", f"{TIMEOUT_S:g}", "--seed", str(seed)]
+
+
+def _value_bytes(workload: Workload) -> str:
+    """Return one length, or the classes' lengths with their shares."""
+    if not workload.classes:
+        return str(workload.value_bytes)
+    return ",".join(f"{each.value_bytes}:{each.share:.9g}" for each in workload.classes)
 
 
 def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:

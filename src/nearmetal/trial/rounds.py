@@ -36,6 +36,7 @@ from nearmetal.spec.programs import PROBE
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
+from nearmetal.trial import edition
 from nearmetal.trial.bed import Bed, Row, Trial
 from nearmetal.trial.trial import OneMachine, failed_sample, now_utc
 
@@ -109,7 +110,7 @@ def run(
                     continue
                 progress.trial_started(each.rung.name, each.service, number, len(todo))
                 bed = Bed(spec, build, wires.of(each.rung.wire), chosen, consoles)
-                bed = _of_the_other(bed) if each.against else bed
+                bed = _of_the_other(bed, each) if each.against else bed
                 progress.trial_finished(_visit(each, bed, progress, state, measurer, folder))
     except KeyboardInterrupt as end:
         state.partial, state.reason = True, signals.why(end)
@@ -161,9 +162,11 @@ def _paired(spec: Spec, build: Build, state: _State) -> set[against.Row]:
     return {row for row, why in found.items() if why is None}
 
 
-def _of_the_other(bed: Bed) -> Bed:
+def _of_the_other(bed: Bed, trial: Trial) -> Bed:
     """The bed with the other tree's programs under test and a console folder of their own."""
-    build, consoles = against.swapped(bed.build), bed.consoles
+    build, consoles = against.swapped(bed.build, trial.rung, trial.service), bed.consoles
+    if against.generators(trial.rung):
+        bed = replace(bed, topology=edition.of_other_tree(bed.topology, bed.spec, build))
     if consoles is not None and bed.accelerator is not None:
         consoles = consoles / "against"
         consoles.mkdir(exist_ok=True)
@@ -203,6 +206,7 @@ def _visit(
     rung, service, began_utc = each.rung, each.service, now_utc()
     try:
         point = _paced(each, state)
+        bed = replace(bed, topology=edition.at_point(bed.topology, bed.build, point))
         _check_once(each, bed, state, measurer)
         sample = _tried(
             lambda: measurer.measure(

@@ -39,6 +39,7 @@ from nearmetal.spec.experiment import memory_bytes
 from nearmetal.spec.programs import RELAY
 from nearmetal.topology import switch, testpmd
 from nearmetal.topology.standing import Socketed, Switched, Virtual
+from nearmetal.topology.wire import Edition
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.generator import asker, of_trial
 
@@ -158,6 +159,11 @@ class Plan:
         """Address that answers."""
         return self.command.address or self.bed.topology.sut_addr
 
+    @property
+    def edition(self) -> Edition:
+        """Edition of the generator that sends the load."""
+        return self.bed.wire.edition(self.bed.topology.generator)
+
 
 def planned(trial: Trial, bed: Bed) -> Plan:
     """Plan the DUT of a trial."""
@@ -250,6 +256,7 @@ def _answering(plan: Plan) -> Iterator[Server]:
     """Start the DUT and wait for its first right answer."""
     made, top = plan.command, plan.bed.topology
     asking = [*load_argv(plan), *asker(plan.bed.spec.workload, plan.trial.service)]
+    asking += plan.edition.asker
     # The asker starts before the server, so that start_ms contains only the server's start.
     with Child(asking, top.tg) as first, start(plan) as dut:
         if isinstance(dut, Vm) and made.says_ready:
@@ -306,10 +313,10 @@ def _generator(plan: Plan) -> Child:
 
 def load_argv(plan: Plan) -> list[str]:
     """The generator's program and the options that say where to send which load."""
-    trial = plan.trial
-    argv = plan.bed.build.programs[trial.rung.generator].argv()
-    load = services.find(trial.service).load
-    return [*argv, "--target", f"{plan.address}:{plan.port}", "--service", load]
+    edition, load = plan.edition, services.find(plan.trial.service).load
+    argv = plan.bed.build.programs[edition.program].argv()
+    argv += ["--target", f"{plan.address}:{plan.port}", "--service", load]
+    return [*argv, *edition.flags, *edition.options(plan.bed.topology)]
 
 
 def _fresh(path: Path) -> Path:

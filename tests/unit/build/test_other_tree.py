@@ -134,6 +134,34 @@ def test_what_of_a_row_is_under_test(rung: str, names: list[str]) -> None:
     assert against.under_test(find(rung), "kv") == names
 
 
+def test_a_null_responder_is_asked_by_each_tree_s_own_generator(clone: Path) -> None:
+    assert against.generators(find("host-mmsg")) == []
+    assert against.generators(find("ceiling")) == ["nm-load-vhost"]
+    assert against.generators(find("limit-veth")) == ["nm-load", "nm-load-xdp"]
+    theirs = {
+        name: Program(path=f"/theirs/{name}", image_bytes=1, sha256="0")
+        for name in ("nm-null-xdp", "nm-load")
+    }
+    other = ours().model_copy(update={"name": "0123abcd", "programs": theirs})
+    both = {name: Program(path=f"/ours/{name}", image_bytes=1, sha256="0")
+            for name in ("nm-null-xdp", "nm-load", "nm-load-xdp")}  # fmt: skip
+    build = ours().model_copy(update={"programs": both, "against": other})
+    mixed = against.swapped(build, find("limit-veth"), "echo").programs
+    assert mixed == theirs  # not our nm-load-xdp
+    of_a_row = against.swapped(build, find("host-mmsg"), "kv").programs
+    assert of_a_row == both
+
+
+def test_a_null_responder_without_the_other_s_generator_has_no_pair(clone: Path) -> None:
+    chosen = Spec(
+        name="made",
+        workload=Workload(keys=1000),
+        rungs=(SpecRung(rung=find("limit-veth"), services=("echo",), rounds=1),),
+    )
+    build = against.beside(ours(), against.found("HEAD"), chosen, lambda _: None)
+    assert "is not in this build" in str(against.pairs(chosen, build)["limit-veth", "echo"])
+
+
 def test_a_foreign_image_is_the_same_on_both_sides() -> None:
     assert against.under_test(Rung(name="mine", place="image", datapath=None), "kv") == []
 
@@ -159,7 +187,7 @@ def test_only_what_is_under_test_is_the_others(clone: Path) -> None:
     assert other is not None and build.programs == ours().programs
     assert (other.name, other.commit, other.dirty) == (head[:10], head, False)
     assert other.programs.keys() == {"nm-sock-kv"}
-    mixed = against.swapped(build)
+    mixed = against.swapped(build, find("host-sock"), "kv")
     assert mixed.name == head[:10]
     assert mixed.programs["nm-sock-kv"] == other.programs["nm-sock-kv"]
     assert mixed.programs["nm-load"] == ours().programs["nm-load"]

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nearmetal import report
 from nearmetal.errors import BadInputError
+from nearmetal.spec.experiment import Workload
 
 ROW_KEYS = set(
     re.findall(
@@ -43,6 +44,16 @@ def written(folder: Path) -> dict[str, Any]:
     report.write(folder)
     loaded: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return loaded
+
+
+def test_the_page_says_the_lengths_of_values(tmp_path: Path) -> None:
+    classes = [{"value_bytes": 32, "share": 0.75}, {"value_bytes": 1000, "share": 0.25}]
+    workload = Workload.model_validate({"classes": classes})
+    spec = made.spec("host-sock").model_copy(update={"workload": workload})
+    folder = made.folder(tmp_path / "lengths", spec, [], made.DONE)
+    assert written(folder)["spec"]["workload"]["classes"] == classes
+    said = "values of 32 bytes (75 %), 1000 bytes (25 %) by shares of the keys"
+    assert said in (folder / "report.html").read_text()
 
 
 def test_json_has_every_promised_key(mixed: Path) -> None:

@@ -130,6 +130,8 @@ def test_both_cores_stand_side_by_side(opened: Path) -> None:
     assert Poller(busy_cycles=1).busy_share is None
     assert page.generator_cycles(row) == 9e9 / 450_000
     assert (row.tg_split.empty, row.tg_split.send) == (0.2, 0.4)
+    assert "receive empty check send" in words_of(opened)
+    assert "10 % 20 % 30 % 40 %" in words_of(opened)
     assert "20,000 75 % 0 % –, 3" in words_of(opened)  # noqa: RUF001
 
 
@@ -168,6 +170,22 @@ def test_one_generator_and_two_stand_in_the_list_of_rows(tmp_path: Path) -> None
     assert "from 1 generator to 2 generators the rate rises by a factor of 1.50" in words_of(folder)
     names = {words.name(row) for row in found.rows}
     assert names >= {"host-sock kv 1 generator", "host-sock kv 2 generators"}
+
+
+def test_editions_of_the_generator_stand_in_the_list_of_rows(tmp_path: Path) -> None:
+    points = [Point(edition=name) for name in ("nm-load", "nm-load --segment")]
+    trials = [
+        sample
+        for point, rate in zip(points, (10_000, 15_000), strict=True)
+        for sample in made.rounds("host-sock", "kv", [rate] * 3, point=point)
+    ]
+    folder = made.folder(tmp_path / "ways", spec_of("edition", *points), trials, made.DONE)
+    found = report.write(folder)
+    assert "from nm-load to nm-load --segment the rate rises by a factor of 1.50" in words_of(
+        folder
+    )
+    generators = {row.point.edition: row.generator for row in found.rows if row.service == "kv"}
+    assert generators == {"nm-load": "nm-load", "nm-load --segment": "nm-load --segment"}
 
 
 @pytest.mark.parametrize("axis", ["keys", "window", "rate"])

@@ -77,6 +77,15 @@ def test_a_row_on_a_wire_of_one_more_file(tmp_path: Path) -> None:
     assert ours.vs_memcached.by_rate == 2 and not any("across" in label for label in ours.labels)
 
 
+def test_the_generator_is_that_of_the_run(tmp_path: Path) -> None:
+    wire = made.TOPOLOGY | {"generator": "nm-load-xdp"}
+    run = made.folder(
+        tmp_path / "run", made.spec("host-sock"), [], {}, topology={"version": 3, "wires": [wire]}
+    )
+    found = rows(folder.read(run).setting(), made.rounds("host-sock", "kv", [1000]))
+    assert {row.generator for row in found} == {"nm-load-xdp"}
+
+
 def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
     """In that format lo was recorded for veth, and each wire had the fields of all wires."""
     wires = [made.TOPOLOGY | {"wire": name, "switch_cpus": []} for name in ("lo", "vhost-user")]
@@ -90,6 +99,22 @@ def test_a_folder_of_an_older_run_is_read(tmp_path: Path) -> None:
     }
     (row, *_) = rows(setting, made.rounds("host-sock", "kv", [100_000] * 3))
     assert row.wire == "lo" and any(label.startswith("wire lo: ") for label in row.labels)
+
+
+def test_a_row_names_the_edition_of_its_generator(tmp_path: Path) -> None:
+    note = "generator: nm-load --segment cannot run here: it stays on; nm-load sends the load"
+    for notes, name in (([], "nm-load --segment"), ([note], "nm-load")):
+        wire = made.TOPOLOGY | {"wire": "veth", "generator": name, "notes": notes}
+        run = made.folder(
+            tmp_path / name,
+            made.spec("host-sock"),
+            [],
+            {},
+            topology={"version": 3, "wires": [wire]},
+        )
+        (row, *_) = rows(folder.read(run).setting(), made.rounds("host-sock", "kv", [100_000] * 3))
+        assert row.generator == name
+        assert [label for label in row.labels if label.startswith("generator: ")] == notes
 
 
 def test_a_null_responder_between_machines_is_missed_there_only() -> None:

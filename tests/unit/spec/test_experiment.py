@@ -38,11 +38,13 @@ MISTAKES = {
     "memory_bytes = 2_000_000\n" + ROWS: "memory_bytes: too small: the key space needs ",
     "memory_bytes = 3\n" + ROWS: "memory_bytes: must be >= ",
     "rungs = [": "not TOML: ",
-    ROWS + "[sweep]": "sweep: needs exactly one axis of keys, window, rate, generators (got none)",
+    ROWS + "[sweep]": "sweep: needs exactly one axis of keys, window, rate, generators, edition",
     ROWS + "[sweep]\nkeys = [1]\nwindow = [1]": "sweep: needs exactly one axis of keys, window,",
     ROWS + "[sweep]\nwindow = [4, 0]": "sweep.window.1: must be >= 1 (got 0)",
     ROWS + "[sweep]\nwindow = [4, 4]": "sweep: window names window 4 twice",
     ROWS + "[sweep]\ngenerators = [17]": "sweep.generators.0: must be <= 16 (got 17)",
+    ROWS
+    + '[sweep]\nedition = ["nm-laod"]': "sweep.edition.0: unknown generator 'nm-laod'; did you",
     ROWS + "[sweep]\nwindwo = [4]": "sweep.windwo: unknown key; did you mean window?",
     ROWS + '[sweep]\nrate = ["80"]': "sweep: rate '80': give a share of the peak, e.g. \"80%\"",
     ROWS
@@ -237,6 +239,9 @@ BAD_PORTS_AND_KEYS = {
     "key_bytes = 8\nkeys = 1_000_001": "key_bytes = 8 names 1,000,000 keys",
     "key_bytes = 8\nkeys = 600_000\nget = 0.9\nset = 0\nmiss = 0.1": "and as many to miss",
     'stamp = "x"': "stamp: must be a valid boolean",
+    "classes = [{ value_bytes = 8, share = 0.5 }]": "classes: their shares must add up to 1",
+    "classes = [{ value_bytes = 7, share = 1 }]": "value_bytes: must be >= 8",
+    "value_bytes = 32\nclasses = [{ value_bytes = 9, share = 1 }]": "the classes have the lengths",
 }
 
 
@@ -248,6 +253,23 @@ def test_ports_and_short_keys_are_checked(text: str, tmp_path: Path) -> None:
         experiment.load(path)
     assert BAD_PORTS_AND_KEYS[text] in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_values_have_classes_of_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    classes = "[{ value_bytes = 32, share = 0.75 }, { value_bytes = 1_000, share = 0.25 }]"
+    path.write_text(f'rungs = ["host-sock"]\n[workload]\nkeys = 1_000\nclasses = {classes}\n')
+    spec = experiment.load(path)
+    assert spec.workload.value_bytes == 1000  # the longest
+    assert experiment.Spec.model_validate_json(spec.model_dump_json()) == spec
+    asked = generator.arguments(spec.workload, 128, "kv", warmup_s=1, measured_s=2)
+    assert asked[asked.index("--value-bytes") + 1] == "32:0.75,1000:0.25"
+    short, long = (
+        experiment.needed_bytes(spec.workload.model_copy(update=changed), "host-sock")
+        for changed in ({"classes": (), "value_bytes": 32}, {"classes": ()})
+    )
+    mean = (3 * short + long) / 4
+    assert abs(experiment.needed_bytes(spec.workload, "host-sock") - mean) <= 2
 
 
 def test_rounds_of_the_command_line_leave_a_row_its_own() -> None:

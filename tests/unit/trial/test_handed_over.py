@@ -26,7 +26,7 @@ NOT_SO = {
     "the only one": {"share"},
     "found by ARP": {"target-mac"},
     "no faults": {"faults"},
-    "set by the wire": {"socket", "source"},  # added by the wire's part of the command
+    "set by the wire": {"socket", "source", "iface"},  # added by the wire's part of the command
     "the target": {"target", "service"},
 }
 

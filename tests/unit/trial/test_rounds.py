@@ -357,7 +357,8 @@ def test_both_sides_are_checked_and_measured_each_with_its_programs(
 def test_serial_lines_of_both_sides_do_not_mix(tmp_path: Path) -> None:
     top, tcg = loopback().wires[0], Accelerator(name="tcg", cpu="max")
     ours = Bed(spec(host_sock=1), two_sided(), top, tcg, tmp_path)
-    assert run._of_the_other(ours).consoles == tmp_path / "against"
+    trial = run.Trial(find("host-sock"), "kv", 0, Point(), against=True)
+    assert run._of_the_other(ours, trial).consoles == tmp_path / "against"
     assert (tmp_path / "against").is_dir()
 
 

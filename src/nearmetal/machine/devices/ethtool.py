@@ -2,15 +2,24 @@
 
 All calls act in the network namespace of the calling thread. A feature is on or off; a ring has a
 number of entries; a channel is a queue with its own interrupt.
+
+Features with an ioctl call of their own are `Feature`. All features have a name, which `ethtool -k`
+prints; pyroute2 finds their numbers.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
+import os
 import socket
 import struct
-from typing import Literal, get_args
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Literal, get_args
+
+from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool
 
 from nearmetal.samples import Frozen
 
@@ -88,6 +97,35 @@ def switch(iface: str, feature: Feature, on: bool) -> None:
         _call(iface, _SET_FLAGS, flags | _FLAG_LRO if on else flags & ~_FLAG_LRO)
     else:
         _call(iface, _ASK[feature] + 1, int(on))
+
+
+def has_named(iface: str, name: str) -> bool:
+    """Whether the feature of this name is on. OSError: no such link, or no such feature."""
+    with _named(iface, name) as (_, features):
+        return bool(features[name])
+
+
+def switch_named(iface: str, name: str, on: bool) -> None:
+    """Switch the feature of this name on or off; OSError as above.
+
+    The kernel ignores features that the link cannot change: read the feature again.
+    """
+    with _named(iface, name) as (calls, features):
+        features[name] = on
+        calls.set_features(features)
+
+
+@contextmanager
+def _named(iface: str, name: str) -> Iterator[tuple[Any, Any]]:
+    """Read all features of a link; one of them has this name."""
+    try:
+        with closing(IoctlEthtool(iface)) as calls:
+            features = calls.get_features()
+            if name not in features:
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            yield calls, features
+    except EthtoolError as error:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
 
 def rings(iface: str) -> Rings | None:

@@ -2,9 +2,10 @@
 and carrying frames between a tap device and a guest (vhost-net).
 
 A veth runs the receiver's network stack on the sender's core, so without steering the generator's
-core does much of the server's work. With NAPI (switched on by GRO) in its own kernel thread, that
-thread does the work and can be pinned to the server's core. RPS would move the work too, but with
-an interrupt of the other core for nearly every packet.
+core does much of the server's work. With NAPI (switched on by GRO, and used for every packet:
+offloads.to_napi) in its own kernel thread, that thread does the work and can be pinned to the
+server's core. RPS would move the work too, but with an interrupt of the other core for nearly every
+packet.
 
 The generator's end is not steered: the server's core does its receive processing. Steered to the
 generator's core, the work slows the generator, and the null responder was slower than rungs with a
@@ -24,7 +25,7 @@ from nearmetal.errors import NearmetalError
 from nearmetal.machine import rights
 from nearmetal.machine.cores.cpus import pin
 from nearmetal.machine.links.netns import End, run_inside
-from nearmetal.machine.links.offloads import gro_on
+from nearmetal.machine.links.offloads import gro_on, to_napi
 
 _COMM_BYTES = 15  # older kernels cut a thread's name to this length
 
@@ -37,10 +38,11 @@ class Receive:
     unpinned: str  # why it is not pinned to its core, in words; "": it is pinned
 
 
-def pin_receive(end: End, cpu: int) -> Receive:
+def pin_receive(end: End, peer: End, cpu: int) -> Receive:
     """Pin the end's receive processing to this core, if the machine allows it."""
     try:
         gro_on(end)
+        to_napi(peer)
         known = set(napi_threads(end.iface))
         run_inside(end.netns, 'echo 1 > "/sys/class/net/$1/threaded"', end.iface)
     except NearmetalError as error:

@@ -27,6 +27,7 @@ Kind = Literal["veth", "tuntap"]  # the kernel's names
 _CLONE_NEWNET = 0x40000000  # unshare(2)
 _OPEN_TREE = 428  # syscall, Linux 5.2, x86-64 (include/uapi/linux/mount.h)
 _OPEN_TREE_CLONE, _O_CLOEXEC, _AT_FDCWD = 1, 0o2000000, -100
+_AF_XDP = 44  # include/linux/socket.h; a constant of Python from 3.13 on
 _TUN = "/dev/net/tun"
 _MODULES: dict[Kind, str] = {"veth": "veth", "tuntap": "tun"}
 
@@ -58,6 +59,17 @@ def raw_why_not() -> str | None:
         if not rights.held("CAP_NET_RAW"):
             return rights.lacking("CAP_NET_RAW", "raw frames")
         return f"no raw frames here ({error.strerror})"
+    return None
+
+
+def xsk_why_not() -> str | None:
+    """Return why no AF_XDP socket can be opened here, or None if it can."""
+    try:
+        socket.socket(_AF_XDP, socket.SOCK_RAW).close()
+    except OSError as error:
+        if error.errno == errno.EPERM and not rights.held("CAP_NET_RAW"):
+            return rights.lacking("CAP_NET_RAW", "AF_XDP sockets")
+        return f"no AF_XDP sockets here ({error.strerror})"
     return None
 
 
