@@ -119,8 +119,8 @@ static int socket_bind(struct xsk *xsk, struct xsk_ring_cons *rx, struct xsk_rin
     for (unsigned i = 0; i < FREED_TRIES && error == -EBUSY; i++) {
         if (i > 0)
             (void)nanosleep(&pause, NULL);
-        error = xsk_socket__create(&xsk->socket, xsk->iface.ifr_name, QUEUE, xsk->umem, rx, tx,
-                                   config);
+        error =
+            xsk_socket__create(&xsk->socket, xsk->iface.ifr_name, QUEUE, xsk->umem, rx, tx, config);
     }
     return -error;
 }

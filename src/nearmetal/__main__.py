@@ -47,13 +47,13 @@ def _run() -> int:
         words = in_words(error)
         # An error after a signal: the signal's. Without words it is Python's own, because the
         # signal interrupted it, such as SystemError.
-        end = next((each for each in chain(error) if isinstance(each, signals.Ended)), None)
-        if words is None and end is None:
+        ended = next((each for each in chain(error) if isinstance(each, signals.Ended)), None)
+        if words is not None:
+            _complain(words)
+            return ended.exit_code if ended else 1
+        if ended is None:
             raise
-        if words is None and end is not None:
-            return _ended(end)
-        _complain(str(words))
-        return end.exit_code if end is not None else 1
+        return _ended(ended)
     return 0
 
 

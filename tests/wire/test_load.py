@@ -75,18 +75,8 @@ def test_echo_over_ipv6_has_no_preload() -> None:
 
 def test_a_kv_store_is_no_echo() -> None:
     with server("nm-mmsg-kv") as (_, address):
-        events = run(
-            "--target",
-            address,
-            "--service",
-            "echo",
-            *KEYS,
-            "--warmup",
-            "0",
-            "--time",
-            "0.2",
-            *PATIENT,
-        )
+        options = [*KEYS, "--warmup", "0", "--time", "0.2", *PATIENT]
+        events = run("--target", address, "--service", "echo", *options)
     result = event(events, "result")
     assert result["answered"] == 0
     assert result["wrong"] == result["sent"] > 0
