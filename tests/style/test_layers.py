@@ -16,7 +16,7 @@ PACKAGE = tree.ROOT / "src" / "nearmetal"
 LAYERS = (
     ("errors",),
     ("paths",),
-    ("samples",),
+    ("samples", "service"),
     ("machine", "kv"),
     ("topology",),
     ("spec",),
