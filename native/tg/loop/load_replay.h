@@ -48,19 +48,31 @@ static inline bool load_settle(struct loop *loop, const struct load_fixed *fixed
     return true;
 }
 
-/* Copy 16 bytes or more in chunks: the last ends at the end and overlaps the one before it. */
+/* Copy the ends of a request, nb bytes each, which may overlap. */
+static inline __attribute__((always_inline)) void replay_copy_ends(uint8_t *to, const uint8_t *from,
+                                                                   uint32_t len, uint32_t nb)
+{
+    memcpy(to, from, nb);
+    memcpy(to + len - nb, from + len - nb, nb);
+}
+
+/* Copy a request, and not one byte more: what is behind it is the reply. The last chunk overlaps
+ * the one before it. */
 static inline void replay_copy(uint8_t *to, const uint8_t *from, uint32_t len)
 {
-    const uint32_t last = len - PATTERN_CHUNK;
-
-    if (__builtin_expect(len < PATTERN_CHUNK, 0)) {
-        memcpy(to, from, len);
-        return;
+    if (__builtin_expect(len >= PATTERN_CHUNK, 1)) {
+        for (uint32_t at = 0; at < len - PATTERN_CHUNK; at += PATTERN_CHUNK)
+            memcpy(to + at, from + at, PATTERN_CHUNK);
+        memcpy(to + len - PATTERN_CHUNK, from + len - PATTERN_CHUNK, PATTERN_CHUNK);
+    } else if (len >= 8) {
+        replay_copy_ends(to, from, len, 8);
+    } else if (len >= 4) {
+        replay_copy_ends(to, from, len, 4);
+    } else {
+        replay_copy_ends(to, from, len, 2);
     }
-    for (uint32_t at = 0; at < last; at += PATTERN_CHUNK)
-        memcpy(to + at, from + at, PATTERN_CHUNK);
-    memcpy(to + last, from + last, PATTERN_CHUNK);
 }
+_Static_assert(REPLAY_ID_BYTES == 2, "no request or reply is shorter than two bytes");
 
 static inline uint32_t load_write(struct loop *loop, const struct load_fixed *fixed,
                                   struct slot *slot, unsigned at, uint16_t id, uint8_t *room)
@@ -108,15 +120,32 @@ static inline __m128i replay_chunk(const uint8_t *got, const uint8_t *want, cons
     return _mm_and_si128(_mm_xor_si128(pattern_load(got), pattern_load(want)), pattern_load(mask));
 }
 
-/* Compare a reply that is shorter than a chunk. */
+/* Compare the nb <= 8 bytes at `at`; nb is a constant. */
+static inline __attribute__((always_inline)) uint64_t replay_differs_at(const uint8_t *got,
+                                                                        const uint8_t *want,
+                                                                        const uint8_t *mask,
+                                                                        uint32_t at, uint32_t nb)
+{
+    uint64_t got_word = 0, want_word = 0, mask_word = 0;
+
+    memcpy(&got_word, got + at, nb);
+    memcpy(&want_word, want + at, nb);
+    memcpy(&mask_word, mask + at, nb);
+    return (got_word ^ want_word) & mask_word;
+}
+
+/* Compare both ends of a reply that is shorter than a chunk; they may overlap. */
 static inline uint64_t replay_differs_short(const uint8_t *got, const uint8_t *want,
                                             const uint8_t *mask, uint32_t len)
 {
-    uint8_t padded[PATTERN_CHUNK] = {0};
-
-    memcpy(padded, got, len);
-    return 0xffffu ^ (uint32_t)_mm_movemask_epi8(
-                         _mm_cmpeq_epi8(replay_chunk(padded, want, mask), _mm_setzero_si128()));
+    if (len >= 8)
+        return replay_differs_at(got, want, mask, 0, 8) |
+               replay_differs_at(got, want, mask, len - 8, 8);
+    if (len >= 4)
+        return replay_differs_at(got, want, mask, 0, 4) |
+               replay_differs_at(got, want, mask, len - 4, 4);
+    return replay_differs_at(got, want, mask, 0, 2) |
+           replay_differs_at(got, want, mask, len - 2, 2);
 }
 
 /* Compare len bytes under the mask, which lies behind the padded reply. 0: they are the same. The

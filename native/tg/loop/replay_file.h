@@ -34,8 +34,7 @@
 #define REPLAY_VERSION 1u
 #define REPLAY_ALIGN 16u
 #define REPLAY_ID_BYTES 2u
-#define REPLAY_DATAGRAM_BYTES_MAX 1472u /* of a request or reply: one frame of 1,500 bytes of IP   \
-                                         */
+#define REPLAY_DATAGRAM_BYTES_MAX 1472u /* one frame of 1,500 bytes of IP */
 #define REPLAY_FILE_BYTES_MAX (1u << 30)
 
 struct replay_header {

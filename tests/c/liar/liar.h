@@ -54,7 +54,7 @@ struct asked {
     bool known;
     enum lie lie; /* LIE_IGNORE: it is not executed */
     uint32_t number;
-    /* Of a key-value store: */
+    /* For a key-value store: */
     uint8_t op; /* enum op */
     uint16_t id;
     uint32_t version;
