@@ -1,0 +1,1 @@
+"""Services of users' own: the records by which the generator asks any service."""
