@@ -2,7 +2,7 @@
 
     from nearmetal.service import Id, Service, copy
 
-    service = Service("hello", port=7001, id=Id(at=0, reply_at=0))
+    service = Service("mine", port=7000, id=Id(at=0, reply_at=0))
 
     def answer(request, reply, state, source, now_ns):
         return copy(reply, 0, request, 0, len(request))

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal, cast
 
 from nearmetal.errors import BadInputError
 from nearmetal.service.buffers import Array
-from nearmetal.service.tables import SEED_BYTES, Table, slot_count
+from nearmetal.service.tables import SEED_BYTES, Table, reindex, slot_count
 
 ALIGN_BYTES = 8
 STATE_BYTES_MAX = 1 << 28
@@ -160,6 +160,14 @@ class State:
         for each in self.layout.tables:
             parts = (arrays[f"{each.name}.{part}"] for part in Table.PARTS)
             self.__dict__[each.name] = Table(*parts)
+
+    def start(self, block: bytes, seed: bytes) -> None:
+        """Take another block, and a seed: what a program does at its start."""
+        self.block[:] = block
+        for offset in self.layout.seed_offsets:
+            self.block[offset : offset + SEED_BYTES] = seed
+        for each in self.layout.tables:
+            reindex(self.__dict__[each.name])
 
     def __setattr__(self, name: str, value: object) -> None:
         known = name == "block" or isinstance(vars(type(self)).get(name), _Scalar)
