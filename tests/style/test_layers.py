@@ -16,8 +16,7 @@ PACKAGE = tree.ROOT / "src" / "nearmetal"
 LAYERS = (
     ("errors",),
     ("paths",),
-    ("service",),
-    ("samples",),
+    ("samples", "service"),
     ("machine", "kv"),
     ("topology",),
     ("spec",),
