@@ -104,5 +104,9 @@ def requests() -> Iterator[Ask]:
         yield Ask(asked(COUNT, number), unchecked=((7, 11),))  # the count
 
 
-def cases() -> Iterator[bytes]:
-    yield from (asked(FORGET, 7), asked(FORGET, 7), asked(COUNT, 7), asked(ord("?"), 1))
+def cases() -> Iterator[Ask]:
+    yield Ask(asked(COUNT, 7), reply=b"\0\0+\0\0\0\x07\0\0\0\x02")
+    yield Ask(asked(FORGET, 7), reply=b"\0\0-\0\0\0\x07\0\0\0\0")
+    yield Ask(asked(FORGET, 7), drop="stranger")
+    yield Ask(asked(COUNT, 5000), reply=b"\0\0+\0\0\0\x07\0\0\0\x01")
+    yield Ask(asked(ord("?"), 1), drop="command")

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request, and which bytes of its reply cannot be foreseen.
+    """A request, with what the file says of its reply.
 
-    `unchecked` has ranges (begin, end) of the reply, for example those of a time or a counter. The
-    request's id needs no range.
+    `unchecked` has ranges (begin, end) of the reply that cannot be foreseen, for example those of a
+    time or a counter. The request's id needs no range.
+
+    `reply` or `drop` make it a test of the file: the reply that it must get, or the word under
+    which it must be dropped (`quiet`: answer returned 0). Without them any outcome is right.
     """
 
     request: bytes
     unchecked: tuple[tuple[int, int], ...] = ()
+    reply: bytes | None = None
+    drop: str | None = None
