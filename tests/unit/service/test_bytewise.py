@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearmetal.service import Bytes, Reply, State, array, u8, u16
@@ -24,6 +24,7 @@ class Arrays(State):
     wide = array(u16, 8)
 
 
+@settings(deadline=None)
 @given(DATA, DATA, POSITION, POSITION, POSITION)
 def test_copy_is_a_slice_or_an_error(to: bytes, data: bytes, at: int, begin: int, end: int) -> None:
     room = Reply(to)
@@ -36,6 +37,7 @@ def test_copy_is_a_slice_or_an_error(to: bytes, data: bytes, at: int, begin: int
         assert bytes(room) == to
 
 
+@settings(deadline=None)
 @given(DATA, DATA, POSITION, POSITION, POSITION)
 def test_compare_orders_as_bytes_do(
     one: bytes, other: bytes, at: int, begin: int, end: int
@@ -49,6 +51,7 @@ def test_compare_orders_as_bytes_do(
             does.compare(one, at, other, begin, end)
 
 
+@settings(deadline=None)
 @given(DATA, POSITION, POSITION, st.integers(-300, 300))
 def test_fill_sets_each_byte(to: bytes, begin: int, end: int, value: int) -> None:
     room = Reply(to)
@@ -69,6 +72,7 @@ def test_fill_sets_each_byte(to: bytes, begin: int, end: int, value: int) -> Non
         (does.load64, does.store64, ">q"),
     ],
 )
+@settings(deadline=None)
 @given(st.binary(min_size=0, max_size=12), POSITION, st.integers(-(2**63), 2**63 - 1))
 def test_numbers_are_big_endian(
     load: Callable[[Bytes, int], int],

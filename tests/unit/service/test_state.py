@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearmetal.errors import BadInputError
@@ -51,6 +51,7 @@ def test_the_block_is_little_endian() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@settings(deadline=None)
 @given(value=st.integers(-(2**70), 2**70))
 def test_a_store_keeps_the_low_bits(kind: Kind, value: int) -> None:
     class Both(State):

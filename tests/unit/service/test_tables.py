@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearmetal.service import State, add, count, find, first_slot, remove, table
@@ -47,6 +47,7 @@ class Model:
         return 0
 
 
+@settings(deadline=None)
 @given(st.lists(OPERATION, max_size=60), st.binary(min_size=16, max_size=16))
 def test_it_does_as_a_dictionary_does(operations: list[tuple[str, bytes]], seed: bytes) -> None:
     state, model = Named(), Model()
