@@ -316,7 +316,7 @@ def new_service(
 
 
 @_command(
-    "check-service examples/seen.py --service-arg most=100",
+    "check-service greeter.py --service-arg most=100",
     name="check-service",
 )
 def check_service(
