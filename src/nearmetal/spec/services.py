@@ -28,7 +28,7 @@ class ServiceRow(Frozen):
     load: Literal["kv", "echo"]  # value of the generator's --service
     gauges: tuple[CounterName, ...]  # counters of current values
     counts: tuple[CounterName, ...]  # counters since the start
-    drops: tuple[CounterName, ...] = Field(max_length=8)  # its own reasons to drop a request
+    drops: tuple[CounterName, ...] = Field(max_length=16)  # its own reasons to drop a request
     corpus: Literal["memcached", "bytes"]
     twin: str | None  # the service without work of its own, to compare this one with
     python: str | None  # the module that serves it in CPython
