@@ -19,6 +19,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "../xsk/xdp_datagram.h"
+
 #define IPV4_NO_OPTIONS 0x45 /* version 4, IHL 5 (RFC 791, 3.1) */
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset (RFC 791, 3.1) */
 
@@ -26,29 +28,14 @@
  * compiler places it in .data (GCC places a volatile constant there too). */
 volatile __u16 port = 1;
 
-/* Headers byte for byte: struct iphdr has bit fields, on which BPF compilers disagree. */
-struct frame {
-    __u8 eth_to[ETH_ALEN], eth_from[ETH_ALEN];
-    __be16 eth_type;
-    __u8 version_ihl, tos;
-    __be16 total_len, id, fragment;
-    __u8 ttl, protocol;
-    __u16 ip_check;
-    __be32 ip_from, ip_to;
-    __be16 udp_from, udp_to, udp_len;
-    __u16 udp_check;
-} __attribute__((packed, aligned(2)));
-
-_Static_assert(sizeof(struct frame) == 14 + 20 + 8, "Ethernet, IPv4 and UDP headers");
-
-static __always_inline int is_ours(const struct frame *frame)
+static __always_inline int is_ours(const struct xdp_datagram *frame)
 {
     return frame->eth_type == bpf_htons(ETH_P_IP) && frame->version_ihl == IPV4_NO_OPTIONS &&
            frame->protocol == IPPROTO_UDP && (frame->fragment & bpf_htons(IPV4_FRAGMENT)) == 0 &&
            frame->udp_to == bpf_htons(port);
 }
 
-static __always_inline void turn_round(struct frame *frame)
+static __always_inline void turn_round(struct xdp_datagram *frame)
 {
     __u8 mac[ETH_ALEN];
     __be32 ip = frame->ip_from;
@@ -72,7 +59,7 @@ static __always_inline void turn_round(struct frame *frame)
 SEC("xdp")
 int null_xdp(struct xdp_md *context)
 {
-    struct frame *frame = (void *)(long)context->data;
+    struct xdp_datagram *frame = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
 
     if ((void *)(frame + 1) > end || !is_ours(frame))

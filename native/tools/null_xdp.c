@@ -26,12 +26,12 @@
 #include <unistd.h>
 
 #include <linux/if_link.h>
-#include <net/if.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "null_xdp_object.h"
+#include "xdp_link.h"
 
 struct options {
     const char *iface;
@@ -98,20 +98,6 @@ static int port_set(struct bpf_object *object, uint16_t port)
     return map == NULL ? -ENOENT : bpf_map__set_initial_value(map, &port, sizeof(port));
 }
 
-/* Attach a program. Returns the link's descriptor, or a negative error. */
-static int attach(struct bpf_object *object, const char *name, const char *iface, uint32_t mode)
-{
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
-    struct bpf_program *program = bpf_object__find_program_by_name(object, name);
-    unsigned index = if_nametoindex(iface);
-
-    if (index == 0)
-        return -ENODEV;
-    if (program == NULL)
-        return -ENOENT;
-    return bpf_link_create(bpf_program__fd(program), (int)index, BPF_XDP, &opts);
-}
-
 /* Attach in the peer's namespace, and return to our own. */
 static int attach_peer(struct bpf_object *object, const struct options *options)
 {
@@ -120,7 +106,7 @@ static int attach_peer(struct bpf_object *object, const struct options *options)
     int link = -errno;
 
     if (home >= 0 && away >= 0 && setns(away, CLONE_NEWNET) == 0) {
-        link = attach(object, "null_xdp_peer", options->peer, XDP_FLAGS_DRV_MODE);
+        link = xdp_link_attach(object, "null_xdp_peer", options->peer, XDP_FLAGS_DRV_MODE);
         if (setns(home, CLONE_NEWNET) != 0)
             abort(); /* cannot fail: this was our namespace before */
     } else if (away >= 0) {
@@ -141,11 +127,11 @@ static int attach_responder(struct bpf_object *object, const struct options *opt
 
     *mode = "native";
     if (!options->generic)
-        link = attach(object, "null_xdp", options->iface, XDP_FLAGS_DRV_MODE);
+        link = xdp_link_attach(object, "null_xdp", options->iface, XDP_FLAGS_DRV_MODE);
     if (link >= 0 || options->peer != NULL || link == -ENODEV)
         return link;
     *mode = "generic";
-    return attach(object, "null_xdp", options->iface, XDP_FLAGS_SKB_MODE);
+    return xdp_link_attach(object, "null_xdp", options->iface, XDP_FLAGS_SKB_MODE);
 }
 
 static int serve(struct bpf_object *object, const struct options *options, const sigset_t *stop)

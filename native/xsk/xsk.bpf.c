@@ -11,6 +11,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "xdp_datagram.h"
 #include "xsk_match.h"
 
 #define IPV4_NO_OPTIONS 0x45 /* version 4, IHL 5 (RFC 791, 3.1) */
@@ -27,19 +28,6 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
-/* Headers byte for byte: struct iphdr has bit fields, on which BPF compilers disagree. */
-struct datagram {
-    __u8 eth_to[ETH_ALEN], eth_from[ETH_ALEN];
-    __be16 eth_type;
-    __u8 version_ihl, tos;
-    __be16 total_len, id, fragment;
-    __u8 ttl, protocol;
-    __u16 ip_check;
-    __be32 ip_from, ip_to;
-    __be16 udp_from, udp_to, udp_len;
-    __u16 udp_check;
-} __attribute__((packed, aligned(2)));
-
 struct arp { /* RFC 826 */
     __u8 eth_to[ETH_ALEN], eth_from[ETH_ALEN];
     __be16 eth_type, hardware, protocol;
@@ -51,10 +39,9 @@ struct arp { /* RFC 826 */
     __be32 target;
 } __attribute__((packed, aligned(2)));
 
-_Static_assert(sizeof(struct datagram) == 14 + 20 + 8, "Ethernet, IPv4 and UDP headers");
 _Static_assert(sizeof(struct arp) == 14 + 28, "Ethernet header, and ARP for IPv4");
 
-static __always_inline int is_ours(const struct datagram *frame)
+static __always_inline int is_ours(const struct xdp_datagram *frame)
 {
     __u16 port = bpf_ntohs(frame->udp_to);
 
@@ -68,7 +55,7 @@ static __always_inline int is_ours(const struct datagram *frame)
 SEC("xdp")
 int to_socket(struct xdp_md *context)
 {
-    const struct datagram *frame = (const void *)(long)context->data;
+    const struct xdp_datagram *frame = (const void *)(long)context->data;
     const void *end = (const void *)(long)context->data_end;
 
     if ((const void *)(frame + 1) > end || !is_ours(frame))

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <linux/if_link.h>
-#include <net/if.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "xdp_link.h"
 #include "xsk_match.h"
 #include "xsk_object.h"
 
@@ -56,21 +56,6 @@ static int load(struct bpf_object *object, int socket, const struct xsk_config *
                            : bpf_map_update_elem(bpf_map__fd(sockets), &queue, &socket, BPF_ANY);
 }
 
-/* Attach by a link: the kernel refuses it where any program is attached, and removes it with the
- * last descriptor. Returns the descriptor, or a negative error. */
-static int attach(struct bpf_object *object, const char *iface, uint32_t mode)
-{
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
-    struct bpf_program *program = bpf_object__find_program_by_name(object, "to_socket");
-    unsigned index = if_nametoindex(iface);
-
-    if (index == 0)
-        return -ENODEV;
-    if (program == NULL)
-        return -ENOENT;
-    return bpf_link_create(bpf_program__fd(program), (int)index, BPF_XDP, &opts);
-}
-
 const char *xsk_program_attach(struct xsk_program *program, int socket,
                                const struct xsk_config *config)
 {
@@ -84,10 +69,12 @@ const char *xsk_program_attach(struct xsk_program *program, int socket,
     if (status != 0)
         return said("cannot load the XDP program (it needs CAP_BPF and CAP_NET_ADMIN) for",
                     config->iface, -status);
-    program->link = attach(program->object, config->iface, XDP_FLAGS_DRV_MODE);
+    program->link =
+        xdp_link_attach(program->object, "to_socket", config->iface, XDP_FLAGS_DRV_MODE);
     program->native = program->link >= 0;
     if (program->link == -EOPNOTSUPP)
-        program->link = attach(program->object, config->iface, XDP_FLAGS_SKB_MODE);
+        program->link =
+            xdp_link_attach(program->object, "to_socket", config->iface, XDP_FLAGS_SKB_MODE);
     if (program->link >= 0)
         return NULL;
     status = -program->link;
