@@ -83,11 +83,7 @@ def under_test(rung: Rung, service: Service) -> list[str]:
 
 def generators(rung: Rung) -> list[str]:
     """Return the generators under test with a row: those of its wire if it is a null responder."""
-    wires = [
-        wire
-        for wire in known.known()
-        if wire.null_responder == rung.name and not wire.between_machines
-    ]
+    wires = [wire for wire in known.limited_by(rung.name) if not wire.between_machines]
     return sorted({edition.program for wire in wires for edition in wire.in_turn()})
 
 
@@ -105,18 +101,18 @@ def beside(ours: Build, tree: Tree, spec: Spec, progress: Callable[[str], None])
         )
     except NearmetalError as error:
         raise NearmetalError(f"--against {tree.name}: {error}") from error
-    known = {"name": tree.name, "commit": tree.commit, "dirty": tree.dirty}
-    return ours.model_copy(update={"against": built.model_copy(update=known)})
+    of_tree = {"name": tree.name, "commit": tree.commit, "dirty": tree.dirty}
+    return ours.model_copy(update={"against": built.model_copy(update=of_tree)})
 
 
 def swapped(build: Build, rung: Rung, service: Service) -> Build:
     """Return the build for the other tree's trials of a row: its programs under test, else ours."""
     other = build.against
     assert other is not None
-    ours = {
-        name: program for name, program in build.programs.items() if name not in generators(rung)
-    }
-    names = {*under_test(rung, service), *generators(rung)}
+    senders = generators(rung)
+    names = {*under_test(rung, service), *senders}
+    # An edition that the other tree lacks may not send its load.
+    ours = {name: program for name, program in build.programs.items() if name not in senders}
     theirs = {name: program for name, program in other.programs.items() if name in names}
     return build.model_copy(update={"name": other.name, "programs": ours | theirs})
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from nearmetal.report.row import Asker, Row
 from nearmetal.spec import rungs, services
 from nearmetal.spec.rungs import PLACES
-from nearmetal.topology.known import find, known
+from nearmetal.topology.known import find, limited_by
 
 WAIT_SHARE_MAX = 0.05  # share of the SUT core's time, idle or in empty polls
 CEILING_MARGIN = 1.3  # a rate above ceiling / 1.3 counts as limited by the generator
@@ -73,7 +73,7 @@ def across_wires(row: Row) -> bool:
 
 def is_null_responder(rung: str) -> bool:
     """Whether a rung is the null responder of a wire: its rate is the generator's ceiling."""
-    return any(wire.null_responder == rung for wire in known())
+    return bool(limited_by(rung))
 
 
 def generator_bound(row: Row, ceiling_per_s: float | None) -> bool | None:

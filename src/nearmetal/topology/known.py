@@ -39,6 +39,11 @@ def stand_in(wire: Wire) -> Wire | None:
     return next((each for each in known() if each.stands_in_for == wire), None)
 
 
+def limited_by(rung: str) -> tuple[Wire, ...]:
+    """Return the wires whose null responder is this row; () for all other rows."""
+    return tuple(wire for wire in known() if wire.null_responder == rung)
+
+
 def _unknown(name: str) -> str:
     return unknown("wire", name, [wire.name for wire in known()])
 

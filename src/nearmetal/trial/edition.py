@@ -68,7 +68,7 @@ def _settled(top: Topology, spec: Spec, build: Build) -> Topology:
         return top  # each point has its own (at_point)
     refused: list[str] = []
     chosen = known.find(top.wire).edition(None)
-    for edition in _before(top.wire, spec.generator):
+    for edition in known.find(top.wire).in_turn(spec.generator)[:-1]:
         reason = _why_not(edition, top, build)
         if reason is None:
             chosen = edition
@@ -81,11 +81,6 @@ def _settled(top: Topology, spec: Spec, build: Build) -> Topology:
         "notes": tuple(filter(None, (*top.notes, note))),
     }
     return top.model_copy(update=changed)
-
-
-def _before(wire: str, first: str | None) -> list[Edition]:
-    """Return the editions of a wire that are tried before the one that always runs."""
-    return known.find(wire).in_turn(first)[:-1]
 
 
 def _why_not(edition: Edition, top: Topology, build: Build) -> str | None:

@@ -175,7 +175,7 @@ def _of_the_other(bed: Bed, trial: Trial) -> Bed:
 
 def _for_all(rung: Rung) -> bool:
     """Whether it is a null responder: measured in every round, as other rows are judged by it."""
-    return any(wire.null_responder == rung.name for wire in known.known())
+    return bool(known.limited_by(rung.name))
 
 
 def _unsuited(spec: Spec, measurer: Measurer) -> dict[str, str]:
