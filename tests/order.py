@@ -17,7 +17,7 @@ import pytest
 # Files whose tests run one at a time, although they are many: tests that measure, kill, or check
 # what is left on the machine; and tests with a polling server and a generator, which use two cores.
 MACHINE = re.compile(r"tests/smoke/(?!test_(handed|serve|supervised|uk|ukp)\.py)")
-POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|soak)\.py")
+POLLS = re.compile(r"tests/wire/test_(ethdev|faults|liar|load|null_vhost|null_xdp|replay|soak)\.py")
 LONGEST = ("machine", "polls")
 RUNS = "nearmetal/ran-at"  # in pytest's cache: test -> seconds since 1970
 SAME = "same in both editions"  # a property of a test

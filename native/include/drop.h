@@ -10,8 +10,9 @@
 #ifndef NEARMETAL_DROP_H
 #define NEARMETAL_DROP_H
 
-/* Most reasons that a service may have of its own. */
-#define SERVICE_DROPS_MAX 8
+/* Most reasons that a service may have of its own; a service in Python has 8 and those of faults.
+ */
+#define SERVICE_DROPS_MAX 16
 
 /* X(constant, name in the counters) */
 #define DROP_REASONS(X)                                                                            \

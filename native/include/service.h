@@ -38,6 +38,8 @@
 /* Most counters of a service, and bytes of a name, its terminating zero included. */
 #define SERVICE_COUNTERS_MAX 16
 #define SERVICE_NAME_BYTES 16
+/* Most kinds of faults of which a service keeps the first. */
+#define SERVICE_FAULTS_MAX 6
 
 struct source {
     uint8_t addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
@@ -133,9 +135,17 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
                               unsigned nb_requests, struct reply *replies, unsigned nb_replies,
                               bool *more);
 
-/* Values for the final line and the metrics, in the order of service_words. */
+/* Where a fault of a service that was compiled from Python arose first. */
+struct service_fault {
+    uint16_t drop; /* the drop reason, less DROP_SERVICE */
+    uint16_t file; /* which of the service's files */
+    uint32_t line; /* 0: there was no fault */
+};
+
+/* Values for the final line and the metrics, in the order of service_words; and faults, if any. */
 struct service_counters {
     uint64_t values[SERVICE_COUNTERS_MAX];
+    struct service_fault faults[SERVICE_FAULTS_MAX];
 };
 
 void service_counters(const struct service *service, struct service_counters *counters);

@@ -67,6 +67,27 @@ static void put_drops(struct text *text, const uint64_t by_reason[NB_DROP_REASON
     text_put(text, "}");
 }
 
+/* Put the first fault of each class. Programs without faults print what they always printed. */
+static void put_faults(struct text *text, const struct service_fault *faults,
+                       const struct service_words *words)
+{
+    const char *before = ",\"faults\":[";
+    for (unsigned i = 0; i < SERVICE_FAULTS_MAX; i++) {
+        if (faults[i].line == 0 || faults[i].drop >= SERVICE_DROPS_MAX)
+            continue;
+        text_put(text, before);
+        text_put(text, "{\"drop\":\"");
+        text_put(text, words->drops[faults[i].drop]);
+        text_put(text, "\"");
+        text_count(text, "file", faults[i].file);
+        text_count(text, "line", faults[i].line);
+        text_put(text, "}");
+        before = ",";
+    }
+    if (before[1] == '\0')
+        text_put(text, "]");
+}
+
 size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct report *report,
                    const struct service_words *words)
 {
@@ -86,6 +107,7 @@ size_t report_line(char line[REPORT_LINE_BYTES], const char *event, const struct
     text_count(&text, "empty_cycles", stats->empty_cycles);
     for (unsigned i = 0; i < SERVICE_COUNTERS_MAX && words->counters[i][0] != '\0'; i++)
         text_count(&text, words->counters[i], report->service.values[i]);
+    put_faults(&text, report->service.faults, words);
     text_put(&text, "}\n");
     return (size_t)(text.at - line);
 }

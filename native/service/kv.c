@@ -294,11 +294,12 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     const struct store *store = &service->store;
-    *counters = (struct service_counters){{[COUNTER_ITEMS] = store->nb_items,
-                                           [COUNTER_LIVE_BYTES] = store->live_bytes,
-                                           [COUNTER_EVICTED] = store->nb_evicted,
-                                           [COUNTER_EXPIRED] = store->nb_expired,
-                                           [COUNTER_GET] = service->stats.nb_get,
-                                           [COUNTER_GET_HITS] = service->stats.nb_get_hits,
-                                           [COUNTER_SET] = service->stats.nb_set}};
+    *counters =
+        (struct service_counters){.values = {[COUNTER_ITEMS] = store->nb_items,
+                                             [COUNTER_LIVE_BYTES] = store->live_bytes,
+                                             [COUNTER_EVICTED] = store->nb_evicted,
+                                             [COUNTER_EXPIRED] = store->nb_expired,
+                                             [COUNTER_GET] = service->stats.nb_get,
+                                             [COUNTER_GET_HITS] = service->stats.nb_get_hits,
+                                             [COUNTER_SET] = service->stats.nb_set}};
 }

@@ -47,6 +47,7 @@ class Counts(Frozen):
     not_sent: int | None = None  # open loop: the ring had no room for 1 ms
     slipped_ns: int | None = None  # open loop: greatest lateness of the generator itself
     malformed: int | None = None  # frame generators: not a valid UDP datagram from the target
+    unchecked_bytes: int | None = None  # of right answers: what a mask leaves out (load replay)
 
 
 def fault_of(counts: Counts, evicted: int | None) -> str:

@@ -16,7 +16,7 @@ PACKAGE = tree.ROOT / "src" / "nearmetal"
 LAYERS = (
     ("errors",),
     ("paths",),
-    ("samples",),
+    ("samples", "service"),
     ("machine", "kv"),
     ("topology",),
     ("spec",),
@@ -38,7 +38,7 @@ MACHINE = (
     ("links", "vm"),
     ("tune",),
 )
-ENTRIES_MAX = 15
+ENTRIES_MAX = 16
 PYTHONS_OWN = {"__init__.py", "__main__.py", "py.typed"}  # names with a meaning for Python
 
 

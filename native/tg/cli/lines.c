@@ -60,6 +60,15 @@ void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, ui
     line_end();
 }
 
+void line_before(uint32_t nb_records, uint64_t duration_ns, uint64_t nb_lost)
+{
+    line_begin("before");
+    field("records", nb_records);
+    field("duration_ns", duration_ns);
+    field("lost", nb_lost);
+    line_end();
+}
+
 void line_first_answer(uint64_t monotonic_ns)
 {
     line_begin("first_answer");
@@ -168,6 +177,8 @@ void line_measured(const char *event, const struct measured *measured,
            ",\"send\":%" PRIu64 "}",
            cycles->receive, cycles->empty, cycles->check, cycles->send);
     field("tsc_hz", measured->tsc_hz);
+    if (measured->first_wrong[0] != '\0')
+        printf(",\"first_wrong\":\"%s\"", measured->first_wrong);
     if (stats != NULL)
         stats_print(stats);
     line_end();

@@ -13,6 +13,7 @@ void line_ready(uint32_t nb_flows, uint32_t window, const struct port_stats *sta
 void line_preloaded(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_lost);
 void line_verified(uint32_t nb_keys, uint64_t duration_ns, uint64_t nb_wrong, uint64_t nb_lost,
                    uint64_t nb_missed);
+void line_before(uint32_t nb_records, uint64_t duration_ns, uint64_t nb_lost);
 void line_first_answer(uint64_t monotonic_ns);
 
 /* event: "second" or "result"; stats: for a result, otherwise NULL. */

@@ -28,15 +28,17 @@ static void on_go(int signal_number)
     work_going = 1;
 }
 
-/* Return the workload of this worker: its range of the keys. */
+/* Return the workload of this worker: its range of the keys, or all records. */
 static struct workload_config worker_workload(const struct worker *worker)
 {
     struct workload_config config = worker->load->options->workload;
     const struct load_options *options = worker->load->options;
 
     config.nb_all = config.nb_keys;
-    config.first = shares_begin(options, config.nb_all, worker->index);
-    config.nb_keys = shares_of(options, config.nb_all, worker->index);
+    if (!options->type->recorded) {
+        config.first = shares_begin(options, config.nb_all, worker->index);
+        config.nb_keys = shares_of(options, config.nb_all, worker->index);
+    }
     config.seed += shares_place(options, worker->index) * SEED_STEP;
     return config;
 }
@@ -81,6 +83,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
     worker_pace(worker, &workload);
     load.adopt = !options->preload;
     load.stamp = workload.seed;
+    load.asks_before = i == 0 && shares_ask_before(options);
     loop_init(loop, options->type, &load);
     port.request_bytes = loop->request_bytes;
     port.reply_bytes = loop->reply_bytes;
@@ -89,7 +92,7 @@ static const char *worker_open(struct worker *worker, uint32_t nb_flows)
         loop->port = NULL;
         return why;
     }
-    return loop_open(loop, &config) ? NULL : "out of memory; give fewer --keys";
+    return loop_open(loop, &config) ? NULL : "out of memory; give fewer --keys or records";
 }
 
 static const char *load_open(struct load *load)

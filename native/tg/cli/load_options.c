@@ -23,7 +23,8 @@ static const char help[] =
     "Send requests to a UDP key-value store and check every reply\n"
     "\n"
     "  --target ADDR:PORT    the server; nm-load WRITES there, keys that begin with \"nm\"\n"
-    "  --service kv|echo     the service at the target (default kv)\n"
+    "  --service kv|echo|replay   the service at the target (default kv); replay: any service, by\n"
+    "                        --records FILE, requests with the replies that are right\n"
     "  --keys N              number of keys (1000000)\n"
     "  --key-bytes N         8..250; below 12 there are fewer --keys (16)\n"
     "  --value-bytes N       8 and more; a reply must fit one datagram (32);\n"
@@ -65,6 +66,7 @@ static const char help[] =
 enum {
     OPT_TARGET = 256,
     OPT_SERVICE,
+    OPT_RECORDS,
     OPT_KEYS,
     OPT_KEY_BYTES,
     OPT_VALUE_BYTES,
@@ -104,6 +106,7 @@ enum {
 static const struct option names[] = {
     {"target", required_argument, NULL, OPT_TARGET},
     {"service", required_argument, NULL, OPT_SERVICE},
+    {"records", required_argument, NULL, OPT_RECORDS},
     {"keys", required_argument, NULL, OPT_KEYS},
     {"key-bytes", required_argument, NULL, OPT_KEY_BYTES},
     {"value-bytes", required_argument, NULL, OPT_VALUE_BYTES},
@@ -150,7 +153,7 @@ static const char *flag(bool *value, bool to)
 static const char *service(const char *text, const struct load_type **type)
 {
     *type = load_type_find(text);
-    return *type != NULL ? NULL : "kv or echo";
+    return *type != NULL ? NULL : "kv, echo or replay";
 }
 
 static const char *arrivals(const char *text, bool *poisson)
@@ -206,6 +209,13 @@ static const char *flows_option_take(struct load_options *o, int option)
     }
 }
 
+/* Whether an option describes keys, which records do not have. */
+static bool is_keyed(int option)
+{
+    return (option >= OPT_KEYS && option <= OPT_MISS) || option == OPT_STAMP ||
+           option == OPT_NO_PRELOAD || option == OPT_NO_OVERLAP;
+}
+
 static const char *option_take(struct load_options *o, int option, double *get)
 {
     struct workload_config *w = &o->workload;
@@ -216,6 +226,9 @@ static const char *option_take(struct load_options *o, int option, double *get)
         return NULL;
     case OPT_SERVICE:
         return service(optarg, &o->type);
+    case OPT_RECORDS:
+        o->records_path = optarg;
+        return NULL;
     case OPT_KEYS:
         return value_small(optarg, 1, WORKLOAD_KEYS_MAX, &w->nb_keys);
     case OPT_KEY_BYTES:
@@ -269,6 +282,31 @@ static const char *pairs_check(const struct load_options *options)
         return "--stamp: needs --service echo; a key-value store needs the key there";
     if (options->source_port + (uint64_t)options->nb_flows - 1 > PORT_MAX)
         return "--source-port: with so many --flows the last port would be above 65535";
+    return NULL;
+}
+
+/* Read the records, if the load has some. NULL, or one sentence. */
+static const char *records_take(struct load_options *options)
+{
+    static char said[sizeof("--records: ") + 4400];
+    const char *why;
+
+    if (!options->type->recorded)
+        return options->records_path == NULL ? NULL : "--records: needs --service replay";
+    if (options->records_path == NULL)
+        return "--service replay: needs --records FILE";
+    if (options->keyed)
+        return "--service replay: has no keys, so --keys, --key-bytes, --value-bytes, --get, "
+               "--set, "
+               "--miss, --stamp, --no-preload and --no-overlap mean nothing; leave them out";
+    why = replay_file_open(&options->records, options->records_path);
+    if (why != NULL) {
+        snprintf(said, sizeof(said), "--records: %s", why);
+        return said;
+    }
+    options->load.records = &options->records;
+    options->workload.nb_keys = options->records.nb_records;
+    options->workload.set = options->workload.miss = 0;
     return NULL;
 }
 
@@ -332,6 +370,7 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
             fputs(help, stdout);
             return 1;
         }
+        options->keyed |= is_keyed(option);
         wanted = option_take(options, option, &get);
         if (wanted != NULL) {
             fprintf(stderr, "%s: %s%s: expected %s\n", load_name(), option == '?' ? "" : "--",
@@ -342,6 +381,8 @@ int load_options_parse(struct load_options *options, int argc, char **argv)
     wanted = rest_take(options, argc, argv);
     if (wanted == NULL)
         wanted = options_check(options, get);
+    if (wanted == NULL)
+        wanted = records_take(options);
     if (wanted == NULL)
         return 0;
     fprintf(stderr, "%s: %s\n", load_name(), wanted);

@@ -8,6 +8,7 @@
 
 #include "load_type.h"
 #include "port.h"
+#include "replay_file.h"
 #include "workload.h"
 
 #define LCORES_MAX 64u
@@ -17,6 +18,9 @@ struct load_options {
     const char *target;
     const struct load_type *type; /* --service */
     struct load_config load;
+    const char *records_path;   /* --records; NULL: not given */
+    struct replay_file records; /* of records_path; load.records points to it */
+    bool keyed;                 /* an option was given that describes keys and their requests */
     struct workload_config workload;
     uint32_t nb_flows, window;
     uint32_t source_port;        /* of the first flow; 0: not given */
@@ -32,7 +36,8 @@ struct load_options {
     struct port_frames_config frames; /* for the frame editions */
 };
 
-/* 0: go on; 1: --help was printed; 2: bad input, reported in one line on stderr. */
+/* 0: go on; 1: --help was printed; 2: bad input, reported in one line on stderr. After 0 the
+ * options stay where they are: they point to one another. */
 int load_options_parse(struct load_options *options, int argc, char **argv);
 
 /* The name of this edition, which begins every error line. */

@@ -50,7 +50,8 @@ const char *shares_check(const struct load_options *options)
 {
     uint32_t nb = shares_nb_all(options);
 
-    if (options->nb_flows < nb || options->window < nb || options->workload.nb_keys < nb)
+    if (options->nb_flows < nb || options->window < nb ||
+        (options->workload.nb_keys < nb && !options->type->recorded))
         return "--lcores, --share: --flows, --window and --keys must be at least 1 for each core";
     if (options->rate > 0 && options->rate < nb * PACE_RATE_MIN)
         return "--lcores, --share: --rate must be at least 10 a second for each core";
@@ -86,4 +87,9 @@ uint32_t shares_ours(const struct load_options *options, uint32_t whole)
 {
     return shares_begin(options, whole, shares_nb_workers(options)) -
            shares_begin(options, whole, 0);
+}
+
+bool shares_ask_before(const struct load_options *options)
+{
+    return options->type->recorded && options->records.nb_before > 0 && options->share == 0;
 }

@@ -27,6 +27,9 @@ uint32_t shares_of(const struct load_options *options, uint32_t whole, unsigned 
 /* The part of `whole` for this generator. */
 uint32_t shares_ours(const struct load_options *options, uint32_t whole);
 
+/* Whether the first thread of this generator asks the records of `before`; no other does. */
+bool shares_ask_before(const struct load_options *options);
+
 /* Number of threads of all generators, and the position of a thread of this generator among
  * them. */
 unsigned shares_nb_all(const struct load_options *options);

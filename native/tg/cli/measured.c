@@ -11,6 +11,7 @@ void measured_reset(struct measured *measured)
     measured->cycles = (struct cycles){0};
     measured->nb_intended = measured->nb_not_sent = 0;
     measured->nb_slips = measured->slipped_ns = 0;
+    measured->first_wrong[0] = '\0';
 }
 
 static void sum_up(struct measured *sum, const struct counts *counts, const struct cycles *cycles,
@@ -31,6 +32,12 @@ static void greatest(uint64_t *most, uint64_t value)
     *most = value > *most ? value : *most;
 }
 
+static void first_wrong_take(struct measured *sum, const char said[LOOP_SAID_BYTES])
+{
+    if (sum->first_wrong[0] == '\0')
+        memcpy(sum->first_wrong, said, LOOP_SAID_BYTES);
+}
+
 void measured_take(struct measured *sum, struct loop *loop)
 {
     const struct pace *pace = loop->pace;
@@ -42,6 +49,8 @@ void measured_take(struct measured *sum, struct loop *loop)
         sum->nb_slips += pace->nb_slips;
         greatest(&sum->slipped_ns, (uint64_t)((double)pace->slipped_cycles * loop->ns_per_cycle));
     }
+    if (loop->counts.wrong > 0 && loop->type->say != NULL)
+        first_wrong_take(sum, loop->said);
     measured_forget(loop);
 }
 
@@ -53,6 +62,7 @@ void measured_add(struct measured *sum, const struct measured *part)
     sum->nb_not_sent += part->nb_not_sent;
     sum->nb_slips += part->nb_slips;
     greatest(&sum->slipped_ns, part->slipped_ns);
+    first_wrong_take(sum, part->first_wrong);
 }
 
 void measured_forget(struct loop *loop)

@@ -21,6 +21,9 @@ struct measured {
     uint64_t nb_intended, nb_not_sent; /* intended = sent + not_sent */
     uint64_t nb_slips;                 /* late looks at the schedule */
     uint64_t slipped_ns;               /* the latest look */
+    /* Loads that say what is wrong: the first wrong answer, without characters that JSON escapes.
+     */
+    char first_wrong[LOOP_SAID_BYTES];
 };
 
 void measured_reset(struct measured *measured);

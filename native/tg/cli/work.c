@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A life of the target consists of preload, verify, warm-up and measured time. It ends when the
+ * A life of the target consists of what is asked once (the records of `before`; preload and verify
+ * of keys), warm-up and measured time. It ends when the
  * time is over, at a signal, or, with --stay, when the target has been silent for a second. Then
  * the generator polls until the target answers, forgets all versions, and the next life begins. The
  * results of all lives are added.
@@ -17,7 +18,7 @@
 #include "load_shares.h"
 
 #define SILENCE_DOWN_NS NS_PER_S          /* --stay */
-#define SILENCE_FAILED_NS (10 * NS_PER_S) /* preload and verify */
+#define SILENCE_FAILED_NS (10 * NS_PER_S) /* phases that ask each request once */
 #define POLL_NS (NS_PER_S / 100)
 #define HOLD_NS (NS_PER_S / 1000)
 
@@ -73,9 +74,9 @@ static enum outcome phase_end(struct load *load)
     return outcome;
 }
 
-/* End preload or verify early if the target refuses a key, is silent, or loses too many
- * requests. */
-static void keys_watch(struct worker *worker, enum phase phase, const char *name, uint64_t now)
+/* End a phase that asks each request once early: the target refuses a key, answers a record of
+ * `before` wrongly, is silent, or loses too many requests. */
+static void once_watch(struct worker *worker, enum phase phase, const char *name, uint64_t now)
 {
     struct load *load = worker->load;
     const struct loop *loop = &worker->loop;
@@ -85,6 +86,8 @@ static void keys_watch(struct worker *worker, enum phase phase, const char *name
 
     if (phase == PHASE_PRELOAD && loop->phase_wrong > 0)
         fail(load, name, "the target did not store a key; its reply:", loop->said);
+    else if (phase == PHASE_BEFORE && loop->phase_wrong > 0)
+        fail(load, name, "the target gave a wrong answer:", loop->said);
     else if (stay && (silent || loop->gave_up))
         (void)end(load, OUTCOME_DOWN);
     else if (silent)
@@ -94,7 +97,7 @@ static void keys_watch(struct worker *worker, enum phase phase, const char *name
              "");
 }
 
-static void keys_say(const struct load *load, enum phase phase)
+static void once_say(const struct load *load, enum phase phase)
 {
     uint64_t duration_ns = to_ns(load, clock_cycles() - load->begin_cycles);
     uint64_t nb_lost = 0, nb_wrong = 0, nb_missed = 0;
@@ -105,16 +108,20 @@ static void keys_say(const struct load *load, enum phase phase)
         nb_wrong += load->workers[i].loop.phase_wrong;
         nb_missed += load->workers[i].loop.phase_missed;
     }
-    if (phase == PHASE_PRELOAD)
+    if (phase == PHASE_BEFORE)
+        line_before(load->options->records.nb_before, duration_ns, nb_lost);
+    else if (phase == PHASE_PRELOAD)
         line_preloaded(nb_keys, duration_ns, nb_lost);
     else
         line_verified(nb_keys, duration_ns, nb_wrong, nb_lost, nb_missed);
 }
 
-/* Preload or verify: send one request for every key. */
-static enum outcome keys_run(struct worker *worker, enum phase phase)
+/* Send each record of `before`, or (preload, verify) one request for every key. */
+static enum outcome once_run(struct worker *worker, enum phase phase)
 {
-    const char *name = phase == PHASE_PRELOAD ? "preload" : "verify";
+    static const char *const names[] = {
+        [PHASE_BEFORE] = "before", [PHASE_PRELOAD] = "preload", [PHASE_VERIFY] = "verify"};
+    const char *name = names[phase];
     struct load *load = worker->load;
     struct loop *loop = &worker->loop;
     enum outcome outcome;
@@ -122,11 +129,11 @@ static enum outcome keys_run(struct worker *worker, enum phase phase)
     if (worker->index == 0)
         load->begin_cycles = clock_cycles();
     loop_start(loop, phase, false);
-    while (loop->source.nb_done < loop->workload.nb_keys && !is_over(load))
-        keys_watch(worker, phase, name, loop_turn(loop));
+    while (loop->source.nb_done < loop->source.nb_once && !is_over(load))
+        once_watch(worker, phase, name, loop_turn(loop));
     outcome = phase_end(load);
     if (worker->index == 0 && outcome == OUTCOME_DONE)
-        keys_say(load, phase);
+        once_say(load, phase);
     meet(&load->meeting);
     return outcome;
 }
@@ -272,10 +279,12 @@ static enum outcome life_run(struct worker *worker)
     const struct load_options *options = worker->load->options;
     enum outcome outcome = OUTCOME_DONE;
 
+    if (shares_ask_before(options))
+        outcome = once_run(worker, PHASE_BEFORE);
     if (options->type->stores && options->preload)
-        outcome = keys_run(worker, PHASE_PRELOAD);
+        outcome = once_run(worker, PHASE_PRELOAD);
     if (options->type->stores && outcome == OUTCOME_DONE)
-        outcome = keys_run(worker, PHASE_VERIFY);
+        outcome = once_run(worker, PHASE_VERIFY);
     if (options->nb_shares > 0 && outcome == OUTCOME_DONE)
         outcome = hold_run(worker);
     if (outcome == OUTCOME_DONE)

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "answers.h"
 
-#define TRIES_MAX 16u /* sends of one request in preload and verify */
+#define TRIES_MAX 16u /* sends of one request where each is sent once */
 _Static_assert(SLOT_TRIES_MAX >= TRIES_MAX, "a slot can count the tries");
 
 /* Keep the first wrong answer of a phase: an error message may quote it. */
-static void said_keep(struct loop *loop, const struct datagram *reply)
+static void said_keep(struct loop *loop, const struct slot *slot, const struct datagram *reply)
 {
     uint32_t n = 0;
 
     if (loop->said[0] != '\0')
         return;
+    if (loop->type->say != NULL) {
+        loop->type->say(loop, slot, reply, loop->said);
+        return;
+    }
     for (uint32_t i = FRAME_BYTES; i < reply->len && n < LOOP_SAID_BYTES - 1; i++) {
         uint8_t c = ((const volatile uint8_t *)reply->data)[i]; /* the server may be changing it */
 
@@ -31,7 +35,9 @@ void answers_wrong(struct loop *loop, const struct slot *slot, const struct data
     }
     loop->phase_missed += verdict == VERDICT_UNEXPECTED_MISS;
     loop->phase_wrong++;
-    said_keep(loop, reply);
+    if (loop->source.phase == PHASE_BEFORE)
+        loop->source.nb_once = loop->source.next; /* the state is not what the next ones need */
+    said_keep(loop, slot, reply);
 }
 
 /* A reply to an id that was never sent does not update last_reply_cycles:
@@ -63,7 +69,7 @@ void answers_lost(struct loop *loop, const struct slot *slot, uint32_t flow)
 
     loop->counts.lost += slot_counted(slot);
     loop->phase_lost++;
-    if (loop->source.phase == PHASE_PRELOAD || loop->source.phase == PHASE_VERIFY) {
+    if (phase_once(loop->source.phase)) {
         if (target_answers(loop) && ++again.tries >= TRIES_MAX)
             loop->gave_up = true;
         source_again(&loop->source, again);

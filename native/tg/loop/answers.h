@@ -16,7 +16,7 @@ void answers_wrong(struct loop *loop, const struct slot *slot, const struct data
 void answers_stray(struct loop *loop, const struct slot *slot, enum slot_state before,
                    uint64_t now);
 
-/* Count a lost request; preload and verify send it again. */
+/* Count a lost request; a phase that sends each request once sends it again. */
 void answers_lost(struct loop *loop, const struct slot *slot, uint32_t flow);
 
 #endif

@@ -7,7 +7,8 @@
 
 /* X(name), in the order of the output lines. answered: right answers only. wrong includes stale and
  * unexpected_miss; lost includes late; duplicate and unmatched are in no other counter. malformed:
- * frames that arrived but are no valid datagram from the target to the generator. */
+ * frames that arrived but are no valid datagram from the target to the generator. unchecked_bytes:
+ * of the right answers' bytes those that the load does not compare, or not all bits of them. */
 #define COUNTS(X)                                                                                  \
     X(sent)                                                                                        \
     X(answered)                                                                                    \
@@ -21,7 +22,8 @@
     X(gets)                                                                                        \
     X(sets)                                                                                        \
     X(window_limited)                                                                              \
-    X(malformed)
+    X(malformed)                                                                                   \
+    X(unchecked_bytes)
 
 struct counts {
 #define X(name) uint64_t name;

@@ -79,8 +79,9 @@ static inline uint32_t load_write(struct loop *loop, const struct load_fixed *fi
                         version);
 }
 
-static inline bool load_id(const struct datagram *reply, uint16_t *id)
+static inline bool load_id(const struct loop *loop, const struct datagram *reply, uint16_t *id)
 {
+    (void)loop;
     return keyed_id(reply, id);
 }
 

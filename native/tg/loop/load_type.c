@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct load_type *const types[] = {&load_kv, &load_echo};
+static const struct load_type *const types[] = {&load_kv, &load_echo, &load_replay};
 
 const struct load_type *load_type_find(const char *name)
 {

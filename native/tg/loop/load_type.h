@@ -23,7 +23,7 @@
  *                     write the request of the draw at `at` into its room, note in number, version
  *                     and digits of the slot what its reply is judged by; returns its length. A SET
  *                     is counted in loop->nb_sets
- *   load_id(reply, &id)
+ *   load_id(loop, reply, &id)
  *                     the id that a reply carries. False: it is too short to have one
  *   load_expect(loop, slot)
  *                     prefetch what load_check needs
@@ -41,7 +41,10 @@
 #include "classes.h"
 #include "keys.h"
 
+struct datagram;
 struct loop;
+struct replay_file;
+struct slot;
 
 struct load_config {
     struct class_lengths lengths[CLASSES_MAX];
@@ -50,12 +53,15 @@ struct load_config {
     bool adopt;      /* kv, verify: accept any version found as the acknowledged one */
     bool stamped;    /* echo: the key ends with a stamp */
     uint64_t stamp;  /* echo: before the first stamp */
+    const struct replay_file *records; /* replay: what is asked; stays open */
+    bool asks_before;                  /* replay: this loop asks the records of `before` */
 };
 
 struct load_type {
     const char *name; /* --service */
     bool stores;      /* keys are stored and read back before the mix */
     bool stamps;      /* can send stamps */
+    bool recorded;    /* requests are the records of a file, which all loops share */
     /* Set up loop->classes, request_bytes, reply_bytes and turn; nothing that needs much memory.
      * False: a length is out of range. */
     bool (*init)(struct loop *loop, const struct load_config *config);
@@ -68,9 +74,13 @@ struct load_type {
      * right, also if an earlier run stored its keys there. Needs `init` only. */
     uint32_t (*first_write)(const struct loop *loop, uint8_t *room);
     bool (*first_check)(const struct loop *loop, const uint8_t *reply, uint32_t len);
+    /* Write in printable words what is wrong with this reply, at most LOOP_SAID_BYTES (loop.h).
+     * NULL: the reply is text, and is quoted. */
+    void (*say)(const struct loop *loop, const struct slot *slot, const struct datagram *reply,
+                char *said);
 };
 
-extern const struct load_type load_kv, load_echo;
+extern const struct load_type load_kv, load_echo, load_replay;
 
 /* NULL: there is no load of this name. */
 const struct load_type *load_type_find(const char *name);
@@ -86,6 +96,12 @@ union load_state {
         bool stamped;
         uint64_t stamp; /* the last stamp */
     } echo;
+    struct {
+        const struct replay_file *file;
+        const uint8_t *bytes; /* of the file */
+        uint16_t id_at, id_reply_at;
+        bool asks_before;
+    } replay;
 };
 
 #endif

@@ -29,8 +29,9 @@ bool loop_open(struct loop *loop, const struct loop_config *config)
         loop->free_mask = 2 * loop->free_mask + 1;
     loop->free_flows = calloc(loop->free_mask + 1, sizeof(*loop->free_flows));
     record_reset(&loop->latency);
-    if (loop->free_flows == NULL || !loop->type->open(loop) ||
+    if (loop->free_flows == NULL ||
         !source_open(&loop->source, &loop->workload, config->window + LOOP_DRAWS) ||
+        !loop->type->open(loop) ||
         !match_open(&loop->match, config->nb_flows, share, timeout, REST_TIMEOUTS * timeout))
         return false;
     for (uint32_t i = 0; i < config->window; i++)
@@ -67,6 +68,7 @@ void loop_start(struct loop *loop, enum phase phase, bool counted)
     loop->counted = counted;
     loop->phase_lost = loop->phase_wrong = loop->phase_missed = 0;
     loop->gave_up = false;
-    loop->said[0] = '\0';
+    if (phase != PHASE_DRAIN) /* its answers belong to the phase before */
+        loop->said[0] = '\0';
     loop->last_reply_cycles = loop->round_cycles = loop->turn_cycles = now;
 }

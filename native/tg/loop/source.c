@@ -6,7 +6,7 @@
 
 bool source_open(struct source *source, struct workload *workload, uint32_t room)
 {
-    *source = (struct source){.nb_keys = workload->nb_keys, .workload = workload};
+    *source = (struct source){.workload = workload};
     source->again_room = room;
     source->again = calloc(room, sizeof(*source->again));
     return source->again != NULL;
@@ -20,9 +20,20 @@ void source_close(struct source *source)
 void source_start(struct source *source, enum phase phase)
 {
     source->phase = phase;
+    source->nb_once = phase == PHASE_BEFORE ? source->nb_before : source->workload->nb_keys;
     source->next = 0;
     source->nb_done = 0;
     source->nb_again = 0;
+}
+
+/* The next request of `before`, if all earlier ones were answered: a service may need their
+ * order. */
+static unsigned before_fill(struct source *source, struct draw *draws)
+{
+    if (source->next == source->nb_once || source->next != source->nb_done)
+        return 0;
+    draws[0] = (struct draw){.number = source->workload->nb_all + source->next++};
+    return 1;
 }
 
 unsigned source_fill(struct source *source, struct draw *draws, unsigned nb)
@@ -39,7 +50,9 @@ unsigned source_fill(struct source *source, struct draw *draws, unsigned nb)
         workload_fill(source->workload, draws + n, nb - n);
         return nb;
     }
-    for (; n < nb && source->next < source->nb_keys; n++)
+    if (source->phase == PHASE_BEFORE)
+        return n == nb ? n : n + before_fill(source, draws + n);
+    for (; n < nb && source->next < source->nb_once; n++)
         draws[n] = (struct draw){.number = source->workload->first + source->next++,
                                  .op = source->phase == PHASE_PRELOAD ? OP_SET : OP_GET};
     return n;

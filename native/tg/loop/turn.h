@@ -24,7 +24,7 @@ static void draws_refill(struct loop *loop)
     loop->end_draws = end + nb;
 }
 
-/* Handle a draw without a free id: preload and verify send it later. */
+/* Handle a draw without a free id: where each request is sent once, it is sent later. */
 static void draw_put_back(struct loop *loop, const struct draw *draw)
 {
     loop->counts.window_limited += loop->counted;

@@ -47,7 +47,7 @@ answer_take(struct loop *loop, const struct slot *slot, const struct datagram *r
 static inline struct slot *slot_of(const struct loop *loop, const struct datagram *reply,
                                    uint16_t *id)
 {
-    if (__builtin_expect(!load_id(reply, id), 0)) {
+    if (__builtin_expect(!load_id(loop, reply, id), 0)) {
         *id = 0;
         return NULL;
     }

@@ -70,16 +70,20 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def configure(folder: Path, variant: Variant, tree: Path | None = None) -> None:
+def configure(
+    folder: Path, variant: Variant, tree: Path | None = None, services: Path | None = None
+) -> None:
     """Configure a build folder, or bring it up to date with the tree's meson.build files.
 
-    tree: the source tree; None: ours. Raises NearmetalError.
+    tree: the source tree; None: ours. services: a folder with services of users
+    (service/compile/folder.py writes it). Raises NearmetalError.
     """
     tree = tree or source_root()
     meson = command()
     environment, fixed = _VARIANTS[variant]
     lwip = [f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
     options = [*fixed, *(lwip if _has_option(tree, "lwip_dir") else [])]
+    options += [f"-Dservices_dir={services}"] if services else []
     stamp = folder / "nearmetal-setup"
     key = "\n".join([sys.executable, *options, *_compiler(environment), *sorted(_optional())])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _regenerated(folder):

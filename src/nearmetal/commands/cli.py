@@ -9,7 +9,6 @@ undone and measurements are kept. A command imports its heavy modules itself, so
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,38 +22,13 @@ from nearmetal.commands import (
     test_options,
     tune_options,
 )
+from nearmetal.commands.application import app as app
+from nearmetal.commands.application import command as _command
 from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken
 from nearmetal.commands.common_options import AsJson, Quiet, Rows, Version, Yes
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
-
-app = typer.Typer(
-    name="nearmetal",
-    no_args_is_help=True,
-    add_completion=False,  # the command `completion` prints it; nothing installs itself
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # boxes cut words off on narrow terminals, and do not suit a pipe
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
-
-
-def _command(
-    *examples: str, name: str | None = None, epilog: str = "", hidden: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that registers a command.
-
-    Examples are shown as typed, without wrapping. The list of commands shows the first paragraph
-    of each command's docstring.
-    """
-    lines = (f"  {line}" if line.startswith(" ") else f"  nearmetal {line}" for line in examples)
-    below = "\b\n" + "\n".join(("Examples:", *lines)) if examples else epilog
-
-    def made(function: Callable[..., None]) -> Callable[..., None]:
-        first = " ".join((function.__doc__ or "").partition("\n\n")[0].split())
-        return app.command(name, epilog=below, short_help=first, hidden=hidden)(function)
-
-    return made
 
 
 @app.callback(epilog="Start with: ./nearmetal bench. Test it: ./nearmetal test")
@@ -329,6 +303,33 @@ def testbed(
     result, folder, code = run(action, machines, spec, rungs, out, generators, take, quiet=quiet)
     _show(result, folder, as_json=as_json)
     raise typer.Exit(code)
+
+
+@_command("new-service greeter", name="new-service")
+def new_service(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in rows and reports.")],
+) -> None:
+    """Write NAME.py into this folder: a service of your own that answers, and tests itself."""
+    from nearmetal.commands.service import new
+
+    new(name)
+
+
+@_command(
+    "check-service greeter.py --service-arg most=100",
+    name="check-service",
+)
+def check_service(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A service's file in Python.")],
+    service_arg: Annotated[
+        list[str] | None,
+        typer.Option("--service-arg", metavar="NAME=VALUE", help="For its init; may be repeated."),
+    ] = None,
+) -> None:
+    """Try a service's file in CPython: its own tests, and whether a load can check it."""
+    from nearmetal.commands.service import check
+
+    check(file, service_arg or [])
 
 
 @_command(hidden=True)

@@ -26,6 +26,10 @@ def command(launch: Launch) -> Command:
 
 def _program(launch: Launch) -> list[str]:
     if launch.rung.uses is not None and launch.rung.uses.is_python:
-        module = services.find(launch.service).python
-        return [sys.executable, "-m", str(module), "--service", launch.service]
+        row = services.find(launch.service)
+        argv = [sys.executable, "-m", str(row.python), "--service"]
+        if row.own is None:
+            return [*argv, launch.service]
+        given = [f"{name}={value}" for name, value in row.own.arguments]
+        return [*argv, row.own.path, *(word for each in given for word in ("--service-arg", each))]
     return launch.program.argv()

@@ -1,6 +1,6 @@
-"""The datapath `py`, rung host-py: the model behind a socket, one datagram at a time.
+"""The datapath `py`, rung host-py: a service behind a socket, one datagram at a time.
 
-    python -m nearmetal.kv.server --listen 127.0.0.1:11211 [--service kv|echo] ...
+    python -m nearmetal.kv.server --listen 127.0.0.1:11211 [--service kv|echo|FILE.py] ...
 
 A DUT as described in docs/programs.md, with the options of the native ones. Like the native loop it
 receives, handles, sends, counts in one place, and drains when it is stopped. `--memory` bounds the
@@ -19,17 +19,13 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nearmetal.errors import NearmetalError, in_words
-from nearmetal.kv.admission import Rights, admission
-from nearmetal.kv.model import Model, Reply
-from nearmetal.kv.server_options import ECHO, Options, parse
+from nearmetal.kv.admission import admission
+from nearmetal.kv.served import served
+from nearmetal.kv.server_options import Options, parse
 
-# The drop reasons of drop.h that a datagram datapath can meet, in order, and those of kv's row.
-DROP_NAMES = ("answered", "quiet", "short", "source", "amplify", "truncated", "tx")
-KV_DROP_NAMES = ("total", "binary")
 WAIT_S = 0.1  # longest sleep of a receive, so also of noticing a signal
 RECEIVE_BUFFER_BYTES = 8 << 20  # room for a burst of every flow while the server is off the core
 DATAGRAM_BYTES_MAX = 65_536
@@ -45,8 +41,9 @@ def main(arguments: list[str]) -> int:
             signal.signal(signal.SIGTERM, loop.stop)
             signal.signal(signal.SIGINT, loop.stop)
             signal.signal(signal.SIGUSR1, loop.tell)
-            _print_ready(udp, options)
-            loop.run()
+            _print_ready(udp, options, loop.served.name)
+            with loop.served.watched():
+                loop.run()
     except NearmetalError as error:
         print(f"nm-py: {error}", file=sys.stderr)
         return error.exit_code
@@ -96,7 +93,7 @@ _CONTROL_BYTES = socket.CMSG_SPACE(20)  # the larger of the two packet-info mess
 
 @dataclass(slots=True)
 class Counters:
-    """Counters of the loop; the store's are in the model."""
+    """Counters of the loop."""
 
     drops: Counter[str] = field(default_factory=Counter)
     replies: int = 0
@@ -116,13 +113,8 @@ class Loop:
         self._stopped = False
         self._asked = False
         self._wall_minus_monotonic_ns = time.time_ns() - time.monotonic_ns()
-        self._model = Model(options.memory_bytes, self._now_s(), os.getpid())
+        self.served = served(options, self._now_ns())
         self._rights = admission(options.allow, options.admin, options.trusted)
-        self._handle: Callable[[bytes, int, Rights], Reply] = self._model.handle
-        self._drop_names: tuple[str, ...] = (*DROP_NAMES, *KV_DROP_NAMES)
-        if options.service == ECHO:
-            self._handle = _echo
-            self._drop_names = DROP_NAMES
         self._receive_flags = socket.MSG_DONTWAIT if options.poll else 0
         # The request's destination address arrives as a control message, which the reply reuses.
         self._control = _CONTROL_BYTES if options.wildcard else 0
@@ -167,7 +159,8 @@ class Loop:
         except OSError:
             counters.rx_errors += 1
             return False
-        datagrams, drop = self._handle(request, self._now_s(), self._rights(peer[0]))
+        rights = self._rights(peer[0])
+        datagrams, drop = self.served.handle(request, peer, self._now_ns(), rights)
         for datagram in datagrams:
             counters.syscalls += 1
             try:
@@ -179,56 +172,34 @@ class Loop:
         counters.drops[drop] += 1
         return True
 
-    def _service_counters(self) -> dict[str, int]:
-        return {} if self._options.service == ECHO else kv_counters(self._model)
-
-    def _now_s(self) -> int:
-        """Unix time in whole seconds, counted on from the start, so that a clock step expires no
-        item."""
-        return (self._wall_minus_monotonic_ns + time.monotonic_ns()) // 1_000_000_000
+    def _now_ns(self) -> int:
+        """Unix time, counted on from the start, so that a clock step expires no item."""
+        return self._wall_minus_monotonic_ns + time.monotonic_ns()
 
     def _print_counters(self, event: str) -> None:
         counters = self.counters
-        line = {
+        line: dict[str, object] = {
             "event": event,
             "received": counters.drops.total(),
             "replies": counters.replies,
-            "drops": {name: counters.drops[name] for name in self._drop_names},
+            "drops": {name: counters.drops[name] for name in self.served.drop_names},
             "syscalls": counters.syscalls,
             "rx_errors": counters.rx_errors,
             "tx_errors": counters.tx_errors,
             "empty_rx": counters.empty_rx,
-            **self._service_counters(),
+            **self.served.counters(),
         }
+        if found := self.served.faults():
+            line["faults"] = found
         print(json.dumps(line, separators=(",", ":")), flush=True)
 
 
-def kv_counters(model: Model) -> dict[str, int]:
-    """The counters of kv, in the order of its row in the table of services."""
-    return {
-        "items": len(model.items),
-        "live_bytes": model.live_bytes,
-        "evicted": model.counts["evictions"],
-        "expired": model.expired_count,
-        "get": model.counts["cmd_get"],
-        "get_hits": model.counts["get_hits"],
-        "set": model.counts["cmd_set"],
-    }
-
-
-def _echo(request: bytes, now_s: int, rights: Rights) -> Reply:
-    """The service `echo`: reply with the request's bytes."""
-    if not request:
-        return Reply([], "short")
-    return Reply([request], "answered") if rights.allowed else Reply([], "source")
-
-
-def _print_ready(udp: socket.socket, options: Options) -> None:
+def _print_ready(udp: socket.socket, options: Options, service: str) -> None:
     host, port = udp.getsockname()[:2]
     line = {
         "event": "ready",
         "datapath": "py",
-        "service": options.service,
+        "service": service,
         "listen": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "pid": os.getpid(),
         "store_budget_bytes": options.memory_bytes,

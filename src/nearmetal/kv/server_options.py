@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NoReturn
 
 from nearmetal.errors import BadInputError
@@ -13,6 +15,7 @@ from nearmetal.kv.admission import LOOPBACK, network
 
 # The rows of the table of services whose Python module is kv.server.
 SERVICES = KV, ECHO = "kv", "echo"
+SEED_BYTES = 16
 MEMORY_BYTES_MIN = 1 << 20
 _UNITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
 
@@ -30,6 +33,9 @@ class Options:
     trusted: tuple[str, ...]
     poll: bool
     every_s: int
+    file: Path | None  # a user's service, in place of one of SERVICES
+    service_args: tuple[tuple[str, str], ...]  # for its init
+    seed: bytes  # of its hashes
 
     @property
     def wildcard(self) -> bool:
@@ -46,12 +52,13 @@ def parse(arguments: list[str]) -> Options:
     """Parse the command line; BadInputError: one line for the user."""
     parser = _Parser(prog="nm-py", allow_abbrev=False)
     parser.add_argument("--listen", default="127.0.0.1:11211")
-    parser.add_argument("--service", choices=SERVICES, default=KV)
+    parser.add_argument("--service", default=KV)
+    parser.add_argument("--service-arg", action="append", default=[])
     parser.add_argument("--memory", default="64MiB")
     for name in ("--allow", "--admin", "--trusted"):
         parser.add_argument(name, action="append", default=[])
     parser.add_argument("--batch", help="accepted as by every server; this one has no bursts")
-    parser.add_argument("--seed", help="accepted as by every server; Python keys its own hashes")
+    parser.add_argument("--seed", help="32 hexadecimal digits, for the hashes of a file's service")
     parser.add_argument("--poll", action="store_true")
     parser.add_argument("--every", default="0")
     given = parser.parse_args(arguments)
@@ -77,7 +84,37 @@ def parse(arguments: list[str]) -> Options:
         trusted=tuple(given.trusted) or allow,
         poll=given.poll,
         every_s=int(given.every),
+        file=_file(given.service),
+        service_args=tuple(service_argument(text) for text in given.service_arg),
+        seed=_seed(given.seed),
     )
+
+
+def service_argument(text: str) -> tuple[str, str]:
+    """Parse --service-arg NAME=VALUE. BadInputError: it has another form."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise BadInputError(f"--service-arg {text}: must be NAME=VALUE")
+    return name, value
+
+
+def _file(service: str) -> Path | None:
+    if service in SERVICES:
+        return None
+    if not service.endswith(".py"):
+        raise BadInputError(
+            f"--service {service}: must be {' or '.join(SERVICES)}, or a Python file of your own"
+        )
+    return Path(service)
+
+
+def _seed(text: str | None) -> bytes:
+    """Return the seed in 32 hexadecimal digits, or a random one."""
+    if text is None:
+        return os.urandom(SEED_BYTES)
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        raise BadInputError(f"--seed {text}: must be 32 hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def memory_bytes(text: str) -> int:

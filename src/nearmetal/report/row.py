@@ -197,3 +197,4 @@ class Row(Frozen):
     guest: Guest | None = None  # Linux guest only
     ceiling_missing: str = ""  # why the null responder, or one of its rounds, has no figure
     wire_notes: tuple[str, ...] = ()  # facts of the wire that affect figures: kind, colon, meaning
+    unchecked_bytes: int | None = None  # of right answers: what a mask leaves out

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.tune.wanted import Offloads, Wanted
@@ -26,6 +26,7 @@ from nearmetal.samples import Frozen, Point
 from nearmetal.spec import foreign_images
 from nearmetal.spec.foreign_images import ImageFile
 from nearmetal.spec.rungs import RUNGS, Rung, Service, find
+from nearmetal.spec.services import ServiceRow, adopt
 from nearmetal.spec.sweep import Sweep, SweepFile
 from nearmetal.spec.window import Window, everywhere
 from nearmetal.spec.workload import Workload, needed_bytes
@@ -89,7 +90,16 @@ class Spec(Frozen):
     sleeps: bool = False  # servers that poll a ring sleep when idle, as under `serve`
     generator: EditionName | None = None  # edition to try first; None: the order of the wire's file
     machine: MachineTable = MachineTable()  # set for the run, and restored after it
+    own: ServiceRow | None = None  # the user's service that rows serve
     rungs: tuple[SpecRung, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adopted(cls, data: Any) -> Any:
+        """Make a user's service known before the rows that name it are read."""
+        if isinstance(data, dict) and data.get("own") is not None:
+            adopt(ServiceRow.model_validate(data["own"]))
+        return data
 
 
 class _Row(Frozen):
@@ -137,7 +147,9 @@ def load(path: Path, only: str | None = None) -> Spec:
         raise BadInputError(f"{path}: rungs: {error}") from None
     if only is not None:
         rows = _select(only, rows, file.rounds, images)
-    fields = {name: getattr(file, name) for name in Spec.model_fields if name != "rungs"}
+    fields = {
+        name: getattr(file, name) for name in Spec.model_fields if name not in ("rungs", "own")
+    }
     fields |= {"sweep": file.sweep.resolved() if file.sweep else None}
     spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
     for point in points(spec):

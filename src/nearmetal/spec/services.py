@@ -1,7 +1,8 @@
-"""The table of services, the file `services` in this folder, as frozen values.
+"""The services as frozen values: the table, the file `services` in this folder, and users' own.
 
 Code that depends on a service checks a property of its row, never its name:
-`find(service).stores`.
+`find(service).stores`. The row of a user's service comes from its file (own_service.py); a spec
+that has one makes it known (`adopt`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,20 @@ from nearmetal.spec import table
 
 CounterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
 COUNTERS_MAX = 16  # native/include/service.h
+DROPS_MAX = 16  # native/include/drop.h
 TABLE = Path(__file__).with_name("services")
+
+
+class OwnService(Frozen):
+    """The rest of what a measurement needs to know of a user's service."""
+
+    path: str  # its file
+    arguments: tuple[tuple[str, str], ...] = ()  # for its init
+    hashes: dict[str, str]  # SHA-256 of each file that it was made from
+    port: int
+    state_bytes: int
+    records: str | None = None  # the file that the generator asks
+    unchecked_bytes: float | None = None  # of a reply, the mean of the load
 
 
 class ServiceRow(Frozen):
@@ -25,14 +39,15 @@ class ServiceRow(Frozen):
 
     name: ServiceName
     sources: tuple[str, ...]  # in addition to <name>.c
-    load: Literal["kv", "echo"]  # value of the generator's --service
+    load: Literal["kv", "echo", "replay"]  # value of the generator's --service
     gauges: tuple[CounterName, ...]  # counters of current values
     counts: tuple[CounterName, ...]  # counters since the start
-    drops: tuple[CounterName, ...] = Field(max_length=8)  # its own reasons to drop a request
-    corpus: Literal["memcached", "bytes"]
+    drops: tuple[CounterName, ...] = Field(max_length=DROPS_MAX)  # its own reasons to drop one
+    corpus: Literal["memcached", "bytes", "cases"]
     twin: str | None  # the service without work of its own, to compare this one with
     python: str | None  # the module that serves it in CPython
     colour: str = Field(pattern=r"^[0-9a-f]{6}$")
+    own: OwnService | None = None  # of a user's service
 
     @model_validator(mode="after")
     def _few(self) -> ServiceRow:
@@ -53,7 +68,8 @@ class ServiceRow(Frozen):
 
 def read(path: Path) -> tuple[ServiceRow, ...]:
     """Return every row of a table file, in the file's order."""
-    return table.read(path, tuple(ServiceRow.model_fields), _row)
+    columns = tuple(name for name in ServiceRow.model_fields if name != "own")
+    return table.read(path, columns, _row)
 
 
 def _row(columns: dict[str, str | None]) -> ServiceRow:
@@ -66,19 +82,33 @@ SERVICES = read(TABLE)
 NAMES = tuple(row.name for row in SERVICES)
 IN_PYTHON = tuple(row.name for row in SERVICES if row.python)
 FIRST = NAMES[0]  # the default service
+# A user's services that this process has met, by name: `find` knows them too.
+_OWN: dict[str, ServiceRow] = {}
+
+
+def adopt(row: ServiceRow) -> None:
+    """Make a user's service known. BadInputError: the table has a service of that name."""
+    assert row.own is not None
+    if row.name in NAMES:
+        raise BadInputError(
+            f"{row.own.path}: nearmetal has a service {row.name!r} of its own; give yours another"
+            " name"
+        )
+    _OWN[row.name] = row
 
 
 def find(name: str) -> ServiceRow:
     """Return the service of that name. Raises BadInputError."""
-    for row in SERVICES:
+    for row in (*SERVICES, *_OWN.values()):
         if row.name == name:
             return row
-    raise BadInputError(unknown("service", name, NAMES))
+    raise BadInputError(unknown("service", name, (*NAMES, *_OWN)))
 
 
 def _known(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"must be {' or '.join(map(repr, NAMES))} (got {name!r})")
+    known = (*NAMES, *_OWN)
+    if name not in known:
+        raise ValueError(f"must be {' or '.join(map(repr, known))} (got {name!r})")
     return name
 
 

@@ -37,6 +37,7 @@ from nearmetal.trial.trial import (
 )
 
 _GO_NS = 300_000_000  # from the request to the start: enough to reach every machine
+_SAID = "first_wrong"  # the first wrong answer; only of generators that had one
 _LEAVE_S = 90.0
 
 
@@ -251,12 +252,16 @@ def merged(told: Sequence[Event]) -> dict[str, Any]:
     """Merge the generators' events of one kind.
 
     Counts and cycles are added, and histograms joined, since their buckets are the same. Of
-    durations, delays and TSC rates the largest is kept.
+    durations, delays and TSC rates the largest is kept, and of wrong answers the first one.
     """
     if len(told) == 1:
         return dict(told[0])
     sums: dict[str, Any] = {"event": told[0]["event"]}
+    if said := [event[_SAID] for event in told if _SAID in event]:
+        sums[_SAID] = said[0]
     for name, value in told[0].items():
+        if name == _SAID:
+            continue
         values = [event[name] for event in told]
         if name == "latency":
             buckets: Counter[int] = Counter()

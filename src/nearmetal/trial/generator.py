@@ -24,16 +24,23 @@ def arguments(
     seed: int = SEED,
 ) -> list[str]:
     """Return the options of nm-load for a load."""
-    argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
-    argv += ["--value-bytes", _value_bytes(workload), "--get", f"{workload.get:g}"]
-    argv += ["--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
+    row = services.find(service)
+    own = None if row.own is None else row.own.records
+    argv = _keys(workload) if own is None else ["--records", own]
     argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
-    argv += ["--stamp"] if workload.stamp and not services.find(service).stores else []
+    argv += ["--stamp"] if workload.stamp and not row.stores and own is None else []
     if workload.source_port is not None:
         argv += ["--source-port", str(workload.source_port)]
     argv += ["--flows", str(workload.flows), "--window", str(window)]
     argv += ["--warmup", f"{warmup_s:g}", "--time", f"{measured_s:g}"]
     return [*argv, "--timeout", f"{TIMEOUT_S:g}", "--seed", str(seed)]
+
+
+def _keys(workload: Workload) -> list[str]:
+    """Return the options that describe keys and what is done with them."""
+    argv = ["--keys", str(workload.keys), "--key-bytes", str(workload.key_bytes)]
+    argv += ["--value-bytes", _value_bytes(workload), "--get", f"{workload.get:g}"]
+    return [*argv, "--set", f"{workload.set:g}", "--miss", f"{workload.miss:g}"]
 
 
 def _value_bytes(workload: Workload) -> str:

@@ -34,7 +34,7 @@ from nearmetal.machine.processes.process import (
     Where,
 )
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.spec import services
+from nearmetal.spec import own_service, services
 from nearmetal.spec.experiment import memory_bytes
 from nearmetal.spec.programs import RELAY
 from nearmetal.topology import switch, testpmd
@@ -79,7 +79,7 @@ def facing(trial: Trial, bed: Bed) -> Iterator[tuple[Server, Child]]:
 def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     """Run the quick corpus on a server of its own: the first failure, or None if all passed."""
     plan, top, wire = planned(trial, bed), bed.topology, bed.wire
-    wanted = services.find(trial.service).corpus
+    wanted = own_service.corpus(services.find(trial.service))
     if not bed.shares_memory:
         in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
         most = UDP_BYTES_MAX if in_frames else None

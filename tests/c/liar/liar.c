@@ -4,45 +4,25 @@
  * only.
  *
  * The linker's --wrap redirects serve.c's call of service_handle_burst to this file, which calls
- * the real one. Once lying is switched on, of the replies to the generator's requests one in 10,000
- * has a byte flipped behind its frame, and one in 1,000 each is dropped, doubled, or delayed past
- * the generator's time-out; one SET in 1,000 is answered STORED and not executed. At most one lie
- * per request, and none about an answer that an ignored SET has made stale.
+ * the real one. Once lying is switched on, some of the replies to the generator's requests are
+ * dropped, doubled, delayed past the generator's time-out, or changed: how many, and how, depends
+ * on the service (liar_kv.c, liar_echo.c). At most one lie per request.
  *
  * A delayed reply is kept here and sent beside the reply to a later request of its source, one per
  * burst: after a pause of the generator many are due, more than a datapath has spare frames. If no
  * such request arrives in time, the reply is never sent and counts as dropped. Each lie is passed
- * to liar_log (liar.h), and so is each GET answered with an older version than was acknowledged.
+ * to liar_log (liar.h).
  */
 #include <assert.h>
 #include <string.h>
 
-#include "format.h"
 #include "liar.h"
-#include "service.h"
 
-#define KEYS_MAX (1u << 22)
-#define HELD_MAX 4096u /* power of two; more are dropped */
-#define PER_MILLION_FLIP 100u
-#define PER_MILLION_OTHERS 1000u
+#define HELD_MAX 4096u      /* power of two; more are dropped */
 #define DELAY_TIMEOUTS 3u   /* a delayed reply leaves 3 to 6 time-outs late, its id unused */
 #define GIVE_UP_TIMEOUTS 6u /* from 1 to 11 time-outs after its request left */
 /* A request's reply can be sent twice, and each held reply once. */
 #define QUEUE_MAX (SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX + SERVICE_BURST_MAX + HELD_MAX)
-
-/* The content of a generator's request; known is false for any other request. */
-struct asked {
-    bool known;
-    enum op op;
-    uint32_t number, version;
-    uint16_t id;
-    enum lie lie;
-};
-
-struct message {
-    uint32_t request, len;
-    uint8_t data[SERVICE_DATAGRAM_BYTES];
-};
 
 struct held {
     bool waits;
@@ -53,7 +33,6 @@ struct held {
 };
 
 struct liar {
-    uint32_t acked[KEYS_MAX]; /* version last acknowledged; 0: none */
     struct message inner[SERVICE_BURST_MAX * SERVICE_REPLY_DATAGRAMS_MAX];
     struct message queue[QUEUE_MAX]; /* to be handed out: [queue_head, queue_end) */
     uint32_t queue_head, queue_end;
@@ -84,60 +63,6 @@ void liar_close(void)
     for (; liar.held_head != liar.held_end; liar.held_head++)
         if (liar.held[liar.held_head % HELD_MAX].waits)
             held_give_up(&liar.held[liar.held_head % HELD_MAX]);
-}
-
-static bool one_in_a_thousand(void)
-{
-    return random_scale((uint32_t)random_next(&liar_settings.random), 1000) == 0;
-}
-
-/* Return the version of the value in `text`, behind its first line and before `tail` bytes;
- * 0: not a value of the generator. */
-static uint32_t value_version(const uint8_t *text, uint32_t len, uint32_t tail, uint32_t number)
-{
-    const uint8_t *line_end = memchr(text, '\n', len);
-    uint32_t head = line_end == NULL ? len : (uint32_t)(line_end - text) + 1, version;
-
-    if (head + VALUE_BYTES_MIN + tail > len ||
-        !value_matches(text + head, len - head - tail, number, &version))
-        return 0;
-    return version;
-}
-
-static struct asked request_parse(const struct request *request)
-{
-    struct asked asked = {.lie = LIE_NONE};
-    const uint8_t *text = request->data + FRAME_BYTES, *key_end;
-    uint32_t len = request->len < FRAME_BYTES ? 0 : request->len - FRAME_BYTES;
-
-    if (len < 4 + KEY_BYTES_MIN + 2)
-        return asked;
-    asked.id = (uint16_t)(request->data[0] << 8 | request->data[1]);
-    asked.op = memcmp(text, "set ", 4) == 0 ? OP_SET : OP_GET;
-    key_end = memchr(text + 4, asked.op == OP_SET ? ' ' : '\r', len - 4);
-    if ((asked.op == OP_GET && memcmp(text, "get ", 4) != 0) || key_end == NULL ||
-        !format_parse_key(text + 4, (uint32_t)(key_end - text) - 4, &asked.number) ||
-        asked.number >= KEYS_MAX)
-        return asked;
-    if (asked.op == OP_SET)
-        asked.version = value_version(text, len, 2, asked.number);
-    asked.known = asked.op == OP_GET || asked.version != 0;
-    if (liar_settings.lying && asked.known && asked.op == OP_SET && one_in_a_thousand())
-        asked.lie = LIE_IGNORE;
-    return asked;
-}
-
-static enum lie lie_draw(void)
-{
-    uint32_t x = random_scale((uint32_t)random_next(&liar_settings.random), 1000000);
-
-    if (x < PER_MILLION_FLIP)
-        return LIE_FLIP;
-    if (x < PER_MILLION_FLIP + PER_MILLION_OTHERS)
-        return LIE_DROP;
-    if (x < PER_MILLION_FLIP + 2 * PER_MILLION_OTHERS)
-        return LIE_DOUBLE;
-    return x < PER_MILLION_FLIP + 3 * PER_MILLION_OTHERS ? LIE_DELAY : LIE_NONE;
 }
 
 static void queue_add(uint32_t request, const uint8_t *data, uint32_t len)
@@ -196,37 +121,11 @@ static bool held_release(const struct request *request, uint32_t index, uint64_t
     return released;
 }
 
-static void flip(struct message *reply)
-{
-    uint64_t bits = random_next(&liar_settings.random);
-    uint32_t at = FRAME_BYTES + random_scale((uint32_t)bits, reply->len - FRAME_BYTES);
-
-    reply->data[at] ^= (uint8_t)(1 + (bits >> 32) % 255);
-}
-
-/* Answers to GETs and SETs: log a stale one, note the acknowledged version, choose the lie. */
-static enum lie lie_choose(const struct asked *asked, const struct message *reply)
-{
-    enum lie lie = liar_settings.lying ? lie_draw() : LIE_NONE;
-
-    if (asked->op == OP_GET) {
-        uint32_t version =
-            value_version(reply->data + FRAME_BYTES, reply->len - FRAME_BYTES, 7, asked->number);
-        if (version != 0 && (int32_t)(version - liar.acked[asked->number]) < 0) {
-            liar_log(LIE_STALE, asked->number);
-            return LIE_NONE;
-        }
-    } else if (lie == LIE_NONE || lie == LIE_DOUBLE) {
-        liar.acked[asked->number] = asked->version;
-    }
-    return lie;
-}
-
 /* Pass on one reply of the real service to a request of the generator. */
 static void reply_pass(struct request *request, struct asked *asked, struct message *reply,
                        uint64_t now_ns)
 {
-    asked->lie = lie_choose(asked, reply);
+    asked->lie = liar_choose(asked, reply);
     if (asked->lie == LIE_DELAY && hold(request, asked, reply, now_ns)) {
         request->drop = DROP_QUIET;
         return; /* logged when it is sent or given up */
@@ -239,24 +138,39 @@ static void reply_pass(struct request *request, struct asked *asked, struct mess
         request->drop = DROP_QUIET;
         return;
     }
-    if (asked->lie == LIE_FLIP)
-        flip(reply);
+    if (asked->lie != LIE_NONE && asked->lie != LIE_DOUBLE)
+        liar_harm(asked->lie, reply);
     queue_add(reply->request, reply->data, reply->len);
     if (asked->lie == LIE_DOUBLE)
         queue_add(reply->request, reply->data, reply->len);
 }
 
-/* Answer STORED for a SET that was not executed. */
+/* Answer a request that was not executed. */
 static void ignored_pass(struct request *request, const struct asked *asked, uint32_t index)
 {
-    uint8_t stored[FRAME_BYTES + 8] = "\0\0\0\0\0\1\0\0STORED\r\n";
+    struct message reply;
 
-    stored[0] = (uint8_t)(asked->id >> 8);
-    stored[1] = (uint8_t)asked->id;
-    liar.acked[asked->number] = asked->version;
+    liar_pretend(asked, &reply);
     liar_log(LIE_IGNORE, asked->number);
-    queue_add(index, stored, sizeof(stored));
+    queue_add(index, reply.data, reply.len);
     request->drop = DROP_NONE;
+}
+
+enum lie liar_draw(const uint32_t per_million[NB_LIES])
+{
+    uint32_t x = random_scale((uint32_t)random_next(&liar_settings.random), 1000000);
+
+    for (unsigned lie = 0; lie < NB_LIES; lie++) {
+        if (x < per_million[lie])
+            return (enum lie)lie;
+        x -= per_million[lie];
+    }
+    return LIE_NONE;
+}
+
+uint32_t liar_below(uint32_t n)
+{
+    return random_scale((uint32_t)random_next(&liar_settings.random), n);
 }
 
 /* Copy all replies of the real service: it may write them into the requests' buffers. */
@@ -295,7 +209,7 @@ static void burst_pass(struct service *service, uint64_t now_ns, struct request 
     bool released = false;
 
     for (unsigned i = 0; i < nb_requests; i++) {
-        asked[i] = request_parse(&requests[i]);
+        asked[i] = liar_ask(&requests[i]);
         if (asked[i].lie == LIE_IGNORE)
             requests[i].drop = DROP_QUIET; /* set beforehand: the service skips the request */
     }

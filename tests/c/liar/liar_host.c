@@ -15,8 +15,8 @@ static FILE *log_file;
 
 void liar_log(enum lie lie, uint32_t number)
 {
-    static const char *const names[NB_LIES] = {"none",  "flip",   "drop", "double",
-                                               "delay", "ignore", "stale"};
+    static const char *const names[NB_LIES] = {"none",  "flip", "drop", "double", "delay", "ignore",
+                                               "stale", "cut",  "stub", "longer", "other", "id"};
 
     fprintf(log_file, "{\"lie\":\"%s\",\"number\":%u}\n", names[lie], number);
 }

@@ -147,5 +147,5 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     (void)service;
-    *counters = (struct service_counters){{0}};
+    *counters = (struct service_counters){.values = {0}};
 }

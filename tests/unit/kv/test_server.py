@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from nearmetal.errors import BadInputError
-from nearmetal.kv import server, server_options
+from nearmetal.kv import served, server_options
 from nearmetal.kv.model import Model
 from nearmetal.kv.server_options import parse
 from nearmetal.spec import services
@@ -46,6 +46,9 @@ def test_trusted_is_as_allow() -> None:
         (["--allow", "10.0.0.0/99"], "not a network"),
         (["--every", "x"], "not a number of seconds"),
         (["--batc", "1"], "docs/programs.md"),
+        (["--service", "redis"], "must be kv or echo, or a Python file"),
+        (["--service-arg", "x"], "must be NAME=VALUE"),
+        (["--seed", "12"], "must be 32 hexadecimal digits"),
     ],
 )
 def test_one_clear_line(arguments: list[str], words: str) -> None:
@@ -89,8 +92,8 @@ def test_a_signal_drains_what_is_queued(stop: signal.Signals) -> None:
 
 def test_its_own_words_are_those_of_the_row() -> None:
     row = services.find(server_options.KV)
-    assert tuple(server.kv_counters(Model(memory_bytes=1 << 20, now_s=0))) == row.counters
-    assert row.drops == server.KV_DROP_NAMES
+    assert tuple(served.kv_counters(Model(memory_bytes=1 << 20, now_s=0))) == row.counters
+    assert row.drops == served.KV_DROP_NAMES
 
 
 def test_counters_when_asked() -> None:

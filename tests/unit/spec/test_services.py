@@ -59,7 +59,7 @@ def test_a_table_is_read_as_it_stands(tmp_path: Path) -> None:
         "mirror - echo - - - bytes - - blue",
         "mirror - echo - Got - bytes - - 0072b2",
         "mirror - echo - longer_than_15_b - bytes - - 0072b2",
-        "mirror - echo - - a,b,c,d,e,f,g,h,i bytes - - 0072b2",
+        "mirror - echo - - a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q bytes - - 0072b2",
         f"mirror - echo g {','.join(f'c{at}' for at in range(16))} - bytes - - 0072b2",
     ],
 )

@@ -124,6 +124,13 @@ def test_counts_of_generators_are_added_and_their_histograms_joined() -> None:
     assert merged([one]) == one
 
 
+def test_one_generator_s_wrong_answer_is_kept() -> None:
+    right = {"event": "result", "sent": 3}
+    wrong = right | {"first_wrong": "record 1: 2 bytes, expected 3"}
+    for told in ([right, wrong], [wrong, right]):
+        assert merged(told) == wrong | {"sent": 6}
+
+
 def test_rows_are_put_on_the_wire_between_machines() -> None:
     spec = flow.rewired(load(source_root() / "specs" / "smoke.toml"))
     wires = {row.rung.name: row.rung.wire for row in spec.rungs}

@@ -27,6 +27,7 @@ NOT_SO = {
     "found by ARP": {"target-mac"},
     "no faults": {"faults"},
     "set by the wire": {"socket", "source", "iface"},  # added by the wire's part of the command
+    "a load of keys": {"records"},
     "the target": {"target", "service"},
 }
 

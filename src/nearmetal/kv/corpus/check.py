@@ -21,6 +21,9 @@ from nearmetal.errors import NearmetalError
 from nearmetal.kv.corpus.case import ALL_RIGHTS, FRAME, Case, Step, masked
 from nearmetal.kv.corpus.cases import CASES
 from nearmetal.kv.protocol import BODY_BYTES, FRAME_BYTES, MESSAGE_BYTES_MAX
+from nearmetal.service import corpus as own
+from nearmetal.service.expected import REQUEST_BYTES_MAX
+from nearmetal.service.load import Loaded
 
 ANSWER_S = 3.0  # longest wait for one datagram, many times what an idle machine needs
 QUESTION_S = 20.0  # longest wait for the whole reply to one request
@@ -47,15 +50,19 @@ class Pipelined(Target, Protocol):
 
 
 class Service(Target, Protocol):
-    """A target that may be `echo`."""
+    """A target that may be `echo`, or a user's service."""
 
     def echo(self, datagram: bytes) -> bytes:
         """Send one datagram and return the one reply."""
         ...
 
+    def exchange(self, datagrams: Sequence[bytes]) -> bytes:
+        """Send datagrams, of which only the last one has a reply; return the next that comes."""
+        ...
+
 
 def quick_corpus(
-    corpus: str, host: str, port: int, request_bytes_max: int | None = None
+    corpus: str | Loaded, host: str, port: int, request_bytes_max: int | None = None
 ) -> str | None:
     """Run `quick` over a UDP socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -64,13 +71,21 @@ def quick_corpus(
         return quick(corpus, Udp(udp), request_bytes_max)
 
 
-def quick(corpus: str, target: Service, request_bytes_max: int | None = None) -> str | None:
+def quick(
+    corpus: str | Loaded, target: Service, request_bytes_max: int | None = None
+) -> str | None:
     """Run every case that needs no special source; returns the first failure, None: all passed.
 
-    corpus: one of CORPORA. request_bytes_max: longer requests cannot reach this target, so their
-    cases are left out. Leaves the store empty. Taking longer than QUICK_S is a failure, too.
+    corpus: one of CORPORA, or a user's service, whose cases are its own; the server has just
+    started, and takes the asker for trusted. request_bytes_max: longer requests cannot reach this
+    target, so their cases are left out. Leaves the store empty. Taking longer than QUICK_S is a
+    failure, too.
     """
     try:
+        if isinstance(corpus, Loaded):
+            most = request_bytes_max or REQUEST_BYTES_MAX
+            cases = own.corpus(corpus, trusted=True, request_bytes_max=most)
+            return own.check(cases, target.exchange)
         if corpus == BYTES:
             _check_echo(target)
         else:
@@ -192,8 +207,13 @@ class Udp:
 
     def echo(self, datagram: bytes) -> bytes:
         """Send one datagram and return the one reply."""
-        self._send(datagram)
-        return self._receive(datagram)
+        return self.exchange([datagram])
+
+    def exchange(self, datagrams: Sequence[bytes]) -> bytes:
+        """Send datagrams and return the next one that comes."""
+        for datagram in datagrams:
+            self._send(datagram)
+        return self._receive(datagrams[-1])
 
     def _send(self, datagram: bytes) -> None:
         try:

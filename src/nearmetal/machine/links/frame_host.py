@@ -159,9 +159,14 @@ class Host:
 
     def echo(self, datagram: bytes) -> bytes:
         """Send one datagram and return the payload of the one answer."""
+        return self.exchange([datagram])
+
+    def exchange(self, datagrams: Sequence[bytes]) -> bytes:
+        """Send datagrams and return the payload of the next answer."""
         source = self.address(str(_LOOPBACK))
-        self.send(self.udp(source, datagram), "udp")
-        return self._datagram("an echo").payload
+        for datagram in datagrams:
+            self.send(self.udp(source, datagram), "udp")
+        return self._datagram(_short(datagrams[-1])).payload
 
     def ping(self, payload: bytes) -> Echo:
         """Return the reply to an ICMP echo request."""

@@ -1,0 +1,27 @@
+"""new-service and check-service: write a service's file, and try one in CPython."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nearmetal.errors import BadInputError
+from nearmetal.kv.server_options import service_argument
+from nearmetal.service.load import load
+from nearmetal.service.new import write
+from nearmetal.service.tried import tried
+
+
+def new(name: str) -> None:
+    """Write NAME.py into this folder, and try it. BadInputError: it cannot be written."""
+    path = write(name, Path())
+    print(f"wrote {path}; {tried(load(path))}")
+    print(f"After each change try it again: ./nearmetal check-service {path}")
+
+
+def check(file: Path, arguments: Sequence[str]) -> None:
+    """Try a service's file. BadInputError: one line with what is wrong."""
+    given = [service_argument(text) for text in arguments]
+    if len({name for name, _ in given}) < len(given):
+        raise BadInputError("--service-arg: one name is given twice; give each once")
+    print(tried(load(file, dict(given))))

@@ -1,0 +1,23 @@
+"""Faults of a request: an exception in `answer` becomes a drop, counted by its class."""
+
+from __future__ import annotations
+
+INDEX_ERROR = "index_error"
+ZERO_DIVISION = "zero_division"
+ASSERT_ERROR = "assert_error"
+RAISED = "raised"  # any other exception
+BAD_RETURN = "bad_return"  # answer returned a length or a drop word that there is not
+
+# The drop words of faults, in order, behind the service's own.
+FAULTS = (INDEX_ERROR, ZERO_DIVISION, ASSERT_ERROR, RAISED, BAD_RETURN)
+
+_CLASSES = (
+    (IndexError, INDEX_ERROR),
+    (ZeroDivisionError, ZERO_DIVISION),
+    (AssertionError, ASSERT_ERROR),
+)
+
+
+def word(fault: type[BaseException]) -> str:
+    """Return the drop word of an exception's class."""
+    return next((name for kind, name in _CLASSES if issubclass(fault, kind)), RAISED)

@@ -1,0 +1,155 @@
+"""The examples, compiled: servers on sockets and in a unikernel answer as CPython does."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba")
+
+from framed import Framed, skip_where_missing
+from targets import LOOPBACK, OPEN, Guard, Program
+
+from nearmetal.build import meson
+from nearmetal.service.compile import folder
+from nearmetal.service.compile.entries import build
+from nearmetal.service.corpus import check, corpus
+from nearmetal.service.load import Loaded, load
+from nearmetal.spec import rungs
+from nearmetal.spec.programs import program_of
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.py")))
+ON_FRAMES = "ukp-netdev"
+FAULTY = """from nearmetal.service import Id, Service
+
+service = Service("faulty", port=7009, id=Id(at=0, reply_at=0), request_bytes_min=3)
+
+
+def answer(request, reply, state, source, now_ns):
+    if request[2] == 1:
+        return request[1_000]
+    if request[2] == 2:
+        return 1 // (request[2] - 2)
+    if request[2] == 3:
+        assert request[2] == 4, "three"
+    if request[2] == 4:
+        raise ValueError("four")
+    if request[2] == 5:
+        return 5_000
+    reply[0] = request[0]
+    reply[1] = request[1]
+    return 9
+"""
+WORDS = ("index_error", "zero_division", "assert_error", "raised", "bad_return")
+LINES = (8, 10, 12, 14, 6)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build folder with the services, and where its programs are."""
+
+    folder: Path
+    targets: dict[str, Path]
+    services: dict[str, Loaded]
+
+    def program(self, name: str) -> Path:
+        target = self.targets[name]
+        path = target.relative_to(self.folder) if target.is_absolute() else target
+        meson.ninja(self.folder, [str(path)])
+        return self.folder / path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    made = tmp_path_factory.mktemp("services")
+    (made / "faulty.py").write_text(FAULTY)
+    files = [*(ROOT / "examples" / f"{name}.py" for name in NAMES), made / "faulty.py"]
+    services = [load(path) for path in files]
+    folder.write(made / "sources", [(one, build(one)) for one in services])
+    meson.configure(made / "build", "normal", services=made / "sources")
+    return Built(
+        made / "build",
+        meson.targets(made / "build"),
+        {one.service.name: one for one in services},
+    )
+
+
+@pytest.mark.parametrize("rung", ["host-sock", "host-mmsg"])
+@pytest.mark.parametrize("name", NAMES)
+def test_sockets_answer_as_cpython(built: Built, name: str, rung: str) -> None:
+    path = built.program(program_of(rungs.find(rung), name))
+    with closing(Program([str(path)], OPEN, "127.0.0.1")) as target:
+        cases = corpus(built.services[name], trusted=True)
+        assert len(cases) > 20
+        with asked(target.port) as exchange:
+            assert check(cases, exchange) is None
+        final = target.final()
+    drops = final["drops"]
+    assert isinstance(drops, dict)
+    wanted = dict.fromkeys(drops, 0)
+    for case in cases:
+        wanted[case.outcome.drop] += 1
+    assert drops == wanted and final["received"] == len(cases)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unikernel_answers_as_cpython(built: Built, name: str) -> None:
+    row = rungs.find(ON_FRAMES)
+    skip_where_missing(row, name, built.program)
+    with closing(Framed(row, name, built.program, OPEN)) as target:
+        host = target.host
+
+        def exchange(requests: Sequence[bytes]) -> bytes:
+            for silent in requests[:-1]:
+                host.send(host.udp(host.address("127.0.0.1"), silent), "udp")
+            return host.echo(requests[-1])
+
+        assert check(corpus(built.services[name], trusted=True), exchange) is None
+
+
+def test_a_source_that_is_not_trusted_gets_three_times_its_request(built: Built) -> None:
+    guard = Guard(allow=LOOPBACK, admin=LOOPBACK, trusted=("192.0.2.0/24",))
+    for name in NAMES:
+        path = built.program(f"nm-sock-{name}")
+        with closing(Program([str(path)], guard, "127.0.0.1")) as target:
+            with asked(target.port) as exchange:
+                assert check(corpus(built.services[name]), exchange) is None
+            final = target.final()
+        drops = final["drops"]
+        assert isinstance(drops, dict) and drops["amplify"] == 0  # its room was too short before
+
+
+def test_faults_are_counted_with_their_first_lines(built: Built) -> None:
+    path = built.program("nm-mmsg-faulty")
+    with closing(Program([str(path)], OPEN, "127.0.0.1")) as target:
+        with asked(target.port) as exchange:
+            for kind in (1, 2, 3, 4, 5, 5, 4, 3):
+                assert exchange([bytes((0, 1, kind)), bytes((7, 7, 0))]) == b"\7\7" + bytes(7)
+        final = target.final()
+    drops = final["drops"]
+    assert isinstance(drops, dict)
+    assert [drops[word] for word in WORDS] == [1, 1, 2, 2, 2]
+    first = [{"drop": w, "file": 0, "line": n} for w, n in zip(WORDS, LINES, strict=True)]
+    assert final["faults"] == first, json.dumps(final)
+
+
+@contextmanager
+def asked(port: int) -> Iterator[Callable[[Sequence[bytes]], bytes]]:
+    """Return how to send requests, of which only the last one has a reply, and to receive it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.connect(("127.0.0.1", port))
+
+        def exchange(requests: Sequence[bytes]) -> bytes:
+            for request in requests:
+                client.send(request)
+            return client.recv(2_000)
+
+        yield exchange
