@@ -27,7 +27,7 @@ from nearmetal.machine.processes.lock import machine_lock
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.paths import source_root, write_whole
 from nearmetal.report import Report
-from nearmetal.spec import services
+from nearmetal.spec import own_service, services
 from nearmetal.spec.experiment import Spec, at, memory_bytes, points
 from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung
@@ -47,13 +47,14 @@ def bench(
     other: a tree whose programs are measured beside ours, pair by pair. Exit code: 0 done, 1 a row
     failed or had wrong answers.
     """
+    chosen = with_records(chosen, folder)
     write(folder / "spec.json", chosen)
     write(folder / "machine.json", facts.facts())
     with machine_lock():
         for line in clean():
             shown.say(f"left behind by a killed run, undone: {line}")
         began = time.monotonic()
-        built = build.build(programs(chosen), progress=shown.stage)
+        built = build.build(programs(chosen), progress=shown.stage, own=chosen.own)
         if other is not None:
             built = against.beside(built, other, chosen, shown.stage)
         write(folder / "build.json", built)
@@ -61,6 +62,12 @@ def bench(
         _measure(chosen, built, folder, shown)
     result = reported(folder, shown)
     return result, 1 if result.failed else 0
+
+
+def with_records(chosen: Spec, folder: Path) -> Spec:
+    """Write what the generator asks users' services into the folder; return the spec with it."""
+    own = (own_service.asking(each, folder / f"{each.name}.records") for each in chosen.own)
+    return chosen.model_copy(update={"own": tuple(own)})
 
 
 def _measure(chosen: Spec, built: build.Build, folder: Path, shown: Shown) -> None:

@@ -54,6 +54,13 @@ def write_whole(path: Path, data: str | bytes) -> None:
         raise _grown(path, error) from error
 
 
+def write_changed(path: Path, data: str | bytes) -> None:
+    """Write a file whole where its content is another; an equal one keeps its time."""
+    content = data.encode() if isinstance(data, str) else data
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, content)
+
+
 def append_whole(path: Path, line: str) -> None:
     """Append a line whole, or leave the file as it was; the data is on the disk at return.
 

@@ -20,8 +20,8 @@ from left import kill, left, look
 import tool
 from nearmetal.build import programs
 from nearmetal.machine.memory import hugepages
-from nearmetal.spec.experiment import find
 from nearmetal.spec.programs import program_of, programs_beside
+from nearmetal.spec.rungs import find
 
 SPEC = """
 name = "machines"

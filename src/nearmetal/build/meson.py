@@ -83,7 +83,8 @@ def configure(
     environment, fixed = _VARIANTS[variant]
     lwip = [f"-Dlwip_dir={sources.found(sources.LWIP) or ''}"]
     options = [*fixed, *(lwip if _has_option(tree, "lwip_dir") else [])]
-    options += [f"-Dservices_dir={services}"] if services else []
+    if services is not None and _has_option(tree, "services_dir"):
+        options.append(f"-Dservices_dir={services}")
     stamp = folder / "nearmetal-setup"
     key = "\n".join([sys.executable, *options, *_compiler(environment), *sorted(_optional())])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and _regenerated(folder):

@@ -15,12 +15,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nearmetal.build import fetched, guest_kernel, meson, sources
+from pydantic import Field
+
+from nearmetal.build import fetched, guest_kernel, meson, own_services, sources
 from nearmetal.build.libraries import libraries, library_bytes
 from nearmetal.build.meson import Variant as Variant
+from nearmetal.build.own_services import OwnBuilt
 from nearmetal.errors import CannotRunError
 from nearmetal.machine.processes import surroundings
 from nearmetal.machine.vm import qemu
@@ -28,6 +31,7 @@ from nearmetal.paths import build_dir, source_root
 from nearmetal.samples import Frozen
 from nearmetal.spec import datapaths
 from nearmetal.spec.programs import GUEST_KERNEL
+from nearmetal.spec.services import ServiceRow
 
 _DPDK = "libdpdk"
 _WITH_DPDK = ("nm-load-ethdev",)  # programs that are not DUTs but need DPDK
@@ -65,6 +69,7 @@ class Build(Frozen):
     folder: str
     programs: dict[str, Program]
     missing: dict[str, str]  # program -> why it is not there
+    services: dict[str, OwnBuilt] = Field(default_factory=dict)  # users': how they were made
     name: str | None = None  # set for another tree's build: the tree's name
     against: Build | None = None  # another tree's build, to compare with this one (against.py)
 
@@ -75,10 +80,11 @@ def build(
     variant: Variant = "normal",
     progress: Callable[[str], None] = lambda _: None,
     tree: Path | None = None,
+    own: Sequence[ServiceRow] = (),
 ) -> Build:
     """Build the wanted programs (None: all) and describe them. Raises NearmetalError.
 
-    tree: the source tree; None: ours.
+    tree: the source tree; None: ours. own: users' services, whose programs are wanted too.
     """
     folder = build_dir(variant, tree)
     meson.command()  # before anything is fetched
@@ -90,8 +96,12 @@ def build(
             lwip=everything or any(library_of(name) == sources.LWIP for name in wanted or ()),
             linux=GUEST_KERNEL in (wanted or ()),
         )
+        if own:
+            progress("compiling the service")
+        users = folder.with_name(f"{folder.name}-services")
+        made, uncompiled = own_services.write(users, own)
         progress("configuring")
-        meson.configure(folder, variant, tree)
+        meson.configure(folder, variant, tree, users)
         targets = meson.targets(folder)
         wanted = [*targets, "memcached", "python"] if wanted is None else wanted
         progress("compiling")
@@ -99,7 +109,14 @@ def build(
         if everything or names:
             meson.ninja(folder, ["all"] if everything else names)
         progress("describing")
-        return _describe(folder, targets, wanted, tree or source_root())
+        built = _describe(folder, targets, wanted, tree or source_root())
+    lacking = {name: _why_uncompiled(name, why, uncompiled) for name, why in built.missing.items()}
+    return built.model_copy(update={"missing": lacking, "services": made})
+
+
+def _why_uncompiled(program: str, why: str, uncompiled: Mapping[str, str]) -> str:
+    """Return the reason of a missing program: its service may be the cause."""
+    return uncompiled.get(program.rpartition("-")[2], why)
 
 
 def build_c_tests(variant: Variant) -> None:

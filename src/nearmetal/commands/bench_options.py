@@ -10,7 +10,13 @@ from typing import Annotated, Literal
 import typer
 
 Spec = Annotated[
-    str, typer.Option("--spec", metavar="NAME|FILE", help="A spec file, or a name in specs/.")
+    str | None,
+    typer.Option(
+        "--spec",
+        metavar="NAME|FILE",
+        help="A spec file, or a name in specs/.",
+        show_default="quick; with --service: service",
+    ),
 ]
 Rungs = Annotated[
     str | None,

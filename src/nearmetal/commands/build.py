@@ -11,25 +11,26 @@ from nearmetal.build import programs
 from nearmetal.build.programs import Build
 from nearmetal.errors import CannotRunError
 from nearmetal.spec.programs import programs_of_row
-from nearmetal.spec.rungs import find
+from nearmetal.spec.rows import Named
+from nearmetal.spec.services import ServiceRow
 
 
-def build(rows: Sequence[str], *, as_json: bool) -> None:
+def build(rows: Sequence[str], own: Sequence[ServiceRow] = (), *, as_json: bool) -> None:
     """Print one line per program. Raises CannotRunError: a program of a named row is missing."""
-    wanted = None if not rows else list(dict.fromkeys(_programs(rows)))
+    wanted = None if not rows else list(dict.fromkeys(_programs(rows, Named(1, own=tuple(own)))))
     with Console(stderr=True).status("configuring") as status:
-        built = programs.build(wanted, progress=status.update)
+        built = programs.build(wanted, progress=status.update, own=own)
     for line in _as_json(built) if as_json else _in_words(built):
         print(line)
     if wanted is not None and built.missing:
         raise CannotRunError("; ".join(dict.fromkeys(built.missing.values())))
 
 
-def _programs(rows: Sequence[str]) -> Iterator[str]:
-    for rung in map(find, rows):
+def _programs(rows: Sequence[str], named: Named) -> Iterator[str]:
+    for rung in map(named.rung, rows):
         if rung.absent is not None:
             raise CannotRunError(f"{rung.name}: {rung.absent}")
-        yield from programs_of_row(rung)
+        yield from programs_of_row(rung, named.usual(rung) or rung.services)
 
 
 def _in_words(built: Build) -> Iterator[str]:

@@ -25,7 +25,16 @@ from nearmetal.commands import (
 from nearmetal.commands.application import app as app
 from nearmetal.commands.application import command as _command
 from nearmetal.commands.bench_options import Against, Out, Rounds, Rungs, Spec, Taken
-from nearmetal.commands.common_options import AsJson, Quiet, Rows, Version, Yes
+from nearmetal.commands.common_options import (
+    AsJson,
+    Quiet,
+    Rows,
+    ServiceArgs,
+    Services,
+    Unchecked,
+    Version,
+    Yes,
+)
 
 if TYPE_CHECKING:
     from nearmetal.report import Report
@@ -56,12 +65,16 @@ def _show(result: Report, folder: Path, *, as_json: bool = False) -> None:
     "bench --rungs memcached,host-mmsg --out /tmp/mine --yes",
     "bench --spec specs/smoke.toml",
     "bench --spec against --against HEAD~1",
+    "bench --service examples/hello.py",
 )
 def bench(
-    spec: Spec = "quick",
+    spec: Spec = None,
     rungs: Rungs = None,
     rounds: Rounds = None,
     against: Against = None,
+    service: Services = None,
+    service_arg: ServiceArgs = None,
+    unchecked: Unchecked = False,
     out: Out = None,
     yes: Yes = False,
     quiet: Quiet = False,
@@ -77,12 +90,13 @@ def bench(
     """
     from nearmetal import bench as flow
     from nearmetal.build.against import found
-    from nearmetal.commands import last
+    from nearmetal.commands import last, own
     from nearmetal.spec.experiment import load, with_rounds
     from nearmetal.trial.progress import Shown
 
-    path = flow.spec_path(spec)
-    chosen = with_rounds(load(path, rungs), rounds)
+    path = flow.spec_path(spec or ("service" if service else "quick"))
+    given = own.rows(service, service_arg, unchecked=unchecked)
+    chosen = with_rounds(load(path, rungs, given), rounds)
     flow.check_one_machine(path, chosen)
     other = None if against is None else found(against)
     folder = flow.new_folder(out, chosen.name)
@@ -117,28 +131,39 @@ def report(
 
 
 @_command("build", "build host-mmsg ukp-netdev --yes")
-def build(rows: Rows = None, yes: Yes = False, as_json: AsJson = False) -> None:
+def build(
+    rows: Rows = None,
+    service: Services = None,
+    service_arg: ServiceArgs = None,
+    unchecked: Unchecked = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Build the native programs, and print which are missing here and why.
 
     With rows: build only the programs that bench and serve start for them, and set-up installs only
     what these need. The exit code is 1 when one of their programs cannot be built.
     """
     del yes  # the launcher uses it
+    from nearmetal.commands import own
     from nearmetal.commands.build import build as run
 
-    run(rows or [], as_json=as_json)
+    run(rows or [], own.rows(service, service_arg, unchecked=unchecked), as_json=as_json)
 
 
 @_command(name="list")
-def list_(as_json: AsJson = False) -> None:
+def list_(
+    service: Services = None, service_arg: ServiceArgs = None, as_json: AsJson = False
+) -> None:
     """Show which rows run here, and what each of the others lacks.
 
     Also shows how long `bench` takes here. Changes nothing.
     """
-    from nearmetal.commands import rows
+    from nearmetal.commands import own, rows
     from nearmetal.report import layout
 
-    for line in rows.as_json() if as_json else rows.in_words(layout.columns()):
+    given = own.rows(service, service_arg)
+    for line in rows.as_json(given) if as_json else rows.in_words(layout.columns(), given):
         print(line)
 
 
@@ -170,26 +195,31 @@ def doctor(as_json: AsJson = False) -> None:
 def serve(
     rung: serve_options.Rung,
     listen: serve_options.Listen = None,
-    memory: serve_options.Memory = "64MiB",
+    memory: serve_options.Memory = None,
     allow: serve_options.Allow = None,
     admin: serve_options.Admin = None,
     trusted: serve_options.Trusted = None,
     metrics: serve_options.Metrics = None,
     nic: serve_options.Nic = None,
     poll: serve_options.Poll = False,
+    service: serve_options.Service = None,
+    service_arg: ServiceArgs = None,
+    unchecked: Unchecked = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve one row for real use, on one core: memcached's ASCII protocol over UDP.
+    """Serve one row for real use, on one core: memcached's ASCII protocol over UDP, or --service.
 
     Ctrl-C or SIGTERM (kill PID) stops it: it answers queued requests, then prints its counts.
     Most memcached clients speak TCP only; the README names clients that speak UDP.
     """
+    from nearmetal.commands import own
     from nearmetal.commands.serve import Options
     from nearmetal.commands.serve import serve as run
 
     rights = (allow or [], admin or [], trusted or [])
-    options = Options(listen, memory, *rights, metrics, nic, poll, quiet, as_json)
+    given = own.rows([service] if service else [], service_arg, unchecked=unchecked)
+    options = Options(listen, memory, *rights, metrics, nic, poll, quiet, as_json, *given)
     raise typer.Exit(run(rung, options))
 
 
@@ -222,6 +252,7 @@ def switch(
 def load(
     target: load_options.Target,
     service: load_options.Service = None,
+    service_arg: ServiceArgs = None,
     workload: load_options.WorkloadName = "light",
     window: load_options.Window = None,
     rate: load_options.Rate = None,
@@ -238,7 +269,8 @@ def load(
     """Drive a server with the traffic generator and check every answer. It WRITES keys.
 
     The keys it writes begin with nm. It preloads them at the start, and again when the server
-    answers after a silence of over a second. It prints one line a second: replies per second,
+    answers after a silence of over a second. With --service FILE it sends the requests of that
+    service, and writes what they write. It prints one line a second: replies per second,
     latency, lost and wrong answers, and how the generator spent its cycles. The exit code is 1 when
     an answer was wrong; a missing key is not wrong where the server reports evictions.
     """
@@ -247,6 +279,7 @@ def load(
 
     asked = Options(target, service, workload, window, duration, as_json, rate, arrivals, lcores)
     asked = replace(asked, sweep=sweep, vhost_user=vhost_user, nic=nic, source=source)
+    asked = replace(asked, arguments=tuple(service_arg or ()))
     raise typer.Exit(run(replace(asked, quiet=quiet)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,4 +26,20 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before instal
 Rows = Annotated[
     list[str] | None,
     typer.Argument(metavar="ROW", help="Row names, as in `list`.", show_default="everything"),
+]
+Services = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--service",
+        metavar="FILE",
+        help="A service of your own, in Python or C, in place of the rows' (docs/services.md).",
+    ),
+]
+ServiceArgs = Annotated[
+    list[str] | None,
+    typer.Option("--service-arg", metavar="NAME=VALUE", help="For its init; may be repeated."),
+]
+Unchecked = Annotated[
+    bool,
+    typer.Option("--unchecked", help="Compile it without bounds checks, to see what they cost."),
 ]

@@ -12,15 +12,16 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nearmetal.build import programs
-from nearmetal.commands import evictions
+from nearmetal.commands import evictions, own
 from nearmetal.commands.evictions import Told
 from nearmetal.commands.load_words import at, describe
 from nearmetal.errors import BadInputError, CannotRunError
@@ -28,7 +29,7 @@ from nearmetal.machine.processes import signals
 from nearmetal.machine.processes.process import Child, Event, SilentError, Where
 from nearmetal.report.layout import columns
 from nearmetal.samples import Point
-from nearmetal.spec import services
+from nearmetal.spec import own_service, services
 from nearmetal.spec.experiment import Workload
 from nearmetal.spec.experiment import load as load_spec
 from nearmetal.spec.services import ServiceRow
@@ -81,6 +82,7 @@ class Options:
     nic: str | None = None
     source: str | None = None
     quiet: bool = False
+    arguments: tuple[str, ...] = ()  # for the init of a user's service
 
     @property
     def row(self) -> ServiceRow:
@@ -122,6 +124,28 @@ def load(options: Options) -> int:
     1: an answer was wrong, a key was lost, or nothing was answered. A signal has its own code.
     """
     _check(options)
+    with _settled(options) as settled:
+        return _load(settled)
+
+
+@contextmanager
+def _settled(options: Options) -> Iterator[Options]:
+    """Yield the options with the name of the service in place of its file.
+
+    What the generator asks a user's service is in a file while the body runs.
+    """
+    if options.service is None or not own.is_file(options.service):
+        if options.arguments:
+            raise BadInputError("--service-arg: only with --service FILE")
+        yield options
+        return
+    (row,) = own.rows([Path(options.service)], options.arguments)
+    with tempfile.TemporaryDirectory(prefix="nearmetal-") as folder:
+        own_service.asking(row, Path(folder) / "records")
+        yield replace(options, service=row.name)
+
+
+def _load(options: Options) -> int:
     duration_s = None if options.duration is None else seconds(options.duration)
     points = points_of(options.sweep) if options.sweep is not None else ()
     tally = _Tally()
@@ -233,8 +257,9 @@ def _check(options: Options) -> None:
     address, _, port = options.target.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise BadInputError(f"{options.target}: the target is ADDR:PORT, e.g. 127.0.0.1:11211")
-    if options.service not in (None, *services.NAMES):
-        raise BadInputError(f"--service {options.service}: give {' or '.join(services.NAMES)}")
+    if options.service not in (None, *services.NAMES) and not own.is_file(options.service):
+        known = " or ".join(services.NAMES)
+        raise BadInputError(f"--service {options.service}: give {known}, or a file of your own")
     if options.arrivals not in ("constant", "poisson"):
         raise BadInputError(f"--arrivals {options.arrivals}: give constant or poisson")
     if options.rate is not None and options.sweep is not None:

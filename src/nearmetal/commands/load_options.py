@@ -13,8 +13,8 @@ Target = Annotated[
 Service = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        help="The service that it offers: one of spec/services.",
+        metavar="NAME|FILE",
+        help="The service that it offers: one of spec/services, or the file of one of your own.",
         show_default="the first, kv",
     ),
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from nearmetal import bench
 from nearmetal.dut.available import why_not
 from nearmetal.report.layout import Column, paragraph, table
 from nearmetal.spec.experiment import Spec, load
+from nearmetal.spec.rows import Named
 from nearmetal.spec.rungs import PLACES, RUNGS, Rung
+from nearmetal.spec.services import ServiceRow
 
-USUAL = "quick"  # the spec of `bench`
+USUAL, USUAL_OF_OWN = "quick", "service"  # the specs of `bench`, and of `bench --service`
 _HEADS = (
     Column(""),
     Column("row"),
@@ -37,10 +39,16 @@ class Listed:
     services: tuple[str, ...]
 
 
-def listed() -> list[Listed]:
-    """Return every row. Changes nothing on the machine."""
-    usual = {row.rung.name for row in _usual().rungs}
-    return [_listed(rung, usual) for rung in RUNGS]
+def listed(own: Sequence[ServiceRow] = ()) -> list[Listed]:
+    """Return every row, or those that serve users' services. Changes nothing on the machine."""
+    usual = {row.rung.name for row in _usual(own).rungs}
+    named = Named(1, own=tuple(own))
+    rungs = (named.rung(rung.name) for rung in RUNGS)
+    return [
+        _listed(rung.model_copy(update={"services": served}), usual)
+        for rung in rungs
+        if (served := named.usual(rung))
+    ]
 
 
 def _listed(rung: Rung, usual: set[str]) -> Listed:
@@ -57,27 +65,30 @@ def _listed(rung: Rung, usual: set[str]) -> Listed:
     )
 
 
-def as_json() -> Iterator[str]:
+def as_json(own: Sequence[ServiceRow] = ()) -> Iterator[str]:
     """Yield one JSON object per row."""
-    for row in listed():
+    for row in listed(own):
         yield json.dumps(asdict(row))
 
 
-def in_words(width: int | None) -> Iterator[str]:
+def in_words(width: int | None, own: Sequence[ServiceRow] = ()) -> Iterator[str]:
     """Yield lines: the rows that run here, the others with reasons, and commands to try."""
-    rows = listed()
+    rows = listed(own)
     here = [row for row in rows if row.runs_here]
     yield f"runs here: {len(here)} of {len(rows)} rows"
     yield ""
     yield from table(_HEADS, [_cells(row) for row in here], width)
     yield ""
     yield from paragraph(
-        f"*: bench measures these, in about {minutes(rows)} min; name others with --rungs", width
+        f"*: bench measures these, in about {minutes(rows, own)} min; name others with --rungs",
+        width,
     )
     yield from not_here(rows, width)
     yield ""
-    yield "measure two rows:  nearmetal bench --rungs host-sock,host-mmsg:echo"
-    yield "serve one:         nearmetal serve host-mmsg"
+    files = "".join(f" --service {each.own.c or each.own.path}" for each in own if each.own)
+    two = "host-sock,host-mmsg" if own else "host-sock,host-mmsg:echo"
+    yield f"measure two rows:  nearmetal bench --rungs {two}{files}"
+    yield f"serve one:         nearmetal serve host-mmsg{files}"
 
 
 def not_here(rows: list[Listed], width: int | None) -> Iterator[str]:
@@ -90,9 +101,9 @@ def not_here(rows: list[Listed], width: int | None) -> Iterator[str]:
         yield from paragraph(f"because: {reason}", width, indent=2)
 
 
-def minutes(rows: list[Listed]) -> int:
+def minutes(rows: list[Listed], own: Sequence[ServiceRow] = ()) -> int:
     """Return how many minutes `bench` takes here, without the time to build."""
-    spec, here = _usual(), {row.row for row in rows if row.runs_here}
+    spec, here = _usual(own), {row.row for row in rows if row.runs_here}
     chosen = tuple(row for row in spec.rungs if row.rung.name in here)
     seconds, _ = bench.estimate(spec.model_copy(update={"rungs": chosen}))
     return max(1, round(seconds / 60))
@@ -104,5 +115,5 @@ def _cells(row: Listed) -> tuple[str, ...]:
     return star, row.row, what, row.datapath or "", row.wire, ", ".join(row.services)
 
 
-def _usual() -> Spec:
-    return load(bench.spec_path(USUAL))
+def _usual(own: Sequence[ServiceRow]) -> Spec:
+    return load(bench.spec_path(USUAL_OF_OWN if own else USUAL), own=own)

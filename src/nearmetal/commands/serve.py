@@ -43,16 +43,17 @@ from nearmetal.machine.processes.process import (
 )
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.spec import services
+from nearmetal.spec import own_service, services
 from nearmetal.spec.programs import PROBE, RELAY, programs_of_serving
-from nearmetal.spec.rungs import Rung, find
+from nearmetal.spec.rows import Named
+from nearmetal.spec.rungs import Rung
+from nearmetal.spec.services import ServiceRow
 from nearmetal.topology import served_tap
 from nearmetal.topology.standing import AtNic, Topology
 
 _LOOK_S = 1.0  # interval of the check whether the relay has died
-_GAUGES = {name for row in services.SERVICES for name in row.gauges}
-_LISTEN = "127.0.0.1:11211"
-_PORT = "11211"
+_LOOPBACK = "127.0.0.1"
+_PORT = 11_211
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Options:
     """The options of the command line."""
 
     listen: str | None
-    memory: str
+    memory: str | None
     allow: list[str]
     admin: list[str]
     trusted: list[str]
@@ -69,6 +70,24 @@ class Options:
     poll: bool = False
     quiet: bool = False
     as_json: bool = False
+    own: ServiceRow | None = None  # a user's service
+
+    @property
+    def service(self) -> str:
+        """Name of what is served."""
+        return self.own.name if self.own else services.FIRST
+
+    @property
+    def port(self) -> int:
+        """The usual port of what is served."""
+        return self.own.own.port if self.own and self.own.own else _PORT
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory for the store, or for the state of a user's service."""
+        if self.memory is not None:
+            return memory_bytes(self.memory)
+        return own_service.memory_bytes(self.own) if self.own else own_service.MEMORY_BYTES_MIN
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,7 @@ class _Start:
 class Counters:
     """The last counters event; the metrics endpoint reads it from its own thread."""
 
+    service: ServiceRow  # what is served
     event: Event = field(default_factory=dict)
 
     def collect(self) -> Iterator[Any]:
@@ -107,7 +127,7 @@ class Counters:
                 for reason, count in value.items():
                     family.add_metric([reason], count)
                 yield family
-            elif name in _GAUGES:
+            elif name in self.service.gauges:
                 yield GaugeMetricFamily(f"nearmetal_{name}", f"{name} now", value=value)
             elif isinstance(value, int):
                 yield CounterMetricFamily(f"nearmetal_{name}", f"{name} since start", value=value)
@@ -118,9 +138,10 @@ def serve(name: str, options: Options) -> int:
 
     The service manager, if there is one, gets READY=1 and STOPPING=1.
     """
-    rung = find(name)
+    rung = Named(1, own=(options.own,) if options.own else ()).rung(name)
     _check(rung, options)
-    counters, log = Counters(), Log(name, quiet=options.quiet or options.as_json)
+    counters = Counters(services.find(options.service))
+    log = Log(name, quiet=options.quiet or options.as_json)
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
     with ExitStack() as stack:
@@ -157,7 +178,7 @@ def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...
         lines = (
             [in_one]
             if supervisor.is_there()
-            else serve_words.serving(name, ready, os.getpid(), allow)
+            else serve_words.serving(name, ready, os.getpid(), allow, options.own)
         )
         for line in lines:
             print(supervisor.line(line), file=sys.stderr, flush=True)
@@ -178,6 +199,8 @@ def _check(rung: Rung, options: Options) -> None:
         raise BadInputError(f"{rung.name} is a reference row; serve cannot run it; try host-mmsg")
     if rung.absent is not None:
         raise BadInputError(f"{rung.name}: {rung.absent}")
+    if options.service not in rung.services:
+        raise BadInputError(f"{rung.name} cannot serve {options.service}, which is in C")
     tapped = rung.place in ("guest", "uk", "ukp")
     if options.nic is None or (rung.in_frames and not tapped):
         return
@@ -222,19 +245,20 @@ def _launch(rung: Rung, options: Options) -> Launch:
     """
     launched = Launch(
         rung,
-        services.FIRST,
+        options.service,
         {},
         None,
-        options.listen or _LISTEN,
-        memory_bytes(options.memory),
+        options.listen or f"{_LOOPBACK}:{options.port}",
+        options.memory_bytes,
         allow=_cidrs("--allow", options.allow),
         admin=_cidrs("--admin", options.admin),
         trusted=_cidrs("--trusted", options.trusted),
         poll=options.poll,
         every_s=1 if options.metrics else EVERY_S,
     )
-    names = programs_of_serving(rung, services.FIRST)
-    built = programs.build(names, progress=_say_building)
+    names = programs_of_serving(rung, options.service)
+    own = (options.own,) if options.own else ()
+    built = programs.build(names, progress=_say_building, own=own)
     for name in names:
         if name not in built.programs:
             raise CannotRunError(f"{rung.name}: {built.missing[name]}")
@@ -305,7 +329,7 @@ def _beside(launched: Launch, options: Options, topology: Topology, why: str) ->
 
     Raises BadInputError: --listen names another address. why: the reason, for that message.
     """
-    host, _, port = (options.listen or f":{_PORT}").rpartition(":")
+    host, _, port = (options.listen or f":{options.port}").rpartition(":")
     if host not in ("", topology.sut_addr):
         raise BadInputError(
             f"--listen {options.listen}: {why}, and prints its address; give --listen :PORT"

@@ -13,11 +13,17 @@ Listen = Annotated[
     typer.Option(
         metavar="ADDR:PORT",
         help="The address to serve on; IPv6 as [ADDR]:PORT.",
-        show_default="127.0.0.1:11211; host-dpdk without --nic and uk*: that of their own device",
+        show_default="127.0.0.1:11211, or the port of --service; host-dpdk without --nic and uk*:"
+        " that of their own device",
     ),
 ]
 Memory = Annotated[
-    str, typer.Option(metavar="SIZE", help="The store's memory, in KiB, MiB or GiB.")
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="The store's memory, in KiB, MiB or GiB.",
+        show_default="64MiB, or what the state of --service needs",
+    ),
 ]
 Allow = Annotated[
     list[str] | None,
@@ -61,6 +67,12 @@ Poll = Annotated[
     ),
 ]
 
+Service = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A service of your own to serve, in Python or C (docs/services.md)."
+    ),
+]
 SwitchNic = Annotated[
     str | None,
     typer.Option(

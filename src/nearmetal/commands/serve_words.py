@@ -9,8 +9,12 @@ from ipaddress import ip_address, ip_network
 from nearmetal.commands import serve_log
 from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.processes.process import Event
+from nearmetal.service.expected import asks
+from nearmetal.spec import own_service
+from nearmetal.spec.services import ServiceRow
 
 _ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # the protocol's UDP frame header, and a command
+_SHOWN_BYTES = 64  # of a service's own request: a longer one makes no line
 
 
 def in_one_line(name: str, ready: Event, allow: Sequence[str]) -> str:
@@ -19,10 +23,13 @@ def in_one_line(name: str, ready: Event, allow: Sequence[str]) -> str:
     return f"{name} serves on {ready['listen']}, pid {ready['pid']}; sources allowed: {who}"
 
 
-def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iterator[str]:
+def serving(
+    name: str, ready: Event, own_pid: int, allow: Sequence[str], own: ServiceRow | None = None
+) -> Iterator[str]:
     """Yield the lines to print once requests are answered.
 
-    own_pid: the process to end. allow: sources that are admitted; empty: loopback.
+    own_pid: the process to end. allow: sources that are admitted; empty: loopback. own: a user's
+    service.
     """
     listen = ready["listen"]
     yield f"{name} on {listen}, pid {ready['pid']}"
@@ -31,16 +38,33 @@ def serving(name: str, ready: Event, own_pid: int, allow: Sequence[str]) -> Iter
     if asked is None:
         yield "try it from a machine that is allowed; requests from this one are not answered"
     else:
-        yield f"try it: {one_line(*asked)}"
+        line = one_line(*asked) if own is None else one_line_of(own, *asked)
+        yield f"try it: {line}" if line else "try it with a client of its protocol"
     yield f"end it: Ctrl-C, or kill {own_pid}"
 
 
 def one_line(host: str, port: int) -> str:
     """Return a shell command that requests the server's version; needs only a bare Python."""
+    return _shell_line(host, port, f'b"{_ASKED}"', "u.recv(2000)[8:].decode()")
+
+
+def one_line_of(own: ServiceRow, host: str, port: int) -> str | None:
+    """Return a shell command that sends a service's first short request, prints its reply.
+
+    None: it has none.
+    """
+    for each in asks(own_service.loaded(own), "requests"):
+        if len(each.request) <= _SHOWN_BYTES:
+            sent = f'bytes.fromhex("{each.request.hex()}")'
+            return _shell_line(host, port, sent, "u.recv(2000)")
+    return None
+
+
+def _shell_line(host: str, port: int, sent: str, shown: str) -> str:
     family = "AF_INET6" if ":" in host else "AF_INET"
     return (
         f"python3 -c 'import socket as s;u=s.socket(s.{family},s.SOCK_DGRAM);u.settimeout(3);"
-        f'u.sendto(b"{_ASKED}",("{host}",{port}));print(u.recv(2000)[8:].decode())\''
+        f'u.sendto({sent},("{host}",{port}));print({shown})\''
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearmetal.errors import BadInputError
-from nearmetal.kv.server_options import service_argument
+from nearmetal.commands import own
 from nearmetal.service.load import load
 from nearmetal.service.new import write
 from nearmetal.service.tried import tried
@@ -21,7 +20,4 @@ def new(name: str) -> None:
 
 def check(file: Path, arguments: Sequence[str]) -> None:
     """Try a service's file. BadInputError: one line with what is wrong."""
-    given = [service_argument(text) for text in arguments]
-    if len({name for name, _ in given}) < len(given):
-        raise BadInputError("--service-arg: one name is given twice; give each once")
-    print(tried(load(file, dict(given))))
+    print(tried(load(file, own.arguments(arguments))))

@@ -19,10 +19,9 @@ from nearmetal.report.drawing import INK, WIDTH_IN, Drawing, beside, few_ticks, 
 from nearmetal.report.model import Report
 from nearmetal.report.row import Row
 from nearmetal.report.words import count, microseconds, name
-from nearmetal.spec.services import SERVICES
+from nearmetal.spec import services
 from nearmetal.topology.known import find
 
-SERVICE_COLOURS = {row.name: f"#{row.colour}" for row in SERVICES}
 SPLIT_COLOURS = {"user": "#0072b2", "system": "#e69f00", "softirq": "#009e73", "irq": "#cc79a7"}
 PERCENTILES = {"p50": ("o", "median"), "p99": ("D", "99 %"), "p999": ("|", "99.9 %")}
 CUT_AT = 3.0
@@ -71,6 +70,10 @@ def drawings(report: Report) -> list[Drawing]:
     return sweeps.drawings(report) + listed
 
 
+def _colour(service: str) -> str:
+    return f"#{services.find(service).colour}"
+
+
 def svgs(report: Report) -> list[tuple[str, str]]:
     """Caption and SVG of each figure, for the page."""
     return [(each.caption, drawing.svg(each)) for each in drawings(report)]
@@ -93,7 +96,7 @@ def throughput(axes: Axes, rows: Sequence[Row]) -> None:
         rate = row.replies_per_s
         if rate.median is None or rate.low is None or rate.high is None:
             continue
-        colour, floor = SERVICE_COLOURS[row.service], bool(row.generator_bound)
+        colour, floor = _colour(row.service), bool(row.generator_bound)
         _mark(axes, colour, place, rate.median, bar=not logarithmic, floor=floor)
         axes.errorbar(
             rate.median,
@@ -124,7 +127,7 @@ def latency(axes: Axes, rows: Sequence[Row]) -> None:
         points = [(at, value / 1e3) for at, value in known if value is not None]
         if not points:
             continue
-        colour = SERVICE_COLOURS[row.service]
+        colour = _colour(row.service)
         axes.plot(
             [value for _, value in points], [place] * len(points), color=colour, linewidth=1.5
         )
@@ -148,7 +151,7 @@ def cycles(axes: Axes, rows: Sequence[Row]) -> None:
     if logarithmic:
         _log_axis(axes)
     for place, (row, value) in enumerate(zip(rows, known, strict=True)):
-        _mark(axes, SERVICE_COLOURS[row.service], place, value, bar=not logarithmic)
+        _mark(axes, _colour(row.service), place, value, bar=not logarithmic)
         beside(axes, value, place, f"{value:,.0f}")
     if logarithmic:
         few_ticks(axes.xaxis, lambda value: f"{value:,.0f}")

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Collection, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +22,11 @@ from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.machine.tune.wanted import Offloads, Wanted
 from nearmetal.machine.vm import bzimage
 from nearmetal.samples import Frozen, Point
-from nearmetal.spec import foreign_images
+from nearmetal.spec import foreign_images, own_service, services
 from nearmetal.spec.foreign_images import ImageFile
-from nearmetal.spec.rungs import RUNGS, Rung, Service, find
-from nearmetal.spec.services import ServiceRow, adopt
+from nearmetal.spec.rows import Entry, Named, SpecRung, check_served, of_file, select
+from nearmetal.spec.rungs import RUNGS, Rung, Service
+from nearmetal.spec.services import ServiceRow
 from nearmetal.spec.sweep import Sweep, SweepFile
 from nearmetal.spec.window import Window, everywhere
 from nearmetal.spec.workload import Workload, needed_bytes
@@ -67,14 +67,6 @@ class GuestFile(Frozen):
     kernel: str | None = None  # path of a bzImage; None: the distribution's (build/guest_kernel.py)
 
 
-class SpecRung(Frozen):
-    """One rung of a spec, with its services and number of rounds."""
-
-    rung: Rung
-    services: tuple[Service, ...]
-    rounds: int = Field(ge=1)
-
-
 class Spec(Frozen):
     """The resolved experiment (spec.json in the run's folder)."""
 
@@ -90,24 +82,17 @@ class Spec(Frozen):
     sleeps: bool = False  # servers that poll a ring sleep when idle, as under `serve`
     generator: EditionName | None = None  # edition to try first; None: the order of the wire's file
     machine: MachineTable = MachineTable()  # set for the run, and restored after it
-    own: ServiceRow | None = None  # the user's service that rows serve
+    own: tuple[ServiceRow, ...] = ()  # users' services that rows serve
     rungs: tuple[SpecRung, ...]
 
     @model_validator(mode="before")
     @classmethod
     def _adopted(cls, data: Any) -> Any:
-        """Make a user's service known before the rows that name it are read."""
-        if isinstance(data, dict) and data.get("own") is not None:
-            adopt(ServiceRow.model_validate(data["own"]))
+        """Make users' services known before the rows that name them are read."""
+        if isinstance(data, dict):
+            for each in data.get("own") or ():
+                services.adopt(ServiceRow.model_validate(each))
         return data
-
-
-class _Row(Frozen):
-    """A row in the form that a spec file has it."""
-
-    rung: str
-    services: tuple[Service, ...] | None = Field(None, min_length=1)
-    rounds: int | None = Field(None, ge=1)
 
 
 class _File(Frozen):
@@ -127,12 +112,19 @@ class _File(Frozen):
     machine: MachineTable = MachineTable()
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()
-    rungs: tuple[_Row | str, ...] = Field(min_length=1)
+    service: str | tuple[str, ...] = ()  # files of users' services, from the spec's folder
+    service_args: dict[str, str] = Field(default_factory=dict)  # for the init of each
+    rungs: tuple[Entry | str, ...] = Field(min_length=1)
 
 
-def load(path: Path, only: str | None = None) -> Spec:
-    """Return a file's spec, checked and resolved; only (--rungs) replaces its rows."""
+def load(path: Path, only: str | None = None, own: Sequence[ServiceRow] = ()) -> Spec:
+    """Return a file's spec, checked and resolved.
+
+    only (--rungs) replaces its rows. own (--service): users' services, which all its rows serve in
+    place of others; rows that `only` names with a service keep it.
+    """
     data = _read(path)
+    found = tuple(own) or _own(data, path)
     try:
         file = _File.model_validate(data)
     except ValidationError as error:
@@ -141,20 +133,34 @@ def load(path: Path, only: str | None = None) -> Spec:
         images = foreign_images.rungs(file.image, path.parent) | _guests(file.guest, path.parent)
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from None
+    named = Named(file.rounds, images, found)
     try:
-        rows = _rows(file, images)
+        rows = of_file(file.rungs, named, replace=bool(own))
     except BadInputError as error:
         raise BadInputError(f"{path}: rungs: {error}") from None
     if only is not None:
-        rows = _select(only, rows, file.rounds, images)
-    fields = {
-        name: getattr(file, name) for name in Spec.model_fields if name not in ("rungs", "own")
-    }
-    fields |= {"sweep": file.sweep.resolved() if file.sweep else None}
-    spec = Spec(**{**fields, "name": file.name or path.stem, "rungs": rows})
+        rows = select(only, rows, named)
+    name = file.name or path.stem
+    check_served(name, rows, found)
+    fields = {each: getattr(file, each) for each in Spec.model_fields if each in _File.model_fields}
+    fields |= {"sweep": file.sweep.resolved() if file.sweep else None, "own": found}
+    spec = Spec(**{**fields, "name": name, "rungs": rows})
     for point in points(spec):
         _check_memory(path, at(spec, point))
     return spec
+
+
+def _own(data: dict[str, Any], path: Path) -> tuple[ServiceRow, ...]:
+    """Return the users' services of a spec file: they are known before its rows are read."""
+    files, given = data.get("service", ()), data.get("service_args", {})
+    files = [files] if isinstance(files, str) else files
+    if not isinstance(given, dict) or not all(isinstance(each, str) for each in files):
+        return ()  # the file's model says what is wrong
+    try:
+        arguments = {name: str(value) for name, value in given.items()}
+        return own_service.read([path.parent / each for each in files], arguments)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: service: {error}") from None
 
 
 def with_rounds(spec: Spec, rounds: int | None) -> Spec:
@@ -186,14 +192,21 @@ def at(spec: Spec, point: Point) -> Spec:
 
 
 def memory_bytes(spec: Spec, rung: str) -> int:
-    """Return the memory for a rung's server: the spec's, or twice what the key space needs."""
+    """Return the memory for a rung's server: the spec's, or twice what its services need."""
     if spec.memory_bytes is not None:
         return spec.memory_bytes
-    return max(_MEMORY_FLOOR_BYTES, 2 * needed_bytes(spec.workload, rung))
+    sizes = [_MEMORY_FLOOR_BYTES, *map(own_service.memory_bytes, spec.own)]
+    return max(*sizes, 2 * needed_bytes(spec.workload, rung) if _stores(spec) else 0)
+
+
+def _stores(spec: Spec) -> bool:
+    """Whether a row stores the workload's keys. Without a user's service, each has the memory."""
+    served = {service for row in spec.rungs for service in row.services}
+    return not spec.own or any(services.find(name).stores for name in served)
 
 
 def _check_memory(path: Path, spec: Spec) -> None:
-    if spec.memory_bytes is None:
+    if spec.memory_bytes is None or not _stores(spec):
         return
     needed = max(needed_bytes(spec.workload, row.rung.name) for row in spec.rungs)
     if spec.memory_bytes < needed:
@@ -227,92 +240,11 @@ def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
     return {rung.name: rung.model_copy(update={"kernel": str(path)}) for rung in guests}
 
 
-def _rows(file: _File, images: Mapping[str, Rung]) -> tuple[SpecRung, ...]:
-    rows: list[SpecRung] = []
-    given = {_name(entry if isinstance(entry, str) else entry.rung) for entry in file.rungs}
-    for entry in file.rungs:
-        if isinstance(entry, str):
-            texts = _expanded(entry, given)
-            rows.extend(_resolve(text, file.rounds, images) for text in texts)
-            continue
-        row = _resolve(entry.rung, entry.rounds or file.rounds, images)
-        for service in entry.services or ():
-            _check_service(row.rung, service)
-        rows.append(row.model_copy(update={"services": entry.services or row.services}))
-    names = [row.rung.name for row in rows]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInputError(f"{name} is named twice; give one row both services")
-    return tuple(rows)
-
-
-def _name(text: str) -> str:
-    return text.partition(":")[0].strip()
-
-
-def _expanded(text: str, given: Collection[str]) -> list[str]:
-    """Expand `guest-*` or `guest-*:kv` to every rung that matches, except the given ones."""
-    name, service = _name(text), text.strip().partition(":")[2]
-    if "*" not in name:
-        return [text]
-    found = [rung for rung in RUNGS if fnmatchcase(rung.name, name)]
-    if not found:
-        raise BadInputError(f"no rung matches {name} (`./nearmetal list` shows all)")
-    if not service:
-        return [rung.name for rung in found if rung.name not in given]
-    rows = [rung.name for rung in found if service in rung.services and rung.name not in given]
-    if not rows:
-        raise BadInputError(f"no rung that matches {name} has a service {service!r}")
-    return [f"{row}:{service}" for row in rows]
-
-
-def _resolve(text: str, rounds: int, images: Mapping[str, Rung]) -> SpecRung:
-    """Return the row for `rung` or `rung:service`. Raises BadInputError."""
-    name, colon, service = text.strip().partition(":")
-    rung = images.get(name) or find(name)
-    if not colon:
-        return SpecRung(rung=rung, services=rung.services, rounds=rounds)
-    _check_service(rung, service)
-    return SpecRung.model_validate({"rung": rung, "services": (service,), "rounds": rounds})
-
-
-def _check_service(rung: Rung, service: str) -> None:
-    if service not in rung.services:
-        raise BadInputError(
-            f"{rung.name} has no service {service!r} (it has: {', '.join(rung.services)})"
-        )
-
-
-def _select(
-    only: str, rows: tuple[SpecRung, ...], rounds: int, images: Mapping[str, Rung]
-) -> tuple[SpecRung, ...]:
-    """Return the rows of --rungs: the spec's keep services and rounds, others use defaults."""
-    chosen: dict[str, SpecRung] = {}
-    try:
-        parts = [part.strip() for part in only.split(",") if part.strip()]
-        for text in (each for part in parts for each in _expanded(part, ())):
-            row = _resolve(text, rounds, images)
-            known = next((old for old in rows if old.rung.name == row.rung.name), None)
-            if known is not None:
-                services = row.services if ":" in text else known.services
-                row = known.model_copy(update={"services": services})
-            before = chosen.get(row.rung.name)
-            if before is not None:
-                services = tuple(dict.fromkeys(before.services + row.services))
-                row = row.model_copy(update={"services": services})
-            chosen[row.rung.name] = row
-    except BadInputError as error:
-        raise BadInputError(f"--rungs: {error}") from None
-    if not chosen:
-        raise BadInputError("--rungs: names no rung; try --rungs host-sock,host-mmsg:echo")
-    return tuple(chosen.values())
-
-
 def _first(error: ValidationError) -> str:
     """Return pydantic's first error as `key: what (got value)`."""
     problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
     problem = problems[0]
-    parts = [part for part in problem["loc"] if part not in ("_Row", "[key]")]
+    parts = [part for part in problem["loc"] if part not in ("Entry", "[key]")]
     key = ".".join(str(part) for part in parts) or "workload"
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
@@ -339,7 +271,7 @@ def _nearest(parts: list[Any]) -> str:
         "image": ImageFile,
     }
     names = [part for part in parts[:-1] if isinstance(part, str)]  # without list indexes
-    owner = tables.get(names[-1], _Row) if names else _File
+    owner = tables.get(names[-1], Entry) if names else _File
     known = list(owner.model_fields)
     near = difflib.get_close_matches(str(parts[-1]), known, 1)
     return f"; did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"

@@ -1,97 +1,126 @@
-"""The row of a user's service, and a spec whose rows serve it."""
+"""Rows of users' services: a Python file, or a C file beside the Python file that it follows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nearmetal.errors import BadInputError
-from nearmetal.service.expected import Expected
+from nearmetal.service.expected import expected
 from nearmetal.service.load import Loaded, load
 from nearmetal.spec import services
-from nearmetal.spec.experiment import Spec, SpecRung
 from nearmetal.spec.services import OwnService, ServiceRow
 
-COLOUR = "cc79a7"  # of its marks; the table's services have others
+COLOURS = ("cc79a7", "d55e00", "009e73", "e69f00")  # of their marks; the table's have others
 MEMORY_BYTES_MIN = 64 << 20
 
 
-def row(loaded: Loaded) -> ServiceRow:
-    """Return the row of a service's file, and make it known.
+def read(
+    files: Iterable[Path], arguments: Mapping[str, str], *, checked: bool = True
+) -> tuple[ServiceRow, ...]:
+    """Return the row of each file, and make it known.
 
-    BadInputError: the table has a service of that name.
+    arguments: for the init of each. checked: with bounds checks in what is compiled from Python.
+    BadInputError: one line of what is wrong in a file, or a name is taken.
     """
+    made: list[ServiceRow] = []
+    for path in files:
+        row = _row(path, arguments, len(made), checked=checked)
+        if any(row.name == each.name for each in made):
+            raise BadInputError(f"{path}: two services are named {row.name!r}; rename one")
+        services.adopt(row)
+        made.append(row)
+    return tuple(made)
+
+
+def _row(path: Path, arguments: Mapping[str, str], number: int, *, checked: bool) -> ServiceRow:
+    c = path if path.suffix == ".c" else None
+    if c is not None:
+        _check_is_file(c)
+    loaded = load(_python_of(path), arguments)
     service = loaded.service
-    made = ServiceRow(
-        name=service.name,
+    return ServiceRow(
+        name=service.name if c is None else f"{service.name}c",
         sources=(),
         load="replay",
         gauges=service.gauges,
         counts=service.counters,
-        drops=service.drop_words,
+        drops=service.drop_words if c is None else service.drops,
         corpus="cases",
-        twin=_twin(),
-        python=services.find(services.IN_PYTHON[0]).python,
-        colour=COLOUR,
+        twin=services.find(services.FIRST).twin,
+        python=services.find(services.IN_PYTHON[0]).python if c is None else None,
+        colour=COLOURS[number % len(COLOURS)],
         own=OwnService(
             path=str(loaded.finder.file),
+            c=None if c is None else str(c.resolve()),
             arguments=tuple(loaded.arguments.items()),
-            hashes=dict(loaded.hashes),
+            hashes=_hashes(loaded, c),
             port=service.port,
             state_bytes=len(loaded.block),
+            checked=checked,
         ),
     )
-    services.adopt(made)
-    return made
 
 
-def asking(made: ServiceRow, asked: Expected, records: Path) -> ServiceRow:
-    """Write the file that the generator asks; return the row that names it."""
-    assert made.own is not None
+def _python_of(path: Path) -> Path:
+    """Return the Python file of a service: of one in C, the file that says what is right."""
+    if path.suffix != ".c":
+        return path
+    beside = path.with_suffix(".py")
+    if beside.is_file():
+        return beside
+    raise BadInputError(
+        f"{path}: a service in C needs {beside.name} beside it, which declares its Service and says"
+        " by its answer and requests what is right"
+    )
+
+
+def _check_is_file(path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _hashes(loaded: Loaded, c: Path | None) -> dict[str, str]:
+    more = {} if c is None else {c.name: hashlib.sha256(c.read_bytes()).hexdigest()}
+    return {**loaded.hashes, **more}
+
+
+def memory_bytes(row: ServiceRow) -> int:
+    """Return the memory that a server of it is given."""
+    assert row.own is not None
+    return max(MEMORY_BYTES_MIN, 2 * row.own.state_bytes)
+
+
+def loaded(row: ServiceRow) -> Loaded:
+    """Return the Python file of a row, executed.
+
+    BadInputError: it is not the one any more that the row was made from.
+    """
+    assert row.own is not None
+    found = load(Path(row.own.path), dict(row.own.arguments))
+    c = None if row.own.c is None else Path(row.own.c)
+    if _hashes(found, c) != row.own.hashes:
+        raise BadInputError(f"{row.own.path}: it has changed since the run began; start it again")
+    return found
+
+
+def asking(row: ServiceRow, records: Path) -> ServiceRow:
+    """Write the file that the generator asks; return the row that names it, which is known now.
+
+    BadInputError: the service has no load, or its replies cannot be foreseen.
+    """
+    assert row.own is not None
+    asked = expected(loaded(row), trusted=True)
     asked.write(records)
     found = {"records": str(records.resolve()), "unchecked_bytes": asked.unchecked_bytes}
-    whole = made.model_copy(update={"own": made.own.model_copy(update=found)})
+    whole = row.model_copy(update={"own": row.own.model_copy(update=found)})
     services.adopt(whole)
     return whole
 
 
-def serving(spec: Spec, made: ServiceRow) -> Spec:
-    """Return the spec with this service in place of every row's own.
-
-    Null responders stay: they show how fast the wire and the generator are. Other programs that are
-    not ours cannot serve it, and have no row. BadInputError: no row is left.
-    """
-    assert made.own is not None
-    rungs = tuple(_rungs(spec.rungs, made.name))
-    if not any(made.name in each.services for each in rungs):
-        raise BadInputError(f"--service {made.own.path}: no row of {spec.name} can serve it")
-    memory_bytes = max(MEMORY_BYTES_MIN, 2 * made.own.state_bytes)
-    found = {"rungs": rungs, "own": made, "memory_bytes": memory_bytes}
-    return spec.model_copy(update=found)
-
-
-def corpus(made: ServiceRow) -> str | Loaded:
-    """Return what a server of this row is asked before it is measured (kv/corpus).
-
-    BadInputError: the file of a user's service is not the one any more that the run began with.
-    """
-    if made.own is None:
-        return made.corpus
-    loaded = load(Path(made.own.path), dict(made.own.arguments))
-    if dict(loaded.hashes) != made.own.hashes:
-        raise BadInputError(f"{made.own.path}: it has changed since the run began; start it again")
-    return loaded
-
-
-def _rungs(rows: Iterable[SpecRung], name: str) -> Iterable[SpecRung]:
-    for each in rows:
-        if each.rung.uses is not None and each.rung.place != "image":
-            rung = each.rung.model_copy(update={"services": (*each.rung.services, name)})
-            yield each.model_copy(update={"rung": rung, "services": (name,)})
-        elif _twin() in each.services and each.rung.place == "reference":
-            yield each.model_copy(update={"services": (_twin(),)})
-
-
-def _twin() -> str | None:
-    """Return the service that shows the cost of I/O alone: that of the first service."""
-    return services.find(services.FIRST).twin
+def corpus(row: ServiceRow) -> str | Loaded:
+    """Return what a server of this row is asked before it is measured (kv/corpus)."""
+    return row.corpus if row.own is None else loaded(row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nearmetal.machine.vm import qemu
 from nearmetal.spec.rungs import Rung
 from nearmetal.topology import known
@@ -35,10 +37,10 @@ def programs_of_serving(rung: Rung, service: str) -> list[str]:
     return names
 
 
-def programs_of_row(rung: Rung) -> list[str]:
+def programs_of_row(rung: Rung, services: Sequence[str]) -> list[str]:
     """Return every program that a row starts, measured or served."""
-    names = [program_of(rung, service) for service in rung.services] + programs_beside(rung)
-    return [*names, *programs_of_serving(rung, rung.services[0])]
+    names = [program_of(rung, service) for service in services] + programs_beside(rung)
+    return [*names, *programs_of_serving(rung, services[0])]
 
 
 def programs_beside(rung: Rung) -> list[str]:

@@ -25,11 +25,13 @@ TABLE = Path(__file__).with_name("services")
 class OwnService(Frozen):
     """The rest of what a measurement needs to know of a user's service."""
 
-    path: str  # its file
+    path: str  # its Python file
+    c: str | None = None  # the C file that is compiled in place of it
     arguments: tuple[tuple[str, str], ...] = ()  # for its init
     hashes: dict[str, str]  # SHA-256 of each file that it was made from
     port: int
     state_bytes: int
+    checked: bool = True  # with bounds checks in what is compiled from Python
     records: str | None = None  # the file that the generator asks
     unchecked_bytes: float | None = None  # of a reply, the mean of the load
 

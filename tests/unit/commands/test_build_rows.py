@@ -81,4 +81,6 @@ def test_a_row_that_is_none_is_bad_input(asked: list[str]) -> None:
 
 @pytest.mark.parametrize("rung", [r for r in RUNGS if r.absent is None], ids=lambda rung: rung.name)
 def test_what_serve_starts_is_built_for_a_row(rung: Rung) -> None:
-    assert set(programs_of_serving(rung, rung.services[0])) <= set(programs_of_row(rung))
+    assert set(programs_of_serving(rung, rung.services[0])) <= set(
+        programs_of_row(rung, rung.services)
+    )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import CannotRunError
 from nearmetal.service.compile.plan import Compiled
 from nearmetal.service.load import Loaded
 
@@ -24,7 +24,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def compiled(loaded: Loaded, kept: Path, *, checked: bool = True) -> Compiled:
     """Return a service as an object file. kept: the folder of all that were compiled before.
 
-    Raises BadInputError: file, line, and what to write instead; or Numba is missing.
+    BadInputError: file, line, and what to write instead. CannotRunError: Numba is missing.
     """
     key = key_of(loaded, checked=checked)
     folder = kept / f"{loaded.service.name}-{key[:16]}"
@@ -39,7 +39,7 @@ def compiled(loaded: Loaded, kept: Path, *, checked: bool = True) -> Compiled:
 
 
 def key_of(loaded: Loaded, *, checked: bool) -> str:
-    """Return a hash of all that the object depends on. Raises BadInputError: Numba is missing."""
+    """Return a hash of all that the object depends on. Raises CannotRunError: Numba is missing."""
     parts = {
         "files": dict(loaded.hashes),
         "arguments": dict(loaded.arguments),
@@ -59,7 +59,7 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        raise BadInputError(
+        raise CannotRunError(
             f"a service in Python is compiled by Numba, and {name} is missing: let ./nearmetal"
             " install it, or run pip install 'nearmetal[service]'; host-py runs without it"
         ) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from nearmetal.paths import write_changed
 from nearmetal.service.compile.initial import extents
 from nearmetal.service.compile.plan import Compiled
 from nearmetal.service.declaration import Service
@@ -25,32 +26,25 @@ COLOUR = "404040"
 
 def write(folder: Path, made: Iterable[tuple[Loaded, Compiled]]) -> None:
     """Write the files of services, and the table that names them."""
-    rows = []
+    lines = []
     for loaded, compiled in made:
-        own = folder / loaded.service.name
-        own.mkdir(parents=True, exist_ok=True)
-        (own / "service.o").write_bytes(compiled.object)
-        text = _constants(loaded, compiled)
-        (own / "service.c").write_text(text, encoding="utf-8")
-        rows.append(row(loaded.service))
-    (folder / "table").write_text("".join(f"{one}\n" for one in rows), encoding="utf-8")
+        service = loaded.service
+        write_one(folder / service.name, loaded, compiled)
+        lines.append(line(service.name, service.gauges, service.counters, service.drop_words))
+    write_changed(folder / "table", "".join(f"{one}\n" for one in lines))
 
 
-def row(service: Service) -> str:
-    """Return the service's row in the form of the table of services."""
-    columns = (
-        service.name,
-        "-",
-        "replay",
-        ",".join(service.gauges) or "-",
-        ",".join(service.counters) or "-",
-        ",".join(service.drop_words),
-        "cases",
-        "-",
-        "-",
-        COLOUR,
-    )
-    return "  ".join(columns)
+def write_one(folder: Path, loaded: Loaded, compiled: Compiled) -> None:
+    """Write the files of one service into its folder, where they are not as they should be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_changed(folder / "service.o", compiled.object)
+    write_changed(folder / "service.c", _constants(loaded, compiled))
+
+
+def line(name: str, gauges: Iterable[str], counters: Iterable[str], drops: Iterable[str]) -> str:
+    """Return a service's line in the form of the table of services."""
+    words = (",".join(each) or "-" for each in (gauges, counters, drops))
+    return "  ".join((name, "-", "replay", *words, "cases", "-", "-", COLOUR))
 
 
 def memory_bytes(service: Service, *, has_prepare: bool) -> int:
