@@ -14,7 +14,7 @@ from typer.main import get_command
 import documents
 from documents import Block
 from nearmetal import bench
-from nearmetal.commands import load
+from nearmetal.commands import load, own, rows
 from nearmetal.commands.cli import app
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.tune.wanted import from_words
@@ -99,8 +99,11 @@ def parsed(page: str, words: list[str]) -> None:
     try:
         if given.get("rung"):
             rungs.find(given["rung"])
-        if given.get("spec") and not given["spec"].endswith(".toml"):
-            experiment.load(bench.spec_path(given["spec"]), given["rungs"])
+        files = [tree.ROOT / each for each in services(given) if (tree.ROOT / each).exists()]
+        made = own.rows(files, given.get("service_arg") if files else None)
+        spec = given.get("spec") or (rows.usual(made) if name == "bench" else None)
+        if spec and not spec.endswith(".toml"):
+            experiment.load(bench.spec_path(spec), given["rungs"], made)
         if given.get("sweep"):
             sweep.points_of(given["sweep"])
         if given.get("duration"):
@@ -109,6 +112,13 @@ def parsed(page: str, words: list[str]) -> None:
             from_words(given["words"] or ())
     except NearmetalError as error:
         pytest.fail(f"{page}: ./nearmetal {shlex.join(words)}: {error}")
+
+
+def services(given: dict[str, Any]) -> list[str]:
+    """Return the values of --service that are files: of one service, or of several."""
+    found = given.get("service") or ()
+    found = found if isinstance(found, list | tuple) else [found]
+    return [str(each) for each in found if own.is_file(str(each))]
 
 
 def options(command: str) -> set[str]:

@@ -8,7 +8,6 @@ undone and measurements are kept. A command imports its heavy modules itself, so
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,27 +87,15 @@ def bench(
     between two network namespaces made for the run. A user who may not make these measures over lo,
     and the table says so.
     """
-    from nearmetal import bench as flow
-    from nearmetal.build.against import found
-    from nearmetal.commands import last, own
-    from nearmetal.spec.experiment import load, with_rounds
-    from nearmetal.trial.progress import Shown
+    from nearmetal.commands import own
+    from nearmetal.commands.bench import Options
+    from nearmetal.commands.bench import bench as run
 
-    path = flow.spec_path(spec or ("service" if service else "quick"))
     given = own.rows(service, service_arg, unchecked=unchecked)
-    chosen = with_rounds(load(path, rungs, given), rounds)
-    flow.check_one_machine(path, chosen)
-    other = None if against is None else found(against)
-    folder = flow.new_folder(out, chosen.name)
-    said = f"{path}: {flow.announced(chosen, folder, paired=other is not None)}"
-    if not quiet:
-        print(said, file=sys.stderr)
-    if not (yes or bench_options.start_is_wanted()):
-        folder.rmdir()
+    done = run(Options(spec, rungs, rounds, against, out, yes, quiet), given)
+    if done is None:
         raise typer.Exit(0)
-    last.note(folder)
-    with Shown(quiet=quiet) as shown:
-        result, code = flow.bench(chosen, folder, shown, other)
+    result, folder, code = done
     _show(result, folder, as_json=as_json)
     raise typer.Exit(code)
 
@@ -338,33 +325,6 @@ def testbed(
     raise typer.Exit(code)
 
 
-@_command("new-service greeter", name="new-service")
-def new_service(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in rows and reports.")],
-) -> None:
-    """Write NAME.py into this folder: a service of your own that answers, and tests itself."""
-    from nearmetal.commands.service import new
-
-    new(name)
-
-
-@_command(
-    "check-service greeter.py --service-arg most=100",
-    name="check-service",
-)
-def check_service(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A service's file in Python.")],
-    service_arg: Annotated[
-        list[str] | None,
-        typer.Option("--service-arg", metavar="NAME=VALUE", help="For its init; may be repeated."),
-    ] = None,
-) -> None:
-    """Try a service's file in CPython: its own tests, and whether a load can check it."""
-    from nearmetal.commands.service import check
-
-    check(file, service_arg or [])
-
-
 @_command(hidden=True)
 def agent(yes: Yes = False) -> None:
     """Run the agent that `testbed` starts on each machine: JSON lines (testbed/agent.py)."""
@@ -427,3 +387,7 @@ def completion() -> None:
     from nearmetal.commands.manual import completion as script
 
     print(script(app), end="")
+
+
+# Its commands are listed behind these.
+from nearmetal.commands import service_cli  # noqa: E402, F401

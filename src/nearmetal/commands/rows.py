@@ -14,7 +14,6 @@ from nearmetal.spec.rows import Named
 from nearmetal.spec.rungs import PLACES, RUNGS, Rung
 from nearmetal.spec.services import ServiceRow
 
-USUAL, USUAL_OF_OWN = "quick", "service"  # the specs of `bench`, and of `bench --service`
 _HEADS = (
     Column(""),
     Column("row"),
@@ -37,6 +36,11 @@ class Listed:
     datapath: str | None
     wire: str
     services: tuple[str, ...]
+
+
+def usual(own: Sequence[ServiceRow]) -> str:
+    """Return the name of the spec that `bench` measures unasked. own: those of --service."""
+    return "service" if own else "quick"
 
 
 def listed(own: Sequence[ServiceRow] = ()) -> list[Listed]:
@@ -116,4 +120,4 @@ def _cells(row: Listed) -> tuple[str, ...]:
 
 
 def _usual(own: Sequence[ServiceRow]) -> Spec:
-    return load(bench.spec_path(USUAL_OF_OWN if own else USUAL), own=own)
+    return load(bench.spec_path(usual(own)), own=own)

@@ -38,7 +38,7 @@ def serving(
     if asked is None:
         yield "try it from a machine that is allowed; requests from this one are not answered"
     else:
-        line = one_line(*asked) if own is None else one_line_of(own, *asked)
+        line = ask(own, *asked)
         yield f"try it: {line}" if line else "try it with a client of its protocol"
     yield f"end it: Ctrl-C, or kill {own_pid}"
 
@@ -48,11 +48,13 @@ def one_line(host: str, port: int) -> str:
     return _shell_line(host, port, f'b"{_ASKED}"', "u.recv(2000)[8:].decode()")
 
 
-def one_line_of(own: ServiceRow, host: str, port: int) -> str | None:
-    """Return a shell command that sends a service's first short request, prints its reply.
+def ask(own: ServiceRow | None, host: str, port: int) -> str | None:
+    """Return a shell command that sends one request and prints its reply.
 
-    None: it has none.
+    own: a user's service, whose first short request it sends; None: it has none.
     """
+    if own is None:
+        return one_line(host, port)
     for each in asks(own_service.loaded(own), "requests"):
         if len(each.request) <= _SHOWN_BYTES:
             sent = f'bytes.fromhex("{each.request.hex()}")'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def new(name: str) -> None:
     print(f"After each change try it again: ./nearmetal check-service {path}")
 
 
-def check(file: Path, arguments: Sequence[str]) -> None:
+def check(file: Path, arguments: Sequence[str], *, as_json: bool) -> None:
     """Try a service's file. BadInputError: one line with what is wrong."""
-    print(tried(load(file, own.arguments(arguments))))
+    done = tried(load(file, own.arguments(arguments)))
+    if not as_json:
+        print(done)
+        return
+    load_ = None
+    if done.load is not None:
+        load_ = {"requests": len(done.load.mix), "unchecked_bytes": done.load.unchecked_bytes}
+    counts = {"requests": done.requests, "tests": done.tests, "load": load_}
+    print(json.dumps({"service": done.name, **counts}))

@@ -113,7 +113,7 @@ class _File(Frozen):
     guest: GuestFile = GuestFile()
     image: tuple[ImageFile, ...] = ()
     service: str | tuple[str, ...] = ()  # files of users' services, from the spec's folder
-    service_args: dict[str, str] = Field(default_factory=dict)  # for the init of each
+    service_args: dict[str, str | int] = Field(default_factory=dict)  # for the init of each
     rungs: tuple[Entry | str, ...] = Field(min_length=1)
 
 
@@ -154,7 +154,8 @@ def _own(data: dict[str, Any], path: Path) -> tuple[ServiceRow, ...]:
     """Return the users' services of a spec file: they are known before its rows are read."""
     files, given = data.get("service", ()), data.get("service_args", {})
     files = [files] if isinstance(files, str) else files
-    if not isinstance(given, dict) or not all(isinstance(each, str) for each in files):
+    is_list = isinstance(files, list | tuple) and all(isinstance(each, str) for each in files)
+    if not is_list or not isinstance(given, dict):
         return ()  # the file's model says what is wrong
     try:
         arguments = {name: str(value) for name, value in given.items()}
@@ -240,11 +241,14 @@ def _guests(file: GuestFile, folder: Path) -> dict[str, Rung]:
     return {rung.name: rung.model_copy(update={"kernel": str(path)}) for rung in guests}
 
 
+_LIST = "tuple[str, ...]"  # a name of pydantic, of one form of a value
+
+
 def _first(error: ValidationError) -> str:
     """Return pydantic's first error as `key: what (got value)`."""
     problems = [p for p in error.errors() if "str" not in p["loc"]] or error.errors()
     problem = problems[0]
-    parts = [part for part in problem["loc"] if part not in ("Entry", "[key]")]
+    parts = [part for part in problem["loc"] if part not in ("Entry", "[key]", _LIST)]
     key = ".".join(str(part) for part in parts) or "workload"
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":

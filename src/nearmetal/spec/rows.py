@@ -38,7 +38,7 @@ class Entry(Frozen):
 
 @dataclass(frozen=True)
 class Named:
-    """What the rows of a spec may name besides the tables, and their usual number of rounds."""
+    """Names that a spec adds to those of the tables, and the usual number of rounds of a row."""
 
     rounds: int
     images: Mapping[str, Rung] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -13,6 +13,7 @@ from nearmetal.commands.build import build
 from nearmetal.errors import BadInputError, CannotRunError
 from nearmetal.spec.programs import programs_of_row, programs_of_serving
 from nearmetal.spec.rungs import RUNGS, Rung
+from nearmetal.spec.services import ServiceRow
 
 
 @pytest.fixture
@@ -20,7 +21,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The programs that build requests; nm-mmsg-echo cannot be built."""
     found: list[str] = []
 
-    def made(wanted: Iterable[str] | None, *, progress: Callable[[str], None]) -> Build:
+    def made(
+        wanted: Iterable[str] | None, *, progress: Callable[[str], None], own: Sequence[ServiceRow]
+    ) -> Build:
+        assert not own
         progress("compiling")
         found.extend(wanted or ["everything"])
         there = [name for name in found if name != "nm-mmsg-echo"]

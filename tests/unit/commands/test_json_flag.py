@@ -19,7 +19,8 @@ from nearmetal.machine.journal import Swept
 from nearmetal.machine.tune import apply
 from nearmetal.machine.tune.apply import Applied
 
-NO_FACTS = {"man", "completion", "test", "agent"}  # no facts; agent always speaks JSON
+# No facts; agent always speaks JSON.
+NO_FACTS = {"man", "completion", "test", "agent", "new-service"}
 
 
 def names() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import CannotRunError
 from nearmetal.service.compile import cache
 from nearmetal.service.compile.plan import Compiled
 from nearmetal.service.load import load
@@ -73,6 +73,8 @@ def test_a_missing_compiler_is_one_line(tmp_path: Path, versions: dict[str, str]
     path = tmp_path / "made.py"
     path.write_text(TEXT)
     del versions["numba"]
-    with pytest.raises(BadInputError, match=r"numba is missing: let \./nearmetal install it") as it:
+    with pytest.raises(
+        CannotRunError, match=r"numba is missing: let \./nearmetal install it"
+    ) as it:
         cache.compiled(load(path), tmp_path)
     assert "\n" not in str(it.value)

@@ -13,11 +13,11 @@ from nearmetal.dut.command import Launch
 from nearmetal.dut.host import command
 from nearmetal.errors import BadInputError
 from nearmetal.paths import source_root
-from nearmetal.service.expected import expected
 from nearmetal.service.load import Loaded, load
 from nearmetal.spec import own_service, rungs, services
-from nearmetal.spec.experiment import Spec
+from nearmetal.spec.experiment import Spec, memory_bytes, needed_bytes
 from nearmetal.spec.experiment import load as load_spec
+from nearmetal.spec.services import ServiceRow
 from nearmetal.trial import generator
 
 NAME = "mine"
@@ -52,12 +52,21 @@ def loaded(tmp_path: Path) -> Loaded:
     return load(path, {"n": "5"})
 
 
-def quick(loaded: Loaded) -> Spec:
-    return own_service.serving(load_spec(spec_path("quick")), own_service.row(loaded))
+@pytest.fixture
+def row(loaded: Loaded) -> ServiceRow:
+    (made,) = own_service.read([loaded.finder.file], loaded.arguments)
+    return made
 
 
-def test_its_row_has_the_words_of_its_file(loaded: Loaded) -> None:
-    row = own_service.row(loaded)
+def quick(*rows: ServiceRow, only: str | None = None) -> Spec:
+    return load_spec(spec_path("quick"), only, rows)
+
+
+def served(spec: Spec) -> dict[str, tuple[str, ...]]:
+    return {row.rung.name: row.services for row in spec.rungs}
+
+
+def test_its_row_has_the_words_of_its_file(loaded: Loaded, row: ServiceRow) -> None:
     assert services.find(NAME) == row
     assert (row.name, row.counters, row.load) == (NAME, ("level", "hits"), "replay")
     assert row.drops == ("no", *loaded.service.drop_words[1:])
@@ -71,17 +80,38 @@ def test_a_name_of_the_table_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mine.py"
     path.write_text(TEXT.replace('"mine"', f'"{name}"'))
     with pytest.raises(BadInputError, match=rf"mine.py: nearmetal has a service '{name}' of its"):
-        own_service.row(load(path))
+        own_service.read([path], {})
 
 
-def test_rows_that_are_ours_serve_it_and_null_responders_stay(loaded: Loaded) -> None:
+def test_two_of_one_name_are_refused(loaded: Loaded) -> None:
+    path = loaded.finder.file
+    with pytest.raises(BadInputError, match=r"mine.py: two services are named 'mine'; rename one"):
+        own_service.read([path, path], {})
+
+
+def test_a_service_in_c_follows_its_python_file(loaded: Loaded) -> None:
+    path = loaded.finder.file.with_suffix(".c")
+    with pytest.raises(BadInputError, match=r"mine.c: cannot be read: No such file"):
+        own_service.read([path], {})
+    path.write_text("/* */\n")
+    (row,) = own_service.read([path], {"n": "5"})
+    assert (row.name, row.drops, row.counters) == (f"{NAME}c", ("no",), ("level", "hits"))
+    assert row.own is not None and set(row.own.hashes) == {"mine.py", "mine.c"}
+    rows = served(quick(row))
+    assert rows["host-sock"] == (row.name,) and "host-py" not in rows
+    loaded.finder.file.rename(path.with_name("other.py"))
+    with pytest.raises(BadInputError, match=r"mine.c: a service in C needs mine.py beside it"):
+        own_service.read([path], {})
+
+
+def test_rows_that_are_ours_serve_it_and_null_responders_stay(row: ServiceRow) -> None:
     before = load_spec(spec_path("quick"))
-    spec = quick(loaded)
+    spec = quick(row)
     assert {row.rung.name for row in before.rungs} - {row.rung.name for row in spec.rungs} == {
         rungs.find("memcached").name
     }
-    for row in spec.rungs:
-        assert row.services == ((NAME,) if row.rung.uses else row.rung.services)
+    for each in spec.rungs:
+        assert each.services == ((NAME,) if each.rung.uses else each.rung.services)
     own = [each for each in programs(spec) if each.endswith(f"-{NAME}")]
     assert own == sorted(
         f"nm-{'' if row.rung.place == 'host' else f'{row.rung.place}-'}{row.rung.datapath}-{NAME}"
@@ -91,19 +121,45 @@ def test_rows_that_are_ours_serve_it_and_null_responders_stay(loaded: Loaded) ->
     assert [row.rounds for row in spec.rungs] == [
         row.rounds for row in before.rungs if row.rung.name != rungs.find("memcached").name
     ]
-    assert spec.memory_bytes is not None and spec.memory_bytes >= 2 * 50_000_000
+    for each in spec.rungs:
+        assert memory_bytes(spec, each.rung.name) >= 2 * 50_000_000
 
 
-def test_a_spec_without_a_row_that_can_serve_it_is_refused(loaded: Loaded) -> None:
-    spec = load_spec(spec_path("quick"), "memcached,testpmd")
+def test_rows_that_name_a_service_keep_it(row: ServiceRow) -> None:
+    spec = quick(row, only="host-mmsg,host-mmsg:kv,host-sock:echo,ceiling,memcached")
+    assert served(spec) == {
+        "host-mmsg": (NAME, services.FIRST),
+        "host-sock": ("echo",),
+        "ceiling": ("echo",),
+    }
+    assert memory_bytes(spec, "host-mmsg") >= 2 * needed_bytes(spec.workload, "host-mmsg")
+
+
+def test_a_spec_names_the_file(loaded: Loaded, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    rows = 'rungs = ["host-sock", "host-mmsg:mine", { rung = "ukp-netdev", services = ["kv"] }]'
+    path.write_text(f'service = "mine.py"\nservice_args = {{ n = 7 }}\n{rows}\n')
+    spec = load_spec(path)
+    (row,) = spec.own
+    assert row.own is not None and row.own.arguments == (("n", "7"),)
+    assert served(spec) == {"host-sock": (NAME,), "host-mmsg": (NAME,), "ukp-netdev": ("kv",)}
+    path.write_text(f'service = "none.py"\n{rows}\n')
+    with pytest.raises(BadInputError, match=r"mine.toml: service: .*none.py"):
+        load_spec(path)
+    path.write_text(f"service = 7\n{rows}\n")
+    with pytest.raises(BadInputError, match=r"mine.toml: service: "):
+        load_spec(path)
+
+
+def test_a_spec_without_a_row_that_can_serve_it_is_refused(row: ServiceRow) -> None:
     with pytest.raises(BadInputError, match="no row of quick can serve it"):
-        own_service.serving(spec, own_service.row(loaded))
+        quick(row, only="memcached,testpmd")
 
 
 def test_a_spec_that_is_read_again_needs_no_file(
-    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+    loaded: Loaded, row: ServiceRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = quick(loaded).model_dump_json()
+    text = quick(row).model_dump_json()
     loaded.finder.file.unlink()
     monkeypatch.setattr(services, "_OWN", {})
     again = Spec.model_validate_json(text)
@@ -112,13 +168,13 @@ def test_a_spec_that_is_read_again_needs_no_file(
 
 
 def test_a_spec_of_the_tables_services_has_none() -> None:
-    assert load_spec(spec_path("quick")).own is None
+    assert load_spec(spec_path("quick")).own == ()
     with pytest.raises(BadInputError, match="unknown service 'mine'"):
         services.find(NAME)
 
 
-def test_the_generator_asks_its_records(loaded: Loaded, tmp_path: Path) -> None:
-    row = own_service.asking(own_service.row(loaded), expected(loaded), tmp_path / "records")
+def test_the_generator_asks_its_records(row: ServiceRow, tmp_path: Path) -> None:
+    row = own_service.asking(row, tmp_path / "records")
     assert row.own is not None and row.own.unchecked_bytes == 1
     spec = load_spec(spec_path("quick"))
     words = generator.arguments(spec.workload, 128, NAME, warmup_s=1, measured_s=1)
@@ -127,9 +183,9 @@ def test_the_generator_asks_its_records(loaded: Loaded, tmp_path: Path) -> None:
     assert Path(words[1]).is_file()
 
 
-def test_host_py_runs_the_file_with_its_arguments(loaded: Loaded) -> None:
-    spec = quick(loaded)
-    (rung,) = (row.rung for row in spec.rungs if row.rung.uses and row.rung.uses.is_python)
+def test_host_py_runs_the_file_with_its_arguments(loaded: Loaded, row: ServiceRow) -> None:
+    spec = quick(row)
+    (rung,) = (each.rung for each in spec.rungs if each.rung.uses and each.rung.uses.is_python)
     launch = Launch(rung, NAME, {}, None, "127.0.0.1:7000", 1 << 26)
     argv = command(launch).argv
     assert argv[:7] == (
@@ -138,8 +194,9 @@ def test_host_py_runs_the_file_with_its_arguments(loaded: Loaded) -> None:
     )
 
 
-def test_its_corpus_is_that_of_the_file_that_the_run_began_with(loaded: Loaded) -> None:
-    row = own_service.row(loaded)
+def test_its_corpus_is_that_of_the_file_that_the_run_began_with(
+    loaded: Loaded, row: ServiceRow
+) -> None:
     again = own_service.corpus(row)
     assert isinstance(again, Loaded) and again.service.name == NAME
     loaded.finder.file.write_text(TEXT + "\n")
@@ -150,4 +207,5 @@ def test_its_corpus_is_that_of_the_file_that_the_run_began_with(loaded: Loaded) 
 
 def test_the_examples_have_names_of_their_own() -> None:
     for path in (source_root() / "examples").glob("*.py"):
-        assert own_service.row(load(path)).name == path.stem
+        (row,) = own_service.read([path], {})
+        assert row.name == path.stem

@@ -30,6 +30,14 @@ from nearmetal.samples import Accelerator
 PROGRAM = "qemu-system-x86_64"
 MISSING = f"no {PROGRAM} (package qemu-system-x86)"
 MachineType = Literal["microvm", "q35"]
+# The types with their options.
+KINDS: dict[MachineType, str] = {
+    # Without ACPI it starts with the minimal firmware qboot. With a real-time clock: times of
+    # expiry may be absolute.
+    "microvm": "microvm,acpi=off,rtc=on",
+    # Without devices that a server does not use and SeaBIOS would probe.
+    "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
+}
 
 # QEMU's messages (net/vhost-user.c, hw/net/vhost_net.c) when it runs on without a NIC.
 NO_NETWORK = ("unable to start vhost net", "falling back on userspace virtio")
@@ -145,14 +153,7 @@ def given_up(said: str) -> str | None:
 
 
 def _machine(machine: Machine) -> str:
-    """Return type and accelerator. Without ACPI, microvm starts with the minimal firmware qboot."""
-    kinds = {
-        # With a real-time clock: times of expiry may be absolute.
-        "microvm": "microvm,acpi=off,rtc=on",
-        # Without devices that a server does not use and SeaBIOS would probe.
-        "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
-    }
-    return f"{kinds[machine.type]},accel={machine.accelerator.name},memory-backend=memory"
+    return f"{KINDS[machine.type]},accel={machine.accelerator.name},memory-backend=memory"
 
 
 def _nic(machine: Machine, nic: VhostUser | Tap, number: int) -> Iterator[str]:
