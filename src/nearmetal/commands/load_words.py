@@ -32,6 +32,8 @@ def describe(event: Event, width: int | None = None) -> str:
         return layout.line([*parts, *_faults(event), (4, split(event))], width)
     if event["event"] == "preloaded":
         return f"preloaded {event['keys']:,} keys in {event['duration_ns'] / 1e9:.1f} s"
+    if event["event"] == "before":
+        return f"asked {event['records']:,} requests that set the state up, lost {event['lost']}"
     if event["event"] == "verified":
         return f"read them back: {'  '.join(text for _, text in _faults(event) if text)}"
     return _NAMES.get(event["event"], str(event["event"]))

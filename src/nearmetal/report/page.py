@@ -104,15 +104,10 @@ def generator_cycles(row: Row) -> float | None:
 def setting(report: Report) -> list[tuple[str, str]]:
     """Conditions of the measurement, as pairs of term and text."""
     spec, load = report.spec, report.spec.workload
-    keys = "uniform" if load.zipf is None else f"Zipf {load.zipf:g}"
     return [
-        (
-            "Workload",
-            f"{load.name}: {_keys(spec)} keys ({keys}), {load.key_bytes}-byte keys, "
-            f"{_values(load)}, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
-            f"{load.miss * 100:g} % GET of absent keys",
-        ),
-        ("Load", f"{words.load(spec)}, {load.flows} flows"),
+        *((f"Service {each.name}", words.own_load(each)) for each in spec.own),
+        *([("Workload", _workload(spec))] if _has_keys(spec) else []),
+        ("Load", f"{words.load(spec)}, {_order(spec)}{load.flows} flows"),
         (
             "Rounds",
             f"{spec.rounds} (interleaved), each with a fresh server, {spec.warmup_s:g} s warm-up "
@@ -123,6 +118,25 @@ def setting(report: Report) -> list[tuple[str, str]]:
         ("Generator ceiling", _ceilings(report.rows)),
         ("Time", f"{_known(report.started_utc)} to {_known(report.finished_utc)}"),
     ]
+
+
+def _has_keys(spec: Spec) -> bool:
+    """Whether the workload's keys say what is asked: of rows that serve a service of the table."""
+    served = {service for row in spec.rungs if row.rung.uses for service in row.services}
+    return not served <= {each.name for each in spec.own}
+
+
+def _order(spec: Spec) -> str:
+    return f"requests drawn by {words.drawn(spec)}, " if spec.own else ""
+
+
+def _workload(spec: Spec) -> str:
+    load = spec.workload
+    return (
+        f"{load.name}: {_keys(spec)} keys ({words.drawn(spec)}), {load.key_bytes}-byte keys, "
+        f"{_values(load)}, {load.get * 100:g} % GET, {load.set * 100:g} % SET, "
+        f"{load.miss * 100:g} % GET of absent keys"
+    )
 
 
 def _keys(spec: Spec) -> str:

@@ -7,6 +7,7 @@ notes stay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import JustifyMethod
@@ -30,6 +31,7 @@ from nearmetal.report.words import (
     paired,
     ratio,
 )
+from nearmetal.spec.experiment import Spec
 
 _PAPER = "Measured with an echo: beside kv only for its order of magnitude."
 _EDGES = 3  # width of a table's edges, without the gaps between its columns
@@ -229,6 +231,11 @@ def _notes(row: Row, shared: tuple[str, ...]) -> str:
     return ", ".join(SHORT.get(kind, kind) for kind in kinds)
 
 
+def _asked(spec: Spec) -> str:
+    files = ", ".join(f"{each.name} of {Path(each.own.path).name}" for each in spec.own if each.own)
+    return files or f"workload {spec.workload.name}"
+
+
 def _caption(report: Report) -> Iterator[str]:
     for row in report.rows:
         if row.status != "ok":
@@ -237,7 +244,7 @@ def _caption(report: Report) -> Iterator[str]:
         yield f"Every measured row: {label}"
     spec = report.spec
     yield (
-        f"{load(spec)}; workload {spec.workload.name}, {spec.measured_s:g} s a round; right "
+        f"{load(spec)}; {_asked(spec)}, {spec.measured_s:g} s a round; right "
         "answers only. ≥, floor: the generator was the limit."
     )
     if _beside_paper(report):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from nearmetal.report.row import Row
 from nearmetal.spec import sweep
 from nearmetal.spec.experiment import Spec
+from nearmetal.spec.services import ServiceRow
 
 UNKNOWN = "–"  # noqa: RUF001  an en dash, as in printed tables
 
@@ -36,6 +38,36 @@ def load(spec: Spec) -> str:
         return f"closed loop, {window}"
     shares = any(point.peak_share is not None for point in spec.sweep.points)
     return f"{'closed, then ' if shares else ''}open loop ({spec.sweep.arrivals}), {window}"
+
+
+def drawn(spec: Spec) -> str:
+    """Name how keys, or the requests of a user's service, are drawn."""
+    return "uniform" if spec.workload.zipf is None else f"Zipf {spec.workload.zipf:g}"
+
+
+def own_load(row: ServiceRow) -> str:
+    """Describe a user's service and what the generator asks it."""
+    own = row.own
+    assert own is not None
+    files = (
+        Path(own.path).name if own.c is None else f"{Path(own.c).name} and {Path(own.path).name}"
+    )
+    parts = [files, *(f"{name}={value}" for name, value in own.arguments)]
+    if own.load is not None:
+        asked = own.load
+        parts.append(f"{asked.requests:,} requests of {_lengths(asked.request_bytes)}")
+        parts.append(f"replies of {_lengths(asked.reply_bytes)}")
+        parts.append(f"{asked.unchecked_bytes:.3g} bytes of a reply not compared")
+        if asked.before:
+            parts.append(f"{asked.before:,} requests before")
+    if own.c is None and not own.checked:
+        parts.append("without bounds checks")
+    return ", ".join(parts)
+
+
+def _lengths(ends: tuple[int, int]) -> str:
+    least, most = ends
+    return f"{most} bytes" if least == most else f"{least} to {most} bytes"
 
 
 def count(value: float | None) -> str:

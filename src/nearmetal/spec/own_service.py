@@ -10,7 +10,7 @@ from nearmetal.errors import BadInputError
 from nearmetal.service.expected import expected
 from nearmetal.service.load import Loaded, load
 from nearmetal.spec import services
-from nearmetal.spec.services import OwnService, ServiceRow
+from nearmetal.spec.services import OwnLoad, OwnService, ServiceRow
 
 COLOURS = ("cc79a7", "d55e00", "009e73", "e69f00")  # of their marks; the table's have others
 MEMORY_BYTES_MIN = 64 << 20
@@ -115,10 +115,22 @@ def asking(row: ServiceRow, records: Path) -> ServiceRow:
     assert row.own is not None
     asked = expected(loaded(row), trusted=True)
     asked.write(records)
-    found = {"records": str(records.resolve()), "unchecked_bytes": asked.unchecked_bytes}
+    asks = OwnLoad(
+        before=len(asked.before),
+        requests=len(asked.mix),
+        request_bytes=_ends(len(each.request) for each in asked.mix),
+        reply_bytes=_ends(len(each.reply) for each in asked.mix),
+        unchecked_bytes=asked.unchecked_bytes,
+    )
+    found = {"records": str(records.resolve()), "load": asks}
     whole = row.model_copy(update={"own": row.own.model_copy(update=found)})
     services.adopt(whole)
     return whole
+
+
+def _ends(lengths: Iterable[int]) -> tuple[int, int]:
+    found = sorted(lengths)
+    return found[0], found[-1]
 
 
 def corpus(row: ServiceRow) -> str | Loaded:

@@ -22,6 +22,16 @@ DROPS_MAX = 16  # native/include/drop.h
 TABLE = Path(__file__).with_name("services")
 
 
+class OwnLoad(Frozen):
+    """What the generator asks a user's service."""
+
+    before: int  # requests that are asked first, once
+    requests: int
+    request_bytes: tuple[int, int]  # shortest and longest
+    reply_bytes: tuple[int, int]
+    unchecked_bytes: float  # of a reply, the mean
+
+
 class OwnService(Frozen):
     """The rest of what a measurement needs to know of a user's service."""
 
@@ -33,7 +43,7 @@ class OwnService(Frozen):
     state_bytes: int
     checked: bool = True  # with bounds checks in what is compiled from Python
     records: str | None = None  # the file that the generator asks
-    unchecked_bytes: float | None = None  # of a reply, the mean of the load
+    load: OwnLoad | None = None  # what is in it
 
 
 class ServiceRow(Frozen):

@@ -87,7 +87,14 @@ class Workload(Frozen):
         return self.classes or (whole,)
 
     def frame_bytes(self, service: Service) -> tuple[int, int]:
-        """Return the lengths in bytes of a GET's frame and its longest answer's, without FCS."""
+        """Return the lengths in bytes of a GET's frame and its longest answer's, without FCS.
+
+        Of a user's service: of its longest request and reply.
+        """
+        own = services.find(service).own
+        if own is not None and own.load is not None:
+            longest = own.load.request_bytes[1], own.load.reply_bytes[1]
+            return _HEADERS_BYTES + longest[0], _HEADERS_BYTES + longest[1]
         request = _HEADERS_BYTES + 8 + len("get \r\n") + self.key_bytes
         if not services.find(service).stores:
             return request, request

@@ -175,7 +175,9 @@ def test_a_spec_of_the_tables_services_has_none() -> None:
 
 def test_the_generator_asks_its_records(row: ServiceRow, tmp_path: Path) -> None:
     row = own_service.asking(row, tmp_path / "records")
-    assert row.own is not None and row.own.unchecked_bytes == 1
+    assert row.own is not None and row.own.load is not None
+    assert (row.own.load.requests, row.own.load.unchecked_bytes) == (2, 1)
+    assert row.own.load.request_bytes == row.own.load.reply_bytes == (4, 4)
     spec = load_spec(spec_path("quick"))
     words = generator.arguments(spec.workload, 128, NAME, warmup_s=1, measured_s=1)
     assert words[:4] == ["--records", str(tmp_path / "records"), "--zipf", "0.99"]
