@@ -37,11 +37,14 @@ static void replay_nothing(struct loop *loop)
     (void)loop;
 }
 
-/* The first record of the mix. */
+/* The first record that is asked: of `before`, whose place is behind those of the mix, else of the
+ * mix. It may be sent several times while the server starts, so it must not be one that changes the
+ * state too early. */
 static const uint8_t *first_record(const struct loop *loop, struct replay_head *head)
 {
     const struct replay_file *file = loop->state.replay.file;
-    const uint8_t *record = file->bytes + (size_t)file->places[0] * REPLAY_ALIGN;
+    const uint32_t first = file->nb_before > 0 ? file->nb_records : 0;
+    const uint8_t *record = file->bytes + (size_t)file->places[first] * REPLAY_ALIGN;
 
     memcpy(head, record, sizeof(*head));
     return record;
@@ -57,8 +60,8 @@ static uint32_t replay_first_write(const struct loop *loop, uint8_t *room)
     return head.request_bytes;
 }
 
-/* Where the records of `before` make the state of the service, the first record is asked without
- * that state: then any reply with its id is right. */
+/* A record of `before` changes the state, so its reply may be another one when it is sent again:
+ * any reply with its id is right. */
 static bool replay_first_check(const struct loop *loop, const uint8_t *reply, uint32_t len)
 {
     struct datagram datagram = {.data = (uint8_t *)(uintptr_t)reply, .len = len};

@@ -46,6 +46,8 @@ class Expected:
         records.write(path, self.mix, self.before, self.id)
 
 
+# How often a request of before may come; the first is sent while the server starts.
+FIRST_AGAIN, AGAIN = 600, 3
 CLIENT = Source(bytes(10) + b"\xff\xff\x0a\x00\x00\x02", 40_001)
 OTHER_CLIENT = Source(bytes(10) + b"\xff\xff\xc0\xa8\x4d\x03", 51_234)
 OTHER_NS = 1_812_345_678_987_654_321
@@ -100,12 +102,43 @@ def expected(loaded: Loaded, *, trusted: bool = False) -> Expected:
         _record(loaded, name, each, outcome, place)
         for name, each, outcome in zip(names, both, one, strict=True)
     ]
+    again = list(_repeated(loaded, before, trusted=trusted))
+    for number, outcome in enumerate(again):
+        made[number] = _as_again(loaded, names[number], made[number], outcome)
     other = list(_answers(loaded, before, mix, SECOND, trusted=trusted))
     for number, (name, record, outcome) in enumerate(zip(names, made, other, strict=True)):
         if _differs(record, outcome, SECOND.id, place) is not None:
             again = _cause(loaded, before, mix, number, record, trusted=trusted)
             raise BadInputError(f"{loaded.path}: {name}: {again}")
     return Expected(tuple(made[: len(before)]), tuple(made[len(before) :]), place)
+
+
+def _repeated(loaded: Loaded, before: Sequence[Ask], *, trusted: bool) -> Iterator[Outcome]:
+    """Yield the last outcome of each request of before where it is sent several times in a row.
+
+    The generator sends the first one until it is answered, and each that is lost again.
+    """
+    runner = Runner(loaded, FIRST.seed)
+    with Watch(runner, loaded.finder):
+        for number, each in enumerate(before):
+            request = with_id(each.request, FIRST.id, loaded.service.id)
+            for _ in range(FIRST_AGAIN if number == 0 else AGAIN):
+                outcome = runner.answer(request, FIRST.source, FIRST.now_ns, trusted=trusted)
+            yield outcome
+
+
+def _as_again(loaded: Loaded, name: str, record: Record, again: Outcome) -> Record:
+    """Leave the bytes of a reply unchecked that are others when the request comes again."""
+    if again.drop != "answered" or len(again.reply) != len(record.reply):
+        got = f"{len(again.reply)} bytes" if again.drop == "answered" else f"none ({again.drop})"
+        raise BadInputError(
+            f"{loaded.path}: {name}: its reply has {len(record.reply)} bytes, and when it comes"
+            f" again {got}; the load sends it again when it is lost, so give both one length"
+        )
+    mask = record.mask or b"\xff" * len(record.reply)
+    both = zip(mask, record.reply, again.reply, strict=True)
+    left = bytes(bits if one == other else 0 for bits, one, other in both)
+    return Record(record.request, record.reply, left if 0 in left else None)
 
 
 def asks(loaded: Loaded, name: str) -> list[Ask]:

@@ -77,6 +77,11 @@ class ServiceRow(Frozen):
         """Whether it stores keys, which the generator preloads and verifies before measuring."""
         return self.load == "kv"
 
+    @property
+    def asks_before(self) -> bool:
+        """Whether the generator sends requests that set up its state before measuring."""
+        return self.own is not None and self.own.load is not None and self.own.load.before > 0
+
 
 def read(path: Path) -> tuple[ServiceRow, ...]:
     """Return every row of a table file, in the file's order."""

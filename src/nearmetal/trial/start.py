@@ -83,7 +83,7 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     if not bed.shares_memory:
         in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
         most = UDP_BYTES_MAX if in_frames else None
-        with switching(plan), _answering(plan), inside(top.tg.netns):
+        with switching(plan), _fresh_for(plan), inside(top.tg.netns):
             return corpus.quick_corpus(wanted, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)
     unix = top.socket.with_name("relay")
@@ -99,6 +99,22 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
             dut.expect("ready", START_S)  # the guest's kernel has the NIC before its server starts
         with frame_host.Host(unix, top.sut_addr, plan.port, base=top.tg_addr) as asker:
             return corpus.quick(wanted, asker, UDP_BYTES_MAX)
+
+
+@contextmanager
+def _fresh_for(plan: Plan) -> Iterator[None]:
+    """Start the DUT for the corpus; the body runs when it answers.
+
+    A user's service may count every request, so its server is believed that it is ready; the others
+    are asked until they answer.
+    """
+    if services.find(plan.trial.service).own is None:
+        with _answering(plan):
+            yield
+        return
+    with start(plan) as dut:
+        dut.expect("ready", START_S)
+        yield
 
 
 class Speaker(Protocol):

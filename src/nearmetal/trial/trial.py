@@ -28,6 +28,7 @@ from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.programs import TENDER, program_of
 from nearmetal.spec.rungs import Rung, Service
+from nearmetal.spec.services import ServiceRow
 from nearmetal.trial import busy
 from nearmetal.trial.bed import Bed, Trial
 from nearmetal.trial.busy import Look, Span, Turns
@@ -35,6 +36,7 @@ from nearmetal.trial.start import Server, ask_corpus, expect, facing, next_event
 
 _LEAVE_S = 15.0  # testpmd closes its ports before it prints its last statistics
 _KEYS_PER_S_MIN = 2_000  # a slower preload or read-back counts as stuck
+_BEFORE_PER_S_MIN = 50  # and of a request that waits for the one before it
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,12 @@ def _listen(
     """Follow the generator's lines to its result."""
     spec, top = bed.spec, bed.topology
     dut, started_utc = server.child, now_utc()
-    if services.find(trial.service).stores:
+    row = services.find(trial.service)
+    if row.stores:
         expect("preloaded", next_event(generator, dut, phase_s(spec)))
         read_back(expect("verified", next_event(generator, dut, phase_s(spec))))
+    if row.asks_before:
+        expect("before", next_event(generator, dut, before_s(row)))
     limit_s = 30 + spec.warmup_s + spec.measured_s
     expect("measuring", next_event(generator, dut, limit_s))
     before = busy.look(top, server, generator)
@@ -165,6 +170,12 @@ def _listen(
 def phase_s(spec: Spec) -> float:
     """Seconds that a preload or a read-back may take."""
     return 30 + spec.workload.keys / _KEYS_PER_S_MIN
+
+
+def before_s(row: ServiceRow) -> float:
+    """Seconds that the requests that set up a user's service may take, one after the other."""
+    nb = row.own.load.before if row.own and row.own.load else 0
+    return 30 + nb / _BEFORE_PER_S_MIN
 
 
 def read_back(event: Event) -> None:

@@ -121,3 +121,29 @@ def test_the_examples_are_loads(name: str, tmp_path: Path) -> None:
     found = expected(load(source_root() / "examples" / f"{name}.py"))
     found.write(tmp_path / "records")
     assert (tmp_path / "records").stat().st_size > 0
+
+
+COUNTS = written.answering(
+    """
+    state.n += 1
+    at = copy(reply, 0, b"=", 0, 1)
+    at = copy(reply, at, request, 0, 2)
+    return store16(reply, at, state.n{how})
+    """
+)
+LEFT = "def requests():\n    return [Ask(b'abc', unchecked=((3, 5),))]\n"
+BEFORE = "def before():\n    return [b'abx', b'aby']\n"
+
+
+def test_a_request_of_before_may_come_again(tmp_path: Path) -> None:
+    """What it counts is not compared: the first is sent until the program answers."""
+    found = of(tmp_path, COUNTS.replace("{how}", "") + LEFT + BEFORE)
+    first, second = found.before
+    assert first == Record(b"\0\0x", b"=\0\0\0\x01", b"\xff\xff\xff\0\0")
+    assert second.mask == b"\xff\xff\xff\xff\0" or second.mask == b"\xff\xff\xff\0\0"
+
+
+def test_a_request_of_before_that_gets_another_length_again_is_refused(tmp_path: Path) -> None:
+    longer = COUNTS.replace("{how}", ") + (0 if state.n < 2 else 1")
+    said = refused(tmp_path, longer + LEFT + BEFORE)
+    assert "before, request 0: its reply has 5 bytes, and when it comes again 6 bytes" in said
