@@ -102,8 +102,7 @@ def expected(loaded: Loaded, *, trusted: bool = False) -> Expected:
         _record(loaded, name, each, outcome, place)
         for name, each, outcome in zip(names, both, one, strict=True)
     ]
-    again = list(_repeated(loaded, before, trusted=trusted))
-    for number, outcome in enumerate(again):
+    for number, outcome in enumerate(_repeated(loaded, before, trusted=trusted)):
         made[number] = _as_again(loaded, names[number], made[number], outcome)
     other = list(_answers(loaded, before, mix, SECOND, trusted=trusted))
     for number, (name, record, outcome) in enumerate(zip(names, made, other, strict=True)):

@@ -25,7 +25,8 @@ from pyroute2 import IPRoute, NetNS
 from nearmetal.errors import CannotRunError, NearmetalError
 from nearmetal.machine.devices import ethtool
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.links import netns, networks, tried
+from nearmetal.machine.links import netns, tried
+from nearmetal.machine.links.networks import choosing
 from nearmetal.machine.links.nic import Take
 from nearmetal.machine.processes import owner
 from nearmetal.machine.processes.process import START_S, Child, ChildError, Where
@@ -79,7 +80,8 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
         stack.enter_context(journal.folder(folder))
         keys = sshd.make_keys(folder)
         sshd.make_accounts(keys)
-        networks, data = _networks(len(names))
+        turn = stack.enter_context(ExitStack())
+        networks, data = _networks(turn.enter_context(choosing()), len(names))
         children = {
             name: stack.enter_context(_machine(keys, name, networks[name_no][1]))
             for name_no, name in enumerate(names)
@@ -90,6 +92,7 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
             index = stack.enter_context(journal.link(link))
             _control(link, index, pids[name], networks[number])
             _mark(index, journal)
+        turn.close()
         if generators == 1:
             _cable(pids["sut"], DATA, pids["tg1"], DATA)
         else:
@@ -104,9 +107,11 @@ def standing(journal: Journal, generators: int, take: Take | None = None) -> Ite
         yield Rig(spec.model_copy(update={"sut": sut}), keys, pids)
 
 
-def _networks(count: int) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:
-    """Return a network for each control cable, and one for data, taken from one free network."""
-    lower, upper = networks.free().subnets()
+def _networks(
+    free: ipaddress.IPv4Network, count: int
+) -> tuple[list[ipaddress.IPv4Network], ipaddress.IPv4Network]:
+    """Return a network for each control cable, and one for data, taken from a free network."""
+    lower, upper = free.subnets()
     return list(lower.subnets(new_prefix=29))[:count], upper
 
 

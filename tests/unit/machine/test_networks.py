@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 
 import pytest
@@ -47,3 +49,26 @@ def test_none_is_left() -> None:
 )
 def test_the_halves_of_a_default_route_are_one(kind: int, bits: int, wide: bool) -> None:
     assert nic._is_wide({"type": kind, "dst_len": bits}) is wide
+
+
+def test_two_that_choose_at_once_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second looks when the first one has given the addresses to its link."""
+    taken: list[IPv4Network] = []
+    monkeypatch.setattr(networks, "free", lambda: networks.first_free(taken))
+
+    def take() -> IPv4Network:
+        with networks.choosing() as subnet:
+            time.sleep(0.1)
+            taken.append(subnet)
+            return subnet
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [each.result() for each in [pool.submit(take) for _ in range(4)]]
+    assert len(set(found)) == 4
+
+
+def test_one_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "_TURN_S", 0.1)
+    monkeypatch.setattr(networks, "free", lambda: networks.OWN)
+    with networks.choosing() as first, networks.choosing() as second:
+        assert first == second == networks.OWN

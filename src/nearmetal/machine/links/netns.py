@@ -88,10 +88,13 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
     program. The generator's end is in this namespace if `here`, usable by every program of the
     machine, else in a namespace of its own.
     """
-    sut, tg, subnet = _ends(networks.free()) if here else _ends(networks.OWN, "nic", "far")
-    if here:
-        tg = replace(tg, netns=_HERE)
     with ExitStack() as stack:
+        turn = stack.enter_context(ExitStack())
+        if here:
+            sut, tg, subnet = _ends(turn.enter_context(networks.choosing()))
+            tg = replace(tg, netns=_HERE)
+        else:
+            sut, tg, subnet = _ends(networks.OWN, "nic", "far")
         stack.enter_context(journal.folder(sut.netns.parent))
         apart = (sut,) if here else (sut, tg)
         notes = [stack.enter_context(_namespace(journal, end.netns)) for end in apart]
@@ -99,6 +102,7 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
         with told("bring a link up"), NetNS(str(sut.netns), flags=0) as route:
             route.link("set", index=route.link_lookup(ifname=sut.iface)[0], state="up")
         _configure(tg, subnet.prefixlen)
+        turn.close()
         stack.enter_context(journal.holds("process", "what was started on the wire"))
         yield Wire(sut, tg, str(subnet), max(notes))
 
@@ -106,9 +110,11 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
 @contextmanager
 def tap(journal: Journal) -> Iterator[Tap]:
     """Make a tap device that is up and has an address; the kernel sends no packets by itself."""
-    subnet = networks.free()
-    made = Tap(owners.label("tap"), str(subnet[2]), str(subnet[1]), str(subnet))
-    with journal.link(made.iface) as index:
+    with ExitStack() as stack:
+        turn = stack.enter_context(ExitStack())
+        subnet = turn.enter_context(networks.choosing())
+        made = Tap(owners.label("tap"), str(subnet[2]), str(subnet[1]), str(subnet))
+        index = stack.enter_context(journal.link(made.iface))
         with told("make a tap device"), IPRoute() as route:
             _make_tap(made.iface, index)
             route.link("set", index=index, ifalias=journal.alias())
@@ -118,6 +124,7 @@ def tap(journal: Journal) -> Iterator[Tap]:
                     quiet.write_text("1", encoding="ascii")
             route.addr("add", index=index, address=made.addr, prefixlen=subnet.prefixlen)
             route.link("set", index=index, state="up")
+        turn.close()
         yield made
 
 

@@ -13,7 +13,9 @@ network that is not in use.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network
 
 from pyroute2 import IPRoute
@@ -29,7 +31,27 @@ _RANGES = (
     *("100.64.0.0/10", "172.16.0.0/12", "10.0.0.0/8"),
 )
 _PREFIX_BITS = 24
+_TURN = "\0nearmetal-network"
+_TURN_S, _LOOK_S = 10.0, 0.02
 _WIDE_BITS = 8  # a shorter route leads to the rest of the world
+
+
+@contextmanager
+def choosing() -> Iterator[IPv4Network]:
+    """Yield a free network; the body gives its addresses to a link.
+
+    No other process of this network namespace chooses one meanwhile, or both would find the same.
+    One that takes longer than _TURN_S is not waited for. CannotRunError: there is none.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as turn:
+        deadline = time.monotonic() + _TURN_S
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                # An abstract name (unix(7)) is one of the network namespace, and goes with us.
+                turn.bind(_TURN)
+                break
+            time.sleep(_LOOK_S)
+        yield free()
 
 
 def free() -> IPv4Network:
