@@ -23,7 +23,7 @@ TABLE = Path(__file__).with_name("services")
 
 
 class OwnLoad(Frozen):
-    """What the generator asks a user's service."""
+    """The requests that the generator sends to a user's service."""
 
     before: int  # requests that are asked first, once
     requests: int

@@ -136,7 +136,7 @@ BEFORE = "def before():\n    return [b'abx', b'aby']\n"
 
 
 def test_a_request_of_before_may_come_again(tmp_path: Path) -> None:
-    """What it counts is not compared: the first is sent until the program answers."""
+    """Its count is not compared: the first one is sent until the program answers."""
     found = of(tmp_path, COUNTS.replace("{how}", "") + LEFT + BEFORE)
     first, second = found.before
     assert first == Record(b"\0\0x", b"=\0\0\0\x01", b"\xff\xff\xff\0\0")
