@@ -90,7 +90,7 @@ SAY, TELL = b"s", b"t"
 
 
 class Words:
-    """Request: command, id, word. `s` adds to the text; `t` draws it. Reply: text, 4, id."""
+    """Request: command, id, word. `s` adds a new word; `t` draws the text. Reply: text, 4, id."""
 
     def __init__(self) -> None:
         self.said: list[bytes] = []
@@ -99,7 +99,7 @@ class Words:
     def answer(self, request: bytes) -> bytes | None:
         command, id, word = request[:1], request[1:3], request[3:]
         self.told.append(command + word)
-        if command == SAY:
+        if command == SAY and word not in self.said:
             self.said.append(word)
         return b"".join(self.said)[:4].ljust(4, b"-") + id
 
@@ -148,12 +148,12 @@ def test_before_is_asked_first_once_and_in_order(tmp_path: Path, threads: int) -
     assert words.told[:2] == [b"sab", b"scd"] and set(words.told[2:]) == {b"t"}
 
 
-def test_the_first_answer_needs_no_state(tmp_path: Path) -> None:
+def test_the_first_answer_is_the_first_of_before(tmp_path: Path) -> None:
     words = Words()
     options = asked(tmp_path, MIX, FIRST, SECOND, id=PLACES)
     with answering(words.answer) as address:
         (told,) = run("--target", address, *options, "--first-answer")
-        assert told["event"] == "first_answer" and words.said == []
+        assert told["event"] == "first_answer" and words.said == [b"ab"]
         events = run("--target", address, *options, *BRIEF, "--await")
     assert [each["event"] for each in events][:3] == ["ready", "first_answer", "before"]
     assert event(events, "result")["wrong"] == 0

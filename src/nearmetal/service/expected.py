@@ -46,8 +46,9 @@ class Expected:
         records.write(path, self.mix, self.before, self.id)
 
 
-# How often a request of before may come; the first is sent while the server starts.
-FIRST_AGAIN, AGAIN = 600, 3
+# How often a request of before may come: the first is sent while the server starts, each other one
+# again where it is lost.
+FIRST_TIMES, TIMES = 600, 3
 CLIENT = Source(bytes(10) + b"\xff\xff\x0a\x00\x00\x02", 40_001)
 OTHER_CLIENT = Source(bytes(10) + b"\xff\xff\xc0\xa8\x4d\x03", 51_234)
 OTHER_NS = 1_812_345_678_987_654_321
@@ -60,6 +61,7 @@ class Pass:
     """Circumstances in which all requests are answered."""
 
     reverse: bool = False
+    again: bool = False  # requests of before come several times
     now_ns: int = 1_700_000_000_000_000_000
     source: Source = CLIENT
     seed: bytes = bytes(16)
@@ -67,9 +69,13 @@ class Pass:
 
 
 FIRST = Pass()
-SECOND = Pass(reverse=True, now_ns=OTHER_NS, source=OTHER_CLIENT, seed=OTHER_SEED, id=OTHER_ID)
+AGAIN = Pass(again=True)
+SECOND = Pass(
+    reverse=True, again=True, now_ns=OTHER_NS, source=OTHER_CLIENT, seed=OTHER_SEED, id=OTHER_ID
+)
 # Each change alone, and how a user calls it.
 CHANGES = (
+    ("the requests of before come again", AGAIN),
     ("the requests come in another order", Pass(reverse=True)),
     ("it is another time", Pass(now_ns=OTHER_NS)),
     ("they come from another source", Pass(source=OTHER_CLIENT)),
@@ -102,7 +108,7 @@ def expected(loaded: Loaded, *, trusted: bool = False) -> Expected:
         _record(loaded, name, each, outcome, place)
         for name, each, outcome in zip(names, both, one, strict=True)
     ]
-    for number, outcome in enumerate(_repeated(loaded, before, trusted=trusted)):
+    for number, outcome in enumerate(_answers(loaded, before, (), AGAIN, trusted=trusted)):
         made[number] = _as_again(loaded, names[number], made[number], outcome)
     other = list(_answers(loaded, before, mix, SECOND, trusted=trusted))
     for number, (name, record, outcome) in enumerate(zip(names, made, other, strict=True)):
@@ -110,20 +116,6 @@ def expected(loaded: Loaded, *, trusted: bool = False) -> Expected:
             again = _cause(loaded, before, mix, number, record, trusted=trusted)
             raise BadInputError(f"{loaded.path}: {name}: {again}")
     return Expected(tuple(made[: len(before)]), tuple(made[len(before) :]), place)
-
-
-def _repeated(loaded: Loaded, before: Sequence[Ask], *, trusted: bool) -> Iterator[Outcome]:
-    """Yield the last outcome of each request of before where it is sent several times in a row.
-
-    The generator sends the first one until it is answered, and each that is lost again.
-    """
-    runner = Runner(loaded, FIRST.seed)
-    with Watch(runner, loaded.finder):
-        for number, each in enumerate(before):
-            request = with_id(each.request, FIRST.id, loaded.service.id)
-            for _ in range(FIRST_AGAIN if number == 0 else AGAIN):
-                outcome = runner.answer(request, FIRST.source, FIRST.now_ns, trusted=trusted)
-            yield outcome
 
 
 def _as_again(loaded: Loaded, name: str, record: Record, again: Outcome) -> Record:
@@ -185,7 +177,9 @@ def _answers(
         return runner.answer(request, how.source, how.now_ns, trusted=trusted)
 
     with Watch(runner, loaded.finder):
-        yield from [one(each) for each in before]
+        for number, each in enumerate(before):
+            more = (FIRST_TIMES if number == 0 else TIMES) - 1 if how.again else 0
+            yield [one(each) for _ in range(1 + more)][-1]
         outcomes = [one(each) for each in (reversed(mix) if how.reverse else mix)]
         yield from reversed(outcomes) if how.reverse else outcomes
 

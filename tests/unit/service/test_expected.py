@@ -147,3 +147,9 @@ def test_a_request_of_before_that_gets_another_length_again_is_refused(tmp_path:
     longer = COUNTS.replace("{how}", ") + (0 if state.n < 2 else 1")
     said = refused(tmp_path, longer + LEFT + BEFORE)
     assert "before, request 0: its reply has 5 bytes, and when it comes again 6 bytes" in said
+
+
+def test_a_state_that_depends_on_how_often_before_came_is_refused(tmp_path: Path) -> None:
+    counts = COUNTS.replace("{how}", "").replace("state.n += 1", "state.n += request[2] == 120")
+    said = refused(tmp_path, counts + BEFORE + "def requests():\n    return [b'abc']\n")
+    assert "requests, request 0: byte " in said and "when the requests of before come again" in said
