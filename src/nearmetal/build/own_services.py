@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from nearmetal.service.compile import folder as compiled_folder
 from nearmetal.service.compile.cache import compiled
 from nearmetal.spec import own_service
 from nearmetal.spec.services import ServiceRow
+
+KEPT_MAX = 256  # programs of users' services; older ones are removed
 
 
 class OwnBuilt(Frozen):
@@ -51,6 +54,25 @@ def write(folder: Path, own: Iterable[ServiceRow]) -> tuple[dict[str, OwnBuilt],
     folder.mkdir(parents=True, exist_ok=True)
     write_changed(folder / "table", "".join(f"{line}\n" for line in lines))
     return made, missing
+
+
+def keep(folder: Path, program: Path) -> Path:
+    """Keep a user's program under the hash of its content; return where.
+
+    The next build may be of other services: ninja then removes the programs of these.
+    """
+    content = program.read_bytes()
+    place = folder / "programs" / hashlib.sha256(content).hexdigest()[:16]
+    kept = place / program.name
+    if not kept.is_file():
+        place.mkdir(parents=True, exist_ok=True)
+        write_changed(kept, content)
+        kept.chmod(program.stat().st_mode & 0o777)
+    kept.touch()
+    every = sorted((folder / "programs").iterdir(), key=lambda each: each.stat().st_mtime)
+    for old in every[:-KEPT_MAX]:
+        shutil.rmtree(old, ignore_errors=True)
+    return kept
 
 
 def _written(folder: Path, row: ServiceRow) -> OwnBuilt:

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -96,8 +96,6 @@ def build(
             lwip=everything or any(library_of(name) == sources.LWIP for name in wanted or ()),
             linux=GUEST_KERNEL in (wanted or ()),
         )
-        if own:
-            progress("compiling the service")
         users = folder.with_name(f"{folder.name}-services")
         made, uncompiled = own_services.write(users, own)
         progress("configuring")
@@ -108,15 +106,27 @@ def build(
         names = [str(targets[name].relative_to(folder)) for name in wanted if name in targets]
         if everything or names:
             meson.ninja(folder, ["all"] if everything else names)
+        kept = {n: own_services.keep(users, targets[n]) for n in _users_of(made, targets, wanted)}
         progress("describing")
-        built = _describe(folder, targets, wanted, tree or source_root())
+        built = _describe(folder, targets | kept, wanted, tree or source_root())
     lacking = {name: _why_uncompiled(name, why, uncompiled) for name, why in built.missing.items()}
     return built.model_copy(update={"missing": lacking, "services": made})
 
 
 def _why_uncompiled(program: str, why: str, uncompiled: Mapping[str, str]) -> str:
     """Return the reason of a missing program: its service may be the cause."""
-    return uncompiled.get(program.rpartition("-")[2], why)
+    return uncompiled.get(_service_of(program), why)
+
+
+def _users_of(
+    made: Collection[str], targets: Collection[str], wanted: Iterable[str]
+) -> Iterator[str]:
+    """Yield the wanted programs of users' services."""
+    return (name for name in wanted if name in targets and _service_of(name) in made)
+
+
+def _service_of(program: str) -> str:
+    return program.rpartition("-")[2]
 
 
 def build_c_tests(variant: Variant) -> None:

@@ -64,7 +64,7 @@ def _show(result: Report, folder: Path, *, as_json: bool = False) -> None:
     "bench --rungs memcached,host-mmsg --out /tmp/mine --yes",
     "bench --spec specs/smoke.toml",
     "bench --spec against --against HEAD~1",
-    "bench --service examples/hello.py",
+    "bench --service greeter.py",
 )
 def bench(
     spec: Spec = None,

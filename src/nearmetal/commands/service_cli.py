@@ -36,7 +36,7 @@ def check_service(
     check(file, service_arg or [], as_json=as_json)
 
 
-@_command("image uk-netdev --service examples/hello.py --out hello.img")
+@_command("image uk-netdev --service greeter.py --out greeter.img")
 def image(
     row: Annotated[str, typer.Argument(metavar="ROW", help="A row uk-* of `list`.")],
     service: Annotated[

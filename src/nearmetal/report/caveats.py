@@ -42,6 +42,7 @@ def of(row: Row) -> tuple[str, ...]:
         *_generators(row),
         _lost(row),
         _strays(row),
+        _unchecked(row),
         _paper(row),
         _wire(row),
         *_standing(row),
@@ -261,6 +262,13 @@ def _strays(row: Row) -> str:
         if count
     ]
     return "strays: " + " and ".join(strays) + " replies, counted apart" if strays else ""
+
+
+def _unchecked(row: Row) -> str:
+    if not row.unchecked_bytes or not row.answered:
+        return ""
+    mean = row.unchecked_bytes / row.answered
+    return f"unchecked: {mean:.3g} bytes of a reply, which its service says cannot be foreseen"
 
 
 def _wire(row: Row) -> str:
