@@ -20,7 +20,7 @@ from typing import Any
 
 from numba.core import types
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.service import tables
 from nearmetal.service.both import INTRINSIC
 from nearmetal.service.compile import emit, initial, pipeline, ranges, siphash
@@ -52,6 +52,17 @@ def build(loaded: Loaded, *, checked: bool = True) -> Compiled:
     except Refusal as refusal:
         place = loaded.finder.line(refusal.path, refusal.line)
         raise BadInputError(f"{place}{refusal.text}") from None
+    except RecursionError:
+        raise BadInputError(
+            f"{loaded.path}: an expression is too long to be compiled; write it in parts"
+        ) from None
+    except NearmetalError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NearmetalError(
+            f"{loaded.path}: cannot be compiled, which is a fault of nearmetal's compiler ({said})"
+        ) from error
     return Compiled(
         object=emitted.object,
         files=tuple(Path(name) for name in session.files),
@@ -69,7 +80,8 @@ def _session(loaded: Loaded, checked: bool) -> Session:
     own = ranges.intrinsics(checked)
     known = {function: own.get(name) for name, function in INTRINSIC.items()}
     known[INTRINSIC["keyed_hash"]] = siphash.keyed_hash
-    session = Session(known, pipeline.dispatcher, checked=checked)
+    files = frozenset(map(str, loaded.finder.hashes))
+    session = Session(known, pipeline.dispatcher, own=files, checked=checked)
     session.files.append(loaded.functions["answer"].__code__.co_filename)
     return session
 

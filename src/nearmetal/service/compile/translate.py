@@ -11,7 +11,7 @@ import builtins
 import inspect
 import operator
 import types as python_types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from numba.core import ir, postproc
@@ -19,7 +19,8 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.extending import _Intrinsic as Intrinsic
 from numba.core.ir_utils import build_definitions, mk_unique_var
 
-from nearmetal.service.compile import items, operations, ranges
+from nearmetal.service.both import COMPILED
+from nearmetal.service.compile import items, operations, ranges, siphash
 from nearmetal.service.compile.plan import Place, fault_index
 from nearmetal.service.compile.subset import Refusal
 from nearmetal.service.integers import LEAST, MOST, named
@@ -41,6 +42,8 @@ _INSTEAD = {
     "enumerate": "write for i in range(len(x))",
     "isinstance": "a value has one type here",
 }
+_COMPILED = frozenset(COMPILED.values())
+_MODULES = {each.__module__ for each in _COMPILED} | {siphash.keyed_hash.__module__}
 _INPLACE = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
@@ -63,13 +66,16 @@ class Session:
         intrinsics: dict[Callable[..., Any], Any],
         dispatch: Callable[[Callable[..., Any], Session], Any],
         *,
+        own: frozenset[str],
         checked: bool,
     ) -> None:
+        self._own = own  # the user's files
         self.intrinsics = intrinsics  # CPython's function: the compiler's
         self.checked = checked
         self.files: list[str] = []
         self._dispatch = dispatch
         self._dispatchers: dict[Callable[..., Any], Any] = {}
+        self._calling: dict[Callable[..., Any], Any] = {}
 
     def place(self, loc: ir.Loc) -> int:
         """Return a place as the number that faults carry."""
@@ -82,6 +88,17 @@ class Session:
         if function not in self._dispatchers:
             self._dispatchers[function] = self._dispatch(function, self)
         return self._dispatchers[function]
+
+    def has(self, function: python_types.FunctionType) -> bool:
+        """Whether a function is the user's, or one that services may use."""
+        code = function.__code__
+        return code.co_filename in self._own or function.__module__ in _MODULES
+
+    def calling(self, function: Callable[..., Any], count: int) -> Any:
+        """Return the intrinsic that calls a function of nearmetal.service."""
+        if function not in self._calling:
+            self._calling[function] = operations.calling(self.dispatcher(function), count)
+        return self._calling[function]
 
     def calls(self, function: python_types.FunctionType) -> Iterator[python_types.FunctionType]:
         """Return the functions that a function names."""
@@ -274,6 +291,12 @@ class _Function:
         if isinstance(known, python_types.FunctionType):
             if known in self.session.intrinsics:
                 return ir.Const(None, loc)  # its calls name the compiler's form of it
+            if not self.session.has(known):
+                raise self.refuse(
+                    loc,
+                    f"{name} is a function of {known.__module__}; only those of the file, of files"
+                    " beside it and of nearmetal.service can be called",
+                )
             return ir.Global(name, self.session.dispatcher(known), loc)
         return self._named(known, value, name, loc)
 
@@ -352,12 +375,17 @@ class _Function:
             return self._call(items.length, list(value.args), loc, place=False)
         if callee is builtins.abs and len(value.args) == 1:
             return self._call(operations.absolute, list(value.args), loc)
-        try:
-            intrinsic = self.session.intrinsics.get(callee)
-        except TypeError:  # not hashable
-            intrinsic = None
+        if not isinstance(callee, Hashable):
+            callee = None
+        intrinsic = self.session.intrinsics.get(callee)
         if intrinsic is not None:
             return self._own(callee, intrinsic, self._bound(callee, value, loc), loc)
+        if callee in _COMPILED and self.function.__module__ != callee.__module__:
+            arguments = self._bound(callee, value, loc)
+            through = self.session.calling(callee, len(arguments))
+            return self._call(through, arguments, loc)
+        if isinstance(callee, python_types.FunctionType):
+            self._bound(callee, value, loc)
         if callee is None:
             definition = self._definition(value.func)
             attribute = getattr(definition, "attr", "this")
