@@ -46,7 +46,7 @@ class Native:
         self._library = ctypes.CDLL(str(shared))
         self.fault = ""  # file and line of that of the last request
         self._files = made.files
-        self.state = (ctypes.c_uint8 * max(1, service.state.layout.nb_bytes))()
+        self.state = (ctypes.c_uint8 * service.state.layout.nb_bytes)()
         self._start(loaded.block, seed)
 
     def _start(self, block: bytes, seed: bytes) -> None:
@@ -65,6 +65,7 @@ class Native:
     ) -> Outcome:
         """Answer one request. The room holds other bytes, none of which may be in the reply."""
         service = self._service
+        self.fault = ""
         if len(request) < service.request_bytes_min:
             return Outcome(b"", "short")
         room_bytes = service.reply_bytes_max
@@ -74,7 +75,6 @@ class Native:
         room = _bytes(b"\xee" * (room_bytes + _BEHIND))
         place = _bytes(source.addr + source.port.to_bytes(2, "little"))
         result, unused = _unused()
-        self.fault = ""
         code = self._library.user_answer(
             *(result, unused, given, ctypes.c_int64(len(request))),
             *(room, ctypes.c_int64(room_bytes), self.state, place, ctypes.c_int64(now_ns)),

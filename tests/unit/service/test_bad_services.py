@@ -186,7 +186,7 @@ TRIED = {
 }
 COMPILED = {
     "float returned": (answering("return 2.0"), 4, "2.0 is a float; use integers"),
-    "None returned": (answering("pass"), 4, "return an int"),
+    "None returned": (answering("pass"), 3, "answer must return an int on every way"),
     "None at times": (answering("if now_ns > 5:", "    return 1"), 5, "return an int on every way"),
     "recursion": (beside("def f(n):\n    return f(n)\n", "return f(1)"), 3, "may not call itself"),
     "recursion of two": (

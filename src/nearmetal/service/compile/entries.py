@@ -27,9 +27,9 @@ from nearmetal.service.compile import emit, initial, pipeline, ranges, siphash
 from nearmetal.service.compile.folder import layout_hash
 from nearmetal.service.compile.items import begin_reply, begin_view, end_reply
 from nearmetal.service.compile.plan import Compiled, Field, Group, Place, fields
+from nearmetal.service.compile.session import Session, refuse_recursion
 from nearmetal.service.compile.shapes import Record
 from nearmetal.service.compile.subset import Refusal
-from nearmetal.service.compile.translate import Session, refuse_recursion
 from nearmetal.service.load import Loaded
 
 # struct source (native/include/service.h)
@@ -90,26 +90,35 @@ def _parts(loaded: Loaded, session: Session) -> Iterator[emit.Part]:
     layout = fields(loaded.service.state.layout)
     source = Record("source", SOURCE, False)
     state = Record("state", layout, True)
+    answer = loaded.functions["answer"]
     yield _part(
         session,
         "user_answer",
-        _answer(loaded.functions["answer"], len(loaded.service.drops)),
+        (_answer(answer, len(loaded.service.drops)), answer),
         types.int64(_BYTES, types.int64, _BYTES, types.int64, state, source, types.int64),
     )
-    if "prepare" in loaded.functions:
+    if prepare := loaded.functions.get("prepare"):
         yield _part(
             session,
             "user_prepare",
-            _prepare(loaded.functions["prepare"]),
+            (_prepare(prepare), prepare),
             types.int64(_BYTES, types.int64, Record("state", layout, False)),
         )
     for number, group in enumerate(one for one in layout if isinstance(one, Group)):
         table = Record(f"state.{group.name}", group.fields, True)
-        yield _part(session, f"user_reindex_{number}", tables.reindex, types.int64(table))
+        both = (tables.reindex, tables.reindex)
+        yield _part(session, f"user_reindex_{number}", both, types.int64(table))
 
 
-def _part(session: Session, name: str, function: Callable[..., int], signature: Any) -> emit.Part:
-    text, found = pipeline.compiled(function, signature, session)
+def _part(
+    session: Session,
+    name: str,
+    both: tuple[Callable[..., int], Callable[..., Any]],
+    signature: Any,
+) -> emit.Part:
+    """Compile an entry; `both` has it, and the function that it stands for."""
+    entry, behind = both
+    text, found = pipeline.compiled(entry, signature, session, behind)
     return emit.Part(text, found, name)
 
 

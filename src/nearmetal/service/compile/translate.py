@@ -11,7 +11,7 @@ import builtins
 import inspect
 import operator
 import types as python_types
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
 from numba.core import ir, postproc
@@ -20,10 +20,11 @@ from numba.core.extending import _Intrinsic as Intrinsic
 from numba.core.ir_utils import build_definitions, mk_unique_var
 
 from nearmetal.service.both import COMPILED
-from nearmetal.service.compile import items, operations, ranges, siphash
-from nearmetal.service.compile.plan import Place, fault_index
+from nearmetal.service.compile import items, operations, ranges
+from nearmetal.service.compile.plan import fault_index
+from nearmetal.service.compile.session import Session
 from nearmetal.service.compile.subset import Refusal
-from nearmetal.service.integers import LEAST, MOST, named
+from nearmetal.service.integers import LEAST, MOST
 
 _BUILTINS = (*(range, min, max, int, bool), *(len, abs))
 _COMPARISONS = {operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge}
@@ -43,7 +44,6 @@ _INSTEAD = {
     "isinstance": "a value has one type here",
 }
 _COMPILED = frozenset(COMPILED.values())
-_MODULES = {each.__module__ for each in _COMPILED} | {siphash.keyed_hash.__module__}
 _INPLACE = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
@@ -56,76 +56,6 @@ _INPLACE = {
     operator.ior: operator.or_,
     operator.ixor: operator.xor,
 }
-
-
-class Session:
-    """All that the functions of one service have in common while they are compiled."""
-
-    def __init__(
-        self,
-        intrinsics: dict[Callable[..., Any], Any],
-        dispatch: Callable[[Callable[..., Any], Session], Any],
-        *,
-        own: frozenset[str],
-        checked: bool,
-    ) -> None:
-        self._own = own  # the user's files
-        self.intrinsics = intrinsics  # CPython's function: the compiler's
-        self.checked = checked
-        self.files: list[str] = []
-        self._dispatch = dispatch
-        self._dispatchers: dict[Callable[..., Any], Any] = {}
-        self._calling: dict[Callable[..., Any], Any] = {}
-
-    def place(self, loc: ir.Loc) -> int:
-        """Return a place as the number that faults carry."""
-        if loc.filename not in self.files:
-            self.files.append(loc.filename)
-        return Place(self.files.index(loc.filename), loc.line).number
-
-    def dispatcher(self, function: Callable[..., Any]) -> Any:
-        """Return the compiled form of a function of the service."""
-        if function not in self._dispatchers:
-            self._dispatchers[function] = self._dispatch(function, self)
-        return self._dispatchers[function]
-
-    def has(self, function: python_types.FunctionType) -> bool:
-        """Whether a function is the user's, or one that services may use."""
-        code = function.__code__
-        return code.co_filename in self._own or function.__module__ in _MODULES
-
-    def calling(self, function: Callable[..., Any], count: int) -> Any:
-        """Return the intrinsic that calls a function of nearmetal.service."""
-        if function not in self._calling:
-            self._calling[function] = operations.calling(self.dispatcher(function), count)
-        return self._calling[function]
-
-    def calls(self, function: python_types.FunctionType) -> Iterator[python_types.FunctionType]:
-        """Return the functions that a function names."""
-        for _, value in named(function):
-            if isinstance(value, python_types.FunctionType) and value not in self.intrinsics:
-                yield value
-
-
-def refuse_recursion(session: Session, function: python_types.FunctionType) -> None:
-    """Raise Refusal where a function may call itself, directly or through others."""
-    path: list[python_types.FunctionType] = []
-
-    def visit(one: python_types.FunctionType) -> None:
-        if one in path:
-            names = " -> ".join(f.__name__ for f in [*path[path.index(one) :], one])
-            code = one.__code__
-            raise Refusal(
-                code.co_filename,
-                code.co_firstlineno,
-                f"{names}: a function may not call itself; write a loop",
-            )
-        path.append(one)
-        for other in session.calls(one):
-            visit(other)
-        path.pop()
-
-    visit(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
