@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ class BesideFinder(MetaPathFinder):
 
     def __init__(self, path: Path) -> None:
         self.shown = path  # as the user wrote it
-        self.file = path.resolve()
+        self.file = Path(os.path.realpath(path))  # of a loop of links, too: reading it fails
         self.folder = self.file.parent
         self.hashes: dict[Path, str] = {}  # SHA-256 of each file that was executed
         self._modules: dict[str, ModuleType] = {}
@@ -137,6 +138,8 @@ def one_line(finder: BesideFinder, doing: str) -> Iterator[None]:
     except Exception as error:
         place = finder.where(error)
         fault = in_words(error) if isinstance(error, OSError) and not place else None
+        if isinstance(error, RecursionError) and not place:
+            fault = "an expression in it is too long; write it in parts"
         text = fault or f"{type(error).__name__}: {error}"
         raise BadInputError(
             f"{place or f'{finder.shown}: '}{doing}{' '.join(text.split())}"

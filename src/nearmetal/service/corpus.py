@@ -65,6 +65,14 @@ def corpus(
         for number, (name, request) in enumerate(_requests(loaded), 1)
         if len(request) <= request_bytes_max
     ]
+    return cases_of(loaded, named, trusted=trusted)
+
+
+def cases_of(
+    loaded: Loaded, named: Sequence[tuple[str, bytes]], *, trusted: bool
+) -> tuple[Case, ...]:
+    """Return the cases of named requests, the last one with a reply."""
+    named = list(named)
     while True:
         requests = [request for _, request in named]
         one = _outcomes(loaded, requests, FIRST, trusted=trusted)

@@ -24,7 +24,6 @@ from nearmetal.service.runner import Outcome, Runner
 from nearmetal.service.watch import Watch
 
 REQUEST_BYTES_MAX = records.DATAGRAM_BYTES_MAX
-REQUESTS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +102,10 @@ def expected(loaded: Loaded, *, trusted: bool = False) -> Expected:
     names = [f"before, request {number}" for number in range(len(before))]
     names += [f"requests, request {number}" for number in range(len(mix))]
     both = before + mix
-    one = list(_answers(loaded, before, mix, FIRST, trusted=trusted))
+    runner = Runner(loaded, FIRST.seed)
+    one = list(_answers(loaded, before, mix, FIRST, trusted=trusted, runner=runner))
     made = [
-        _record(loaded, name, each, outcome, place)
+        _record(loaded, name, each, outcome, place, runner)
         for name, each, outcome in zip(names, both, one, strict=True)
     ]
     for number, outcome in enumerate(_answers(loaded, before, (), AGAIN, trusted=trusted)):
@@ -140,6 +140,8 @@ def asks(loaded: Loaded, name: str) -> list[Ask]:
         where = f"{loaded.path}: {name}, request {number}"
         if not isinstance(one, Ask) or not isinstance(one.request, bytes):
             raise BadInputError(f"{where}: {each!r:.60} is neither bytes nor Ask(bytes)")
+        if not isinstance(one.reply, bytes | None) or not isinstance(one.drop, str | None):
+            raise BadInputError(f"{where}: reply must be bytes, and drop a word: b'...', 'quiet'")
         if not _ranges(one.unchecked):
             raise BadInputError(f"{where}: unchecked must have pairs: unchecked=((begin, end),)")
         if len(one.request) > REQUEST_BYTES_MAX:
@@ -147,8 +149,6 @@ def asks(loaded: Loaded, name: str) -> list[Ask]:
                 f"{where}: {len(one.request):,} bytes; at most {REQUEST_BYTES_MAX:,} fit in a frame"
             )
         found.append(one)
-    if len(found) > REQUESTS_MAX:
-        raise BadInputError(f"{loaded.path}: {name}: {len(found):,}; at most {REQUESTS_MAX:,}")
     return found
 
 
@@ -167,10 +167,16 @@ def with_id(request: bytes, id: int, place: Id | None) -> bytes:
 
 
 def _answers(
-    loaded: Loaded, before: Sequence[Ask], mix: Sequence[Ask], how: Pass, *, trusted: bool
+    loaded: Loaded,
+    before: Sequence[Ask],
+    mix: Sequence[Ask],
+    how: Pass,
+    *,
+    trusted: bool,
+    runner: Runner | None = None,
 ) -> Iterator[Outcome]:
     """Answer all requests; those of the mix may come in reverse, their outcomes do not."""
-    runner = Runner(loaded, how.seed)
+    runner = runner or Runner(loaded, how.seed)
 
     def one(each: Ask) -> Outcome:
         request = with_id(each.request, how.id, loaded.service.id)
@@ -184,9 +190,12 @@ def _answers(
         yield from reversed(outcomes) if how.reverse else outcomes
 
 
-def _record(loaded: Loaded, name: str, ask: Ask, outcome: Outcome, place: Id) -> Record:
+def _record(
+    loaded: Loaded, name: str, ask: Ask, outcome: Outcome, place: Id, runner: Runner
+) -> Record:
     if outcome.drop != "answered":
-        raise BadInputError(f"{loaded.path}: {name} gets no reply ({outcome.drop})")
+        why = runner.faults.get(outcome.drop, outcome.drop)
+        raise BadInputError(f"{loaded.path}: {name} gets no reply ({why})")
     reply = outcome.reply
     if reply[place.reply_at : place.reply_at + ID_BYTES] != bytes(ID_BYTES):
         raise BadInputError(

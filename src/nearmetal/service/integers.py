@@ -126,6 +126,11 @@ def _rewrite(function: FunctionType, space: dict[str, object]) -> FunctionType:
             f"{Path(code.co_filename).name}:{code.co_firstlineno}: {function.__name__} must be"
             " written as a plain def, without decorators"
         )
+    if function.__closure__ or "<locals>" in function.__qualname__:
+        raise BadInputError(
+            f"{Path(code.co_filename).name}:{code.co_firstlineno}: {function.__name__} is made in"
+            " another function; write it at the file's top"
+        )
     node.returns = None
     for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
         each.annotation = None

@@ -44,14 +44,14 @@ class Native:
         subprocess.run(command, check=True)
         self._service = service
         self._library = ctypes.CDLL(str(shared))
-        self.fault = ""  # file and line of the last one
+        self.fault = ""  # file and line of that of the last request
         self._files = made.files
-        self.state = (ctypes.c_uint8 * max(1, service.state.layout.nb_bytes))()
+        self.state = (ctypes.c_uint8 * service.state.layout.nb_bytes)()
         self._start(loaded.block, seed)
 
     def _start(self, block: bytes, seed: bytes) -> None:
         layout = self._service.state.layout
-        self.state[: len(block)] = list(block)
+        ctypes.memmove(self.state, block, len(block))
         for at in layout.seed_offsets:
             self.state[at : at + SEED_BYTES] = list(seed)
         for number, table in enumerate(layout.tables):
@@ -65,14 +65,15 @@ class Native:
     ) -> Outcome:
         """Answer one request. The room holds other bytes, none of which may be in the reply."""
         service = self._service
+        self.fault = ""
         if len(request) < service.request_bytes_min:
             return Outcome(b"", "short")
         room_bytes = service.reply_bytes_max
         if not trusted:
             room_bytes = min(room_bytes, AMPLIFY_MAX * len(request))
-        given = (ctypes.c_uint8 * len(request))(*request)
-        room = (ctypes.c_uint8 * (room_bytes + _BEHIND))(*[0xEE] * (room_bytes + _BEHIND))
-        place = (ctypes.c_uint8 * 18)(*source.addr, *source.port.to_bytes(2, "little"))
+        given = _bytes(request)
+        room = _bytes(b"\xee" * (room_bytes + _BEHIND))
+        place = _bytes(source.addr + source.port.to_bytes(2, "little"))
         result, unused = _unused()
         code = self._library.user_answer(
             *(result, unused, given, ctypes.c_int64(len(request))),
@@ -87,6 +88,10 @@ class Native:
         if returned > 0:
             return Outcome(bytes(room)[:returned], "answered")
         return Outcome(b"", "quiet" if returned == 0 else service.drops[-returned - 1])
+
+
+def _bytes(content: bytes) -> ctypes.Array[ctypes.c_uint8]:
+    return (ctypes.c_uint8 * len(content)).from_buffer_copy(content)
 
 
 def _unused() -> tuple[object, object]:

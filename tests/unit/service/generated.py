@@ -78,7 +78,12 @@ class Maker:
     def _assigned(self, depth: int, loops: int) -> list[str]:
         name = self._one("x", "y", "z")
         if self._random.random() < 0.2:
-            return [f"x, y = helper({self._expression(1)}{self._one('', ', ' + name)})"]
+            values = self._one(
+                f"helper({self._expression(1)}{self._one('', ', ' + name)})",
+                f"{name}, {self._expression(1)}",
+                "y, x",
+            )
+            return [f"x, y = {values}"]
         sign = self._one("", "", *BINARY[:6], "//", ">>")
         value = self._safe(sign, self._expression(2))
         return [f"{name} {sign}= {value}"]
@@ -141,7 +146,8 @@ class Maker:
             extra += (
                 f"{'    ' * (depth + 1)}if {self._condition()}:\n{'    ' * (depth + 2)}{word}\n"
             )
-        return [f"for {name} in range({bounds}):", extra, *inside]
+        last = f"{'    ' * depth}else:\n{'    ' * (depth + 1)}y ^= 5\n"
+        return [f"for {name} in range({bounds}):", extra, *inside, self._one("", "", last)]
 
     def _while(self, depth: int, loops: int) -> list[str]:
         self._loops += 1

@@ -8,6 +8,7 @@
 | plan.py | what is compiled, and the number by which an entry reports a fault |
 | shapes.py | Numba types of request, reply, state and source |
 | operations.py, items.py, ranges.py, siphash.py | operators and functions, as instructions |
+| session.py | the functions of one service, their files and compiled forms |
 | translate.py | a pass over Numba's IR: each operation becomes one of those, or is refused |
 | pipeline.py | Numba with that pass; types that are refused |
 | entries.py | what C calls: the user's functions behind plain pointers |

@@ -20,16 +20,16 @@ from typing import Any
 
 from numba.core import types
 
-from nearmetal.errors import BadInputError
+from nearmetal.errors import BadInputError, NearmetalError
 from nearmetal.service import tables
 from nearmetal.service.both import INTRINSIC
 from nearmetal.service.compile import emit, initial, pipeline, ranges, siphash
 from nearmetal.service.compile.folder import layout_hash
 from nearmetal.service.compile.items import begin_reply, begin_view, end_reply
 from nearmetal.service.compile.plan import Compiled, Field, Group, Place, fields
+from nearmetal.service.compile.session import Session, refuse_recursion
 from nearmetal.service.compile.shapes import Record
 from nearmetal.service.compile.subset import Refusal
-from nearmetal.service.compile.translate import Session, refuse_recursion
 from nearmetal.service.load import Loaded
 
 # struct source (native/include/service.h)
@@ -52,6 +52,17 @@ def build(loaded: Loaded, *, checked: bool = True) -> Compiled:
     except Refusal as refusal:
         place = loaded.finder.line(refusal.path, refusal.line)
         raise BadInputError(f"{place}{refusal.text}") from None
+    except RecursionError:
+        raise BadInputError(
+            f"{loaded.path}: an expression is too long to be compiled; write it in parts"
+        ) from None
+    except NearmetalError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NearmetalError(
+            f"{loaded.path}: cannot be compiled, which is a fault of nearmetal's compiler ({said})"
+        ) from error
     return Compiled(
         object=emitted.object,
         files=tuple(Path(name) for name in session.files),
@@ -69,7 +80,8 @@ def _session(loaded: Loaded, checked: bool) -> Session:
     own = ranges.intrinsics(checked)
     known = {function: own.get(name) for name, function in INTRINSIC.items()}
     known[INTRINSIC["keyed_hash"]] = siphash.keyed_hash
-    session = Session(known, pipeline.dispatcher, checked=checked)
+    files = frozenset(map(str, loaded.finder.hashes))
+    session = Session(known, pipeline.dispatcher, own=files, checked=checked)
     session.files.append(loaded.functions["answer"].__code__.co_filename)
     return session
 
@@ -78,26 +90,35 @@ def _parts(loaded: Loaded, session: Session) -> Iterator[emit.Part]:
     layout = fields(loaded.service.state.layout)
     source = Record("source", SOURCE, False)
     state = Record("state", layout, True)
+    answer = loaded.functions["answer"]
     yield _part(
         session,
         "user_answer",
-        _answer(loaded.functions["answer"], len(loaded.service.drops)),
+        (_answer(answer, len(loaded.service.drops)), answer),
         types.int64(_BYTES, types.int64, _BYTES, types.int64, state, source, types.int64),
     )
-    if "prepare" in loaded.functions:
+    if prepare := loaded.functions.get("prepare"):
         yield _part(
             session,
             "user_prepare",
-            _prepare(loaded.functions["prepare"]),
+            (_prepare(prepare), prepare),
             types.int64(_BYTES, types.int64, Record("state", layout, False)),
         )
     for number, group in enumerate(one for one in layout if isinstance(one, Group)):
         table = Record(f"state.{group.name}", group.fields, True)
-        yield _part(session, f"user_reindex_{number}", tables.reindex, types.int64(table))
+        both = (tables.reindex, tables.reindex)
+        yield _part(session, f"user_reindex_{number}", both, types.int64(table))
 
 
-def _part(session: Session, name: str, function: Callable[..., int], signature: Any) -> emit.Part:
-    text, found = pipeline.compiled(function, signature, session)
+def _part(
+    session: Session,
+    name: str,
+    both: tuple[Callable[..., int], Callable[..., Any]],
+    signature: Any,
+) -> emit.Part:
+    """Compile an entry; `both` has it, and the function that it stands for."""
+    entry, behind = both
+    text, found = pipeline.compiled(entry, signature, session, behind)
     return emit.Part(text, found, name)
 
 

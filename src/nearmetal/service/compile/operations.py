@@ -15,7 +15,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from nearmetal.service.compile.plan import fault_code, fault_index
+from nearmetal.service.compile.plan import CLASS_BITS, CODE_MIN, fault_code, fault_index
 from nearmetal.service.compile.shapes import INT, Array, Record, Reply, View
 
 CODE = ir.IntType(32)
@@ -263,3 +263,62 @@ def raised(typingctx: Any, fault_index: Any, place: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(fault_index, place), codegen
+
+
+def calling(dispatcher: Any, count: int) -> Any:
+    """Return the intrinsic that calls a function of nearmetal.service, of so many parameters.
+
+    A fault in the function is one of the line that calls it: that is the user's.
+    """
+
+    def call(typingctx: Any, given: tuple[Any, ...], place: Any) -> Any:
+        kind = types.Dispatcher(dispatcher)
+        found = typingctx.resolve_function_type(kind, tuple(map(_unliteral, given)), {})
+
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            made = dispatcher.overloads[found.args]
+            context.add_linking_libs([made.library])
+            status, result = context.call_internal_no_propagate(
+                builder, made.fndesc, found, values[:-1]
+            )
+            with builder.if_then(status.is_error, likely=False):
+                code = builder.sub(status.code, CODE(CODE_MIN))
+                fault = builder.and_(code, CODE((1 << CLASS_BITS) - 1))
+                here = builder.add(fault, CODE(fault_code(0, literal(place))))
+                context.call_conv._return_errcode_raw(builder, here)
+            return result
+
+        return found.return_type(*found.args, place), codegen
+
+    return _OF_COUNT[count](call)
+
+
+def _unliteral(of: Any) -> Any:
+    return types.unliteral(of) if not isinstance(of, types.Boolean) else types.int64
+
+
+def _of_one(call: Emit) -> Any:
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def operation(typingctx: Any, one: Any, place: Any) -> Any:
+        return call(typingctx, (one,), place)
+
+    return operation
+
+
+def _of_two(call: Emit) -> Any:
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def operation(typingctx: Any, one: Any, two: Any, place: Any) -> Any:
+        return call(typingctx, (one, two), place)
+
+    return operation
+
+
+def _of_three(call: Emit) -> Any:
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def operation(typingctx: Any, one: Any, two: Any, three: Any, place: Any) -> Any:
+        return call(typingctx, (one, two, three), place)
+
+    return operation
+
+
+_OF_COUNT = {1: _of_one, 2: _of_two, 3: _of_three}

@@ -15,9 +15,10 @@ from numba.core.typed_passes import NopythonTypeInference
 from numba.core.untyped_passes import IRProcessing
 
 from nearmetal.service.compile import subset
+from nearmetal.service.compile.session import Session
 from nearmetal.service.compile.shapes import Array, Record, Reply, View, field_type
 from nearmetal.service.compile.subset import Refusal
-from nearmetal.service.compile.translate import Session, Translate
+from nearmetal.service.compile.translate import Translate
 
 _SAID = re.compile(r"@@(.*?)@@", re.DOTALL)
 _ALLOWED = (
@@ -151,16 +152,18 @@ def dispatcher(function: Callable[..., Any], session: Session) -> Any:
     )(function)
 
 
-def compiled(function: Callable[..., Any], signature: Any, session: Session) -> tuple[str, str]:
+def compiled(
+    function: Callable[..., Any], signature: Any, session: Session, named: Callable[..., Any]
+) -> tuple[str, str]:
     """Return the LLVM IR of a function with all that it calls, and the function's name in it.
 
-    Raises Refusal.
+    Raises Refusal; of a fault without a line of the user's it names that of the function `named`.
     """
     made = session.dispatcher(function)
     try:
         made.compile(signature)
     except errors.NumbaError as error:
-        raise _explained(error, function) from None
+        raise _explained(error, named) from None
     overload = made.overloads[signature.args]
     return overload.library.get_llvm_str(), overload.fndesc.llvm_func_name
 

@@ -2,11 +2,12 @@
 
 Each behaves as its twin in CPython (nearmetal/service/bytewise.py), which says what it does. A
 range is checked before anything is written. Short ranges are copied without a call: two loads that
-may overlap cover up to 16 bytes, and a call costs more than they do.
+may overlap cover up to 32 bytes, and a call costs more than they do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -16,9 +17,19 @@ from numba.extending import intrinsic
 from nearmetal.service.compile import shapes
 from nearmetal.service.compile.items import define, define_gap, raise_mark
 from nearmetal.service.compile.operations import as_int, fault_if, is_int, literal, plain, refused
-from nearmetal.service.compile.shapes import BYTE, INT, Array, Reply, is_bytes, is_writable
+from nearmetal.service.compile.shapes import (
+    BYTE,
+    INT,
+    Array,
+    Reply,
+    View,
+    is_bytes,
+    is_writable,
+)
 
 _POINTER = BYTE.as_pointer()
+VECTOR = ir.VectorType(BYTE, 16)
+CALL_FROM_BYTES = 256  # a longer copy is a call, as in native/service/bytes.h
 _WRONG = (
     "the arguments do not fit: bytes are the request, the reply, constant bytes or an array of u8;"
     " only the reply and the state's arrays can be written; positions are ints"
@@ -58,6 +69,11 @@ def _ints(context: Any, builder: Any, signature: Any, values: Any, *which: int) 
     return [as_int(context, builder, signature.args[n], values[n]) for n in which]
 
 
+def _apart(to: Any, data: Any) -> bool:
+    """Whether two ranges never overlap: a view is a copy of the request, or constant."""
+    return isinstance(data, View) or isinstance(to, Reply) != isinstance(data, Reply)
+
+
 def _signature(result: Any, *arguments: Any) -> Any:
     """Return a signature in which ints are not literals, but for the place at the end."""
     kept = [plain(one) if is_int(one) else one for one in arguments[:-1]]
@@ -81,7 +97,7 @@ def _copy(checked: bool) -> Any:
                 wrong = builder.or_(source.outside(start, stop), target.outside(first, behind))
                 fault_if(context, builder, wrong, IndexError, literal(place))
             read = source.read(start, stop)
-            move(builder, target.written(first, behind), read, length)
+            move(builder, target.written(first, behind), read, length, apart=_apart(to, data))
             return behind
 
         return _signature(types.int64, to, at, data, begin, end, place), codegen
@@ -258,41 +274,79 @@ def little64_at(typingctx: Any, data: Any, at: Any) -> Any:
     return types.int64(data, types.int64), codegen
 
 
-def move(builder: Any, to: Any, read: Any, length: Any) -> None:
-    """Copy bytes that may overlap: up to 16 in registers, more by memmove."""
+def move(builder: Any, to: Any, read: Any, length: Any, *, apart: bool) -> None:
+    """Copy bytes, short ranges without a call. apart: the two ranges never overlap."""
     module = builder.module
-    name = "nearmetal_move"
+    name = "nearmetal_copy" if apart else "nearmetal_move"
     kind = ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, INT])
     function = module.globals.get(name)
     if function is None:
         function = ir.Function(module, kind, name)
         function.linkage = "linkonce_odr"
         function.attributes.add("alwaysinline")
-        _define_move(function)
+        _define_move(function, _long_copy if apart else _long_move)
     builder.call(function, [to, read, length])
 
 
-def _define_move(function: Any) -> None:
-    to, read, length = function.args
+def _define_move(function: Any, long: Callable[[Any, Any], None]) -> None:
+    _, _, length = function.args
     done = function.append_basic_block("done")
     builder = ir.IRBuilder(function.insert_basic_block(0, "entry"))
-    long = builder.icmp_unsigned(">", length, INT(32))
-    with builder.if_then(long):
-        builder.call(module_memmove(builder.module), [to, read, length, ir.IntType(1)(0)])
+    with builder.if_then(builder.icmp_unsigned(">", length, INT(32))):
+        long(builder, function)
         builder.branch(done)
-    for n, kind in (
-        (16, ir.VectorType(BYTE, 16)),
-        (8, INT),
-        (4, ir.IntType(32)),
-        (2, ir.IntType(16)),
-        (1, BYTE),
-    ):
+    for n, kind in ((16, VECTOR), (8, INT), (4, ir.IntType(32)), (2, ir.IntType(16)), (1, BYTE)):
         with builder.if_then(builder.icmp_unsigned(">=", length, INT(n))):
             _move_two(builder, function, n, kind.as_pointer())
             builder.branch(done)
     builder.branch(done)
     builder.position_at_end(done)
     builder.ret_void()
+
+
+def _long_move(builder: Any, function: Any) -> None:
+    to, read, length = function.args
+    name = "llvm.memmove.p0.p0.i64"
+    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, INT, ir.IntType(1)])
+    memmove = cgutils.get_or_insert_function(builder.module, kind, name)
+    builder.call(memmove, [to, read, length, ir.IntType(1)(0)])
+
+
+def _long_copy(builder: Any, function: Any) -> None:
+    """Copy more than 32 bytes: two vectors at once, and the last two, which may overlap others.
+
+    A call, above all of the copy in an image, costs more than some turns of this loop.
+    """
+    to, read, length = function.args
+    with builder.if_else(builder.icmp_unsigned(">", length, INT(CALL_FROM_BYTES))) as (call, loop):
+        with call:
+            cgutils.raw_memcpy(builder, to, read, length, 1)
+        with loop:
+            end = builder.sub(length, INT(32))
+            before = builder.block
+            body = builder.append_basic_block("vectors")
+            behind = builder.append_basic_block("last")
+            builder.branch(body)
+            builder.position_at_end(body)
+            at = builder.phi(INT)
+            at.add_incoming(INT(0), before)
+            _copy_two(builder, function, at)
+            following = builder.add(at, INT(32))
+            at.add_incoming(following, body)
+            builder.cbranch(builder.icmp_unsigned("<", following, end), body, behind)
+            builder.position_at_end(behind)
+            _copy_two(builder, function, end)
+
+
+def _copy_two(builder: Any, function: Any, at: Any) -> None:
+    """Copy two vectors."""
+    to, read, _ = function.args
+    for position in (at, builder.add(at, INT(16))):
+        where = [
+            builder.bitcast(builder.gep(each, [position]), VECTOR.as_pointer())
+            for each in (to, read)
+        ]
+        builder.store(builder.load(where[1], align=1), where[0], align=1)
 
 
 def _move_two(builder: Any, function: Any, nb_bytes: int, kind: Any) -> None:
@@ -305,9 +359,3 @@ def _move_two(builder: Any, function: Any, nb_bytes: int, kind: Any) -> None:
     ]
     for end, each in zip(ends, (to, builder.gep(to, [last])), strict=True):
         builder.store(end, builder.bitcast(each, kind), align=1)
-
-
-def module_memmove(module: Any) -> Any:
-    """Return llvm.memmove of pointers and a 64-bit length."""
-    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, INT, ir.IntType(1)])
-    return cgutils.get_or_insert_function(module, kind, "llvm.memmove.p0.p0.i64")

@@ -107,6 +107,11 @@ def check(function: Callable[..., Any]) -> None:
         raise Refusal(code.co_filename, first, "only a function written with def can be compiled")
     if definition.decorator_list:
         raise Refusal(code.co_filename, first, "a decorator is not supported here")
+    given = definition.args
+    if given.vararg or given.kwarg or given.kwonlyargs:
+        raise Refusal(
+            code.co_filename, first, "* among parameters is not supported; write each by its name"
+        )
     for found in _found(definition.body):
         line, text = found
         raise Refusal(code.co_filename, first - 1 + line, text)

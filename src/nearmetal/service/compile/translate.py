@@ -11,7 +11,7 @@ import builtins
 import inspect
 import operator
 import types as python_types
-from collections.abc import Callable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
 from numba.core import ir, postproc
@@ -19,10 +19,12 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.extending import _Intrinsic as Intrinsic
 from numba.core.ir_utils import build_definitions, mk_unique_var
 
+from nearmetal.service.both import COMPILED
 from nearmetal.service.compile import items, operations, ranges
-from nearmetal.service.compile.plan import Place, fault_index
+from nearmetal.service.compile.plan import fault_index
+from nearmetal.service.compile.session import Session
 from nearmetal.service.compile.subset import Refusal
-from nearmetal.service.integers import LEAST, MOST, named
+from nearmetal.service.integers import LEAST, MOST
 
 _BUILTINS = (*(range, min, max, int, bool), *(len, abs))
 _COMPARISONS = {operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge}
@@ -41,6 +43,7 @@ _INSTEAD = {
     "enumerate": "write for i in range(len(x))",
     "isinstance": "a value has one type here",
 }
+_COMPILED = frozenset(COMPILED.values())
 _INPLACE = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
@@ -53,62 +56,6 @@ _INPLACE = {
     operator.ior: operator.or_,
     operator.ixor: operator.xor,
 }
-
-
-class Session:
-    """All that the functions of one service have in common while they are compiled."""
-
-    def __init__(
-        self,
-        intrinsics: dict[Callable[..., Any], Any],
-        dispatch: Callable[[Callable[..., Any], Session], Any],
-        *,
-        checked: bool,
-    ) -> None:
-        self.intrinsics = intrinsics  # CPython's function: the compiler's
-        self.checked = checked
-        self.files: list[str] = []
-        self._dispatch = dispatch
-        self._dispatchers: dict[Callable[..., Any], Any] = {}
-
-    def place(self, loc: ir.Loc) -> int:
-        """Return a place as the number that faults carry."""
-        if loc.filename not in self.files:
-            self.files.append(loc.filename)
-        return Place(self.files.index(loc.filename), loc.line).number
-
-    def dispatcher(self, function: Callable[..., Any]) -> Any:
-        """Return the compiled form of a function of the service."""
-        if function not in self._dispatchers:
-            self._dispatchers[function] = self._dispatch(function, self)
-        return self._dispatchers[function]
-
-    def calls(self, function: python_types.FunctionType) -> Iterator[python_types.FunctionType]:
-        """Return the functions that a function names."""
-        for _, value in named(function):
-            if isinstance(value, python_types.FunctionType) and value not in self.intrinsics:
-                yield value
-
-
-def refuse_recursion(session: Session, function: python_types.FunctionType) -> None:
-    """Raise Refusal where a function may call itself, directly or through others."""
-    path: list[python_types.FunctionType] = []
-
-    def visit(one: python_types.FunctionType) -> None:
-        if one in path:
-            names = " -> ".join(f.__name__ for f in [*path[path.index(one) :], one])
-            code = one.__code__
-            raise Refusal(
-                code.co_filename,
-                code.co_firstlineno,
-                f"{names}: a function may not call itself; write a loop",
-            )
-        path.append(one)
-        for other in session.calls(one):
-            visit(other)
-        path.pop()
-
-    visit(function)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -274,6 +221,12 @@ class _Function:
         if isinstance(known, python_types.FunctionType):
             if known in self.session.intrinsics:
                 return ir.Const(None, loc)  # its calls name the compiler's form of it
+            if not self.session.has(known):
+                raise self.refuse(
+                    loc,
+                    f"{name} is a function of {known.__module__}; only those of the file, of files"
+                    " beside it and of nearmetal.service can be called",
+                )
             return ir.Global(name, self.session.dispatcher(known), loc)
         return self._named(known, value, name, loc)
 
@@ -352,12 +305,17 @@ class _Function:
             return self._call(items.length, list(value.args), loc, place=False)
         if callee is builtins.abs and len(value.args) == 1:
             return self._call(operations.absolute, list(value.args), loc)
-        try:
-            intrinsic = self.session.intrinsics.get(callee)
-        except TypeError:  # not hashable
-            intrinsic = None
+        if not isinstance(callee, Hashable):
+            callee = None
+        intrinsic = self.session.intrinsics.get(callee)
         if intrinsic is not None:
             return self._own(callee, intrinsic, self._bound(callee, value, loc), loc)
+        if callee in _COMPILED and self.function.__module__ != callee.__module__:
+            arguments = self._bound(callee, value, loc)
+            through = self.session.calling(callee, len(arguments))
+            return self._call(through, arguments, loc)
+        if isinstance(callee, python_types.FunctionType):
+            self._bound(callee, value, loc)
         if callee is None:
             definition = self._definition(value.func)
             attribute = getattr(definition, "attr", "this")
