@@ -24,11 +24,19 @@
 _Static_assert(sizeof(struct source) == 18 && __builtin_offsetof(struct source, port) == 16,
                "compile/entries.py has the same layout");
 
+struct place {
+    uint16_t drop; /* as in struct service_fault */
+    uint16_t file; /* which of user.files */
+    uint32_t line; /* 0: there was no fault */
+};
+
 struct service {
-    struct service_fault faults[SERVICE_FAULTS_MAX]; /* the first of each class */
+    struct place faults[SERVICE_FAULTS_MAX]; /* the first of each class */
     uint8_t *state, *copies;
     uint32_t next, nb_requests; /* where a burst continues after the slots ran out */
 };
+
+_Static_assert(sizeof(struct service) <= 128, "compile/folder.py has the same size");
 
 static uint64_t whole_lines(uint64_t nb_bytes)
 {
@@ -118,11 +126,11 @@ static enum drop_reason drop_failed(struct service *service, uint32_t code)
     uint32_t class = (code - USER_FAULT_MIN) & ((1u << USER_FAULT_CLASS_BITS) - 1);
     uint32_t place = (code - USER_FAULT_MIN) >> USER_FAULT_CLASS_BITS;
     uint32_t drop = user.nb_drops + class;
-    struct service_fault *first = &service->faults[class];
+    struct place *first = &service->faults[class];
     if (first->line == 0)
-        *first = (struct service_fault){.drop = (uint16_t)drop,
-                                        .file = (uint16_t)(place >> USER_FAULT_LINE_BITS),
-                                        .line = place & ((1u << USER_FAULT_LINE_BITS) - 1)};
+        *first = (struct place){.drop = (uint16_t)drop,
+                                .file = (uint16_t)(place >> USER_FAULT_LINE_BITS),
+                                .line = place & ((1u << USER_FAULT_LINE_BITS) - 1)};
     return (enum drop_reason)(DROP_SERVICE + drop);
 }
 
@@ -185,10 +193,20 @@ static uint64_t counter(const uint8_t *at, const struct user_counter *counter)
     return counter->is_signed ? (uint64_t)((int64_t)(value << unused_bits) >> unused_bits) : value;
 }
 
+static void name_fault(struct service_fault *fault, const struct place *place)
+{
+    fault->line = place->line;
+    fault->drop = place->drop;
+    const char *name = place->file < user.nb_files ? user.files[place->file] : "";
+    for (uint32_t i = 0; i + 1 < SERVICE_FILE_BYTES && name[i] != '\0'; i++)
+        fault->file[i] = name[i];
+}
+
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     *counters = (struct service_counters){.values = {0}};
-    memcpy(counters->faults, service->faults, sizeof service->faults);
+    for (uint32_t i = 0; i < user.nb_faults; i++)
+        name_fault(&counters->faults[i], &service->faults[i]);
     for (uint32_t i = 0; i < user.nb_counters; i++)
         counters->values[i] = counter(service->state + user.counters[i].at, &user.counters[i]);
 }

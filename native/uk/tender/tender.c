@@ -142,6 +142,14 @@ static bool take_names(struct tender *tender)
     return names_are_sound(tender->datapath, &tender->words);
 }
 
+static void print_said(const struct tender *tender, const char *event)
+{
+    struct report copy = tender->data.control->said.report;
+
+    names_make_printable(copy.service.faults);
+    print_report(event, &copy, &tender->words);
+}
+
 static bool report(struct tender *tender, const char *event)
 {
     struct control *control = tender->data.control;
@@ -151,8 +159,7 @@ static bool report(struct tender *tender, const char *event)
     wake(tender);
     if (!await(tender, &control->said.nb_reports, nb + 1))
         return false;
-    struct report copy = control->said.report;
-    print_report(event, &copy, &tender->words);
+    print_said(tender, event);
     return true;
 }
 
@@ -264,8 +271,7 @@ static const char *stop(struct tender *tender)
         return error;
     if (!tender->ready && !take_names(tender))
         return NO_NAMES;
-    struct report copy = control->said.report;
-    print_report("final", &copy, &tender->words);
+    print_said(tender, "final");
     return NULL;
 }
 

@@ -17,6 +17,7 @@ from nearmetal.kv.admission import EVERYTHING, Rights
 from nearmetal.kv.served import served
 from nearmetal.kv.server_options import parse
 from nearmetal.paths import source_root
+from nearmetal.service import faults
 from nearmetal.service.corpus import check, corpus
 from nearmetal.service.load import load
 
@@ -92,7 +93,10 @@ def test_faults_are_drops_and_the_first_is_named(tmp_path: Path) -> None:
     drops = {name: count for name, count in final["drops"].items() if count}
     assert drops == {"answered": 1, "quiet": 1, "short": 1, "no": 1, "index_error": 2}
     assert final["hits"] == 5
-    assert final["faults"] == [f"index_error: IndexError: index out of range at {path}:13"]
+    place = {"word": "index_error", "file": "faulty.py", "line": 13}
+    assert final["faults"] == [place | {"what": "IndexError: index out of range"}]
+    said = "first index_error: faulty.py, line 13 (IndexError: index out of range)"
+    assert faults.in_words(final) == said
 
 
 def test_an_answer_that_never_ends_ends_the_server(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_the_first_fault_of_each_class_is_kept_with_its_line(tmp_path: Path) -> 
         assert one.answer(request, SOURCE, 0).drop == faults.INDEX_ERROR
     (fault,) = one.faults.values()
     assert str(fault) == f"index_error: IndexError: index out of range at {tmp_path}/mine.py:9"
+    what = {"word": "index_error", "file": "mine.py", "line": 9}
+    assert fault.event() == what | {"what": "IndexError: index out of range"}
     assert fault.request == b"AB"
 
 

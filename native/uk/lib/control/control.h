@@ -18,8 +18,9 @@
  * tender writes it.
  *
  * The tender does not trust the data process. It only compares and prints what it reads here: names
- * only if each consists of small letters, digits and _ and is terminated; other texts up to their
- * end. The data process trusts its tender, but checks the sizes before it maps memory by them.
+ * only if each consists of small letters, digits and _ and is terminated; names of files with a `?`
+ * in place of each byte that cannot be printed; other texts up to their end. The data process
+ * trusts its tender, but checks the sizes before it maps memory by them.
  */
 #ifndef NEARMETAL_UK_CONTROL_H
 #define NEARMETAL_UK_CONTROL_H
@@ -33,7 +34,7 @@
 #include "report.h"
 
 #define CONTROL_BYTES 4096u
-#define CONTROL_VERSION 2u
+#define CONTROL_VERSION 3u
 #define CONTROL_ERROR_BYTES 256u
 #define CONTROL_NAME_BYTES 16u
 

@@ -14,7 +14,6 @@ second is Numba's and not used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -54,7 +53,7 @@ def build(loaded: Loaded, *, checked: bool = True) -> Compiled:
         raise BadInputError(f"{place}{refusal.text}") from None
     return Compiled(
         object=emitted.object,
-        files=tuple(Path(name) for name in session.files),
+        files=tuple(loaded.finder.within(name) for name in session.files),
         has_prepare="prepare" in loaded.functions,
         stack_bytes=emitted.stack_bytes,
         lacks=emitted.lacks,
