@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "fetch.h"
 #include "user.h"
+#include "watch.h"
 
 /* The payload of one frame; a longer request is dropped everywhere. */
 #define REQUEST_BYTES_MAX 1472u
@@ -33,6 +34,8 @@ struct place {
 struct service {
     struct place faults[SERVICE_FAULTS_MAX]; /* the first of each class */
     uint8_t *state, *copies;
+    struct watch_mark *mark;
+    uint64_t turn;              /* of the mark: calls so far, times WATCH_TURN */
     uint32_t next, nb_requests; /* where a burst continues after the slots ran out */
 };
 
@@ -73,7 +76,8 @@ const char *service_open(struct service **service_out, const struct service_conf
     struct service *service = config->memory;
     uint8_t *memory = config->memory;
     *service = (struct service){.state = memory + service_bytes,
-                                .copies = memory + service_bytes + state_bytes};
+                                .copies = memory + service_bytes + state_bytes,
+                                .mark = watch_open()};
     *service_out = service;
     return fill_state(service->state, config->seed);
 }
@@ -109,9 +113,13 @@ static void prepare(struct service *service, struct request *requests)
     int64_t result;
     void *unused;
     for (uint32_t i = 0; i < service->nb_requests; i++) {
+        if (!take_copy(service, &requests[i], i))
+            continue;
+        const uint8_t *copy = copy_of(service, i);
+        service->turn += WATCH_TURN;
+        watch_enter(service->mark, service->turn | WATCH_PREPARE | requests[i].len, copy);
         /* A fault here is one of the answer as well, or without effect. */
-        if (take_copy(service, &requests[i], i))
-            user_prepare(&result, &unused, copy_of(service, i), requests[i].len, service->state);
+        user_prepare(&result, &unused, copy, requests[i].len, service->state);
     }
 }
 
@@ -142,9 +150,11 @@ static uint32_t answer(struct service *service, uint64_t now_ns, struct request 
     void *unused;
     uint32_t room =
         least(least(request->room_bytes, user.reply_bytes_max), request_reply_bytes_max(request));
-    int32_t fault =
-        user_answer(&result, &unused, copy_of(service, index), request->len, request->room, room,
-                    service->state, &request->source, (int64_t)now_ns);
+    const uint8_t *copy = copy_of(service, index);
+    service->turn += WATCH_TURN;
+    watch_enter(service->mark, service->turn | request->len, copy);
+    int32_t fault = user_answer(&result, &unused, copy, request->len, request->room, room,
+                                service->state, &request->source, (int64_t)now_ns);
     if (__builtin_expect(fault != 0, 0)) {
         request->drop = drop_failed(service, (uint32_t)fault);
         return 0;
@@ -181,6 +191,7 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         replies[nb].len = len;
         replies[nb++].request = (uint16_t)service->next;
     }
+    watch_leave(service->mark);
     *more = service->next < service->nb_requests;
     return nb;
 }

@@ -46,12 +46,13 @@ class Fault:
 
 
 class Runner:
-    """A started service. `inside` and `turn` are for the one that watches it (watch.py)."""
+    """A started service. `inside`, `turn` and `request` are for its watch (watch.py)."""
 
     def __init__(self, loaded: Loaded, seed: bytes = bytes(16)) -> None:
         self.faults: dict[str, Fault] = {}
         self.inside = False
         self.turn = 0
+        self.request = b""
         self._loaded = loaded
         self._service = loaded.service
         self._answer = loaded.answer
@@ -69,6 +70,7 @@ class Runner:
             room_bytes = min(room_bytes, AMPLIFY_MAX * len(request))
         reply = Reply(room_bytes)
         self.turn += 1
+        self.request = request
         self.inside = True
         try:
             result = self._answer(request, reply, self._state, source, now_ns)

@@ -8,6 +8,7 @@
  *   clock    tender          data       once a second / each turn
  *   setup    tender          data       before the data process starts, never after
  *   said     data            tender     after each state change or report of the data process
+ *   watch    data            tender     each request of a user's service / ten times a second
  *
  * (*) The tender sets `ask` to 1; the data process sets it to 0 when it has reported.
  *
@@ -32,6 +33,7 @@
 
 #include "options.h"
 #include "report.h"
+#include "watch.h"
 
 #define CONTROL_BYTES 4096u
 #define CONTROL_VERSION 3u
@@ -91,11 +93,17 @@ struct control_said {
     struct report report;
 };
 
+struct control_watch {
+    struct watch_mark mark;
+    _Atomic uint32_t is_watched; /* the mark is in use */
+};
+
 struct control {
     alignas(128) struct control_link link;
     alignas(128) struct control_clock clock;
     alignas(128) struct control_setup setup;
     alignas(128) struct control_said said;
+    alignas(128) struct control_watch watch;
 };
 
 _Static_assert(sizeof(struct control) <= CONTROL_BYTES, "one page");
