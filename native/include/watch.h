@@ -2,10 +2,11 @@
 /*
  * watch: a function of a user's service that does not come back ends the program, with one line.
  *
- * The service marks which function it is in and for which request: two stores. Who looks at the
- * mark stands outside of the loop, and is chosen at link time: a timer of the process
- * (program/watch.c), the tender (uk/lib/watch/process.c), a timer interrupt (uk/lib/watch/pc.c).
- * program/stuck.h has the rule. A service that marks nothing links none of this.
+ * The service marks which function it is in and for which request: two stores. The mark is checked
+ * from outside of the loop, in a way that is chosen at link time: by a timer of the process
+ * (program/watch.c), by the tender (uk/lib/watch/process.c), or by a timer interrupt
+ * (uk/lib/watch/pc.c). program/stuck.h has the rule. A service that marks nothing links none of
+ * this.
  *
  * Call order: the service calls open once, when it is opened, and writes the mark from then on. It
  * clears `inside` before it returns to the loop.
@@ -16,7 +17,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Stored and loaded relaxed. Each word is right by itself; once a function is stuck both are. */
+/* Stored and loaded relaxed: once a function is stuck, neither word changes. */
 struct watch_mark {
     _Atomic uint64_t inside; /* 0: in no function; otherwise the words below */
     _Atomic uint64_t head;   /* the request's first eight bytes, as they are in memory */

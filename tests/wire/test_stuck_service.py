@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -78,8 +79,9 @@ GOOD, ANSWERED = b"\0\1.", b"\0\1\1"
 SLOW_MIN_S, SLOW_MAX_S = 0.1, 0.7
 STOPPED_S = 2.5
 NEIGHBOURS = 4  # loops that share the server's processor
-# A second of the server's own time; more on a machine that does something else.
-NOTICED_S = 60.0
+# Of the server's own time, its start included; and of any clock, where the machine is busy.
+SPENT_MAX_S, PYTHON_SPENT_MAX_S = 1.5, 6.0
+NOTICED_S = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +113,13 @@ def started(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], int]]
             server.kill()
 
 
-def ended(server: subprocess.Popen[str]) -> str:
+def ended(server: subprocess.Popen[str], spent_max_s: float = SPENT_MAX_S) -> str:
     """Wait until a server has ended with exit code 1; return its line on stderr."""
+    before_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     _, said = server.communicate(timeout=NOTICED_S)
     assert server.returncode == 1 and said.count("\n") == 1, said
+    spent_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_s
+    assert spent_s < spent_max_s
     return said
 
 
@@ -134,7 +139,7 @@ def test_cpython_ends_with_the_same_words(file: Path) -> None:
     with started(*command) as (server, port), asked(port) as exchange:
         assert exchange([GOOD]) == ANSWERED
         told(port, WRITES)
-        said = ended(server)
+        said = ended(server, PYTHON_SPENT_MAX_S)
     assert re.fullmatch(rf"nm-py: {file}:1[89]: {re.escape(SAID[WRITES])}\n", said), said
 
 
@@ -151,8 +156,17 @@ def test_a_unikernel_as_a_process_ends(built: Built, request_: bytes) -> None:
         assert not psutil.pid_exists(data_pid)
 
 
-@pytest.mark.parametrize("asks", [signal.SIGUSR1, signal.SIGTERM])
-def test_a_tender_that_waits_for_its_data_process_sees_it(built: Built, asks: int) -> None:
+@pytest.mark.parametrize(
+    ("asks", "late"),
+    [
+        (signal.SIGUSR1, "the data process does not report within 5 s"),
+        (signal.SIGTERM, "the data process does not end within 10 s, and is killed"),
+    ],
+)
+def test_a_tender_that_waits_for_its_data_process_sees_it(
+    built: Built, asks: int, late: str
+) -> None:
+    """On a machine so busy that the data process gets less than a second of them, it is late."""
     with framed(built, "ukp-netdev") as target:
         assert isinstance(target.dut, ProcessDut)
         tender = target.dut.process
@@ -160,7 +174,8 @@ def test_a_tender_that_waits_for_its_data_process_sees_it(built: Built, asks: in
         os.kill(tender.pid, asks)
         assert tender.wait(NOTICED_S)
         said = tender.failed()
-    assert said == f"nm-tender ended with exit code 1: nm-tender: service stuck: {SAID[WRITES]}"
+    words = (f"service stuck: {SAID[WRITES]}", late)
+    assert said in [f"nm-tender ended with exit code 1: nm-tender: {each}" for each in words]
 
 
 @pytest.mark.parametrize("request_", [WRITES, PREPARES], ids=["writes", "prepares"])
