@@ -62,13 +62,13 @@ def answer(request, reply, state, source, now_ns):
             pass
     if request[2] == 0x6C:
         for turn in range(TURNS):
-            state.turns += turn & request[0]
+            state.turns = (state.turns * 5 + turn) ^ request[0]
     reply[0] = request[0]
     reply[1] = request[1]
     reply[2] = 1
     return 3
 """
-WRITES, SPINS, PREPARES, SLOW = b"\7\7w345", b"\7\7s3456789", b"\7\7p", b"\7\7l"
+WRITES, SPINS, PREPARES, SLOW = b"\7\7w345", b"\7\7s3456789", b"\7\7p", b"\0\1l"
 SAID = {
     WRITES: "answer did not come back for a second; the request had 6 bytes: 070777333435",
     SPINS: "answer did not come back for a second; the request had 10 bytes: 0707733334353637...",
@@ -87,7 +87,7 @@ NOTICED_S = 240.0
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stuck") / "stuck.py"
-    path.write_text(SERVICE.replace("TURNS", "200_000_000"))
+    path.write_text(SERVICE.replace("TURNS", "150_000_000"))
     return path
 
 
