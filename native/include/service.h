@@ -40,6 +40,8 @@
 #define SERVICE_NAME_BYTES 16
 /* Most kinds of faults of which a service keeps the first. */
 #define SERVICE_FAULTS_MAX 6
+/* Bytes of the name of a service's file, its terminating zero included. */
+#define SERVICE_FILE_BYTES 48
 
 struct source {
     uint8_t addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
@@ -137,9 +139,9 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
 
 /* Where a fault of a service that was compiled from Python arose first. */
 struct service_fault {
-    uint16_t drop; /* the drop reason, less DROP_SERVICE */
-    uint16_t file; /* which of the service's files */
-    uint32_t line; /* 0: there was no fault */
+    uint32_t line;                 /* 0: there was no fault */
+    uint16_t drop;                 /* the drop reason, less DROP_SERVICE */
+    char file[SERVICE_FILE_BYTES]; /* relative to the service's folder; printable ASCII */
 };
 
 /* Values for the final line and the metrics, in the order of service_words; and faults, if any. */

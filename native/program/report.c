@@ -76,10 +76,10 @@ static void put_faults(struct text *text, const struct service_fault *faults,
         if (faults[i].line == 0 || faults[i].drop >= SERVICE_DROPS_MAX)
             continue;
         text_put(text, before);
-        text_put(text, "{\"drop\":\"");
+        text_put(text, "{\"word\":\"");
         text_put(text, words->drops[faults[i].drop]);
         text_put(text, "\"");
-        text_count(text, "file", faults[i].file);
+        put_name(text, "file", faults[i].file);
         text_count(text, "line", faults[i].line);
         text_put(text, "}");
         before = ",";

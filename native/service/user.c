@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "fetch.h"
 #include "user.h"
+#include "watch.h"
 
 /* The payload of one frame; a longer request is dropped everywhere. */
 #define REQUEST_BYTES_MAX 1472u
@@ -24,11 +25,21 @@
 _Static_assert(sizeof(struct source) == 18 && __builtin_offsetof(struct source, port) == 16,
                "compile/entries.py has the same layout");
 
+struct place {
+    uint16_t drop; /* as in struct service_fault */
+    uint16_t file; /* which of user.files */
+    uint32_t line; /* 0: there was no fault */
+};
+
 struct service {
-    struct service_fault faults[SERVICE_FAULTS_MAX]; /* the first of each class */
+    struct place faults[SERVICE_FAULTS_MAX]; /* the first of each class */
     uint8_t *state, *copies;
+    struct watch_mark *mark;
+    uint64_t turn;              /* of the mark: calls so far, times WATCH_TURN */
     uint32_t next, nb_requests; /* where a burst continues after the slots ran out */
 };
+
+_Static_assert(sizeof(struct service) <= 128, "compile/folder.py has the same size");
 
 static uint64_t whole_lines(uint64_t nb_bytes)
 {
@@ -65,7 +76,8 @@ const char *service_open(struct service **service_out, const struct service_conf
     struct service *service = config->memory;
     uint8_t *memory = config->memory;
     *service = (struct service){.state = memory + service_bytes,
-                                .copies = memory + service_bytes + state_bytes};
+                                .copies = memory + service_bytes + state_bytes,
+                                .mark = watch_open()};
     *service_out = service;
     return fill_state(service->state, config->seed);
 }
@@ -101,9 +113,13 @@ static void prepare(struct service *service, struct request *requests)
     int64_t result;
     void *unused;
     for (uint32_t i = 0; i < service->nb_requests; i++) {
+        if (!take_copy(service, &requests[i], i))
+            continue;
+        const uint8_t *copy = copy_of(service, i);
+        service->turn += WATCH_TURN;
+        watch_enter(service->mark, service->turn | WATCH_PREPARE | requests[i].len, copy);
         /* A fault here is one of the answer as well, or without effect. */
-        if (take_copy(service, &requests[i], i))
-            user_prepare(&result, &unused, copy_of(service, i), requests[i].len, service->state);
+        user_prepare(&result, &unused, copy, requests[i].len, service->state);
     }
 }
 
@@ -118,11 +134,11 @@ static enum drop_reason drop_failed(struct service *service, uint32_t code)
     uint32_t class = (code - USER_FAULT_MIN) & ((1u << USER_FAULT_CLASS_BITS) - 1);
     uint32_t place = (code - USER_FAULT_MIN) >> USER_FAULT_CLASS_BITS;
     uint32_t drop = user.nb_drops + class;
-    struct service_fault *first = &service->faults[class];
+    struct place *first = &service->faults[class];
     if (first->line == 0)
-        *first = (struct service_fault){.drop = (uint16_t)drop,
-                                        .file = (uint16_t)(place >> USER_FAULT_LINE_BITS),
-                                        .line = place & ((1u << USER_FAULT_LINE_BITS) - 1)};
+        *first = (struct place){.drop = (uint16_t)drop,
+                                .file = (uint16_t)(place >> USER_FAULT_LINE_BITS),
+                                .line = place & ((1u << USER_FAULT_LINE_BITS) - 1)};
     return (enum drop_reason)(DROP_SERVICE + drop);
 }
 
@@ -134,9 +150,11 @@ static uint32_t answer(struct service *service, uint64_t now_ns, struct request 
     void *unused;
     uint32_t room =
         least(least(request->room_bytes, user.reply_bytes_max), request_reply_bytes_max(request));
-    int32_t fault =
-        user_answer(&result, &unused, copy_of(service, index), request->len, request->room, room,
-                    service->state, &request->source, (int64_t)now_ns);
+    const uint8_t *copy = copy_of(service, index);
+    service->turn += WATCH_TURN;
+    watch_enter(service->mark, service->turn | request->len, copy);
+    int32_t fault = user_answer(&result, &unused, copy, request->len, request->room, room,
+                                service->state, &request->source, (int64_t)now_ns);
     if (__builtin_expect(fault != 0, 0)) {
         request->drop = drop_failed(service, (uint32_t)fault);
         return 0;
@@ -173,6 +191,7 @@ unsigned service_handle_burst(struct service *service, uint64_t now_ns, struct r
         replies[nb].len = len;
         replies[nb++].request = (uint16_t)service->next;
     }
+    watch_leave(service->mark);
     *more = service->next < service->nb_requests;
     return nb;
 }
@@ -185,10 +204,20 @@ static uint64_t counter(const uint8_t *at, const struct user_counter *counter)
     return counter->is_signed ? (uint64_t)((int64_t)(value << unused_bits) >> unused_bits) : value;
 }
 
+static void name_fault(struct service_fault *fault, const struct place *place)
+{
+    fault->line = place->line;
+    fault->drop = place->drop;
+    const char *name = place->file < user.nb_files ? user.files[place->file] : "";
+    for (uint32_t i = 0; i + 1 < SERVICE_FILE_BYTES && name[i] != '\0'; i++)
+        fault->file[i] = name[i];
+}
+
 void service_counters(const struct service *service, struct service_counters *counters)
 {
     *counters = (struct service_counters){.values = {0}};
-    memcpy(counters->faults, service->faults, sizeof service->faults);
+    for (uint32_t i = 0; i < user.nb_faults; i++)
+        name_fault(&counters->faults[i], &service->faults[i]);
     for (uint32_t i = 0; i < user.nb_counters; i++)
         counters->values[i] = counter(service->state + user.counters[i].at, &user.counters[i]);
 }

@@ -43,11 +43,12 @@ struct user {
     uint32_t nb_drops; /* its own; those of faults follow them */
     uint32_t nb_faults;
     bool has_prepare;
-    uint32_t nb_extents, nb_seeds, nb_tables, nb_counters;
+    uint32_t nb_extents, nb_seeds, nb_tables, nb_counters, nb_files;
     const struct user_extent *extents;
     const uint64_t *seeds; /* where the 16 bytes of the start's seed are written */
     const struct user_table *tables;
     const struct user_counter *counters;
+    const char *const *files; /* names of the files of faults, below SERVICE_FILE_BYTES */
 };
 
 extern const struct user user;

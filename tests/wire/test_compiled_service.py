@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -18,13 +16,10 @@ pytest.importorskip("numba")
 
 from framed import Framed, skip_where_missing
 from targets import LOOPBACK, ON_FRAMES, ON_SOCKETS, OPEN, Guard, Program
+from users import Built, asked, configured
 
 from made_requests import made
-from nearmetal.build import meson
-from nearmetal.service.compile import folder
-from nearmetal.service.compile.entries import build
 from nearmetal.service.corpus import Case, cases_of, check, corpus
-from nearmetal.service.load import Loaded, load
 from nearmetal.spec import rungs
 from nearmetal.spec.programs import program_of
 
@@ -32,7 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.py")))
 MOST = NAMES[-1]  # its state and table depend on all requests before
 SOME, MANY = 500, 20_000
-FAULTY = """from nearmetal.service import Id, Service
+TENDED = "ukp-netdev"
+FAULTY = """from faulty_numbers import inverse
+
+from nearmetal.service import Id, Service
 
 service = Service("faulty", port=7009, id=Id(at=0, reply_at=0), request_bytes_min=3)
 
@@ -41,7 +39,7 @@ def answer(request, reply, state, source, now_ns):
     if request[2] == 1:
         return request[1_000]
     if request[2] == 2:
-        return 1 // (request[2] - 2)
+        return inverse(request[2])
     if request[2] == 3:
         assert request[2] == 4, "three"
     if request[2] == 4:
@@ -52,38 +50,21 @@ def answer(request, reply, state, source, now_ns):
     reply[1] = request[1]
     return 9
 """
+NUMBERS = """def inverse(number):
+    return 1 // (number - 2)
+"""
 WORDS = ("index_error", "zero_division", "assert_error", "raised", "bad_return")
-LINES = (8, 10, 12, 14, 6)
-
-
-@dataclass(frozen=True)
-class Built:
-    """A build folder with the services, and where its programs are."""
-
-    folder: Path
-    targets: dict[str, Path]
-    services: dict[str, Loaded]
-
-    def program(self, name: str) -> Path:
-        target = self.targets[name]
-        path = target.relative_to(self.folder) if target.is_absolute() else target
-        meson.ninja(self.folder, [str(path)])
-        return self.folder / path
+LINES = (10, 2, 14, 16, 8)
+FILES = ("faulty.py", "faulty_numbers.py", "faulty.py", "faulty.py", "faulty.py")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     made = tmp_path_factory.mktemp("services")
     (made / "faulty.py").write_text(FAULTY)
+    (made / "faulty_numbers.py").write_text(NUMBERS)
     files = [*(ROOT / "examples" / f"{name}.py" for name in NAMES), made / "faulty.py"]
-    services = [load(path) for path in files]
-    folder.write(made / "sources", [(one, build(one)) for one in services])
-    meson.configure(made / "build", "normal", services=made / "sources")
-    return Built(
-        made / "build",
-        meson.targets(made / "build"),
-        {one.service.name: one for one in services},
-    )
+    return configured(made, files)
 
 
 @pytest.mark.parametrize("rung", ["host-sock", "host-mmsg"])
@@ -157,30 +138,36 @@ def test_a_source_that_is_not_trusted_gets_three_times_its_request(built: Built)
         assert isinstance(drops, dict) and drops["amplify"] == 0  # its room was too short before
 
 
-def test_faults_are_counted_with_their_first_lines(built: Built) -> None:
-    path = built.program("nm-mmsg-faulty")
-    with closing(Program([str(path)], OPEN, "127.0.0.1")) as target:
+KINDS = (1, 2, 3, 4, 5, 5, 4, 3)  # of requests that fail, each in its way
+FIRST = [{"word": w, "file": f, "line": n} for w, f, n in zip(WORDS, FILES, LINES, strict=True)]
+
+
+@pytest.mark.parametrize("rung", ["host-py", "host-mmsg"])
+def test_faults_are_counted_with_their_first_lines(built: Built, rung: str) -> None:
+    if rung == "host-py":
+        path = str(built.services["faulty"].path)
+        command = [sys.executable, "-m", "nearmetal.kv.server", "--service", path]
+    else:
+        command = [str(built.program(program_of(rungs.find(rung), "faulty")))]
+    with closing(Program(command, OPEN, "127.0.0.1")) as target:
         with asked(target.port) as exchange:
-            for kind in (1, 2, 3, 4, 5, 5, 4, 3):
+            for kind in KINDS:
                 assert exchange([bytes((0, 1, kind)), bytes((7, 7, 0))]) == b"\7\7" + bytes(7)
         final = target.final()
-    drops = final["drops"]
-    assert isinstance(drops, dict)
+    drops, first = final["drops"], final["faults"]
+    assert isinstance(drops, dict) and isinstance(first, list)
     assert [drops[word] for word in WORDS] == [1, 1, 2, 2, 2]
-    first = [{"drop": w, "file": 0, "line": n} for w, n in zip(WORDS, LINES, strict=True)]
-    assert final["faults"] == first, json.dumps(final)
+    places = [{key: one[key] for key in ("word", "file", "line")} for one in first]
+    assert places == FIRST, json.dumps(final)
 
 
-@contextmanager
-def asked(port: int) -> Iterator[Callable[[Sequence[bytes]], bytes]]:
-    """Return how to send requests, of which only the last one has a reply, and to receive it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(10)
-        client.connect(("127.0.0.1", port))
-
-        def exchange(requests: Sequence[bytes]) -> bytes:
-            for request in requests:
-                client.send(request)
-            return client.recv(2_000)
-
-        yield exchange
+def test_a_tender_prints_the_files_of_faults(built: Built) -> None:
+    row = rungs.find(TENDED)
+    skip_where_missing(row, "faulty", built.program)
+    with closing(Framed(row, "faulty", built.program, OPEN)) as target:
+        for kind in KINDS:
+            host = target.host
+            host.send(host.udp(host.address("127.0.0.1"), bytes((0, 1, kind))), "udp")
+            assert host.echo(bytes((7, 7, 0))) == b"\7\7" + bytes(7)
+        assert target.dut.counters()["faults"] == FIRST
+        assert target.final()["faults"] == FIRST

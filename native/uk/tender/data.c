@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tender.h"
@@ -162,6 +163,16 @@ const char *data_end(struct data *data)
         snprintf(sentence, sizeof(sentence),
                  "the data process exited with code %d and gave no reason", WEXITSTATUS(status));
     return sentence;
+}
+
+uint64_t data_spent_ns(const struct data *data)
+{
+    struct timespec spent;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(data->pid, &clock) != 0 || clock_gettime(clock, &spent) != 0)
+        return 0;
+    return (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec;
 }
 
 void data_close(struct data *data)

@@ -30,3 +30,15 @@ bool names_are_sound(const char datapath[CONTROL_NAME_BYTES], const struct servi
     }
     return true;
 }
+
+void names_make_printable(struct service_fault faults[SERVICE_FAULTS_MAX])
+{
+    for (unsigned i = 0; i < SERVICE_FAULTS_MAX; i++) {
+        char *name = faults[i].file;
+        name[SERVICE_FILE_BYTES - 1] = '\0';
+        for (; *name != '\0'; name++) {
+            if (*name < ' ' || *name > '~' || *name == '"' || *name == '\\')
+                *name = '?';
+        }
+    }
+}

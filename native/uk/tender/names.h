@@ -10,4 +10,7 @@
 /* Whether all names are valid. Pass a copy: the data process can change the page at any time. */
 bool names_are_sound(const char datapath[CONTROL_NAME_BYTES], const struct service_words *words);
 
+/* Replace what cannot be printed in the names of files; of a copy, as above. */
+void names_make_printable(struct service_fault faults[SERVICE_FAULTS_MAX]);
+
 #endif

@@ -29,6 +29,7 @@
 #define SEEN_MS 5000u       /* for the data process to see a change, or to report */
 #define SEEN_PAUSE_NS 50000 /* between two polls of the control page */
 #define END_MS 10000        /* for the data process to end */
+#define LOOK_MS 100         /* between two looks at the mark of a user's service */
 #define NO_NAMES                                                                                   \
     "the data process reports invalid names of itself or its counters (allowed: a-z, 0-9, _)"
 
@@ -41,6 +42,7 @@ struct tender {
     bool up, was_up;    /* was_up: at least once */
     bool ready;         /* the ready line was printed */
     uint64_t report_ns; /* --every: time of the next report */
+    struct stuck stuck;
     /* Checked copies of the data process's names, taken when it became ready. */
     char datapath[CONTROL_NAME_BYTES];
     struct service_words words;
@@ -79,15 +81,39 @@ static bool has_ended(const struct tender *tender, int wait_ms)
     return poll(&wait, 1, wait_ms) == 1;
 }
 
+static bool is_watched(const struct tender *tender)
+{
+    return atomic_load_explicit(&tender->data.control->watch.is_watched, memory_order_relaxed) != 0;
+}
+
+/* Whether a function of a user's service does not come back. */
+static bool is_stuck(struct tender *tender)
+{
+    return is_watched(tender) && stuck_look(&tender->stuck, &tender->data.control->watch.mark,
+                                            data_spent_ns(&tender->data));
+}
+
+/* Say why the data process does not react: `late`, or that it is stuck. */
+static const char *why_late(struct tender *tender, const char *late)
+{
+    static char sentence[STUCK_TEXT_BYTES];
+    struct text text = text_in(sentence, sizeof(sentence));
+
+    if (!is_stuck(tender))
+        return late;
+    stuck_text(&text, tender->words.name, &tender->data.control->watch.mark);
+    return sentence;
+}
+
 /* Wait until the data process has written `wanted`. False: it did not within SEEN_MS, or it
- * ended. */
-static bool await(const struct tender *tender, const _Atomic uint32_t *word, uint32_t wanted)
+ * ended, or is stuck. */
+static bool await(struct tender *tender, const _Atomic uint32_t *word, uint32_t wanted)
 {
     const struct timespec pause = {0, SEEN_PAUSE_NS};
     uint64_t end_ns = timekeeper_now_ns() + SEEN_MS * NS_PER_MS;
 
     while (atomic_load_explicit(word, memory_order_acquire) != wanted) {
-        if (has_ended(tender, 0) || timekeeper_now_ns() > end_ns)
+        if (has_ended(tender, 0) || is_stuck(tender) || timekeeper_now_ns() > end_ns)
             return false;
         nanosleep(&pause, NULL);
     }
@@ -142,6 +168,14 @@ static bool take_names(struct tender *tender)
     return names_are_sound(tender->datapath, &tender->words);
 }
 
+static void print_said(const struct tender *tender, const char *event)
+{
+    struct report copy = tender->data.control->said.report;
+
+    names_make_printable(copy.service.faults);
+    print_report(event, &copy, &tender->words);
+}
+
 static bool report(struct tender *tender, const char *event)
 {
     struct control *control = tender->data.control;
@@ -151,8 +185,7 @@ static bool report(struct tender *tender, const char *event)
     wake(tender);
     if (!await(tender, &control->said.nb_reports, nb + 1))
         return false;
-    struct report copy = control->said.report;
-    print_report(event, &copy, &tender->words);
+    print_said(tender, event);
     return true;
 }
 
@@ -203,6 +236,8 @@ static void rest(struct tender *tender)
 
     if (tender->report_ns != 0 && tender->report_ns < until_ns)
         until_ns = tender->report_ns;
+    if (is_watched(tender) && now_ns + LOOK_MS * NS_PER_MS < until_ns)
+        until_ns = now_ns + LOOK_MS * NS_PER_MS;
     if (!tender->ready || (!tender->up && tender->front.listener < 0))
         until_ns = now_ns + AGAIN_MS * NS_PER_MS;
     uint64_t ms = until_ns > now_ns ? (until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
@@ -234,8 +269,10 @@ static const char *run(struct tender *tender)
             link_try(tender);
         else if (vhost_front_lost(&tender->front) && !link_take_down(tender) &&
                  !has_ended(tender, 0))
-            return "the data process does not release its rings within 5 s";
+            return why_late(tender, "the data process does not release its rings within 5 s");
         const char *error = look_whether_ready(tender);
+        if (error == NULL)
+            error = why_late(tender, NULL);
         if (error != NULL)
             return error;
         if (has_ended(tender, 0))
@@ -244,7 +281,7 @@ static const char *run(struct tender *tender)
             return NULL;
         if ((report_is_due(tender) || ask) && tender->ready && !report(tender, "counters") &&
             !has_ended(tender, 0))
-            return "the data process does not report within 5 s";
+            return why_late(tender, "the data process does not report within 5 s");
         rest(tender);
     }
 }
@@ -257,15 +294,16 @@ static const char *stop(struct tender *tender)
 
     atomic_store_explicit(&control->link.stop, 1, memory_order_release);
     wake(tender);
-    if (!has_ended(tender, END_MS))
-        return "the data process does not end within 10 s, and is killed";
+    for (int ms = 0; !has_ended(tender, LOOK_MS); ms += LOOK_MS) {
+        if (ms >= END_MS || is_stuck(tender))
+            return why_late(tender, "the data process does not end within 10 s, and is killed");
+    }
     error = data_end(&tender->data);
     if (error != NULL)
         return error;
     if (!tender->ready && !take_names(tender))
         return NO_NAMES;
-    struct report copy = control->said.report;
-    print_report("final", &copy, &tender->words);
+    print_said(tender, "final");
     return NULL;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "control.h"
+#include "stuck.h"
 #include "vhost_front.h"
 
 struct tender_options {
@@ -55,6 +56,8 @@ const char *data_start(struct data *data, const char *image, const struct vhost_
 /* Reap a process that has ended. NULL: it stopped as requested; else one sentence says how it
  * ended. */
 const char *data_end(struct data *data);
+/* Return the processor time that the process has spent; 0: it has ended. */
+uint64_t data_spent_ns(const struct data *data);
 void data_close(struct data *data);
 
 #endif

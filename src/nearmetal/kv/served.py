@@ -38,8 +38,8 @@ class Served(Protocol):
         """Return its counters, in the order of its row."""
         ...
 
-    def faults(self) -> list[str]:
-        """Describe the first request that failed in each way."""
+    def faults(self) -> list[dict[str, object]]:
+        """Return the first fault of each class (service/faults.py)."""
         ...
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
@@ -69,7 +69,7 @@ class Store:
     def counters(self) -> dict[str, int]:
         return kv_counters(self._model)
 
-    def faults(self) -> list[str]:
+    def faults(self) -> list[dict[str, object]]:
         return []
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
@@ -103,7 +103,7 @@ class Echo:
     def counters(self) -> dict[str, int]:
         return {}
 
-    def faults(self) -> list[str]:
+    def faults(self) -> list[dict[str, object]]:
         return []
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
@@ -132,8 +132,8 @@ class File:
     def counters(self) -> dict[str, int]:
         return self._runner.counters()
 
-    def faults(self) -> list[str]:
-        return [str(each) for each in self._runner.faults.values()]
+    def faults(self) -> list[dict[str, object]]:
+        return [each.event() for each in self._runner.faults.values()]
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
         return Watch(self._runner, self._loaded.finder)

@@ -81,10 +81,15 @@ class BesideFinder(MetaPathFinder):
 
     def where(self, error: BaseException) -> str:
         """Say in which of the files, and in which line, an error was raised; empty: in none."""
+        place = self.raised_at(error)
+        return self.line(*place) if place else ""
+
+    def raised_at(self, error: BaseException) -> tuple[str, int] | None:
+        """Return in which of the files, and in which line, an error was raised."""
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if Path(frame.filename) in self.hashes:
-                return f"{self._name(Path(frame.filename))}:{frame.lineno}: "
-        return ""
+                return frame.filename, frame.lineno or 1
+        return None
 
     def inside(self, frame: FrameType | None) -> str:
         """Say which line of the files a frame is in, itself or through its callers."""
@@ -96,8 +101,15 @@ class BesideFinder(MetaPathFinder):
         """Return a file's name and a line, as the user knows them."""
         return f"{self._name(Path(file or self.file))}:{number or 1}: "
 
+    def within(self, file: str) -> str:
+        """Return a file's name in the service's folder."""
+        path = Path(file)
+        if path.is_relative_to(self.folder):
+            return str(path.relative_to(self.folder))
+        return path.name
+
     def _name(self, file: Path) -> Path:
-        return self.shown if file == self.file else self.shown.parent / file.name
+        return self.shown if file == self.file else self.shown.parent / self.within(str(file))
 
     def _ours(self, name: str) -> bool:
         """Whether a name may be that of a file in the folder."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 INDEX_ERROR = "index_error"
 ZERO_DIVISION = "zero_division"
 ASSERT_ERROR = "assert_error"
@@ -21,3 +23,19 @@ _CLASSES = (
 def word(fault: type[BaseException]) -> str:
     """Return the drop word of an exception's class."""
     return next((name for kind, name in _CLASSES if issubclass(fault, kind)), RAISED)
+
+
+def in_words(event: Mapping[str, object]) -> str:
+    """Say where the first request of each class failed; empty: none did.
+
+    event: a line `counters` or `final` of a server (docs/programs.md). It may come from another
+    machine, so what is not of that form is left out.
+    """
+    found = event.get("faults")
+    each = found if isinstance(found, list) else []
+    return "; ".join(_sentence(fault) for fault in each if isinstance(fault, Mapping))
+
+
+def _sentence(fault: Mapping[str, object]) -> str:
+    sentence = f"first {fault.get('word')}: {fault.get('file')}, line {fault.get('line')}"
+    return f"{sentence} ({fault['what']})" if fault.get("what") else sentence

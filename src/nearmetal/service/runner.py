@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from nearmetal.errors import NearmetalError
@@ -33,20 +32,27 @@ class Fault:
 
     word: str
     what: str  # class of the exception and its text
-    where: str  # file:line
+    where: str  # file:line, as the user knows the file
+    file: str  # in the service's folder
+    line: int
     request: bytes
 
     def __str__(self) -> str:
         return f"{self.word}: {self.what} at {self.where}"
 
+    def event(self) -> dict[str, object]:
+        """Return it as a server prints it (faults.in_words)."""
+        return {"word": self.word, "file": self.file, "line": self.line, "what": self.what}
+
 
 class Runner:
-    """A started service. `inside` and `turn` are for the one that watches it (watch.py)."""
+    """A started service. `inside`, `turn` and `request` are for its watch (watch.py)."""
 
     def __init__(self, loaded: Loaded, seed: bytes = bytes(16)) -> None:
         self.faults: dict[str, Fault] = {}
         self.inside = False
         self.turn = 0
+        self.request = b""
         self._loaded = loaded
         self._service = loaded.service
         self._answer = loaded.answer
@@ -64,6 +70,7 @@ class Runner:
             room_bytes = min(room_bytes, AMPLIFY_MAX * len(request))
         reply = Reply(room_bytes)
         self.turn += 1
+        self.request = request
         self.inside = True
         try:
             result = self._answer(request, reply, self._state, source, now_ns)
@@ -90,11 +97,10 @@ class Runner:
     def _failed(self, error: Exception, request: bytes) -> str:
         word = faults.word(type(error))
         if word not in self.faults:
-            where = self._loaded.finder.where(error).removesuffix(": ")
-            if not where:
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{Path(frame.filename).name}:{frame.lineno}"
-            self._remember(word, f"{type(error).__name__}: {error}", where, request)
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            last = frame.filename, frame.lineno or 1
+            place = self._loaded.finder.raised_at(error) or last
+            self._remember(word, f"{type(error).__name__}: {error}", place, request)
         return word
 
     def _returned(self, result: object, room_bytes: int, request: bytes) -> str:
@@ -105,9 +111,16 @@ class Runner:
                 f"answer returned {result!r}; it must be 0 to {room_bytes} bytes, or from -1 on one"
                 f" of {len(self._service.drops)} drop words"
             )
-            where = self._loaded.finder.line(code.co_filename, code.co_firstlineno)
-            self._remember(word, what, where.removesuffix(": "), request)
+            self._remember(word, what, (code.co_filename, code.co_firstlineno), request)
         return word
 
-    def _remember(self, word: str, what: str, where: str, request: bytes) -> None:
-        self.faults[word] = Fault(word, " ".join(what.split()), where, request)
+    def _remember(self, word: str, what: str, place: tuple[str, int], request: bytes) -> None:
+        finder = self._loaded.finder
+        self.faults[word] = Fault(
+            word=word,
+            what=" ".join(what.split()),
+            where=finder.line(*place).removesuffix(": "),
+            file=finder.within(place[0]),
+            line=place[1],
+            request=request,
+        )

@@ -12,6 +12,7 @@ from nearmetal.service.runner import Runner
 
 TICK_S = 0.25
 TICKS_MAX = 3
+SHOWN_BYTES = 8
 
 
 class StuckError(NearmetalError):
@@ -48,5 +49,11 @@ class Watch:
             return
         self._ticks += 1
         if self._ticks >= TICKS_MAX:
-            place = self._finder.inside(frame)
-            raise StuckError(f"{place}answer does not come back; end the loop that is there")
+            raise StuckError(f"{self._finder.inside(frame)}{in_words(runner.request)}")
+
+
+def in_words(request: bytes) -> str:
+    """Say that a request is not answered, as native programs do (native/program/stuck.c)."""
+    shown = f"{len(request)} byte{'' if len(request) == 1 else 's'}: {request[:SHOWN_BYTES].hex()}"
+    more = "..." if len(request) > SHOWN_BYTES else ""
+    return f"answer did not come back for a second; the request had {shown}{more}"

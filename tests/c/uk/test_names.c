@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The names that a data process gives its tender: only printable, short names are accepted. */
+/* The names that a data process gives its tender: only printable, short names are accepted,
+ * and those of files are made printable. */
 #include <string.h>
 
 #include "../check.h"
@@ -15,6 +16,18 @@ static bool is_taken(size_t at, const char *bytes, size_t nb)
 
     memcpy((char *)&words + at, bytes, nb);
     return names_are_sound("netdev", &words);
+}
+
+static void names_of_files_can_be_printed(void)
+{
+    struct service_fault faults[SERVICE_FAULTS_MAX] = {
+        {.file = "hello.py"}, {.file = "a b/~.py"}, {.file = "a\"b\\\n\x7f\x80\xff"}};
+
+    memset(faults[SERVICE_FAULTS_MAX - 1].file, 'x', SERVICE_FILE_BYTES); /* no end */
+    names_make_printable(faults);
+    CHECK(strcmp(faults[0].file, "hello.py") == 0 && strcmp(faults[1].file, "a b/~.py") == 0);
+    CHECK(strcmp(faults[2].file, "a?b?????") == 0);
+    CHECK(strlen(faults[SERVICE_FAULTS_MAX - 1].file) == SERVICE_FILE_BYTES - 1);
 }
 
 int main(void)
@@ -35,5 +48,6 @@ int main(void)
         /* Bytes behind the end are not printed, so any are accepted. */
         CHECK(is_taken(places[i], "a\0\"", 4));
     }
+    names_of_files_can_be_printed();
     return 0;
 }

@@ -17,6 +17,7 @@ from nearmetal.kv.admission import EVERYTHING, Rights
 from nearmetal.kv.served import served
 from nearmetal.kv.server_options import parse
 from nearmetal.paths import source_root
+from nearmetal.service import faults
 from nearmetal.service.corpus import check, corpus
 from nearmetal.service.load import load
 
@@ -92,7 +93,10 @@ def test_faults_are_drops_and_the_first_is_named(tmp_path: Path) -> None:
     drops = {name: count for name, count in final["drops"].items() if count}
     assert drops == {"answered": 1, "quiet": 1, "short": 1, "no": 1, "index_error": 2}
     assert final["hits"] == 5
-    assert final["faults"] == [f"index_error: IndexError: index out of range at {path}:13"]
+    place = {"word": "index_error", "file": "faulty.py", "line": 13}
+    assert final["faults"] == [place | {"what": "IndexError: index out of range"}]
+    said = "first index_error: faulty.py, line 13 (IndexError: index out of range)"
+    assert faults.in_words(final) == said
 
 
 def test_an_answer_that_never_ends_ends_the_server(tmp_path: Path) -> None:
@@ -103,7 +107,10 @@ def test_an_answer_that_never_ends_ends_the_server(tmp_path: Path) -> None:
         udp.send(b"l")
         _, said = server.communicate(timeout=60)
     assert server.returncode == 1
-    assert said.startswith(f"nm-py: {path}:") and "answer does not come back" in said
+    assert (
+        said.startswith(f"nm-py: {path}:")
+        and ": answer did not come back for a second; the request had 1 byte: 6c\n" in said
+    )
     assert said.count("\n") == 1
 
 

@@ -82,7 +82,7 @@ class Native:
         assert bytes(room)[room_bytes:] == b"\xee" * _BEHIND, "written behind the room"
         if code != 0:
             word, at = fault_place(code)
-            self.fault = f"{self._files[at.file].name}:{at.line}"
+            self.fault = f"{self._files[at.file]}:{at.line}"
             return Outcome(b"", word)
         returned = result._obj.value
         if returned > 0:

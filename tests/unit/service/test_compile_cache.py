@@ -29,7 +29,7 @@ def init(state, args):
 def answer(request, reply, state, source, now_ns):
     return 0
 """
-MADE = Compiled(b"object", (Path("made.py"),), False, 40, ("memcpy",))
+MADE = Compiled(b"object", ("made.py",), False, 40, ("memcpy",))
 
 
 @pytest.fixture(autouse=True)

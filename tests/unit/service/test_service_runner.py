@@ -8,12 +8,13 @@ import pytest
 import written
 
 from nearmetal.paths import source_root
-from nearmetal.service import Source, bytewise, faults
+from nearmetal.service import Source, bytewise, faults, watch
 from nearmetal.service.load import load
 from nearmetal.service.runner import AMPLIFY_MAX, Outcome, Runner
 from nearmetal.service.watch import StuckError, Watch
 
 SOURCE = Source(bytes(15) + b"\x01", 4000)
+NOT_BACK = "answer did not come back for a second; the request"
 HEAD = """\
 from nearmetal.service import *
 class S(State):
@@ -91,6 +92,8 @@ def test_the_first_fault_of_each_class_is_kept_with_its_line(tmp_path: Path) -> 
         assert one.answer(request, SOURCE, 0).drop == faults.INDEX_ERROR
     (fault,) = one.faults.values()
     assert str(fault) == f"index_error: IndexError: index out of range at {tmp_path}/mine.py:9"
+    what = {"word": "index_error", "file": "mine.py", "line": 9}
+    assert fault.event() == what | {"what": "IndexError: index out of range"}
     assert fault.request == b"AB"
 
 
@@ -115,10 +118,16 @@ def test_an_answer_that_does_not_come_back_is_noticed(tmp_path: Path, body: str)
     one = written.loaded(tmp_path, written.answering(body), head=HEAD)
     watched = Runner(one)
     with (
-        pytest.raises(StuckError, match=r"mine\.py:[78]: answer does not come back; end the loop"),
+        pytest.raises(StuckError, match=rf"mine\.py:[78]: {NOT_BACK} had 2 bytes: 6162$"),
         Watch(watched, one.finder),
     ):
         watched.answer(b"ab", SOURCE, 0)
+
+
+def test_the_request_of_a_stuck_answer_is_shown_as_hex() -> None:
+    assert watch.in_words(b"l") == f"{NOT_BACK} had 1 byte: 6c"
+    assert watch.in_words(bytes(range(8))).endswith(" 8 bytes: 0001020304050607")
+    assert watch.in_words(bytes(range(9))).endswith(" 9 bytes: 0001020304050607...")
 
 
 def test_many_short_answers_are_not_taken_for_one_that_hangs(tmp_path: Path) -> None:

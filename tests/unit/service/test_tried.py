@@ -78,7 +78,7 @@ def test_a_case_that_hangs_is_one_line(tmp_path: Path) -> None:
     from nearmetal.service.watch import StuckError
 
     text = written.answering("while True:\n    pass") + "def cases():\n    yield b'x'\n"
-    with pytest.raises(StuckError, match=r"mine.py:[45]: answer does not come back"):
+    with pytest.raises(StuckError, match=r"mine.py:[45]: answer did not come back"):
         tried(written.loaded(tmp_path, text))
 
 

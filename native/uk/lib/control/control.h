@@ -8,6 +8,7 @@
  *   clock    tender          data       once a second / each turn
  *   setup    tender          data       before the data process starts, never after
  *   said     data            tender     after each state change or report of the data process
+ *   watch    data            tender     each request of a user's service / ten times a second
  *
  * (*) The tender sets `ask` to 1; the data process sets it to 0 when it has reported.
  *
@@ -18,8 +19,9 @@
  * tender writes it.
  *
  * The tender does not trust the data process. It only compares and prints what it reads here: names
- * only if each consists of small letters, digits and _ and is terminated; other texts up to their
- * end. The data process trusts its tender, but checks the sizes before it maps memory by them.
+ * only if each consists of small letters, digits and _ and is terminated; names of files with a `?`
+ * in place of each byte that cannot be printed; other texts up to their end. The data process
+ * trusts its tender, but checks the sizes before it maps memory by them.
  */
 #ifndef NEARMETAL_UK_CONTROL_H
 #define NEARMETAL_UK_CONTROL_H
@@ -31,9 +33,10 @@
 
 #include "options.h"
 #include "report.h"
+#include "watch.h"
 
 #define CONTROL_BYTES 4096u
-#define CONTROL_VERSION 2u
+#define CONTROL_VERSION 3u
 #define CONTROL_ERROR_BYTES 256u
 #define CONTROL_NAME_BYTES 16u
 
@@ -90,11 +93,17 @@ struct control_said {
     struct report report;
 };
 
+struct control_watch {
+    struct watch_mark mark;
+    _Atomic uint32_t is_watched; /* the mark is in use */
+};
+
 struct control {
     alignas(128) struct control_link link;
     alignas(128) struct control_clock clock;
     alignas(128) struct control_setup setup;
     alignas(128) struct control_said said;
+    alignas(128) struct control_watch watch;
 };
 
 _Static_assert(sizeof(struct control) <= CONTROL_BYTES, "one page");

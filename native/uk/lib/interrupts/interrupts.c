@@ -195,13 +195,30 @@ static uint32_t timer_count(uint64_t ns)
     return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
+static uint32_t tick_count; /* of the timer, between two ticks; 0: there are none */
+static void (*on_tick)(void);
+
+static void tick(void)
+{
+    on_tick();
+    apic_write(APIC_TIMER_COUNT, tick_count);
+}
+
+void interrupts_tick(uint64_t ns, void (*handler)(void))
+{
+    on_tick = handler;
+    tick_count = timer_count(ns);
+    handlers[INTERRUPT_TIMER - INTERRUPT_FIRST] = tick;
+    apic_write(APIC_TIMER_COUNT, tick_count);
+}
+
 void interrupts_sleep(uint64_t ns)
 {
     x86_interrupts_off();
     if (nb_interrupts == nb_seen) {
         apic_write(APIC_TIMER_COUNT, timer_count(ns));
         x86_sleep();
-        apic_write(APIC_TIMER_COUNT, 0);
+        apic_write(APIC_TIMER_COUNT, tick_count);
     }
     nb_seen = nb_interrupts;
     x86_interrupts_on();

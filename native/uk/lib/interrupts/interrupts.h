@@ -36,4 +36,8 @@ void interrupts_line(unsigned line, enum interrupt_kind kind, enum interrupt vec
  * ended. */
 void interrupts_sleep(uint64_t ns);
 
+/* Call `handler` every `ns` while the machine is awake, and at times during a sleep. The next
+ * interrupt is requested after the handler, so none is made up for. */
+void interrupts_tick(uint64_t ns, void (*handler)(void));
+
 #endif

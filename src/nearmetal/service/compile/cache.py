@@ -81,7 +81,7 @@ def _read(folder: Path, key: str) -> Compiled | None:
         return None
     return Compiled(
         object=made,
-        files=tuple(Path(name) for name in about["files"]),
+        files=tuple(about["files"]),
         has_prepare=about["has_prepare"],
         stack_bytes=about["stack_bytes"],
         lacks=tuple(about["lacks"]),
@@ -93,7 +93,6 @@ def _write(folder: Path, key: str, made: Compiled) -> None:
     about = {
         **asdict(made),
         "object": None,
-        "files": [str(path) for path in made.files],
         "sha256": hashlib.sha256(made.object).hexdigest(),
         "key": key,
     }

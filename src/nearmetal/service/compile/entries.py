@@ -14,7 +14,6 @@ second is Numba's and not used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -65,7 +64,7 @@ def build(loaded: Loaded, *, checked: bool = True) -> Compiled:
         ) from error
     return Compiled(
         object=emitted.object,
-        files=tuple(Path(name) for name in session.files),
+        files=tuple(loaded.finder.within(name) for name in session.files),
         has_prepare="prepare" in loaded.functions,
         stack_bytes=emitted.stack_bytes,
         lacks=emitted.lacks,

@@ -20,7 +20,8 @@ from nearmetal.service.state import Layout, Place
 
 MEMORY_BYTES_MIN = 1 << 20  # SERVICE_MEMORY_BYTES_MIN in native/include/service.h
 # user.c: its own struct, and copies of requests.
-OWN_BYTES, COPY_STRIDE, BURST_MAX = 64, 1600, 64
+OWN_BYTES, COPY_STRIDE, BURST_MAX = 128, 1600, 64
+FILE_BYTES = 48  # SERVICE_FILE_BYTES in native/include/service.h
 COLOUR = "404040"
 
 
@@ -79,6 +80,7 @@ def _constants(loaded: Loaded, made: Compiled) -> str:
             f"{{{place.offset_bytes}u, {name}}}" for place, name in tables if place
         ],
         "struct user_counter counters": [_counter(place) for place in counters if place],
+        "char *const files": [f'"{file_name(name)}"' for name in made.files],
     }
     return f"""/* The constants of the service {service.name}, compiled from Python. */
 #include "user.h"
@@ -108,6 +110,14 @@ int32_t user_prepare(int64_t *result, void **unused, const uint8_t *request, int
     return 0;
 }
 """
+
+
+def file_name(name: str) -> str:
+    """Return a file's name as native programs print it: short, and in printable ASCII."""
+    shown = "".join(one if " " <= one <= "~" and one not in '"\\' else "?" for one in name)
+    # A `??` with some third characters is another character in C.
+    shown = shown.replace("??", "__")
+    return shown if len(shown) < FILE_BYTES else "..." + shown[4 - FILE_BYTES :]
 
 
 def _counter(place: Place) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from nearmetal.service import faults
 from nearmetal.service.state import Layout
@@ -52,7 +51,7 @@ class Compiled:
     """An object file's content, and what is known of it."""
 
     object: bytes
-    files: tuple[Path, ...]  # of the places in faults
+    files: tuple[str, ...]  # of the places in faults; names in the service's folder
     has_prepare: bool
     stack_bytes: int  # the largest frame
     lacks: tuple[str, ...]  # symbols that the place must have
