@@ -319,8 +319,7 @@ def testbed(
 ) -> None:
     """Measure over several machines: one serves, the others generate load; docs/testbed.md.
 
-    run uses the machines that a file names. rehearse uses network namespaces of this machine
-    instead.
+    run uses the machines that a file names, and rehearse uses network namespaces of this machine.
     """
     del yes  # the launcher uses it
     from nearmetal.commands import own
