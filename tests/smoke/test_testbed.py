@@ -191,7 +191,7 @@ def test_a_service_of_a_users_is_deployed_and_asked(tmp_path: Path) -> None:
     skip_where_busy(said)
     assert child.returncode == 0, said
     check_served(out, {"host-mmsg": "seen", "host-py": "seen"}, points=2)
-    assert len(list((out / "seen.records").read_bytes())) > 0
+    assert (out / "seen.records").stat().st_size
     json.loads(tool.succeeds("report", out, "--json"))  # from the files of the folder alone
     assert not ours(owner.label("rig", child.pid))
 
@@ -268,7 +268,8 @@ def test_a_killed_controller_leaves_nothing_running(
 
 @pytest.mark.usefixtures("links", "only_full")
 def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
-    """Both build: the generator's machine little, the server's the programs of its rows."""
+    """Both build: the generator's machine little, the server's the programs of its rows, also those
+    of a user's service from the files that were deployed."""
     machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
@@ -277,12 +278,14 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
         for pid in made.pids.values():
             inside = ["nsenter", "-t", str(pid), "--mount", "mount", "--bind"]
             subprocess.run([*inside, str(other), "/etc/os-release"], check=True)
-        done = run_on(machines, "--rungs", "host-sock,host-dpdk:kv,uk-netdev:echo,limit-nic")
+        served = "host-sock,host-sock:echo,host-py,host-dpdk:kv,uk-netdev:echo,limit-nic"
+        done = run_on(machines, "--rungs", served, "--service", str(EXAMPLES / "seen.py"))
     assert done.returncode == 0, done.stderr
     for name in ("sut", "tg1"):
         assert f"{name} builds for itself: it runs" in done.stderr, done.stderr
     for name, row in rows(tmp_path / "out").items():
         assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
+    assert {("host-sock", "seen"), ("host-py", "seen")} <= rows(tmp_path / "out").keys()
     assert not ours(owner.label("rig"))
 
 
