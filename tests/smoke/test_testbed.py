@@ -185,7 +185,7 @@ def test_a_service_of_a_users_is_deployed_and_asked(tmp_path: Path) -> None:
     """Its Python file on the server's machine, its programs, and on each machine its records."""
     pytest.importorskip("numba", reason="compiles a service")
     out = tmp_path / "out"
-    words = ("--service", str(EXAMPLES / "seen.py"), "--rungs", "host-mmsg,host-py,limit-nic")
+    words = ("--service", str(EXAMPLES / "seen.py"), "--rungs", "host-mmsg,host-py")
     child = rehearse(out, *words, "--rounds", "1")
     said = child.communicate(timeout=LONG_S)[1]
     skip_where_busy(said)
