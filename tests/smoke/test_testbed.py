@@ -27,7 +27,7 @@ import tool
 from nearmetal.build import fetched, programs
 from nearmetal.machine.journal import open_journal
 from nearmetal.machine.processes import owner
-from nearmetal.paths import cache_dir
+from nearmetal.paths import cache_dir, source_root
 from nearmetal.testbed import enos, rehearsal
 from nearmetal.testbed.lease import LEASE_S
 from nearmetal.testbed.spec import Seat
@@ -36,6 +36,7 @@ from tool import Finished, Started, rows, skip_where_busy
 START_S = 240.0  # including the wait for another run
 LONG_S = 900.0
 SLACK_S = 60.0  # from a lease's end until all is undone, on a loaded machine
+EXAMPLES = source_root() / "examples"
 OURS = ("nm-load", "nm-sock", "nm-null", "/nearmetal agent", "-m nearmetal agent", "worker.py")
 LONG = """
 name = "long"
@@ -179,6 +180,47 @@ def test_one_generator_and_two_whose_counts_are_added_up(tmp_path: Path, is_long
     assert not ours(owner.label("rig", child.pid))
 
 
+@pytest.mark.usefixtures("links")
+def test_a_service_of_a_users_is_deployed_and_asked(tmp_path: Path) -> None:
+    """Its Python file on the server's machine, its programs, and on each machine its records."""
+    pytest.importorskip("numba", reason="compiles a service")
+    out = tmp_path / "out"
+    words = ("--service", str(EXAMPLES / "seen.py"), "--rungs", "host-mmsg,host-py")
+    child = rehearse(out, *words, "--rounds", "1")
+    said = child.communicate(timeout=LONG_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    check_served(out, {"host-mmsg": "seen", "host-py": "seen"}, points=2)
+    assert (out / "seen.records").stat().st_size
+    json.loads(tool.succeeds("report", out, "--json"))  # from the files of the folder alone
+    assert not ours(owner.label("rig", child.pid))
+
+
+@pytest.mark.usefixtures("links", "only_full")
+def test_a_service_in_c_is_deployed_and_asked(tmp_path: Path) -> None:
+    """A spec of its own names the file."""
+    spec, out = tmp_path / "own.toml", tmp_path / "out"
+    spec.write_text(
+        f'service = "{EXAMPLES / "mirror.c"}"\nrounds = 1\nwarmup_s = 0.1\nmeasured_s = 0.3\n'
+        'window = 16\nrungs = ["host-mmsg"]\n[workload]\nname = "own"\nflows = 4\n'
+    )
+    child = rehearse(out, "--spec", str(spec))
+    said = child.communicate(timeout=LONG_S)[1]
+    skip_where_busy(said)
+    assert child.returncode == 0, said
+    check_served(out, {"host-mmsg": "mirrorc"}, points=1)
+
+
+def check_served(out: Path, served: dict[str, str], points: int) -> None:
+    """Check that each row answered right at every point."""
+    report = json.loads((out / "report.json").read_text())
+    found = [row for row in report["rows"] if row["rung"] in served]
+    assert len(found) == points * len(served)
+    for row in found:
+        assert row["service"] == served[row["rung"]]
+        assert row["status"] == "ok" and row["wrong"] == 0 and row["answered"], row
+
+
 @pytest.mark.usefixtures("links", "only_full")
 def test_server_and_switch_take_the_nic_by_xdp_sockets(tmp_path: Path) -> None:
     if (reason := programs.why_not("nm-dpdk-kv") or programs.why_not("dpdk-testpmd")) is not None:
@@ -226,7 +268,8 @@ def test_a_killed_controller_leaves_nothing_running(
 
 @pytest.mark.usefixtures("links", "only_full")
 def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
-    """Both build: the generator's machine little, the server's the programs of its rows."""
+    """Both build: the generator's machine little, the server's the programs of its rows, also those
+    of a user's service from the files that were deployed."""
     machines, other = tmp_path / "machines.toml", tmp_path / "os-release"
     known = Path("/etc/os-release").read_text()
     other.write_text(re.sub(r"(?m)^VERSION_ID=.*$", 'VERSION_ID="99"', known))
@@ -235,12 +278,14 @@ def test_a_machine_that_differs_builds_for_itself(tmp_path: Path) -> None:
         for pid in made.pids.values():
             inside = ["nsenter", "-t", str(pid), "--mount", "mount", "--bind"]
             subprocess.run([*inside, str(other), "/etc/os-release"], check=True)
-        done = run_on(machines, "--rungs", "host-sock,host-dpdk:kv,uk-netdev:echo,limit-nic")
+        served = "host-sock,host-sock:echo,host-py,host-dpdk:kv,uk-netdev:echo,limit-nic"
+        done = run_on(machines, "--rungs", served, "--service", str(EXAMPLES / "seen.py"))
     assert done.returncode == 0, done.stderr
     for name in ("sut", "tg1"):
         assert f"{name} builds for itself: it runs" in done.stderr, done.stderr
     for name, row in rows(tmp_path / "out").items():
         assert row["status"] == "ok" and row["wrong"] == 0, (name, row["reason"])
+    assert {("host-sock", "seen"), ("host-py", "seen")} <= rows(tmp_path / "out").keys()
     assert not ours(owner.label("rig"))
 
 

@@ -298,6 +298,7 @@ def tune(
 @_command(
     "testbed rehearse",
     "testbed rehearse --generators 2 --spec smoke --rungs host-mmsg",
+    "testbed rehearse --service examples/hello.py --rungs host-py,host-mmsg",
     "testbed run machines.toml --spec quick",
 )
 def testbed(
@@ -305,6 +306,10 @@ def testbed(
     machines: bench_options.Machines = None,
     spec: bench_options.BedSpec = None,
     rungs: Rungs = None,
+    rounds: Rounds = None,
+    service: Services = None,
+    service_arg: ServiceArgs = None,
+    unchecked: Unchecked = False,
     out: Out = None,
     generators: bench_options.Generators = None,
     take: Taken = None,
@@ -314,13 +319,15 @@ def testbed(
 ) -> None:
     """Measure over several machines: one serves, the others generate load; docs/testbed.md.
 
-    run uses the machines that a file names. rehearse uses network namespaces of this machine
-    instead.
+    run uses the machines that a file names, and rehearse uses network namespaces of this machine.
     """
     del yes  # the launcher uses it
-    from nearmetal.commands.testbed import run
+    from nearmetal.commands import own
+    from nearmetal.commands.testbed import Options, run
 
-    result, folder, code = run(action, machines, spec, rungs, out, generators, take, quiet=quiet)
+    given = own.rows(service, service_arg, unchecked=unchecked)
+    options = Options(spec, rungs, rounds, out, generators, take, quiet)
+    result, folder, code = run(action, machines, options, given)
     _show(result, folder, as_json=as_json)
     raise typer.Exit(code)
 

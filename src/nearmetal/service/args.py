@@ -17,6 +17,7 @@ class Args:
         self._folder = folder
         self._known: set[str] = set()
         self.hashes: dict[str, str] = {}  # SHA-256 of each file that was read, by its name
+        self.files: dict[str, str] = {}  # its name, by the argument that names it
 
     def text(self, name: str, default: str) -> str:
         """Return an argument as it was given."""
@@ -48,6 +49,7 @@ class Args:
             cause = in_words(error) or error
             raise BadInputError(f"--service-arg {name}={given}: {cause}") from None
         self.hashes[given] = hashlib.sha256(content).hexdigest()
+        self.files[name] = given
         return content
 
     def check_all_read(self) -> None:

@@ -48,6 +48,7 @@ class Loaded:
     block: bytes  # the state after init, without a seed
     hashes: Mapping[str, str]  # SHA-256 of the file, of what it imports from its folder, and reads
     arguments: Mapping[str, str]
+    read: Mapping[str, str]  # files that init read, by the argument that names each
     finder: BesideFinder = field(repr=False)
 
     def state(self, seed: bytes = bytes(16)) -> State:
@@ -104,6 +105,7 @@ def load(path: Path, arguments: Mapping[str, str] | None = None) -> Loaded:
         block=bytes(state.block),
         hashes={file.name: one for file, one in finder.hashes.items()} | args.hashes,
         arguments=dict(arguments or {}),
+        read=args.files,
         finder=finder,
     )
 

@@ -1,7 +1,7 @@
-"""The parcel that is deployed: our source, and our programs for machines like this one.
+"""The parcel that is deployed: our source, users' services, and programs for alike machines.
 
 A parcel is named by the hash of its content, so nothing is sent twice. A machine that differs gets
-the source alone and builds for itself (`./nearmetal build`, which installs what the build needs).
+no programs and builds for itself (`./nearmetal build`, which installs what the build needs).
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nearmetal.build import programs as build
 from nearmetal.build.programs import Build
 from nearmetal.errors import NearmetalError
 from nearmetal.paths import source_root
+from nearmetal.spec.services import ServiceRow
+from nearmetal.testbed.own_files import Carried
 from nearmetal.testbed.provider import Facts, Parcel
 
 _TREE = ("src", "native", "specs", "tests/c", "data/reference")
@@ -37,9 +39,14 @@ def alike(here: Facts, there: Facts) -> str | None:
     return None
 
 
-def pack(folder: Path, built: Build | None) -> Parcel:
-    """Write the archive into a folder. built: programs to include, or None."""
+def pack(folder: Path, built: Build | None, own: Iterable[Carried] = ()) -> Parcel:
+    """Write the archive into a folder.
+
+    built: programs to include, or None. own: users' services.
+    """
     members = dict(_sources())
+    for each in own:
+        members |= each.files
     digest = hashlib.sha256()
     if built is not None:
         ours = {n: p for n, p in built.programs.items() if n.startswith("nm-")}
@@ -49,7 +56,7 @@ def pack(folder: Path, built: Build | None) -> Parcel:
     else:
         table = b""
     digest.update(table)
-    archive = folder / "parcel.tar.gz"
+    archive = folder / ("source.tar.gz" if built is None else "built.tar.gz")
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for name in sorted(members):
             data, mode = members[name].read_bytes(), members[name].stat().st_mode & 0o755
@@ -61,11 +68,14 @@ def pack(folder: Path, built: Build | None) -> Parcel:
     return Parcel(archive, digest.hexdigest())
 
 
-def built(programs: Iterable[str]) -> Build:
-    """Return the programs on a machine: sent or built there; foreign ones are found or fetched."""
+def built(programs: Iterable[str], own: Sequence[ServiceRow] = ()) -> Build:
+    """Return the programs on a machine: sent or built there; foreign ones are found or fetched.
+
+    own: users' services as they are on that machine, of which programs are wanted.
+    """
     programs, file = list(programs), source_root() / _BUILT / "build.json"
     if not file.exists():
-        return build.build(programs)
+        return build.build(programs, own=own)
     told = Build.model_validate_json(file.read_text(encoding="utf-8"))
     found, missing = {}, dict(told.missing)
     for name in programs:

@@ -28,8 +28,10 @@ from nearmetal.report import Report
 from nearmetal.samples import Frozen
 from nearmetal.spec.experiment import Spec, SpecRung
 from nearmetal.spec.rungs import find
-from nearmetal.testbed import deployment
+from nearmetal.spec.services import ServiceRow
+from nearmetal.testbed import deployment, own_files
 from nearmetal.testbed.local import LocalTestbed
+from nearmetal.testbed.own_files import Carried
 from nearmetal.testbed.provider import Host, Testbed
 from nearmetal.testbed.remote_agent import Station, beating
 from nearmetal.testbed.spec import BedSpec
@@ -72,16 +74,17 @@ class Crew:
     stations: dict[str, Station]
     hello: dict[str, dict[str, Any]]
     builds: dict[str, Build]
+    own: dict[str, tuple[ServiceRow, ...]]  # users' services, with their paths there
 
 
 def measure(
     bed: Testbed, machines_spec: BedSpec, chosen: Spec, folder: Path, shown: Shown
 ) -> tuple[Report, int]:
     """Run a whole spec. Return the report and the exit code, as bench.bench does."""
-    chosen = rewired(chosen)
+    chosen = rewired(bench.with_records(chosen, folder))
     bench.write(folder / "spec.json", chosen)
     with ExitStack() as stack:
-        crew = stack.enter_context(_manned(bed, machines_spec, bench.programs(chosen), shown))
+        crew = stack.enter_context(_manned(bed, chosen, shown))
         places = _places(machines_spec, crew)
         ports = {name: _port(place) for name, place in places.items()}
         for place in places.values():  # all links are up now, and so have a carrier soon
@@ -156,8 +159,10 @@ def differences(facts: dict[str, MachineFacts]) -> Iterator[str]:
 
 
 @contextmanager
-def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) -> Iterator[Crew]:
+def _manned(bed: Testbed, chosen: Spec, shown: Shown) -> Iterator[Crew]:
     """Acquire and deploy the machines, and start their agents; release all after the body."""
+    programs = bench.programs(chosen)
+    own = tuple(map(own_files.carried, chosen.own))
     with ExitStack() as stack:
         stack.callback(bed.release)
         shown.stage("acquiring machines")
@@ -165,7 +170,7 @@ def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) 
         machines = bed.acquire()
         shown.say(f"{len(machines)} machines acquired in {time.monotonic() - began:.0f} s")
         began = time.monotonic()
-        folders = _deploy(bed, machines, programs, shown)
+        folders = _deploy(bed, machines, programs, own, shown)
         shown.say(f"deployed in {time.monotonic() - began:.0f} s")
         shown.stage("starting agents")
         children = {
@@ -177,7 +182,8 @@ def _manned(bed: Testbed, spec: BedSpec, programs: Sequence[str], shown: Shown) 
         stations = {m.name: Station(m, children[m.name]) for m in machines}
         stack.callback(_end, list(stations.values()))
         stack.enter_context(beating(list(stations.values())))
-        yield _examined(stations, programs)
+        there = {name: tuple(each.at(folders[name]) for each in own) for name in stations}
+        yield _examined(stations, programs, there)
 
 
 def _end(stations: Sequence[Station]) -> None:
@@ -189,9 +195,13 @@ def _end(stations: Sequence[Station]) -> None:
 
 
 def _deploy(
-    bed: Testbed, machines: Sequence[Host], programs: Sequence[str], shown: Shown
+    bed: Testbed,
+    machines: Sequence[Host],
+    programs: Sequence[str],
+    own: Sequence[Carried],
+    shown: Shown,
 ) -> dict[str, str]:
-    """Send the source to every machine, and our programs to machines like this one."""
+    """Send source and services to every machine, and our programs to machines like this one."""
     here = LocalTestbed(()).facts(Host("here", ""))
     there = {machine.name: bed.facts(machine) for machine in machines}
     for machine in machines:
@@ -205,19 +215,22 @@ def _deploy(
             reason = why[machine.name]
             if reason is None:
                 if built is None:
-                    done = build.build(programs, progress=shown.stage)
-                    built = deployment.pack(Path(scratch), done)
+                    rows = [each.here for each in own]
+                    done = build.build(programs, progress=shown.stage, own=rows)
+                    built = deployment.pack(Path(scratch), done, own)
                 folders[machine.name] = bed.deploy(machine, built)
                 continue
             shown.say(f"{machine.name} builds for itself: {reason}")
-            plain = plain or deployment.pack(Path(scratch), None)
-            folders[machine.name] = bed.deploy(machine, plain)
-            _build_there(bed, machine, folders[machine.name])
+            plain = plain or deployment.pack(Path(scratch), None, own)
+            folder = folders[machine.name] = bed.deploy(machine, plain)
+            served = own if machine.name == "sut" else ()
+            for words in [own_files.options(each.at(folder)) for each in served] or [[]]:
+                _build_there(bed, machine, [f"{folder}/nearmetal", "build", "--yes", *words])
     return folders
 
 
-def _build_there(bed: Testbed, machine: Host, folder: str) -> None:
-    with bed.run(machine, [f"{folder}/nearmetal", "build", "--yes"]) as child:
+def _build_there(bed: Testbed, machine: Host, command: Sequence[str]) -> None:
+    with bed.run(machine, command) as child:
         ended = child.wait(_BUILD_S)
         reason = _failed(child) if ended else f"its build took more than {_BUILD_S:.0f} s"
     if reason is not None:
@@ -229,12 +242,22 @@ def _failed(child: Child) -> str | None:
     return None if reason is None or "exit code 0" in reason else reason
 
 
-def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
+def _examined(
+    stations: dict[str, Station],
+    programs: Sequence[str],
+    own: dict[str, tuple[ServiceRow, ...]],
+) -> Crew:
     """Check that each agent answers, has its rights, and has the programs."""
-    asked = {name: station.post("hello") for name, station in stations.items()}
+    asked = {
+        name: station.post("hello", own=[row.model_dump(mode="json") for row in own[name]])
+        for name, station in stations.items()
+    }
     hello = {name: stations[name].answer(number, _HELLO_S) for name, number in asked.items()}
     wanted = {name: list(programs) if name == "sut" else ["nm-load"] for name in stations}
-    asked = {name: s.post("programs", names=wanted[name]) for name, s in stations.items()}
+    asked = {
+        name: station.post("programs", names=wanted[name], compiles=name == "sut")
+        for name, station in stations.items()
+    }
     builds = {
         name: Build.model_validate(stations[name].answer(number, _BUILD_S))
         for name, number in asked.items()
@@ -243,7 +266,7 @@ def _examined(stations: dict[str, Station], programs: Sequence[str]) -> Crew:
         if name != "sut" and "nm-load" not in found.programs:
             reason = found.missing.get("nm-load", "it was not built")
             raise CannotRunError(f"{stations[name].machine.where}: no generator: {reason}")
-    return Crew(stations, hello, builds)
+    return Crew(stations, hello, builds, own)
 
 
 def _places(spec: BedSpec, crew: Crew) -> dict[str, Place]:
@@ -252,7 +275,7 @@ def _places(spec: BedSpec, crew: Crew) -> dict[str, Place]:
         cpu = crew.hello[name]["sut_cpu" if name == "sut" else "tg_cpu"]
         built = crew.builds[name]
         argv = () if name == "sut" else tuple(built.programs["nm-load"].argv())
-        places[name] = Place(crew.stations[name], seat, cpu, argv)
+        places[name] = Place(crew.stations[name], seat, cpu, argv, crew.own[name])
     return places
 
 

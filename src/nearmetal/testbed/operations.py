@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,6 +22,8 @@ from nearmetal.machine.journal import Journal
 from nearmetal.machine.processes.process import Child, Where
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.machine.tune.wanted import Wanted
+from nearmetal.spec import own_service, services
+from nearmetal.spec.services import ServiceRow
 from nearmetal.testbed import data_nic, deployment, remote_dut
 from nearmetal.trial import busy
 
@@ -39,6 +41,7 @@ class Agent:
     children: dict[int, Child] = field(default_factory=dict)
     started: int = 0
     build: Build | None = None
+    own: tuple[ServiceRow, ...] = ()  # users' services
     serving: remote_dut.Serving | None = None
 
     def halt(self) -> None:
@@ -57,7 +60,11 @@ def look() -> dict[str, Any]:
     }
 
 
-def _hello(agent: Agent) -> dict[str, Any]:
+def _hello(agent: Agent, own: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return what the machine is. own: users' services, which the agent knows from now on."""
+    agent.own = tuple(map(ServiceRow.model_validate, own))
+    for each in agent.own:
+        services.adopt(each)
     cores = agent.cores
     return agent.seen | {
         "sut_cpu": cores.sut,
@@ -80,8 +87,9 @@ def _end(agent: Agent) -> None:
     raise SystemExit(0)
 
 
-def _programs(agent: Agent, names: list[str]) -> dict[str, Any]:
-    agent.build = deployment.built(names)
+def _programs(agent: Agent, names: list[str], compiles: bool = False) -> dict[str, Any]:
+    """Return the programs. compiles: users' services are among what is built here."""
+    agent.build = deployment.built(names, agent.own if compiles else ())
     return agent.build.model_dump()
 
 
@@ -178,8 +186,8 @@ def _watch(agent: Agent, cpu: int, child: int) -> dict[str, Any]:
     }
 
 
-def _corpus(agent: Agent, corpus: str, addr: str, port: int, most: int | None) -> str | None:
-    return quick_corpus(corpus, addr, port, most)
+def _corpus(agent: Agent, service: str, addr: str, port: int, most: int | None) -> str | None:
+    return quick_corpus(own_service.corpus(services.find(service)), addr, port, most)
 
 
 def _evictions(agent: Agent, addr: str, port: int) -> int | None:

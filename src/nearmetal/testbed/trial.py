@@ -19,6 +19,7 @@ from nearmetal.machine.processes.process import START_S, Event
 from nearmetal.samples import CoreTime, Generator, Guest, Resources, Sample
 from nearmetal.spec import services
 from nearmetal.spec.rungs import Rung
+from nearmetal.spec.services import ServiceRow
 from nearmetal.testbed.remote_agent import Remote, Station
 from nearmetal.testbed.remote_dut import REFERENCES, Order, is_frames
 from nearmetal.testbed.spec import Seat
@@ -39,6 +40,7 @@ from nearmetal.trial.trial import (
 _GO_NS = 300_000_000  # from the request to the start: enough to reach every machine
 _SAID = "first_wrong"  # the first wrong answer; only of generators that had one
 _LEAVE_S = 90.0
+_CORPUS_S = 180.0  # the cases of a user's service are first answered in CPython
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Place:
     seat: Seat
     cpu: int  # core of its server or generator
     load_argv: tuple[str, ...] = ()  # beginning of a generator's command line
+    own: tuple[ServiceRow, ...] = ()  # users' services, with their paths there
+
+    def records(self, service: str) -> str | None:
+        """Return the path there of what a generator asks a user's service; None: it is another."""
+        found = (row.own.records for row in self.own if row.own and row.name == service)
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -91,9 +99,8 @@ class Trials:
             return
         most = UDP_BYTES_MAX if is_frames(trial.rung) else None
         with self._serving(trial, bed) as dut:
-            tg = self.tgs[0].station
-            corpus = services.find(trial.service).corpus
-            wrong = tg.ask("corpus", corpus=corpus, addr=dut.address, port=dut.port, most=most)
+            asked = {"service": trial.service, "addr": dut.address, "port": dut.port, "most": most}
+            wrong = self.tgs[0].station.ask("corpus", _CORPUS_S, **asked)
         if wrong is not None:
             raise WrongError(f"quick corpus: {wrong}")
 
@@ -123,7 +130,7 @@ class Trials:
         """Start a fresh server; yield once it has answered a first request."""
         sut, tg = self.sut.station, self.tgs[0]
         order = Order(
-            spec=bed.spec,
+            spec=bed.spec.model_copy(update={"own": self.sut.own}),
             point=trial.point,
             rung=trial.rung,
             service=trial.service,
@@ -139,7 +146,7 @@ class Trials:
             for each in self.tgs:
                 each.station.ask("forget", nic=each.seat.nic, addr=dut.address)
             asking = [*tg.load_argv, *_target(trial, dut)]
-            asking += asker(bed.spec.workload, trial.service)
+            asking += asker(bed.spec.workload, trial.service, tg.records(trial.service))
             with tg.station.start(asking, tg.cpu) as first:
                 answered = expect("first_answer", next_event(first, dut, START_S))
             there, here = tg.station.clock()[0], sut.clock()[0]
@@ -151,11 +158,13 @@ class Trials:
     @contextmanager
     def _generators(self, trial: Trial, bed: Bed, dut: _Dut) -> Iterator[list[Remote]]:
         """Start all generators; yield once each has printed `ready`."""
-        asked = _target(trial, dut) + of_trial(trial, bed.spec, bed.topology.wire)
+        wire = bed.topology.wire
         with ExitStack() as stack:
             generators = []
             for at, tg in enumerate(self.tgs, 1):
-                argv = [*tg.load_argv, *asked, "--share", f"{at}/{len(self.tgs)}"]
+                asked = of_trial(trial, bed.spec, wire, tg.records(trial.service))
+                argv = [*tg.load_argv, *_target(trial, dut), *asked]
+                argv += ["--share", f"{at}/{len(self.tgs)}"]
                 generators.append(stack.enter_context(tg.station.start(argv, tg.cpu)))
             for generator in generators:
                 expect("ready", next_event(generator, dut, START_S))

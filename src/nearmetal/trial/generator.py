@@ -22,10 +22,14 @@ def arguments(
     warmup_s: float,
     measured_s: float,
     seed: int = SEED,
+    records: str | None = None,
 ) -> list[str]:
-    """Return the options of nm-load for a load."""
+    """Return the options of nm-load for a load.
+
+    records: where the file that it asks is on its machine; None: where the service's row says.
+    """
     row = services.find(service)
-    own = None if row.own is None else row.own.records
+    own = None if row.own is None else records or row.own.records
     argv = _keys(workload) if own is None else ["--records", own]
     argv += ["--uniform"] if workload.zipf is None else ["--zipf", f"{workload.zipf:g}"]
     argv += ["--stamp"] if workload.stamp and not row.stores and own is None else []
@@ -50,10 +54,10 @@ def _value_bytes(workload: Workload) -> str:
     return ",".join(f"{each.value_bytes}:{each.share:.9g}" for each in workload.classes)
 
 
-def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:
+def of_trial(trial: Trial, spec: Spec, wire: str, records: str | None = None) -> list[str]:
     """Return the options for one trial, with its rate if it has one.
 
-    wire: the wire whose window is used.
+    wire: the wire whose window is used. records: as for arguments.
     """
     asked = arguments(
         spec.workload,
@@ -62,19 +66,21 @@ def of_trial(trial: Trial, spec: Spec, wire: str) -> list[str]:
         warmup_s=spec.warmup_s,
         measured_s=spec.measured_s,
         seed=spec.seed + trial.round,
+        records=records,
     )
     if trial.point.rate_per_s is not None:
         asked += pace(trial.point.rate_per_s, spec.sweep.arrivals if spec.sweep else "constant")
     return asked
 
 
-def asker(workload: Workload, service: str) -> list[str]:
+def asker(workload: Workload, service: str, records: str | None = None) -> list[str]:
     """Return the options of a generator that ends at the first right answer.
 
     It takes any source port, so that late replies to it do not reach the generator that follows.
+    records: as for arguments.
     """
     anywhere = workload.model_copy(update={"source_port": None, "flows": 1})
-    asked = arguments(anywhere, 1, service, warmup_s=0, measured_s=0)
+    asked = arguments(anywhere, 1, service, warmup_s=0, measured_s=0, records=records)
     return [*asked, "--first-answer"]
 
 
