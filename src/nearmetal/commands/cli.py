@@ -298,7 +298,7 @@ def tune(
 @_command(
     "testbed rehearse",
     "testbed rehearse --generators 2 --spec smoke --rungs host-mmsg",
-    "testbed rehearse --service examples/hello.py --rungs host-py,host-mmsg",
+    "testbed rehearse --service greeter.py --rungs host-py,host-mmsg",
     "testbed run machines.toml --spec quick",
 )
 def testbed(

@@ -38,7 +38,7 @@ def rows(tmp_path: Path) -> tuple[ServiceRow, ...]:
 
 
 def made(loaded: Loaded, kept: Path, *, checked: bool = True) -> Compiled:
-    return Compiled(b"object", (loaded.path,), has_prepare=False, stack_bytes=64, lacks=())
+    return Compiled(b"object", (loaded.path.name,), has_prepare=False, stack_bytes=64, lacks=())
 
 
 def test_both_languages_have_a_line_and_a_folder(

@@ -87,7 +87,7 @@ def test_another_length_or_no_reply_is_refused(tmp_path: Path) -> None:
         ("", "there are no requests to send; write def requests()"),
         ("def requests():\n    return []", "there are no requests to send"),
         ("def requests():\n    return ['a']", "request 0: 'a' is neither bytes nor Ask(bytes)"),
-        ("def requests():\n    return 5", "requests: TypeError: 'int' object is not iterable"),
+        ("def requests():\n    return 5", "requests gives a value of type int; return a list"),
         ("def requests():\n    return [b'a']", "requests, request 0 gets no reply (short)"),
         ("def requests():\n    return [bytes(1473)]", "1,473 bytes; at most 1,472 fit in a frame"),
         (

@@ -31,7 +31,7 @@ def refused(path: Path, **arguments: str) -> str:
         (None, "", "{}: has no function answer(request, reply, state, source, now_ns)"),
         (None, "answer = 5", "{}: answer is not a function; write def answer(request,"),
         (None, "def answer(request):\n    return 0", "{}:3: answer has other parameters; write"),
-        (None, "async " + ANSWER, "{}:3: answer has other parameters"),
+        (None, "async " + ANSWER, "{}:3: answer is async, or it yields; write def answer("),
         (None, ANSWER + "def init(state):\n    pass", "{}:5: init has other parameters; write def"),
         (None, "def answer(:\n", "{}:3: invalid syntax"),
         (None, "x = [", "{}:3: '[' was never closed"),

@@ -1,4 +1,4 @@
-"""What the functions of one service have in common while they are compiled."""
+"""The state that the functions of one service share while they are compiled."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from nearmetal.dut import available
 from nearmetal.paths import source_root
 from nearmetal.spec.rungs import find
 
-PAGE, OWN = "docs/services.md", "tests/smoke/test_own_service.py"
+PAGE, OWN = "docs/services.md", "tests/smoke/test_services_page.py"
 SHORT = """
 service = "{service}"
 rungs = {rows}
