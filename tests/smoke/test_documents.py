@@ -200,12 +200,14 @@ def test_a_file_is_read(block: Block, tmp_path: Path) -> None:
     """A spec, or a table of one."""
     given = tomllib.loads(block.text)
     rows = "" if "rungs" in given else 'rungs = ["host-mmsg"]\n'
-    file = tmp_path / "spec.toml"
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "examples").symlink_to(source_root() / "examples")
+    file = tmp_path / "specs" / "spec.toml"
     file.write_text(rows + block.text, encoding="utf-8")
     if "the files it names" in block.needs:
         for image in given["image"]:
-            (tmp_path / image["kernel"]).parent.mkdir()
-            (tmp_path / image["kernel"]).write_bytes(b"\0")
+            (file.parent / image["kernel"]).parent.mkdir()
+            (file.parent / image["kernel"]).write_bytes(b"\0")
     assert experiment.load(file).rungs
 
 

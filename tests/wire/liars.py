@@ -37,9 +37,9 @@ from nearmetal.spec.rungs import Rung
 from tool import Program, sanitized
 from tool import sanitized_path as program
 
-TIMEOUT_MS = 400
+TIMEOUTS_MS = (400, 1_600, 4_800)  # one after the other, where the machine stalls for longer
 REQUESTS = 100_000
-SECONDS = 2  # a delayed reply is sent 1.2 s later (liar.c)
+TIMEOUTS = 5  # measured at least: a delayed reply is sent three time-outs later (liar.c)
 SERVER_S = 120.0
 SAY_S = 120.0  # between two lines: a preload, or a second
 RIGHTS = ["--allow", "10.0.0.0/8"]
@@ -60,10 +60,25 @@ class Liar:
     service: str  # that it lies about
     asked: tuple[str, ...]  # the generator's options
     seed: int
+    timeout_ms: int = TIMEOUTS_MS[0]
 
 
 def measured(rung: Rung, folder: Path, liar: Liar) -> Measured:
-    """Load a rung whose service lies; return the result and the lies."""
+    """Load a rung whose service lies; return the result and the lies.
+
+    More late replies than the liar delayed are the machine's: it is asked again with a longer
+    time-out. A count that is wrong by itself is wrong with each of them.
+    """
+    for timeout_ms in TIMEOUTS_MS:
+        place = folder / f"{timeout_ms}"
+        place.mkdir()
+        result, lies = _measured(rung, place, replace(liar, timeout_ms=timeout_ms))
+        if result["late"] <= lies["delay"]:
+            break
+    return result, lies
+
+
+def _measured(rung: Rung, folder: Path, liar: Liar) -> Measured:
     if rung.place == "ukp":
         return in_an_image(rung, folder, liar)
     if rung.place == "uk":
@@ -75,10 +90,10 @@ def on_sockets(rung: Rung, folder: Path, liar: Liar) -> Measured:
     """nm-<datapath>-<liar> on loopback; joined replies must be split correctly."""
     log = folder / "lies.jsonl"
     words = [program(program_of(rung, liar.name)), "--listen", "127.0.0.1:0", "--memory", "64MiB"]
-    with lying([*words, *rung.options()], log, liar.seed) as server:
+    with lying([*words, *rung.options()], log, liar) as server:
         address = server.expect("ready", SERVER_S)["listen"]
         with Program([program("nm-load"), "--target", address, *options(liar)]) as load:
-            result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
+            result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load, liar)
     return result, logged(log)
 
 
@@ -90,9 +105,9 @@ def on_virtio_user(rung: Rung, folder: Path, liar: Liar) -> Measured:
     made = command(rung, liar.name, found, folder / "vhost", RIGHTS)
     with (
         on_vhost_user(folder, liar) as load,
-        lying(list(made.argv), log, liar.seed) as server,
+        lying(list(made.argv), log, liar) as server,
     ):
-        result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
+        result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load, liar)
     return result, logged(log)
 
 
@@ -108,7 +123,7 @@ def in_a_machine(rung: Rung, folder: Path, liar: Liar) -> Measured:
     with Program(connecting) as load, Vm(made, Where(), folder / "console") as vm:
         vm.expect("ready", SERVER_S)
         memory = Memory(path, vm.pid, memfd_base(vm.pid))
-        result = measure(lambda: memory.lie(liar.seed), load)
+        result = measure(lambda: memory.lie(liar), load, liar)
         lies = memory.lies()
     return result, lies
 
@@ -132,7 +147,7 @@ def in_an_image(rung: Rung, folder: Path, liar: Liar) -> Measured:
     made = command(rung, liar.name, found, folder / "vhost", RIGHTS)
     with on_vhost_user(folder, liar) as load, Program(list(made.argv)) as tender:
         memory = Memory(path, tender.expect("ready", SERVER_S)["pid"])
-        result = measure(lambda: memory.lie(liar.seed), load)
+        result = measure(lambda: memory.lie(liar), load, liar)
         lies = memory.lies()
         print(tender.final(SERVER_S))  # shown if the test fails
     return result, lies
@@ -151,10 +166,10 @@ class Memory:
         self._at = {name: base + int(at, 16) for at, _, name in map(str.split, said.splitlines())}
         self._file = Path(f"/proc/{pid}/mem")
 
-    def lie(self, seed: int) -> None:
+    def lie(self, liar: Liar) -> None:
         """Write struct liar_settings: seed and time-out first, then the start of lying."""
         with self._file.open("r+b", buffering=0) as memory:
-            for offset, value in ((0, seed), (8, TIMEOUT_MS * 1_000_000)):
+            for offset, value in ((0, liar.seed), (8, liar.timeout_ms * 1_000_000)):
                 memory.seek(self._at["liar_settings"] + offset)
                 memory.write(struct.pack("<Q", value))
             memory.seek(self._at["liar_settings"] + 16)
@@ -192,10 +207,10 @@ def on_vhost_user(folder: Path, liar: Liar) -> Iterator[Program]:
 
 
 @contextmanager
-def lying(command: list[str], log: Path, seed: int) -> Iterator[Program]:
+def lying(command: list[str], log: Path, liar: Liar) -> Iterator[Program]:
     """Run a liar; its log is complete at the end."""
-    told = [f"NEARMETAL_LIAR_LOG={log}", f"NEARMETAL_LIAR_SEED={seed}"]
-    told += [f"NEARMETAL_LIAR_TIMEOUT_MS={TIMEOUT_MS}"]
+    told = [f"NEARMETAL_LIAR_LOG={log}", f"NEARMETAL_LIAR_SEED={liar.seed}"]
+    told += [f"NEARMETAL_LIAR_TIMEOUT_MS={liar.timeout_ms}"]
     with Program(["env", *told, *command]) as server:
         yield server
         print(server.final(SERVER_S))  # shown if the test fails
@@ -203,11 +218,11 @@ def lying(command: list[str], log: Path, seed: int) -> Iterator[Program]:
 
 def options(liar: Liar) -> list[str]:
     """Return the generator's options on any wire."""
-    words = ["--window", "256", "--timeout", str(TIMEOUT_MS / 1000), "--seed", str(liar.seed)]
+    words = ["--window", "256", "--timeout", str(liar.timeout_ms / 1000), "--seed", str(liar.seed)]
     return [*liar.asked, *words, "--warmup", "0", "--time", "0"]
 
 
-def measure(begin: Callable[[], None], load: Program) -> Event:
+def measure(begin: Callable[[], None], load: Program, liar: Liar) -> Event:
     """Run the generator until it has sent enough requests; the liar begins with the measured time.
     Returns the generator's result."""
     sent = seconds = 0
@@ -216,7 +231,7 @@ def measure(begin: Callable[[], None], load: Program) -> Event:
             begin()
         if event["event"] == "second":
             sent, seconds = sent + event["sent"], seconds + 1
-        if sent >= REQUESTS and seconds >= SECONDS:
+        if sent >= REQUESTS and seconds * 1_000 >= TIMEOUTS * liar.timeout_ms:
             os.kill(load.pid, signal.SIGINT)
     load.ends(SERVER_S)
     return event

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from liars import REQUESTS, Liar, Lies, measured, on_sockets
+from liars import REQUESTS, Liar, Lies, measured
 from targets import LIARS
 
 from nearmetal.machine.processes.process import Event
@@ -39,14 +39,14 @@ def test_the_generator_finds_exactly_the_lies(rung: str, seed: int, tmp_path: Pa
 
 def test_short_keys_hide_no_lie(tmp_path: Path) -> None:
     form = ("--key-bytes", "8", "--value-bytes", "16")
-    exactly_the_lies(*on_sockets(rungs.find("host-mmsg"), tmp_path, of_a_store(3, *form)))
+    exactly_the_lies(*measured(rungs.find("host-mmsg"), tmp_path, of_a_store(3, *form)))
 
 
 def test_the_shortest_values_hide_no_lie(tmp_path: Path) -> None:
     """The workload paper's value size. A version with a flipped bit may look like an old one."""
     form = ("--key-bytes", "8", "--value-bytes", "8", "--get", "1", "--set", "0", "--miss", "0")
     form = (*form, "--uniform", "--flows", "1")
-    result, lies = on_sockets(rungs.find("host-mmsg"), tmp_path, of_a_store(4, *form))
+    result, lies = measured(rungs.find("host-mmsg"), tmp_path, of_a_store(4, *form))
     assert min(lies[kind] for kind in ("flip", "drop", "double", "delay")) > 0
     assert lies["stale"] == lies["ignore"] == 0
     assert result["wrong"] == lies["flip"] and result["unexpected_miss"] == 0
