@@ -203,6 +203,7 @@ class Sample(Frozen):
     guest: Guest | None = None  # Linux guest only
     against: str | None = None  # name of the other tree, if its programs were measured
     repeated: str = ""  # second try of a trial: why the first had no answer
+    faults: str = ""  # where a user's service failed first, by class
 
 
 def append(path: Path, sample: Sample) -> None:

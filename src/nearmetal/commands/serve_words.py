@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 from nearmetal.commands import serve_log
 from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.processes.process import Event
+from nearmetal.service import faults
 from nearmetal.service.expected import asks
 from nearmetal.spec import own_service
 from nearmetal.spec.services import ServiceRow
@@ -114,4 +115,5 @@ def ended(name: str, final: Event) -> str:
     ]
     if "items" in final:
         parts.append(f"{final['items']:,} items held, {final['evicted']:,} evicted")
+    parts += [told] if (told := faults.in_words(final)) else []
     return f"{name} ended: {'; '.join(parts)}"

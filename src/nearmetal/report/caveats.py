@@ -43,6 +43,7 @@ def of(row: Row) -> tuple[str, ...]:
         _lost(row),
         _strays(row),
         _unchecked(row),
+        f"faults: {row.faults}" if row.faults else "",
         _paper(row),
         _wire(row),
         *_standing(row),

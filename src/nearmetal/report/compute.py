@@ -1,9 +1,8 @@
 """Stage 5: from samples to rows. Every figure is computed from counts, and only here.
 
-A row is made from the trials of one rung and service: they are checked, summed and turned into
-rates. A trial whose counts do not add up, or that had a wrong answer or an eviction, fails the row,
-which then has no rate. Then rows are related to each other: generator ceiling, ratios, labels. The
-computation is pure: the same samples give the same rows.
+A row is made from the trials of one rung and service, checked, summed and turned into rates. A
+trial whose counts do not add up, or with a wrong answer or an eviction, fails the row: it has no
+rate. Then rows are related: generator ceiling, ratios, labels. The same samples give the same rows.
 """
 
 from __future__ import annotations
@@ -179,6 +178,7 @@ def _identity(
         status=status,
         reason=reason,
         rounds=len(trials),
+        faults=next((each.faults for each in reversed(trials) if each.faults), ""),
         repeated=tuple(f"round {t.round + 1}: {t.repeated}" for t in trials if t.repeated),
         rounds_planned=wanted.planned.rounds,
         knobs=_knobs(rung),

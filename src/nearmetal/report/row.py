@@ -163,6 +163,9 @@ class Row(Frozen):
     # Added later.
     knobs: dict[str, int | bool | str]  # settings beyond place and datapath
     rounds_planned: int
+    faults: str = (
+        ""  # where a user's service failed first, by class, in the last round that had one
+    )
     repeated: tuple[str, ...] = ()  # rounds that were measured a second time, and why
     replies_per_s_rounds: tuple[float, ...] = ()
     unmatched: int | None = None

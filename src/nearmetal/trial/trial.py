@@ -24,6 +24,7 @@ from nearmetal.machine.processes.process import Child, ChildError, Event
 from nearmetal.machine.vm import qemu
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.samples import Counts, Guest, Resources, Sample, fault_of
+from nearmetal.service import faults
 from nearmetal.spec import services
 from nearmetal.spec.experiment import Spec
 from nearmetal.spec.programs import TENDER, program_of
@@ -119,6 +120,7 @@ def sample_of(
         accelerator=run_by(trial.rung.image, bed.accelerator) if trial.rung.machine else None,
         guest=left.guest,
         resources=left.resources,
+        faults="" if left.final is None else faults.in_words(left.final),
     )
 
 

@@ -90,3 +90,9 @@ def test_a_manager_is_told_also_where_nothing_is_said(
         monkeypatch.setenv(supervisor.SOCKET, f"@{manager.getsockname()[1:].decode()}")
         assert Listener(capsys, quiet=True).hears(event(5, source=1)) == ""
         assert manager.recv(1000) == b"STATUS=host-mmsg: 5 of 6 requests answered"
+
+
+def test_the_end_names_the_first_fault_of_each_class() -> None:
+    first = {"word": "index_error", "file": "mine.py", "line": 7}
+    said = serve_words.ended("host-mmsg", {**event(90, index_error=2), "faults": [first]})
+    assert said.endswith("2 index_error; first index_error: mine.py, line 7")
