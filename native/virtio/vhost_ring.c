@@ -37,7 +37,7 @@ void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
 
     ring->vring = *vring;
     ring->mask = vring->size - 1;
-    ring->done = ring->given = ring->prepared = ring->seen = used;
+    ring->done = ring->given = ring->prepared = ring->fetched = ring->seen = used;
     ring->dropped = (uint16_t)(used - 1);
     ring->broken = ring->rests = false;
     vhost_ring_want_kicks(ring, false);
@@ -147,9 +147,9 @@ static inline struct vhost_region region_last(const struct vhost_ring *ring,
 }
 
 /*
- * Check up to nb more entries. frames: ring->frames, a constant at each call. Constants of the loop
- * are copied to locals, so that they stay in registers: to the compiler every store here might
- * change them.
+ * Check up to nb more entries, which the driver has made available. frames: ring->frames, a
+ * constant at each call. Constants of the loop are copied to locals, so that they stay in
+ * registers: to the compiler every store here might change them.
  */
 static inline __attribute__((always_inline)) void
 prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const bool frames)
@@ -163,8 +163,6 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     struct vhost_region region = region_last(ring, memory, most);
     uint32_t number = ring->prepared, end;
 
-    nb = look(ring, nb);
-    descriptors_fetch(ring, ring->prepared, nb);
     for (end = number + nb; number != end; number++) {
         struct vhost_frame *entry = entry_of(ring, (uint16_t)number);
         uint16_t head = atomic_load_explicit(&heads[number & mask], memory_order_relaxed);
@@ -189,6 +187,16 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         region = region_last(ring, memory, most);
     }
     ring->prepared = (uint16_t)number;
+}
+
+/* Look for up to nb more entries, and check them. */
+static inline __attribute__((always_inline)) void look_and_prepare(struct vhost_ring *ring,
+                                                                   struct vhost_memory *memory,
+                                                                   uint32_t nb, const bool frames)
+{
+    nb = look(ring, nb);
+    descriptors_fetch(ring, ring->prepared, nb);
+    prepare(ring, memory, nb, frames);
 }
 
 /* Call the driver, if it wants a call, after used.idx moved from `old` to done. */
@@ -331,7 +339,7 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     unsigned nb_rooms;
 
     if (ready < wanted(nb) && !ring->broken)
-        prepare(ring, memory, wanted(nb) - ready, false);
+        look_and_prepare(ring, memory, wanted(nb) - ready, false);
     nb_rooms = entries_give(ring, &number, rooms, nb);
     ring->rests = nb_rooms == 0;
     if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
@@ -346,11 +354,31 @@ unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory
     unsigned nb_frames;
 
     if (ready < wanted(nb) && !ring->broken)
-        prepare(ring, memory, wanted(nb) - ready, true);
+        look_and_prepare(ring, memory, wanted(nb) - ready, true);
     nb_frames = entries_give(ring, &ring->given, frames, nb);
     ring->nb_frames += nb_frames;
     ring->rests = nb_frames == 0;
     return nb_frames;
+}
+
+/* Two steps, in different calls, so that no call waits for descriptors: fetch those of all frames
+ * that arrived, and then check a few at a time. */
+void vhost_ring_ahead(struct vhost_ring *ring, struct vhost_memory *memory, unsigned nb)
+{
+    const uint32_t free = VHOST_AHEAD_MAX - (uint16_t)(ring->prepared - ring->given);
+    uint32_t nb_fetched = (uint16_t)(ring->fetched - ring->prepared);
+
+    if (ring->broken)
+        return;
+    /* None is left, or `prepared` went past them. */
+    if (nb_fetched == 0 || nb_fetched > (uint16_t)(ring->seen - ring->prepared)) {
+        nb_fetched = look(ring, free);
+        descriptors_fetch(ring, ring->prepared, nb_fetched);
+        ring->fetched = (uint16_t)(ring->prepared + nb_fetched);
+        return;
+    }
+    nb = nb < nb_fetched ? nb : nb_fetched;
+    prepare(ring, memory, nb < free ? nb : free, true);
 }
 
 void vhost_ring_return(struct vhost_ring *ring)

@@ -11,6 +11,8 @@
 #include "loop.h"
 #include "turn_answers.h"
 
+#define AHEAD_EACH 4u /* replies that are fetched ahead, after as many requests */
+
 /* Draw ahead, so that what a load prefetches is in the cache when its request is made. */
 static void draws_refill(struct loop *loop)
 {
@@ -56,6 +58,8 @@ static unsigned requests_make(struct loop *loop, struct datagram *requests, unsi
         struct slot *slot;
         uint16_t flow;
 
+        if (at % AHEAD_EACH == 0)
+            port_ahead(loop->port, AHEAD_EACH);
         if (!load_settle(loop, &fixed, at))
             continue; /* such as fewer keys than the window: skip it in this turn */
         flow = flows[head++ & mask];
