@@ -11,7 +11,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
-#include "vhost_ring.h"
+#include "vhost_used.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -21,6 +21,7 @@
 #define AHEAD 32u
 
 #define CACHE_LINE 64u
+#define USED_IN_LINE (CACHE_LINE / sizeof(struct vring_used_elem))
 
 /* Prefetch a buffer's first two lines, with the headers, addresses and first bytes of payload. For
  * a frame, also the last line, which is often the third. */
@@ -158,6 +159,7 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     const uint32_t mask = ring->mask;
     struct vring_desc *const descs = ring->vring.desc;
     const _Atomic uint16_t *const heads = ring->vring.avail->ring;
+    const struct vring_used_elem *const used = ring->vring.used->ring;
     const uint32_t least = frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST;
     const uint32_t most = frames ? VHOST_FRAME_MOST : VHOST_ROOM_MOST;
     struct vhost_region region = region_last(ring, memory, most);
@@ -176,6 +178,8 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         /* For addresses below the region, offset wraps and is large. */
         if (LIKELY(head <= mask && flags == single && len - least <= most - least &&
                    offset <= region.bytes - most)) {
+            if (!frames && number % USED_IN_LINE == 0)
+                __builtin_prefetch((const void *)&used[number & mask]);
             if (frames)
                 ring->heads[number & mask] = head;
             entry_write(entry, data + VIRTIO_NET_HEADER_BYTES, len - VIRTIO_NET_HEADER_BYTES, head);
@@ -225,19 +229,6 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
         call(ring, old);
 }
 
-/* Write a used entry, if it changes. A driver that uses its buffers in the same order again and
- * again finds most entries unchanged, and then their line stays in both caches. */
-static inline void use(struct vring_used_elem *elem, uint32_t head, uint32_t len)
-{
-    uint64_t word;
-
-    memcpy(&word, (const void *)elem, sizeof(word));
-    if (word == ((uint64_t)len << 32 | head))
-        return;
-    atomic_store_explicit(&elem->id, head, memory_order_relaxed);
-    atomic_store_explicit(&elem->len, len, memory_order_relaxed);
-}
-
 static inline struct vring_used_elem *used_at(const struct vhost_ring *ring, uint16_t place)
 {
     return &ring->vring.used->ring[place & ring->mask];
@@ -262,8 +253,8 @@ static __attribute__((noinline)) bool send_odd(struct vhost_ring *ring, uint16_t
 
     if (!dropped)
         vhost_chain_send(ring, number, len);
-    use(used_at(ring, number), vhost_entry_head(entry),
-        dropped ? 0 : vhost_header_bytes(ring) + len);
+    vhost_used_set(used_at(ring, number), vhost_entry_head(entry),
+                   dropped ? 0 : vhost_header_bytes(ring) + len);
     return !dropped;
 }
 
@@ -273,8 +264,10 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
     const uint16_t prepared = ring->prepared;
     const uint32_t mask = ring->mask;
     uint16_t number = ring->done;
+    struct vhost_used list;
     unsigned nb_sent = 0;
 
+    list.nb = 0; /* the entries need no value */
     /* If the ring was reset since the rooms were lent, none is prepared: nothing is sent. */
     for (; number != prepared && nb_sent < nb; number++) {
         const struct vhost_frame *entry = entry_of(ring, number);
@@ -286,9 +279,10 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
             continue;
         }
         write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
-        use(&used[number & mask], vhost_entry_head(entry), len);
+        vhost_used_list(&list, used, number & mask, vhost_entry_head(entry), len);
         nb_sent++;
     }
+    vhost_used_write_all(&list, used);
     /* Dropped entries behind the last frame are returned with it. */
     for (; number != prepared && vhost_entry_kind(entry_of(ring, number)) == VHOST_DROPPED;
          number++)
@@ -389,10 +383,10 @@ void vhost_ring_return(struct vhost_ring *ring)
         return;
     if (ring->in_order) {
         /* One entry in the first one's place, with the last one's head, returns all (2.6.9). */
-        use(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
+        vhost_used_set(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
     } else {
         for (uint16_t i = done; i != given; i++)
-            use(used_at(ring, i), ring->heads[i & ring->mask], 0);
+            vhost_used_set(used_at(ring, i), ring->heads[i & ring->mask], 0);
     }
     publish(ring, given);
 }
