@@ -148,6 +148,12 @@ unsigned vhost_receive(struct vhost_device *device, struct vhost_frame *frames, 
     return device->up ? vhost_ring_receive(&device->rings[FRAMES], &device->memory, frames, nb) : 0;
 }
 
+void vhost_ahead(struct vhost_device *device, unsigned nb)
+{
+    if (device->up)
+        vhost_ring_ahead(&device->rings[FRAMES], &device->memory, nb);
+}
+
 void vhost_return(struct vhost_device *device)
 {
     if (device->up)

@@ -84,6 +84,11 @@ void vhost_send(struct vhost_device *device, const struct vhost_frame *frames, u
  * not it was returned since. */
 unsigned vhost_receive(struct vhost_device *device, struct vhost_frame *frames, unsigned nb);
 
+/* Begin to fetch up to nb more frames that arrived meanwhile, for a later vhost_receive. A few at a
+ * time between other work: a core can wait for few cache lines at once, and stops when more are
+ * wanted. */
+void vhost_ahead(struct vhost_device *device, unsigned nb);
+
 /* Return the buffers of all frames received so far to the driver. */
 void vhost_return(struct vhost_device *device);
 

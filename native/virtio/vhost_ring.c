@@ -11,7 +11,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
-#include "vhost_ring.h"
+#include "vhost_used.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -21,6 +21,7 @@
 #define AHEAD 32u
 
 #define CACHE_LINE 64u
+#define USED_IN_LINE (CACHE_LINE / sizeof(struct vring_used_elem))
 
 /* Prefetch a buffer's first two lines, with the headers, addresses and first bytes of payload. For
  * a frame, also the last line, which is often the third. */
@@ -37,7 +38,7 @@ void vhost_ring_start(struct vhost_ring *ring, const struct vring *vring)
 
     ring->vring = *vring;
     ring->mask = vring->size - 1;
-    ring->done = ring->given = ring->prepared = ring->seen = used;
+    ring->done = ring->given = ring->prepared = ring->fetched = ring->seen = used;
     ring->dropped = (uint16_t)(used - 1);
     ring->broken = ring->rests = false;
     vhost_ring_want_kicks(ring, false);
@@ -147,9 +148,9 @@ static inline struct vhost_region region_last(const struct vhost_ring *ring,
 }
 
 /*
- * Check up to nb more entries. frames: ring->frames, a constant at each call. Constants of the loop
- * are copied to locals, so that they stay in registers: to the compiler every store here might
- * change them.
+ * Check up to nb more entries, which the driver has made available. frames: ring->frames, a
+ * constant at each call. Constants of the loop are copied to locals, so that they stay in
+ * registers: to the compiler every store here might change them.
  */
 static inline __attribute__((always_inline)) void
 prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const bool frames)
@@ -158,13 +159,12 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
     const uint32_t mask = ring->mask;
     struct vring_desc *const descs = ring->vring.desc;
     const _Atomic uint16_t *const heads = ring->vring.avail->ring;
+    const struct vring_used_elem *const used = ring->vring.used->ring;
     const uint32_t least = frames ? VHOST_FRAME_LEAST : VHOST_ROOM_LEAST;
     const uint32_t most = frames ? VHOST_FRAME_MOST : VHOST_ROOM_MOST;
     struct vhost_region region = region_last(ring, memory, most);
     uint32_t number = ring->prepared, end;
 
-    nb = look(ring, nb);
-    descriptors_fetch(ring, ring->prepared, nb);
     for (end = number + nb; number != end; number++) {
         struct vhost_frame *entry = entry_of(ring, (uint16_t)number);
         uint16_t head = atomic_load_explicit(&heads[number & mask], memory_order_relaxed);
@@ -178,6 +178,8 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         /* For addresses below the region, offset wraps and is large. */
         if (LIKELY(head <= mask && flags == single && len - least <= most - least &&
                    offset <= region.bytes - most)) {
+            if (!frames && number % USED_IN_LINE == 0)
+                __builtin_prefetch((const void *)&used[number & mask]);
             if (frames)
                 ring->heads[number & mask] = head;
             entry_write(entry, data + VIRTIO_NET_HEADER_BYTES, len - VIRTIO_NET_HEADER_BYTES, head);
@@ -189,6 +191,16 @@ prepare(struct vhost_ring *ring, struct vhost_memory *memory, uint32_t nb, const
         region = region_last(ring, memory, most);
     }
     ring->prepared = (uint16_t)number;
+}
+
+/* Look for up to nb more entries, and check them. */
+static inline __attribute__((always_inline)) void look_and_prepare(struct vhost_ring *ring,
+                                                                   struct vhost_memory *memory,
+                                                                   uint32_t nb, const bool frames)
+{
+    nb = look(ring, nb);
+    descriptors_fetch(ring, ring->prepared, nb);
+    prepare(ring, memory, nb, frames);
 }
 
 /* Call the driver, if it wants a call, after used.idx moved from `old` to done. */
@@ -217,19 +229,6 @@ static inline void publish(struct vhost_ring *ring, uint16_t done)
         call(ring, old);
 }
 
-/* Write a used entry, if it changes. A driver that uses its buffers in the same order again and
- * again finds most entries unchanged, and then their line stays in both caches. */
-static inline void use(struct vring_used_elem *elem, uint32_t head, uint32_t len)
-{
-    uint64_t word;
-
-    memcpy(&word, (const void *)elem, sizeof(word));
-    if (word == ((uint64_t)len << 32 | head))
-        return;
-    atomic_store_explicit(&elem->id, head, memory_order_relaxed);
-    atomic_store_explicit(&elem->len, len, memory_order_relaxed);
-}
-
 static inline struct vring_used_elem *used_at(const struct vhost_ring *ring, uint16_t place)
 {
     return &ring->vring.used->ring[place & ring->mask];
@@ -254,8 +253,8 @@ static __attribute__((noinline)) bool send_odd(struct vhost_ring *ring, uint16_t
 
     if (!dropped)
         vhost_chain_send(ring, number, len);
-    use(used_at(ring, number), vhost_entry_head(entry),
-        dropped ? 0 : vhost_header_bytes(ring) + len);
+    vhost_used_set(used_at(ring, number), vhost_entry_head(entry),
+                   dropped ? 0 : vhost_header_bytes(ring) + len);
     return !dropped;
 }
 
@@ -265,8 +264,10 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
     const uint16_t prepared = ring->prepared;
     const uint32_t mask = ring->mask;
     uint16_t number = ring->done;
+    struct vhost_used list;
     unsigned nb_sent = 0;
 
+    list.nb = 0; /* the entries need no value */
     /* If the ring was reset since the rooms were lent, none is prepared: nothing is sent. */
     for (; number != prepared && nb_sent < nb; number++) {
         const struct vhost_frame *entry = entry_of(ring, number);
@@ -278,9 +279,10 @@ void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, 
             continue;
         }
         write_header(entry->data - VIRTIO_NET_HEADER_BYTES);
-        use(&used[number & mask], vhost_entry_head(entry), len);
+        vhost_used_list(&list, used, number & mask, vhost_entry_head(entry), len);
         nb_sent++;
     }
+    vhost_used_write_all(&list, used);
     /* Dropped entries behind the last frame are returned with it. */
     for (; number != prepared && vhost_entry_kind(entry_of(ring, number)) == VHOST_DROPPED;
          number++)
@@ -331,7 +333,7 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
     unsigned nb_rooms;
 
     if (ready < wanted(nb) && !ring->broken)
-        prepare(ring, memory, wanted(nb) - ready, false);
+        look_and_prepare(ring, memory, wanted(nb) - ready, false);
     nb_rooms = entries_give(ring, &number, rooms, nb);
     ring->rests = nb_rooms == 0;
     if (UNLIKELY(nb_rooms == 0 && ring->done != ring->prepared))
@@ -346,11 +348,31 @@ unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory
     unsigned nb_frames;
 
     if (ready < wanted(nb) && !ring->broken)
-        prepare(ring, memory, wanted(nb) - ready, true);
+        look_and_prepare(ring, memory, wanted(nb) - ready, true);
     nb_frames = entries_give(ring, &ring->given, frames, nb);
     ring->nb_frames += nb_frames;
     ring->rests = nb_frames == 0;
     return nb_frames;
+}
+
+/* Two steps, in different calls, so that no call waits for descriptors: fetch those of all frames
+ * that arrived, and then check a few at a time. */
+void vhost_ring_ahead(struct vhost_ring *ring, struct vhost_memory *memory, unsigned nb)
+{
+    const uint32_t free = VHOST_AHEAD_MAX - (uint16_t)(ring->prepared - ring->given);
+    uint32_t nb_fetched = (uint16_t)(ring->fetched - ring->prepared);
+
+    if (ring->broken)
+        return;
+    /* None is left, or `prepared` went past them. */
+    if (nb_fetched == 0 || nb_fetched > (uint16_t)(ring->seen - ring->prepared)) {
+        nb_fetched = look(ring, free);
+        descriptors_fetch(ring, ring->prepared, nb_fetched);
+        ring->fetched = (uint16_t)(ring->prepared + nb_fetched);
+        return;
+    }
+    nb = nb < nb_fetched ? nb : nb_fetched;
+    prepare(ring, memory, nb < free ? nb : free, true);
 }
 
 void vhost_ring_return(struct vhost_ring *ring)
@@ -361,10 +383,10 @@ void vhost_ring_return(struct vhost_ring *ring)
         return;
     if (ring->in_order) {
         /* One entry in the first one's place, with the last one's head, returns all (2.6.9). */
-        use(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
+        vhost_used_set(used_at(ring, done), ring->heads[(uint16_t)(given - 1) & ring->mask], 0);
     } else {
         for (uint16_t i = done; i != given; i++)
-            use(used_at(ring, i), ring->heads[i & ring->mask], 0);
+            vhost_used_set(used_at(ring, i), ring->heads[i & ring->mask], 0);
     }
     publish(ring, given);
 }

@@ -67,6 +67,8 @@ struct vhost_ring {
     struct vring vring;
     uint32_t mask;
     uint16_t done, given, prepared, seen;
+    uint16_t
+        fetched; /* descriptors of [prepared, fetched) are being fetched, by vhost_ring_ahead */
     uint16_t dropped; /* number of the last DROPPED entry; without one, far from those prepared */
     bool frames;      /* the driver's frames (ring 1), not rooms */
     bool in_order;    /* one used entry may return a whole burst */
@@ -116,6 +118,8 @@ unsigned vhost_ring_lend(struct vhost_ring *ring, struct vhost_memory *memory,
 void vhost_ring_send(struct vhost_ring *ring, const struct vhost_frame *frames, unsigned nb);
 unsigned vhost_ring_receive(struct vhost_ring *ring, struct vhost_memory *memory,
                             struct vhost_frame *frames, unsigned nb);
+/* vhost_ahead (vhost_device.h), of a ring of frames. */
+void vhost_ring_ahead(struct vhost_ring *ring, struct vhost_memory *memory, unsigned nb);
 void vhost_ring_return(struct vhost_ring *ring);
 
 /* Call the driver, if it gave a descriptor for calls. */

@@ -8,6 +8,7 @@
 #define NEARMETAL_TG_KEYED_H
 
 #include "loop.h"
+#include "wide.h"
 
 /* The format of the requests and replies about this key. */
 static inline const struct format *keyed_format(const struct loop *loop, uint32_t number)
@@ -48,7 +49,7 @@ static inline void keyed_digits(struct loop *loop, unsigned begin, unsigned nb)
 {
     const struct draw *draws = &loop->draws[begin];
     struct digits *digits = &loop->digits[begin];
-    unsigned i = 0;
+    unsigned i = loop->workload.wide ? wide_digits(draws, digits, nb) : 0;
 
     for (; i + 2 <= nb; i += 2) {
         uint32_t one = draws[i].number, other = draws[i + 1].number;

@@ -152,16 +152,15 @@ static inline struct slot *match_find(const struct match *match, uint32_t flow, 
 }
 
 /*
- * Handle a reply to this slot's id. Returns the state before: IN_FLIGHT (now ANSWERED), LOST (now
- * LATE), ANSWERED or LATE (a duplicate), FREE (never sent).
+ * Handle a reply to this slot's id. Returns the state before: IN_FLIGHT (now ANSWERED; the caller
+ * takes it from nb_in_flight), LOST (now LATE), ANSWERED or LATE (a duplicate), FREE (never sent).
  */
-static inline enum slot_state match_reply(struct match *match, struct slot *slot)
+static inline enum slot_state match_reply(struct slot *slot)
 {
     enum slot_state before = slot_state(slot);
 
     if (__builtin_expect(before == SLOT_IN_FLIGHT, 1)) {
         slot->word += SLOT_ANSWERED - SLOT_IN_FLIGHT;
-        match->nb_in_flight--;
     } else if (before == SLOT_LOST) {
         slot->word += SLOT_LATE - SLOT_LOST;
     }

@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+/* The state is a counter: number n from now on follows from state + n * RANDOM_STEP. */
+#define RANDOM_STEP 0xa0761d6478bd642fu
+
 struct random {
     uint64_t state;
 };
@@ -14,7 +17,7 @@ static inline uint64_t random_next(struct random *random)
 {
     unsigned __int128 product;
 
-    random->state += 0xa0761d6478bd642fu;
+    random->state += RANDOM_STEP;
     product = (unsigned __int128)random->state * (random->state ^ 0xe7037ed1a0b428dbu);
     return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }

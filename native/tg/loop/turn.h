@@ -11,6 +11,8 @@
 #include "loop.h"
 #include "turn_answers.h"
 
+#define AHEAD_EACH 4u /* replies that are fetched ahead, after as many requests */
+
 /* Draw ahead, so that what a load prefetches is in the cache when its request is made. */
 static void draws_refill(struct loop *loop)
 {
@@ -47,28 +49,32 @@ static unsigned requests_make(struct loop *loop, struct datagram *requests, unsi
     uint16_t *const flows = loop->free_flows;
     const uint32_t mask = loop->free_mask, free_end = loop->free_head + loop->nb_free;
     uint32_t next = loop->next_draw, head = loop->free_head, nb_back = 0, turn;
-    unsigned nb_made = 0;
+    struct datagram *request = requests;
+    unsigned nb_made;
 
     for (const uint32_t end = next + nb; next != end; next++) {
         const unsigned at = next & (LOOP_DRAWS - 1);
         const struct draw *draw = &loop->draws[at];
-        struct datagram *request = &requests[nb_made];
         struct slot *slot;
         uint16_t flow;
 
+        if (at % AHEAD_EACH == 0)
+            port_ahead(loop->port, AHEAD_EACH);
         if (!load_settle(loop, &fixed, at))
             continue; /* such as fewer keys than the window: skip it in this turn */
         flow = flows[head++ & mask];
-        slot = match_take(match, &match.flows[flow], sent_cycles[nb_made], &turn);
+        slot = match_take(match, &match.flows[flow], *sent_cycles, &turn);
         if (__builtin_expect(slot == NULL, 0)) {
             draw_put_back(loop, draw);
             flows[(free_end + nb_back++) & mask] = flow;
             continue;
         }
-        slot_leave(slot, sent_cycles[nb_made++], slot_what(draw_asked(draw), false) | counted);
+        slot_leave(slot, *sent_cycles++, slot_what(draw_asked(draw), false) | counted);
         request->len = load_write(loop, &fixed, slot, at, match_id(&match, turn), request->data);
         request->flow = flow;
+        request++;
     }
+    nb_made = (unsigned)(request - requests);
     loop->next_draw = next;
     loop->free_head = head;
     loop->nb_free = free_end + nb_back - head;

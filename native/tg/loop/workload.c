@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "wide.h"
+
 #define COINS 64u
 
 static uint32_t share(double part)
@@ -48,6 +50,7 @@ void workload_init(struct workload *workload, const struct workload_config *conf
     workload->shift = random_next(&workload->random) % config->nb_keys;
     workload->step_part = parts(workload->step, config->nb_keys);
     workload->shift_part = parts(workload->shift, config->nb_keys);
+    workload->wide = wide_supported();
     if (config->zipf > 0)
         zipf_init(&workload->zipf, config->nb_keys, config->zipf);
 }
@@ -57,15 +60,10 @@ static inline uint32_t key_uniform(const struct workload *workload, struct rando
     return workload->first + random_scale((uint32_t)(random_next(random) >> 32), workload->nb_keys);
 }
 
-static inline uint32_t key_zipf(const struct workload *workload, struct random *random)
-{
-    return workload_key(workload, zipf_draw(&workload->zipf, random));
-}
-
 static uint32_t key_draw(const struct workload *workload, struct random *random)
 {
     return workload->zipf.nb_segments == 0 ? key_uniform(workload, random)
-                                           : key_zipf(workload, random);
+                                           : workload_number(workload, random);
 }
 
 /*
@@ -94,13 +92,17 @@ static inline void numbers_fill(const struct workload *workload, struct random *
                                 struct draw *draws, unsigned nb)
 {
     struct random state = *random; /* a copy that stays in a register */
+    unsigned i = 0;
 
     if (workload->zipf.nb_segments == 0)
-        for (unsigned i = 0; i < nb; i++)
+        for (; i < nb; i++)
             draws[i] = (struct draw){.number = key_uniform(workload, &state)};
-    else
-        for (unsigned i = 0; i < nb; i++)
-            draws[i] = (struct draw){.number = key_zipf(workload, &state)};
+    else if (workload->wide)
+        while (i + WIDE_DRAWS <= nb)
+            i += wide_numbers(workload, &state, draws + i, nb - i);
+    if (workload->zipf.nb_segments != 0)
+        for (; i < nb; i++)
+            draws[i] = (struct draw){.number = workload_number(workload, &state)};
     *random = state;
 }
 

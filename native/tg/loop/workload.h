@@ -11,6 +11,7 @@
 #ifndef NEARMETAL_TG_WORKLOAD_H
 #define NEARMETAL_TG_WORKLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "format.h"
@@ -43,6 +44,7 @@ static inline uint16_t draw_asked(const struct draw *draw)
 struct workload {
     uint32_t nb_keys, first, nb_all;
     uint32_t below_set, below_miss; /* of 2^32; below_miss: of the requests that are no SETs */
+    bool wide;                      /* draw by wide.h */
     uint64_t step, shift;
     uint64_t step_part, shift_part; /* step and shift in units of nb_keys / 2^64, rounded up */
     struct random random;
@@ -61,6 +63,12 @@ static inline uint32_t workload_key(const struct workload *workload, uint32_t ra
     uint64_t parts = rank * workload->step_part + workload->shift_part;
 
     return workload->first + (uint32_t)((unsigned __int128)parts * workload->nb_keys >> 64);
+}
+
+/* The number of a key, drawn by Zipf's law. */
+static inline uint32_t workload_number(const struct workload *workload, struct random *random)
+{
+    return workload_key(workload, zipf_draw(&workload->zipf, random));
 }
 
 void workload_fill(struct workload *workload, struct draw *draws, unsigned nb);

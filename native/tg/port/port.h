@@ -79,6 +79,10 @@ void port_tx_burst(struct port *port, const struct datagram *datagrams, unsigned
  */
 unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned nb, bool *round);
 
+/* A hint between two calls of rx_burst, at any time: begin to fetch up to nb replies that arrived
+ * meanwhile. */
+void port_ahead(struct port *port, unsigned nb);
+
 /* Since the port was opened. */
 struct port_stats {
     bool has_frames, has_faults, has_segments; /* counters of an absent part stay 0 */

@@ -266,6 +266,13 @@ unsigned port_rx_burst(struct port *port, struct datagram *datagrams, unsigned n
     return frames_take(port, frames, got, datagrams);
 }
 
+/* Not through faults, which decide when a frame arrives. */
+void port_ahead(struct port *port, unsigned nb)
+{
+    if (port->faults == NULL)
+        wire_ahead(port->wire, nb);
+}
+
 unsigned port_lend(struct port *port, struct datagram *datagrams, unsigned nb)
 {
     struct wire_frame rooms[PORT_BURST_MAX];

@@ -73,6 +73,10 @@ void wire_send(struct wire *wire, const struct wire_frame *frames, unsigned nb);
 
 unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb);
 
+/* A hint: begin to fetch up to nb frames that arrived meanwhile, for the next wire_receive. Some
+ * wires have nothing to do. */
+void wire_ahead(struct wire *wire, unsigned nb);
+
 /* Return all frames received so far. Call it every turn, even if none arrived: a wire may return
  * frames later. */
 void wire_return(struct wire *wire);

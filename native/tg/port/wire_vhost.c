@@ -86,6 +86,11 @@ unsigned wire_receive(struct wire *wire, struct wire_frame *frames, unsigned nb)
     return vhost_receive(wire->device, (struct vhost_frame *)(void *)frames, nb);
 }
 
+void wire_ahead(struct wire *wire, unsigned nb)
+{
+    vhost_ahead(wire->device, nb);
+}
+
 void wire_return(struct wire *wire)
 {
     vhost_return_later(wire->device);

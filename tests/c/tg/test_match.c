@@ -28,7 +28,8 @@ static struct slot *reply(uint32_t flow, uint16_t id, enum slot_state *before)
 {
     struct slot *slot = match_find(&match, flow, id);
 
-    *before = slot == NULL ? SLOT_FREE : match_reply(&match, slot);
+    *before = slot == NULL ? SLOT_FREE : match_reply(slot);
+    match.nb_in_flight -= *before == SLOT_IN_FLIGHT;
     return *before == SLOT_FREE ? NULL : slot;
 }
 

@@ -96,8 +96,11 @@ static void receive_burst(struct input *input, struct bed *bed)
 {
     struct vhost_frame frames[BURST];
     struct vhost_ring *ring = bed->device[BED_FRAMES];
-    unsigned nb = vhost_ring_receive(ring, &bed->memory, frames, (unsigned)take(input, 1) % BURST);
     volatile uint8_t sum = 0;
+    unsigned nb;
+
+    vhost_ring_ahead(ring, &bed->memory, (unsigned)take(input, 1) % BURST);
+    nb = vhost_ring_receive(ring, &bed->memory, frames, (unsigned)take(input, 1) % BURST);
 
     CHECK(nb <= SIZE);
     for (unsigned i = 0; i < nb; i++) {
