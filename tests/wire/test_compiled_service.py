@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("numba")
 
 from framed import Framed, skip_where_missing
+from library import Library
 from targets import LOOPBACK, ON_FRAMES, ON_SOCKETS, OPEN, Guard, Program
 from users import Built, asked, configured
 
@@ -124,6 +125,18 @@ def on_sockets(built: Built, rung: str, name: str, cases: Sequence[Case]) -> Cou
         drops = target.final()["drops"]
     assert isinstance(drops, dict)
     return Counter(drops)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_library_answers_as_cpython(built: Built, name: str) -> None:
+    path = f"native/service/libnm-{name}.so"
+    meson.ninja(built.folder, [path])
+    loaded, library = built.services[name], Library(built.folder / path, OPEN)
+    made_up = made(loaded, Random(name), MANY)
+    for case in cases_of(loaded, [("made up", each) for each in made_up], trusted=True):
+        replies, drop = library.handle(case.request, "127.0.0.1")
+        assert drop == case.outcome.drop, case
+        assert case.wrong(replies[0] if replies else None) is None
 
 
 def test_a_source_that_is_not_trusted_gets_three_times_its_request(built: Built) -> None:
