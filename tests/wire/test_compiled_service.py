@@ -20,6 +20,7 @@ from targets import LOOPBACK, ON_FRAMES, ON_SOCKETS, OPEN, Guard, Program
 from users import Built, asked, configured
 
 from made_requests import made
+from nearmetal.build import meson
 from nearmetal.service.corpus import Case, cases_of, check, corpus
 from nearmetal.spec import rungs
 from nearmetal.spec.programs import program_of
