@@ -31,6 +31,7 @@ from nearmetal.trial.trial import (
     Left,
     Measured,
     WrongError,
+    before_s,
     now_utc,
     phase_s,
     read_back,
@@ -193,10 +194,13 @@ class Trials:
         clocks: Sequence[tuple[int, int]],
     ) -> list[int]:
         """Wait for preload and read-back, then start all. Return how late each was, in ns."""
-        for generator in generators:
-            if services.find(trial.service).stores:
+        row = services.find(trial.service)
+        for number, generator in enumerate(generators):
+            if row.stores:
                 expect("preloaded", next_event(generator, dut, phase_s(bed.spec)))
                 read_back(expect("verified", next_event(generator, dut, phase_s(bed.spec))))
+            if row.asks_before and number == 0:  # only the first one asks these
+                expect("before", next_event(generator, dut, before_s(row)))
             expect("holding", next_event(generator, dut, START_S))
         return self._go(generators, clocks)
 
