@@ -19,7 +19,7 @@ from nearmetal.machine import facts
 from nearmetal.machine.cores import cpus
 from nearmetal.machine.cores.placement import Cores
 from nearmetal.machine.journal import Journal
-from nearmetal.machine.processes.process import Child, Where
+from nearmetal.machine.processes.process import START_S, Child, Where
 from nearmetal.machine.tune.apply import tuned
 from nearmetal.machine.tune.wanted import Wanted
 from nearmetal.spec import own_service, services
@@ -133,6 +133,11 @@ def _ready(agent: Agent, answered_ns: int) -> str:
     return _running(agent).ready(answered_ns)
 
 
+def _stand(agent: Agent) -> None:
+    """Wait until the server prints that it is ready."""
+    _running(agent).dut.expect("ready", START_S)
+
+
 def _look(agent: Agent) -> dict[str, Any]:
     return _running(agent).look()
 
@@ -208,6 +213,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "forget": _forget,
     "serve": _serve,
     "ready": _ready,
+    "stand": _stand,
     "look": _look,
     "leave": _leave,
     "halt": _halt,
