@@ -171,8 +171,10 @@ def test_a_tender_that_waits_for_its_data_process_sees_it(
     """On a machine so busy that the data process gets less than a second of them, it is late."""
     with framed(built, "ukp-netdev") as target:
         assert isinstance(target.dut, ProcessDut)
-        tender = target.dut.process
+        tender, spent = target.dut.process, partial(cpu_s, psutil.Process(int(target.ready["pid"])))
+        before_s = spent()
         sent(target, WRITES)
+        tool.wait_until(lambda: spent() > before_s + 0.05, "work on the request", NOTICED_S)
         os.kill(tender.pid, asks)
         assert tender.wait(NOTICED_S)
         said = tender.failed()
