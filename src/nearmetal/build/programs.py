@@ -30,6 +30,8 @@ from nearmetal.spec import datapaths
 from nearmetal.spec.programs import GUEST_KERNEL
 
 _DPDK = "libdpdk"
+# The release that images can link (native/uk/lib/dpdk).
+_DPDK_OF_IMAGES = "22.11"
 _WITH_DPDK = ("nm-load-ethdev",)  # programs that are not DUTs but need DPDK
 _WITH_BPF = ("nm-null-xdp", "nm-load-xdp")  # programs that contain an XDP program
 _LIBXDP = "libxdp"
@@ -166,7 +168,24 @@ def why_not(program: str) -> str | None:
             return "no libbpf headers (package libbpf-dev)"
     if program in _WITH_LIBXDP and not meson.has_package(_LIBXDP):
         return "no libxdp here (package libxdp-dev; it is also among DPDK's files)"
-    return library_why_not(library_of(program))
+    library = library_of(program)
+    return library_why_not(library) or _image_why_not(program, library)
+
+
+def _image_why_not(program: str, library: str | None) -> str | None:
+    """Return why an image cannot be linked with the DPDK that is here; None: it can, or no image.
+
+    None too where DPDK is still to be fetched: its release is not known yet.
+    """
+    if library != _DPDK or not program.startswith("nm-uk-"):
+        return None
+    version = meson.package_version(_DPDK)
+    if version is None or version.startswith(f"{_DPDK_OF_IMAGES}."):
+        return None
+    return (
+        f"an image with DPDK's driver needs DPDK {_DPDK_OF_IMAGES} (Debian 12), and here is"
+        f" {version}: native/uk/lib/dpdk repeats structs of that release"
+    )
 
 
 def library_why_not(library: str | None) -> str | None:

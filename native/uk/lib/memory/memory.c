@@ -58,7 +58,8 @@ static bool map_image(const struct layout *layout)
         enum paging_kind kind;
     } parts[] = {{&layout->text, PAGING_CODE},       {&layout->rodata, PAGING_CONSTANTS},
                  {&layout->data, PAGING_DATA},       {&layout->stack, PAGING_DATA},
-                 {&layout->trap_stack, PAGING_DATA}, {&layout->double_stack, PAGING_DATA}};
+                 {&layout->trap_stack, PAGING_DATA}, {&layout->double_stack, PAGING_DATA},
+                 {&layout->interrupt_stack, PAGING_DATA}};
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (!paging_map(&memory.paging, parts[i].span->begin, parts[i].span->end, parts[i].kind))
