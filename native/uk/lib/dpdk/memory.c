@@ -23,19 +23,27 @@
 #define LEAST_ALIGN 64u          /* of every block, as rte_malloc's */
 #define PAGE_BYTES 4096u
 #define ZONES_MAX 32u
+/* The driver's state of a ring has an entry of 16 bytes for each descriptor, and the driver does not
+ * compare the 16-bit numbers of descriptors that the device returns with the ring's size. Behind each
+ * block that can be such a state there is no memory for any of these numbers. */
+#define FENCED_BYTES (16u << 10)
+#define FENCE_BYTES (1u << 20)
 
 static struct {
     uintptr_t at, end; /* the rest of the current piece */
 } heap;
 
-static void *take(size_t nb_bytes, size_t align)
+static void *checked(void *taken)
 {
-    void *taken = memory_take_zeroed(nb_bytes, align < PAGE_BYTES ? PAGE_BYTES : align);
-
     if (taken == NULL)
         console_fail("the machine has too little memory for DPDK's rings and buffers; give it "
                      "more, or a smaller --memory");
     return taken;
+}
+
+static void *take(size_t nb_bytes, size_t align)
+{
+    return checked(memory_take_zeroed(nb_bytes, align < PAGE_BYTES ? PAGE_BYTES : align));
 }
 
 void *environment_memory(size_t nb_bytes, size_t align)
@@ -80,8 +88,14 @@ char *strdup(const char *text)
 
 void *rte_malloc_socket(const char *type, size_t nb_bytes, unsigned align, int socket)
 {
+    size_t whole = (nb_bytes + LEAST_ALIGN - 1) & ~(size_t)(LEAST_ALIGN - 1);
+
     (void)type, (void)socket;
-    return nb_bytes == 0 ? NULL : environment_memory(nb_bytes, align);
+    if (nb_bytes == 0)
+        return NULL;
+    if (nb_bytes >= FENCED_BYTES && align <= LEAST_ALIGN)
+        return checked(memory_take_fenced(whole, FENCE_BYTES));
+    return environment_memory(nb_bytes, align);
 }
 
 void *rte_zmalloc_socket(const char *type, size_t nb_bytes, unsigned align, int socket)

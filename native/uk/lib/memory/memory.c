@@ -116,6 +116,18 @@ void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align)
     return taken;
 }
 
+void *memory_take_fenced(uint64_t nb_bytes, uint64_t nb_fence_bytes)
+{
+    uint64_t whole = align_up(nb_bytes, LAYOUT_PAGE_BYTES);
+    uint64_t begin = take_free(whole + align_up(nb_fence_bytes, LAYOUT_PAGE_BYTES),
+                               LAYOUT_PAGE_BYTES);
+
+    if (begin == 0 || !paging_map(&memory.paging, begin, begin + whole, PAGING_DATA))
+        return NULL;
+    zero((void *)begin, whole);
+    return (void *)(begin + whole - nb_bytes);
+}
+
 /* Compare the hypervisor's signature: leaf 0x40000000, ebx, ecx, edx. */
 static bool is_emulated(void)
 {
