@@ -26,7 +26,7 @@ def test_the_paper_s_rows(tmp_path: Path) -> None:
     path.write_text(text)
     said = tool.bench(path, tmp_path / "out", "--rungs", RUNGS)
     told = json.loads((tmp_path / "out" / "report.json").read_text())
-    for (rung, service), row in tool.rows(tmp_path / "out").items():
+    for (_rung, service), row in tool.rows(tmp_path / "out").items():
         assert row["status"] == "ok", row["reason"]
         assert row["wrong"] == 0 and row["window"] == 128
         assert row["sent"] == row["answered"] + row["lost"]  # lost if the machine stalled

@@ -36,8 +36,8 @@ TRAPS = {
     "constant": "it wrote to its constants",
     "null": "it used a null pointer",
 }
-# Size limits: below 96 KB (netdev), 224 KB (lwip) and 400 KB (DPDK), and little above the sizes that
-# GCC 12 and GCC 14 produce.
+# Size limits: below 96 KB (netdev), 224 KB (lwip) and 400 KB (DPDK), and little above the sizes
+# that GCC 12 and GCC 14 produce.
 IMAGE_BYTES_MAX = {
     "nm-uk-netdev-kv": 74_000,
     "nm-uk-netdev-echo": 46_000,

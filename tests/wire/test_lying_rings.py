@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from duts import PORT, SERVER, command
 from framed import skip_where_missing
 from liars import memfd_base
 
+from duts import PORT, SERVER, command
 from nearmetal.errors import NearmetalError
 from nearmetal.machine.processes.process import Where
 from nearmetal.machine.vm.vm import Vm

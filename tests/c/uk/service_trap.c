@@ -16,7 +16,7 @@ const uint32_t service_request_bytes_min = 0;
 
 static const uint32_t constant[1] = {1};
 static uint8_t data[16] = {0xc3}; /* ret */
-static const char *outcome; /* NULL: misbehave() was expected not to return */
+static const char *outcome;       /* NULL: misbehave() was expected not to return */
 
 #if defined(TRAP_CODE)
 static void misbehave(void)

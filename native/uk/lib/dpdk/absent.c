@@ -12,10 +12,10 @@
 /* This file includes none of DPDK's headers: their prototypes would not fit. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-#define ABSENT(name)                                                                              \
-    void name(void)                                                                               \
-    {                                                                                             \
-        environment_absent(#name);                                                                \
+#define ABSENT(name)                                                                               \
+    void name(void)                                                                                \
+    {                                                                                              \
+        environment_absent(#name);                                                                 \
     }
 
 /* ---- accepted, without an effect ---- */
@@ -32,10 +32,10 @@ int __rte_trace_point_register(void)
 
 /* ---- interrupts: refused, as rte_interrupts.h allows (ENOTSUP is the same number) ---- */
 
-#define REFUSED(name)                                                                             \
-    int name(void)                                                                                \
-    {                                                                                             \
-        return -EOPNOTSUPP;                                                                          \
+#define REFUSED(name)                                                                              \
+    int name(void)                                                                                 \
+    {                                                                                              \
+        return -EOPNOTSUPP;                                                                        \
     }
 
 REFUSED(rte_intr_ack)
@@ -55,8 +55,13 @@ int rte_intr_cap_multiple(void)
     return 0;
 }
 
-void rte_intr_efd_disable(void) {}
-void rte_intr_vec_list_free(void) {}
+void rte_intr_efd_disable(void)
+{
+}
+
+void rte_intr_vec_list_free(void)
+{
+}
 
 /* ---- telemetry's answers ---- */
 

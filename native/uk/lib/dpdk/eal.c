@@ -154,14 +154,19 @@ int rte_eal_tailq_register(struct rte_tailq_elem *list)
 
 /* ---- locks between processes and threads: there is one of each ---- */
 
-void rte_mcfg_mempool_read_lock(void) {}
-void rte_mcfg_mempool_read_unlock(void) {}
-void rte_mcfg_mempool_write_lock(void) {}
-void rte_mcfg_mempool_write_unlock(void) {}
-void rte_mcfg_tailq_read_lock(void) {}
-void rte_mcfg_tailq_read_unlock(void) {}
-void rte_mcfg_tailq_write_lock(void) {}
-void rte_mcfg_tailq_write_unlock(void) {}
+#define ALWAYS_FREE(name)                                                                          \
+    void name(void)                                                                                \
+    {                                                                                              \
+    }
+
+ALWAYS_FREE(rte_mcfg_mempool_read_lock)
+ALWAYS_FREE(rte_mcfg_mempool_read_unlock)
+ALWAYS_FREE(rte_mcfg_mempool_write_lock)
+ALWAYS_FREE(rte_mcfg_mempool_write_unlock)
+ALWAYS_FREE(rte_mcfg_tailq_read_lock)
+ALWAYS_FREE(rte_mcfg_tailq_read_unlock)
+ALWAYS_FREE(rte_mcfg_tailq_write_lock)
+ALWAYS_FREE(rte_mcfg_tailq_write_unlock)
 
 int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
 {

@@ -71,8 +71,8 @@ void __rte_panic(const char *function, const char *format, ...)
     (void)environment_print(what, sizeof(what), format, values);
     va_end(values);
     what[strnlen(what, sizeof(what)) - (what[0] != '\0')] = '\0'; /* its end of line */
-    (void)snprintf(sentence, sizeof(sentence), "the image stopped: DPDK gave up in %s: %s", function,
-                   what);
+    (void)snprintf(sentence, sizeof(sentence), "the image stopped: DPDK gave up in %s: %s",
+                   function, what);
     console_fail(sentence);
 }
 

@@ -23,9 +23,9 @@
 #define LEAST_ALIGN 64u          /* of every block, as rte_malloc's */
 #define PAGE_BYTES 4096u
 #define ZONES_MAX 32u
-/* The driver's state of a ring has an entry of 16 bytes for each descriptor, and the driver does not
- * compare the 16-bit numbers of descriptors that the device returns with the ring's size. Behind each
- * block that can be such a state there is no memory for any of these numbers. */
+/* The driver's state of a ring has an entry of 16 bytes for each descriptor, and the driver does
+ * not compare the 16-bit numbers of descriptors that the device returns with the ring's size.
+ * Behind each block that can be such a state there is no memory for any of these numbers. */
 #define FENCED_BYTES (16u << 10)
 #define FENCE_BYTES (1u << 20)
 

@@ -57,7 +57,8 @@ int rte_pci_read_config(const struct rte_pci_device *device, void *to, size_t nb
     uint8_t *out = to;
 
     (void)device;
-    if (offset < 0 || (size_t)offset > PCI_CONFIG_BYTES || PCI_CONFIG_BYTES - offset < (off_t)nb_bytes)
+    if (offset < 0 || (size_t)offset > PCI_CONFIG_BYTES ||
+        PCI_CONFIG_BYTES - offset < (off_t)nb_bytes)
         return -1;
     if (nb_reads++ == READS_MAX)
         console_fail("the network device's list of PCI capabilities does not end");
@@ -103,8 +104,8 @@ const char *environment_probe(void)
         return "the machine has no virtio network device on a PCI bus, where DPDK's driver looks "
                "for it (QEMU: -machine q35, -device virtio-net-pci)";
     uint32_t id = pci_read(place, 0);
-    device.addr = (struct rte_pci_addr){
-        .bus = place.bus, .devid = place.slot, .function = place.function};
+    device.addr =
+        (struct rte_pci_addr){.bus = place.bus, .devid = place.slot, .function = place.function};
     device.id = (struct rte_pci_id){.class_id = pci_read(place, 8) >> 8,
                                     .vendor_id = (uint16_t)id,
                                     .device_id = (uint16_t)(id >> 16)};

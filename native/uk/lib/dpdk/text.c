@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The functions of a C library that DPDK's objects call for texts (C11, 7.21.6, 7.24), and the
- * checked forms of them that a distribution's compiler inserts. lib/string has memcpy and its like. */
+ * checked forms of them that a distribution's compiler inserts. lib/string has memcpy and its like.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
