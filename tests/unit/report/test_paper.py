@@ -179,7 +179,7 @@ def test_every_form_shows_them(folder: Path) -> None:
     console.print(report.table(result), table)
     text = console.export_text()
     assert "paper*" in text and "985 K" in text and "22.10 x" in text
-    assert text.count("TCG counts instructions") == 10
+    assert text.count("TCG counts instructions") == 14
 
 
 def test_another_workload_has_no_ratios_in_the_terminal(tmp_path: Path) -> None:
