@@ -147,7 +147,9 @@ class Memory:
     """The settings and counts of a liar in an image, found by the names of its symbols."""
 
     def __init__(self, image: Path, pid: int, base: int = 0) -> None:
-        said = subprocess.run(["nm", "--defined-only", image], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            ["nm", "--defined-only", image], capture_output=True, text=True, check=True
+        ).stdout
         self._at = {name: base + int(at, 16) for at, _, name in map(str.split, said.splitlines())}
         self._file = Path(f"/proc/{pid}/mem")
 

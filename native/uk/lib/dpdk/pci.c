@@ -15,7 +15,7 @@
 #include "transport_pc.h"
 
 #define DEVICES_MAX 8u /* of a driver's table */
-/* Of configuration space, in all. The driver follows the list of capabilities without a bound. */
+/* Reads of configuration space in all: the driver's walk of the capabilities has no bound. */
 #define READS_MAX 4096u
 
 static struct rte_pci_driver *driver;
