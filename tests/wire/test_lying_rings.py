@@ -31,6 +31,7 @@ from tool import Program
 ROW = "uk-dpdk"
 RING = 1024
 LIE_S = 1.0
+PUBLISHED = 16
 START_S = 120.0
 ANSWER_S = 30.0
 # struct rte_memzone: name, bus address, address, bytes, page size, socket, flags
@@ -58,8 +59,13 @@ class Ring:
             memory.write(content)
 
     def elements(self, made: Callable[[], tuple[int, int]]) -> None:
-        """Overwrite every element (id, length) of the used ring."""
+        """Overwrite every element (id, length) of the used ring, and publish some of them: the
+        honest device would write its own before it publishes them."""
         self._write(self._used + 4, b"".join(struct.pack("<II", *made()) for _ in range(RING)))
+        with self._file.open("rb", buffering=0) as memory:
+            memory.seek(self._used + 2)
+            (index,) = struct.unpack("<H", memory.read(2))
+        self.index(index + PUBLISHED)
 
     def index(self, value: int) -> None:
         """Overwrite the used ring's index."""
