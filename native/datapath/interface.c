@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
 #include <linux/filter.h>
@@ -49,6 +50,25 @@ static const char *look_up(struct interface *interface, int inet)
     return NULL;
 }
 
+/* Whether an interface of this network namespace has the address. Binding a socket would not tell:
+ * in a namespace without addresses the kernel lets a socket bind to any. */
+static bool is_kernels(const uint8_t address[4])
+{
+    struct ifaddrs *list, *each;
+    bool found = false;
+
+    if (getifaddrs(&list) != 0)
+        return false;
+    for (each = list; each != NULL; each = each->ifa_next) {
+        if (each->ifa_addr == NULL || each->ifa_addr->sa_family != AF_INET)
+            continue;
+        const struct sockaddr_in *inet = (const struct sockaddr_in *)(const void *)each->ifa_addr;
+        found = found || memcmp(&inet->sin_addr, address, 4) == 0;
+    }
+    freeifaddrs(list);
+    return found;
+}
+
 /* Bind a socket that drops everything; its filter is set before it can receive. */
 static const char *hold_port(struct interface *interface)
 {
@@ -87,7 +107,9 @@ const char *interface_open(struct interface *interface, const struct datapath_co
         return interface_said("cannot open a socket", errno);
     const char *error = look_up(interface, inet);
     close(inet);
-    return error != NULL ? error : hold_port(interface);
+    if (error == NULL && is_kernels(interface->address))
+        error = hold_port(interface);
+    return error;
 }
 
 void interface_drop_rights(void)

@@ -240,7 +240,8 @@ def test_a_library_comes_as_files_once(
     assert fetched.pkg_config() == {"PKG_CONFIG_PATH": str(folder)}
     next(folder.glob("*.pc")).unlink()
     assert fetched.pkg_config() == {}, "an incomplete library must not be found"
-    needed = [name for name in ("libx-dev", "libx2", "tool") if fetched._is_needed(name, "libx-dev")]
+    names = ("libx-dev", "libx2", "tool")
+    needed = [name for name in names if fetched._is_needed(name, "libx-dev")]
     assert needed == ["libx-dev", "libx2"]
 
 

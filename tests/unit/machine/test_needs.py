@@ -1,4 +1,4 @@
-"""What a datapath needs of the kernel: the words for what is missing, and the command that grants it."""
+"""What a datapath needs of the kernel: words for what is missing, and the command for it."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_too_little_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_grants_what_it_says() -> None:
     """Without sudo, which a test may not use, and as another user."""
     words = rights.granting("CAP_NET_RAW").replace("$(id -u)", "65534").replace("$(id -g)", "65534")
-    _, found, command = words.partition("setpriv ")
+    command = words[words.index("setpriv ") :].removesuffix("./nearmetal ...")
     shown = subprocess.run(
-        ["sh", "-c", f"{found}{command.replace('./nearmetal ...', 'grep CapEff /proc/self/status')}"],
+        ["sh", "-c", f"{command} grep CapEff /proc/self/status"],
         capture_output=True,
         text=True,
         check=True,
