@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from nearmetal.machine.links.netns import Wire
 from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import Rung
 
+_numbers = itertools.cycle(range(100))
+
 
 def skip_where_missing(rung: Rung) -> None:
     """Skip where no pair can be made, or the rung cannot run on one."""
@@ -35,7 +38,9 @@ def skip_where_missing(rung: Rung) -> None:
 @contextmanager
 def bare_pair() -> Iterator[Wire]:
     """Make a pair whose server's end has the MAC of the tests' frames, and no address."""
-    with netns.tapped(open_journal(), here=False) as wire:
+    number = next(_numbers)  # a test may have several
+    sides = f"n{number:02}", f"f{number:02}"
+    with netns.tapped(open_journal(), here=False, sides=sides) as wire:
         with NetNS(str(wire.sut.netns), flags=0) as route:
             index = route.link_lookup(ifname=wire.sut.iface)[0]
             route.link("set", index=index, address=SERVER_MAC)

@@ -146,7 +146,8 @@ def test_without_the_right_it_says_which(rung: Rung, wire: Wire, programs: Progr
 
 
 def test_every_key_is_stored_and_read(rung: Rung, wire: Wire, programs: Programs) -> None:
-    """From the kernel's sockets, whose checksums are left to the device."""
+    """From the kernel's sockets, whose checksums are left to the device; joined ones are cut."""
+    assert offloads.uncut(wire.tg) == ""
     with server(rung, "kv", programs, wire):
         target = ["--target", f"{wire.sut.addr}:{PORT}", *LOAD, "--time", "0.5"]
         for more in ([], ["--segment"]):

@@ -81,14 +81,16 @@ def veth(journal: Journal) -> Iterator[Wire]:
 
 
 @contextmanager
-def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
+def tapped(
+    journal: Journal, *, here: bool, sides: tuple[str, str] = ("nic", "far")
+) -> Iterator[Wire]:
     """Make a pair whose server's end has no address: the program that reads its frames has it.
 
     The server's end is in a namespace of its own, so no kernel answers or forwards beside that
     program. The generator's end is in this namespace if `here`, usable by every program of the
-    machine, else in a namespace of its own.
+    machine, else in a namespace of its own. sides: the ends' names, for several pairs of a process.
     """
-    sut, tg, subnet = _ends(networks.free()) if here else _ends(networks.OWN, "nic", "far")
+    sut, tg, subnet = _ends(networks.free()) if here else _ends(networks.OWN, *sides)
     if here:
         tg = replace(tg, netns=_HERE)
     with ExitStack() as stack:
