@@ -36,8 +36,8 @@ def why_not(needs: tuple[Need, ...]) -> str | None:
 @functools.cache
 def _io_uring() -> str | None:
     libc = ctypes.CDLL(None, use_errno=True)
-    params = ctypes.create_string_buffer(_PARAMS_BYTES)
-    params[_FLAGS_AT : _FLAGS_AT + 4] = _FLAGS.to_bytes(4, "little")
+    flags = bytes(_FLAGS_AT) + _FLAGS.to_bytes(4, "little")
+    params = ctypes.create_string_buffer(flags, _PARAMS_BYTES)
     made = libc.syscall(_SYS_IO_URING_SETUP, 1, params)
     if made >= 0:
         os.close(made)
