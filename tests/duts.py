@@ -13,7 +13,7 @@ from nearmetal.dut.command import Command, Launch
 from nearmetal.machine.vm import accelerator
 from nearmetal.spec.programs import INIT, PROBE, TENDER, program_of
 from nearmetal.spec.rungs import Rung
-from nearmetal.topology.standing import Socketed
+from nearmetal.topology.standing import Socketed, Topology
 
 SERVER, PORT = "10.0.0.100", 11211
 SERVER_MAC = "02:00:00:00:00:64"
@@ -37,17 +37,37 @@ def command(
     names += [TENDER] if rung.place == "ukp" else []
     names += [INIT] if rung.place == "guest" else []
     at = {"sut_mac": SERVER_MAC, "directory": str(vhost.parent)}
-    launched = Launch(
-        rung,
-        service,
-        {name: Program(path=str(programs(name)), image_bytes=0, sha256="") for name in names},
-        Socketed.served(SERVER, "10.0.0.0/8", **at),
-        f"{SERVER}:{PORT}",
-        memory_bytes,
-        more=tuple(options),
-        cpus=tuple(os.sched_getaffinity(0)),
-    )
+    launched = _launch(rung, service, programs, Socketed.served(SERVER, "10.0.0.0/8", **at), names)
+    launched = replace(launched, memory_bytes=memory_bytes, more=tuple(options))
     if rung.machine is not None:
         chosen = accelerator.choose(programs(PROBE), min(os.sched_getaffinity(0)))
         launched = replace(launched, accelerator=chosen)
     return places.command(launched)
+
+
+def at_interface(
+    rung: Rung,
+    service: str,
+    programs: Programs,
+    iface: str,
+    options: Sequence[str],
+    address: str = SERVER,
+) -> Command:
+    """Return the command of a rung's server at an interface of its network namespace."""
+    top = Topology.served(address, "10.0.0.0/8", sut_iface=iface)
+    launched = _launch(rung, service, programs, top, [program_of(rung, service)])
+    return places.command(replace(launched, listen=f"{address}:{PORT}", more=tuple(options)))
+
+
+def _launch(
+    rung: Rung, service: str, programs: Programs, top: Topology, names: Sequence[str]
+) -> Launch:
+    return Launch(
+        rung,
+        service,
+        {name: Program(path=str(programs(name)), image_bytes=0, sha256="") for name in names},
+        top,
+        f"{SERVER}:{PORT}",
+        MEMORY_BYTES,
+        cpus=tuple(os.sched_getaffinity(0)),
+    )

@@ -46,7 +46,8 @@ static __always_inline int is_ours(const struct xdp_datagram *frame)
     __u16 port = bpf_ntohs(frame->udp_to);
 
     if (frame->eth_type == bpf_htons(ETH_P_ARP))
-        return ((const struct arp *)(const void *)frame)->target == match.address;
+        return match.without_arp == 0 &&
+               ((const struct arp *)(const void *)frame)->target == match.address;
     return frame->eth_type == bpf_htons(ETH_P_IP) && frame->version_ihl == IPV4_NO_OPTIONS &&
            frame->protocol == IPPROTO_UDP && (frame->fragment & bpf_htons(IPV4_FRAGMENT)) == 0 &&
            frame->ip_to == match.address && (__u16)(port - match.port_first) < match.nb_ports;

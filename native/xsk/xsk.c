@@ -2,6 +2,7 @@
 #include "xsk.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct xsk {
     int fd;          /* of the socket */
     int inet;        /* a socket for questions about the interface */
     bool zero_copy;
+    uint64_t nb_syscalls;
     struct xsk_program program;
     struct ifreq iface;
     uint8_t mac[6];
@@ -212,6 +214,7 @@ static void unsent_offer(struct xsk *xsk)
     for (unsigned calls = 0; calls < SEND_CALLS_MAX && xsk_rings_unsent(&xsk->rings) > 0; calls++) {
         if (!xsk_ring_wants_call(&xsk->rings.memory.tx))
             return;
+        xsk->nb_syscalls++;
         if (sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) != 0 && errno != EAGAIN)
             return;
     }
@@ -231,8 +234,10 @@ void xsk_send(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb)
 /* A driver that ran out of empty frames sleeps until it is called. */
 static void filled_tell(struct xsk *xsk)
 {
-    if (xsk_ring_wants_call(&xsk->rings.memory.fill))
-        (void)recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+    if (!xsk_ring_wants_call(&xsk->rings.memory.fill))
+        return;
+    xsk->nb_syscalls++;
+    (void)recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
 unsigned xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned nb)
@@ -251,9 +256,48 @@ void xsk_return(struct xsk *xsk)
     xsk_rings_return(&xsk->rings);
 }
 
+unsigned xsk_take(struct xsk *xsk, struct xsk_frame *frames, unsigned nb)
+{
+    unsigned got = xsk_rings_take(&xsk->rings, frames, nb);
+
+    if (got == 0) {
+        filled_tell(xsk);
+        unsent_offer(xsk);
+    }
+    return got;
+}
+
+unsigned xsk_alloc(struct xsk *xsk, struct xsk_frame *frames, unsigned nb)
+{
+    return xsk_rings_alloc(&xsk->rings, frames, nb);
+}
+
+unsigned xsk_forward(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb)
+{
+    unsigned taken = xsk_rings_forward(&xsk->rings, frames, nb);
+
+    unsent_offer(xsk);
+    return taken;
+}
+
+void xsk_free(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb)
+{
+    xsk_rings_free(&xsk->rings, frames, nb);
+}
+
+void xsk_wait(struct xsk *xsk, uint64_t ns)
+{
+    struct pollfd arrived = {.fd = xsk->fd, .events = POLLIN};
+    const struct timespec time = {.tv_nsec = (long)ns};
+
+    xsk->nb_syscalls++;
+    (void)ppoll(&arrived, 1, &time, NULL); /* a signal ends it early */
+}
+
 void xsk_stats(const struct xsk *xsk, struct xsk_stats *stats)
 {
     *stats = xsk->rings.stats;
+    stats->nb_syscalls = xsk->nb_syscalls;
 }
 
 void xsk_close(struct xsk *xsk)

@@ -13,7 +13,8 @@
  * (generic), by a link that ends with this process, however it ends. A program that is already
  * attached is never replaced.
  *
- * Errors: xsk_open returns NULL, or one sentence for the user. After that no call fails or blocks.
+ * Errors: xsk_open returns NULL, or one sentence for the user. After that no call fails, and only
+ * xsk_wait blocks.
  */
 #ifndef NEARMETAL_XSK_H
 #define NEARMETAL_XSK_H
@@ -28,6 +29,7 @@ struct xsk_config {
     uint8_t address[4];  /* of the frames that are ours: IPv4 target of UDP, and of ARP */
     uint16_t port_first; /* their UDP target ports */
     uint16_t nb_ports;
+    bool without_arp; /* the kernel has the address, and answers ARP */
 };
 
 struct xsk;
@@ -50,6 +52,15 @@ unsigned xsk_lend(struct xsk *xsk, struct xsk_frame *rooms, unsigned nb);
 void xsk_send(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb);
 unsigned xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned nb);
 void xsk_return(struct xsk *xsk);
+
+/* The same for a server, which forwards (xsk_rings.h). */
+unsigned xsk_take(struct xsk *xsk, struct xsk_frame *frames, unsigned nb);
+unsigned xsk_alloc(struct xsk *xsk, struct xsk_frame *frames, unsigned nb);
+unsigned xsk_forward(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb);
+void xsk_free(struct xsk *xsk, const struct xsk_frame *frames, unsigned nb);
+
+/* Sleep until a frame has arrived, at most `ns` (less than a second). */
+void xsk_wait(struct xsk *xsk, uint64_t ns);
 
 void xsk_stats(const struct xsk *xsk, struct xsk_stats *stats);
 

@@ -35,7 +35,9 @@ static const char *said(const char *what, const char *iface, int error)
 static int match_set(struct bpf_object *object, const struct xsk_config *config)
 {
     struct bpf_map *map = bpf_object__find_map_by_name(object, ".data");
-    struct xsk_match match = {.port_first = config->port_first, .nb_ports = config->nb_ports};
+    struct xsk_match match = {.port_first = config->port_first,
+                              .nb_ports = config->nb_ports,
+                              .without_arp = config->without_arp};
 
     memcpy(&match.address, config->address, sizeof(match.address));
     return map == NULL ? -ENOENT : bpf_map__set_initial_value(map, &match, sizeof(match));

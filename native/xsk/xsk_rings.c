@@ -52,6 +52,24 @@ void xsk_rings_init(struct xsk_rings *rings, const struct xsk_memory *memory)
     atomic_store_explicit(memory->fill.producer, rings->fill_at, memory_order_release);
 }
 
+/* Give a frame back: to the kernel, for receiving, or to ours. The fill ring has an entry for every
+ * frame, so there is always room. */
+static void frame_back(struct xsk_rings *rings, uint32_t frame)
+{
+    if (frame < XSK_RX_FRAMES) {
+        rings->owners[frame] = XSK_KERNEL;
+        address_put(&rings->memory.fill, rings->fill_at++, frame);
+    } else {
+        rings->owners[frame] = XSK_FREE;
+        rings->free[rings->nb_free++] = frame;
+    }
+}
+
+static void fill_publish(struct xsk_rings *rings)
+{
+    atomic_store_explicit(rings->memory.fill.producer, rings->fill_at, memory_order_release);
+}
+
 /* Take back the frames that the kernel has sent. */
 static void completions_take(struct xsk_rings *rings)
 {
@@ -65,6 +83,11 @@ static void completions_take(struct xsk_rings *rings)
         memcpy(&address, (const uint8_t *)ring->entries + (size_t)at * 8, 8);
         __asm__ volatile("" : "+r"(address)); /* the value that is checked is the value used */
         frame = address / XSK_FRAME_BYTES;
+        if (frame < XSK_FRAMES && rings->owners[frame] == XSK_SENDING) {
+            rings->nb_sending--;
+            frame_back(rings, (uint32_t)frame);
+            continue;
+        }
         if (address % XSK_FRAME_BYTES != 0 || frame < XSK_RX_FRAMES || frame >= XSK_FRAMES ||
             rings->owners[frame] != XSK_KERNEL) {
             rings->stats.nb_bad++;
@@ -122,9 +145,12 @@ unsigned xsk_rings_unsent(struct xsk_rings *rings)
     return entries_between(rings, ring, rings->tx_at, rings->tx_done);
 }
 
-/* Check a descriptor. False: it is no frame; if it names a frame of the kernel's, that is ours. */
+#define NO_NUMBER UINT32_MAX
+
+/* Check a descriptor. False: it is no frame. *taken: the frame of the kernel's that it names, which
+ * is ours now, or NO_NUMBER. */
 static bool frame_take(struct xsk_rings *rings, const struct xdp_desc *entry,
-                       struct xsk_frame *frame)
+                       struct xsk_frame *frame, uint32_t *taken)
 {
     struct xdp_desc desc = *entry;
     uint64_t number, offset;
@@ -132,12 +158,13 @@ static bool frame_take(struct xsk_rings *rings, const struct xdp_desc *entry,
     __asm__ volatile("" : "+m"(desc)); /* the value that is checked is the value used */
     number = desc.addr / XSK_FRAME_BYTES;
     offset = desc.addr % XSK_FRAME_BYTES;
+    *taken = NO_NUMBER;
     if (number >= XSK_RX_FRAMES || rings->owners[number] != XSK_KERNEL) {
         rings->stats.nb_bad++;
         return false;
     }
     rings->owners[number] = XSK_PORT;
-    rings->received[rings->nb_received++] = (uint32_t)number;
+    *taken = (uint32_t)number;
     if (desc.len > XSK_FRAME_BYTES - offset || desc.options != 0) { /* no parts of frames */
         rings->stats.nb_bad++;
         return false;
@@ -159,8 +186,14 @@ unsigned xsk_rings_receive(struct xsk_rings *rings, struct xsk_frame *frames, un
     nb = nb < room ? nb : room;
     if (nb == 0)
         return 0;
-    for (unsigned i = 0; i < nb; i++)
-        good += frame_take(rings, &entries[rings->rx_at++ & (ring->size - 1)], &frames[good]);
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t taken;
+
+        good +=
+            frame_take(rings, &entries[rings->rx_at++ & (ring->size - 1)], &frames[good], &taken);
+        if (taken != NO_NUMBER)
+            rings->received[rings->nb_received++] = taken;
+    }
     atomic_store_explicit(ring->consumer, rings->rx_at, memory_order_release);
     rings->stats.nb_rx += good;
     return good;
@@ -179,4 +212,77 @@ void xsk_rings_return(struct xsk_rings *rings)
     }
     rings->nb_received = 0;
     atomic_store_explicit(ring->producer, rings->fill_at, memory_order_release);
+}
+
+unsigned xsk_rings_take(struct xsk_rings *rings, struct xsk_frame *frames, unsigned nb)
+{
+    const struct xsk_ring *ring = &rings->memory.rx;
+    const struct xdp_desc *entries = ring->entries;
+    uint32_t there = produced(rings, ring, rings->rx_at), good = 0;
+
+    if (rings->nb_sending > 0)
+        completions_take(rings);
+    nb = nb < there ? nb : there;
+    for (unsigned i = 0; i < nb; i++) {
+        uint32_t taken;
+
+        if (frame_take(rings, &entries[rings->rx_at++ & (ring->size - 1)], &frames[good], &taken))
+            good++;
+        else if (taken != NO_NUMBER)
+            frame_back(rings, taken);
+    }
+    if (nb > 0)
+        atomic_store_explicit(ring->consumer, rings->rx_at, memory_order_release);
+    fill_publish(rings);
+    rings->stats.nb_rx += good;
+    return good;
+}
+
+static uint64_t address_of(const struct xsk_rings *rings, const struct xsk_frame *frame)
+{
+    return (uint64_t)(frame->data - rings->memory.umem);
+}
+
+unsigned xsk_rings_alloc(struct xsk_rings *rings, struct xsk_frame *frames, unsigned nb)
+{
+    unsigned i = 0;
+
+    for (; i < nb && rings->nb_free > 0; i++) {
+        uint32_t frame = rings->free[--rings->nb_free];
+
+        rings->owners[frame] = XSK_PORT;
+        frames[i] = (struct xsk_frame){rings->memory.umem + (size_t)frame * XSK_FRAME_BYTES,
+                                       XSK_FRAME_BYTES};
+    }
+    return i;
+}
+
+unsigned xsk_rings_forward(struct xsk_rings *rings, const struct xsk_frame *frames, unsigned nb)
+{
+    const struct xsk_ring *ring = &rings->memory.tx;
+    struct xdp_desc *entries = ring->entries;
+
+    /* Each frame needs an entry in the completion ring too, until it was taken back. */
+    if (rings->nb_sending + nb > XSK_TX_FRAMES)
+        completions_take(rings);
+    nb = nb < XSK_TX_FRAMES - rings->nb_sending ? nb : XSK_TX_FRAMES - rings->nb_sending;
+    nb = rings->broken ? 0 : nb;
+    for (unsigned i = 0; i < nb; i++) {
+        uint64_t address = address_of(rings, &frames[i]);
+
+        entries[rings->tx_at++ & (ring->size - 1)] =
+            (struct xdp_desc){.addr = address, .len = frames[i].len};
+        rings->owners[address / XSK_FRAME_BYTES] = XSK_SENDING;
+    }
+    rings->nb_sending += nb;
+    rings->stats.nb_tx += nb;
+    atomic_store_explicit(ring->producer, rings->tx_at, memory_order_release);
+    return nb;
+}
+
+void xsk_rings_free(struct xsk_rings *rings, const struct xsk_frame *frames, unsigned nb)
+{
+    for (unsigned i = 0; i < nb; i++)
+        frame_back(rings, (uint32_t)(address_of(rings, &frames[i]) / XSK_FRAME_BYTES));
+    fill_publish(rings);
 }

@@ -15,6 +15,9 @@
  *
  *     receiving   kernel (fill ring) -> port (received) -> kernel
  *     sending     ours (free) -> port (lent) -> kernel (transmit ring) -> ours
+ *     forwarding  kernel (fill ring) -> port (taken) -> sending (transmit ring) -> kernel
+ *
+ * A generator receives and sends, a server forwards: one socket does one of the two.
  *
  * Reordering: the producer's index is published with a release store and read with an acquire load,
  * so no entry is read before it is written; the consumer's index likewise, so no entry is written
@@ -70,10 +73,11 @@ struct __attribute__((may_alias)) xsk_frame {
 
 struct xsk_stats {
     uint64_t nb_tx, nb_rx;
-    uint64_t nb_bad; /* entries of the kernel that failed a check */
+    uint64_t nb_bad;      /* entries of the kernel that failed a check */
+    uint64_t nb_syscalls; /* xsk.c sets it */
 };
 
-enum xsk_owner { XSK_FREE, XSK_PORT, XSK_KERNEL };
+enum xsk_owner { XSK_FREE, XSK_PORT, XSK_KERNEL, XSK_SENDING };
 
 struct xsk_rings {
     struct xsk_memory memory;
@@ -81,6 +85,7 @@ struct xsk_rings {
     uint32_t tx_done;                              /* the kernel's index when last read */
     bool broken;                                   /* an index was impossible */
     uint32_t nb_free, nb_lent, nb_received;
+    uint32_t nb_sending; /* forwarded frames that the kernel has not completed */
     struct xsk_stats stats;
     uint32_t free[XSK_TX_FRAMES];         /* frames for sending */
     uint32_t lent[XSK_BURST_MAX];         /* in the order of sending */
@@ -106,6 +111,18 @@ unsigned xsk_rings_receive(struct xsk_rings *rings, struct xsk_frame *frames, un
 
 /* Return all received frames. They reach the fill ring in bursts. */
 void xsk_rings_return(struct xsk_rings *rings);
+
+/* Receive; each frame is the caller's until xsk_rings_forward takes it or xsk_rings_free. */
+unsigned xsk_rings_take(struct xsk_rings *rings, struct xsk_frame *frames, unsigned nb);
+
+/* Get empty frames, as if they were taken; returns how many. */
+unsigned xsk_rings_alloc(struct xsk_rings *rings, struct xsk_frame *frames, unsigned nb);
+
+/* Publish frames for the kernel to send from where they lie; it gets those it had sent for
+ * receiving again. Returns how many, from the first on, were taken. */
+unsigned xsk_rings_forward(struct xsk_rings *rings, const struct xsk_frame *frames, unsigned nb);
+
+void xsk_rings_free(struct xsk_rings *rings, const struct xsk_frame *frames, unsigned nb);
 
 /* Whether the kernel wants a system call before it goes on (XDP_USE_NEED_WAKEUP). */
 static inline bool xsk_ring_wants_call(const struct xsk_ring *ring)

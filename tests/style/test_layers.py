@@ -36,7 +36,7 @@ MACHINE = (
     ("journal",),
     ("memory",),
     ("links", "vm"),
-    ("tune",),
+    ("needs", "tune"),
 )
 ENTRIES_MAX = 16
 PYTHONS_OWN = {"__init__.py", "__main__.py", "py.typed"}  # names with a meaning for Python

@@ -1,5 +1,6 @@
 """Frame rungs as targets: a server on a vhost-user socket (a DPDK program on virtio-user, the
-tender's image, a virtual machine), with nm-relay and a host that sends frames.
+tender's image, a virtual machine), with nm-relay and a host that sends frames; or a server at one
+end of a veth pair, with that host at the other.
 
 No kernel is in between, so sources cannot be loopback addresses: a source 127.x.y.z is sent as
 10.x.y.z, and the server's admission lists are changed in the same way.
@@ -11,10 +12,11 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import interfaces
 import pytest
 
 import tool
@@ -94,29 +96,14 @@ class MachineDut:
 
 
 class Framed:
-    """Our own DUT, and the relay through which it is reached."""
+    """Our own DUT, and a host of frames that reaches it."""
 
-    def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
-        self._rung = rung
-        # A short path: an AF_UNIX address has 108 bytes.
-        self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
-        self.vhost, unix = self.folder / "vhost", self.folder / "frames"
-        relay = [str(programs("nm-relay")), "--socket", str(self.vhost), "--unix", str(unix)]
-        self.relay = tool.Program([*relay, *(["--connect"] if rung.machine else [])])
-        try:
-            self.relay.expect("ready", END_S)
-            self.dut = open_dut(rung, service, programs, self.vhost, _rights(guard))
-            self.ready = self.dut.ready
-        except BaseException:
-            self.relay.stop(0)
-            raise
-        try:
-            self.relay.expect("up", END_S)
-            self.host = Host(unix, SERVER, PORT)
-            self.host.server_mac()
-        except BaseException:
-            self.close()
-            raise
+    dut: Dut
+    host: Host
+    ready: Event
+
+    def __init__(self, rung: Rung) -> None:
+        self.rung = rung
 
     def ask(self, datagram: bytes, source: str) -> list[bytes]:
         return self.host.ask(datagram, source)
@@ -139,7 +126,7 @@ class Framed:
         """Stop the server; check that it counted all frames; return its drops without sentinels
         and ARP."""
         final, came = self.final(), self.host.sent.copy()
-        if not self._rung.in_frames:
+        if not self.rung.in_frames:
             del came["arp"]  # handled by the guest's kernel
         drops = Counter({name: int(count) for name, count in final["drops"].items()})
         assert final["received"] == drops.total() == came.total()
@@ -150,9 +137,58 @@ class Framed:
     def close(self) -> None:
         if hasattr(self, "host"):
             self.host.close()
-        self.dut.close()
+        if hasattr(self, "dut"):
+            self.dut.close()
+
+
+class Relayed(Framed):
+    """A server on a vhost-user socket, and the relay through which it is reached."""
+
+    def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
+        super().__init__(rung)
+        # A short path: an AF_UNIX address has 108 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="nm-"))
+        self.vhost, unix = self.folder / "vhost", self.folder / "frames"
+        relay = [str(programs("nm-relay")), "--socket", str(self.vhost), "--unix", str(unix)]
+        self.relay = tool.Program([*relay, *(["--connect"] if rung.machine else [])])
+        try:
+            self.relay.expect("ready", END_S)
+            self.dut = open_dut(rung, service, programs, self.vhost, _rights(guard))
+            self.ready = self.dut.ready
+        except BaseException:
+            self.relay.stop(0)
+            raise
+        try:
+            self.relay.expect("up", END_S)
+            self.host = Host(unix, SERVER, PORT)
+            self.host.server_mac()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
         self.relay.stop(0)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class AtInterface(Framed):
+    """A server at one end of a veth pair. No kernel has its address."""
+
+    def __init__(self, rung: Rung, service: str, programs: Programs, guard: Guard) -> None:
+        super().__init__(rung)
+        with ExitStack() as stack:
+            wire = stack.enter_context(interfaces.bare_pair())
+            stack.callback(super().close)
+            argv = interfaces.command(rung, service, programs, wire, _rights(guard))
+            self.dut = ProcessDut(argv)
+            self.ready = self.dut.ready
+            self.host = Host(interfaces.link(wire), SERVER, PORT)
+            self.host.server_mac()
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def open_dut(

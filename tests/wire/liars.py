@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import interfaces
 import pytest
 from framed import (
     PORT,
@@ -30,6 +31,8 @@ from framed import (
 )
 
 from nearmetal.build.programs import why_not
+from nearmetal.machine.journal import open_journal
+from nearmetal.machine.links import netns
 from nearmetal.machine.processes.process import Event, Where
 from nearmetal.machine.vm.vm import Vm
 from nearmetal.spec.programs import TENDER, program_of
@@ -83,6 +86,8 @@ def _measured(rung: Rung, folder: Path, liar: Liar) -> Measured:
         return in_an_image(rung, folder, liar)
     if rung.place == "uk":
         return in_a_machine(rung, folder, liar)
+    if rung.uses is not None and rung.uses.at_interface:
+        return at_interface(rung, folder, liar)
     return on_virtio_user(rung, folder, liar) if rung.in_frames else on_sockets(rung, folder, liar)
 
 
@@ -94,6 +99,22 @@ def on_sockets(rung: Rung, folder: Path, liar: Liar) -> Measured:
         address = server.expect("ready", SERVER_S)["listen"]
         with Program([program("nm-load"), "--target", address, *options(liar)]) as load:
             result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load, liar)
+    return result, logged(log)
+
+
+def at_interface(rung: Rung, folder: Path, liar: Liar) -> Measured:
+    """nm-<datapath>-<liar> at a veth pair, at an address that the kernel has too."""
+    interfaces.skip_where_missing(rung)
+    log = folder / "lies.jsonl"
+    with netns.veth(open_journal()) as wire:
+        rights = ["--allow", wire.subnet]
+        argv = interfaces.command(rung, liar.name, found, wire, rights, wire.sut.addr)
+        with lying(argv, log, liar.seed) as server:
+            server.expect("ready", SERVER_S)
+            target = f"{wire.sut.addr}:{PORT}"
+            words = [program("nm-load"), "--target", target, *options(liar)]
+            with Program(interfaces.inside_tg(wire, *words)) as load:
+                result = measure(lambda: os.kill(server.pid, signal.SIGUSR2), load)
     return result, logged(log)
 
 
@@ -162,7 +183,9 @@ class Memory:
     """The settings and counts of a liar in an image, found by the names of its symbols."""
 
     def __init__(self, image: Path, pid: int, base: int = 0) -> None:
-        said = subprocess.run(["nm", image], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            ["nm", "--defined-only", image], capture_output=True, text=True, check=True
+        ).stdout
         self._at = {name: base + int(at, 16) for at, _, name in map(str.split, said.splitlines())}
         self._file = Path(f"/proc/{pid}/mem")
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from framed import Framed, skip_where_missing
+import interfaces
+import pytest
+from framed import AtInterface, Framed, Relayed, skip_where_missing
 from library import Library
 
 import tool
@@ -25,6 +27,7 @@ from nearmetal.kv.admission import LOOPBACK, admission
 from nearmetal.kv.corpus import CorpusError, Guard, Udp
 from nearmetal.kv.corpus.case import ALL_RIGHTS
 from nearmetal.kv.model import Model
+from nearmetal.machine import needs
 from nearmetal.machine.links.frames import UDP_BYTES_MAX
 from nearmetal.spec import rungs
 from nearmetal.spec.programs import program_of
@@ -37,8 +40,12 @@ _ROWS = tuple(
     if rung.uses is not None and rung.absent is None
     if known.find(rung.wire).sockets or known.find(rung.wire).shares_memory
 )
-ON_SOCKETS = tuple(rung.name for rung in _ROWS if known.find(rung.wire).sockets)
-ON_FRAMES = tuple(rung.name for rung in _ROWS if known.find(rung.wire).shares_memory)
+ON_SOCKETS = tuple(
+    rung.name for rung in _ROWS if known.find(rung.wire).sockets and not rung.in_frames
+)
+ON_MEMORY = tuple(rung.name for rung in _ROWS if known.find(rung.wire).shares_memory)
+AT_INTERFACES = tuple(rung.name for rung in _ROWS if rung.uses and rung.uses.at_interface)
+ON_FRAMES = (*ON_MEMORY, *AT_INTERFACES)
 FRAMED = tuple(rung.name for rung in _ROWS if rung.in_frames)  # the others leave frames to a kernel
 LIARS = tuple(
     rung.name
@@ -95,6 +102,8 @@ def open_target(
     if rung in ON_FRAMES:
         return open_framed(rung, tools, guard, service)
     row = rungs.find(rung)
+    if row.uses is not None and (reason := needs.why_not(row.uses.needs)) is not None:
+        pytest.skip(f"{rung}: {reason}")
     path = tools.programs(program_of(row, service))
     return Program([str(path), *row.options()], guard, host)
 
@@ -102,8 +111,11 @@ def open_target(
 def open_framed(rung: str, tools: Tools, guard: Guard, service: str) -> Framed:
     """Start a frame rung; skip if it cannot run."""
     row = rungs.find(rung)
+    if rung in AT_INTERFACES:
+        interfaces.skip_where_missing(row)
     skip_where_missing(row, service, tools.programs)
-    return Framed(row, service, tools.programs, guard)
+    made = AtInterface if rung in AT_INTERFACES else Relayed
+    return made(row, service, tools.programs, guard)
 
 
 def fits(rung: str, request_bytes: int) -> bool:

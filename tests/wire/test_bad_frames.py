@@ -142,6 +142,10 @@ BAD: dict[str, tuple[str, Make]] = {
 }
 
 
+# Reasons that a frame for the server's address and port may have, and others do not.
+LED = ("udp",)
+
+
 @pytest.fixture(
     scope="module", params=[pytest.param(rung, marks=pytest.mark.rung(rung)) for rung in FRAMED]
 )
@@ -158,10 +162,14 @@ def target(
 
 @pytest.mark.parametrize("name", BAD)
 def test_dropped_counted_and_silent(name: str, target: Framed) -> None:
+    """An interface's frames that are not for the server stay the kernel's: it sees nothing."""
     drop, make = BAD[name]
     before = target.counted()
     assert drawn(target, bytes(make())) == []
-    assert target.counted() - before == Counter({drop: 1, "answered": 1})
+    seen = target.counted() - before
+    assert target.rung.uses is not None
+    kept = target.rung.uses.at_interface and (drop not in LED or name == "udp-header-cut")
+    assert seen in (Counter({drop: 1, "answered": 1}), *([Counter(answered=1)] if kept else []))
 
 
 @pytest.mark.parametrize(
@@ -211,6 +219,9 @@ def test_arp_is_answered(to: str, sender: str, target: Framed) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 56, 1472])
 def test_echo_is_answered(size: int, target: Framed) -> None:
+    assert target.rung.uses is not None
+    if target.rung.uses.at_interface:
+        pytest.skip("an interface's pings stay the kernel's")
     payload = bytes(i % 251 for i in range(size))
     before = target.counted()
     (frame,) = drawn(target, bytes(icmp(payload)))

@@ -6,6 +6,7 @@ opened (tests/c/uk/service_trap.c). There is no back end here; the other wire te
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -35,23 +36,29 @@ TRAPS = {
     "constant": "it wrote to its constants",
     "null": "it used a null pointer",
 }
-# Size limits: below 96 KB (netdev) and 224 KB (lwip), and little above the sizes that GCC 12 and
-# GCC 14 produce.
+# Size limits: below 96 KB (netdev), 224 KB (lwip) and 400 KB (DPDK), and little above the sizes
+# that GCC 12 and GCC 14 produce.
 IMAGE_BYTES_MAX = {
     "nm-uk-netdev-kv": 74_000,
     "nm-uk-netdev-echo": 46_000,
     "nm-uk-lwip-kv": 94_000,
     "nm-uk-lwip-echo": 63_000,
+    "nm-uk-dpdk-kv": 360_000,
+    "nm-uk-dpdk-echo": 330_000,
     "nm-uk-limit": 34_000,
     "nm-uk-probe": 16_000,
 }
+
+
+DRIVERS = ("", "-dpdk")  # of the images that violate a rule: ours, and DPDK's, which needs PCI
 
 
 @pytest.fixture(scope="module")
 def built() -> Build:
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("QEMU is not installed (package qemu-system-x86)")
-    return tool.sanitized(*IMAGE_BYTES_MAX, *map("nm-uk-trap-{}".format, TRAPS))
+    traps = [f"nm-uk-trap-{what}{driver}" for what in (*TRAPS, "redzone") for driver in DRIVERS]
+    return tool.sanitized(*IMAGE_BYTES_MAX, *traps)
 
 
 def boot(
@@ -94,8 +101,13 @@ def image_of(build_: Build, name: str) -> Path:
     return Path(build_.programs[name].path)
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("image", ["nm-uk-netdev-kv", "nm-uk-lwip-echo", "nm-uk-limit"])
+@pytest.mark.parametrize(
+    ("image", "machine"),
+    [
+        *itertools.product(["nm-uk-netdev-kv", "nm-uk-lwip-echo", "nm-uk-limit"], MACHINES),
+        ("nm-uk-dpdk-kv", "q35"),
+    ],
+)
 def test_it_says_what_it_is_reports_and_stops(built: Build, machine: str, image: str) -> None:
     events = boot(image_of(built, image), machine, LISTEN, typed="ccq")
     assert [event["event"] for event in events] == [
@@ -115,13 +127,38 @@ def test_it_says_what_it_is_reports_and_stops(built: Build, machine: str, image:
     assert events[-1]["received"] == 0
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(("driver", "machine"), [("", "q35"), ("", "microvm"), ("-dpdk", "q35")])
 @pytest.mark.parametrize("trap", TRAPS)
-def test_what_it_may_not_stops_it_with_a_line(built: Build, machine: str, trap: str) -> None:
-    first, event = boot(image_of(built, f"nm-uk-trap-{trap}"), machine, LISTEN)
+def test_what_it_may_not_stops_it_with_a_line(
+    built: Build, driver: str, machine: str, trap: str
+) -> None:
+    first, event = boot(image_of(built, f"nm-uk-trap-{trap}{driver}"), machine, LISTEN)
     assert (first["event"], event["event"]) == ("boot", "failed")
     assert TRAPS[trap] in event["error"]
     assert re.search(r"address 0x[0-9a-f]+, instruction at 0x[0-9a-f]+", event["error"])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_interrupt_leaves_the_bytes_below_the_stack_pointer(built: Build, driver: str) -> None:
+    _, event = boot(image_of(built, f"nm-uk-trap-redzone{driver}"), "q35", LISTEN)
+    assert event == {"event": "failed", "error": "the red zone is as it was"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "words", "nic", "said"),
+    [
+        ("q35", ["--memory", "20MiB"], True, "too little memory for DPDK"),
+        ("q35", ["--", "--no-pci"], True, "it takes no EAL arguments"),
+        ("q35", [], False, "no virtio network device on a PCI bus"),
+        ("microvm", [], True, "no virtio network device on a PCI bus"),
+    ],
+)
+def test_what_dpdk_s_driver_lacks_is_one_line(
+    built: Build, machine: str, words: list[str], nic: bool, said: str
+) -> None:
+    image = image_of(built, "nm-uk-dpdk-echo")
+    _, event = boot(image, machine, [*LISTEN, *words], nic=nic)
+    assert event["event"] == "failed" and said in event["error"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from framed import PORT, SERVER, Event, open_dut, skip_where_missing, wait_for
-from targets import FRAMED
+from targets import FRAMED, ON_MEMORY
 
 from nearmetal.spec import rungs
 from nearmetal.spec.rungs import Rung
@@ -51,7 +51,11 @@ Programs = Callable[[str], Path]
 
 # Without guests: they boot for longer than a generator that sends nothing beforehand waits. Without
 # uk-netdev-q35: it has the same image as uk-netdev, with the device on another bus.
-SOON = [name for name in FRAMED if rungs.find(name).place != "guest" and name != "uk-netdev-q35"]
+SOON = [
+    name
+    for name in FRAMED
+    if name in ON_MEMORY and rungs.find(name).place != "guest" and name != "uk-netdev-q35"
+]
 
 
 @pytest.fixture(params=[pytest.param(name, id=name, marks=pytest.mark.rung(name)) for name in SOON])

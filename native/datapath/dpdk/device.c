@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+
+#include "hush.h"
 
 #define BUFFERS_IN_CACHES 1024u /* of the pool's own cache, and of bursts in progress */
 #define CACHE_BUFFERS 256u
@@ -25,45 +23,6 @@
  * and direction.
  */
 #define VIRTIO_SHIFT_BYTES 16u
-#define COMPLAINT_BYTES 300u
-
-/*
- * Output of DPDK during start-up. DPDK reports errors in many lines, and prints its usage on
- * stdout, which is reserved for our lines of JSON. While DPDK starts, stderr goes to memory and
- * stdout is discarded. If the start fails, the first error line becomes part of our sentence: later
- * ones are mostly its consequences.
- */
-struct hush {
-    int out, err, log;
-};
-
-static struct hush hush_begin(void)
-{
-    struct hush hush = {.out = dup(STDOUT_FILENO),
-                        .err = dup(STDERR_FILENO),
-                        .log = memfd_create("dpdk-log", MFD_CLOEXEC)};
-    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-    fflush(stdout);
-    dup2(nowhere, STDOUT_FILENO);
-    dup2(hush.log, STDERR_FILENO);
-    close(nowhere);
-    return hush;
-}
-
-static void hush_end(const struct hush *hush, char complaint[COMPLAINT_BYTES])
-{
-    ssize_t bytes = pread(hush->log, complaint, COMPLAINT_BYTES - 1, 0);
-
-    complaint[bytes > 0 ? bytes : 0] = '\0';
-    complaint[strcspn(complaint, "\n")] = '\0';
-    fflush(stdout);
-    dup2(hush->out, STDOUT_FILENO);
-    dup2(hush->err, STDERR_FILENO);
-    close(hush->out);
-    close(hush->err);
-    close(hush->log);
-}
 
 static const char *eal_start(const struct device_config *config)
 {
@@ -142,13 +101,11 @@ static const char *port_start(struct device *device, const struct device_config 
 const char *device_open(struct device *device, const struct device_config *config)
 {
     static char said[640];
-    char complaint[COMPLAINT_BYTES];
+    char complaint[HUSH_BYTES];
     struct hush hush = hush_begin();
     const char *why;
     bool started;
 
-    /* virtio-user writes to a socket whose peer may have ended: only an error, without a signal. */
-    signal(SIGPIPE, SIG_IGN);
     why = eal_start(config);
     started = why == NULL;
 
@@ -165,7 +122,7 @@ const char *device_open(struct device *device, const struct device_config *confi
     if (complaint[0] == '\0')
         return why;
     if (why == NULL) { /* some drivers report a problem and continue */
-        fprintf(stderr, "%s: DPDK started, and reports: %s\n", config->program, complaint);
+        hush_report(config->program, complaint);
         return NULL;
     }
     snprintf(said, sizeof(said), "%s (%s)", why, complaint);

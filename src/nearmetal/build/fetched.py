@@ -1,10 +1,11 @@
-"""Programs fetched as files: the distribution's own package, unpacked, never installed.
+"""Programs and libraries fetched as files: the distribution's own package, never installed.
 
 The packages of memcached and the SSH server would start a service, and DPDK's libraries depend on a
 package that does (rdma-core's iwpmd, for NICs that no row uses). So their files are fetched with a
 separate package-manager state, from the machine's own sources and with its keys, checked against
 the hash in the package index, and unpacked into the cache. An ordinary user can do this too. A
-program that is installed on the machine is used instead.
+program that is installed on the machine is used instead. A datapath's library comes in the same
+way: it is small, and so is fetched without a question.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _PACKAGES = {
     "sshd": "openssh-server",
 }
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LIBRARY = "-dev"  # the end of the name of a library's package
 
 
 SOURCES = "sources"  # a folder next to apt.conf, with private source lists
@@ -70,6 +72,12 @@ def provide(program: str) -> tuple[Path, str | None]:
     return _program(folder, program), str(folder / _LIBRARIES)
 
 
+def provide_library(package: str) -> None:
+    """Fetch the files to link with a library, from its package NAME-dev. Raises CannotRunError."""
+    if not _is_there(package):
+        _fetch(package)
+
+
 def unfit() -> str | None:
     """Return why programs cannot be linked with files fetched into this cache; None: they can.
 
@@ -81,7 +89,7 @@ def unfit() -> str | None:
     if not odd:
         return None
     return (
-        f"DPDK's files in {cache} cannot be linked with: pkg-config and the linker cannot handle"
+        f"the files in {cache} cannot be linked with: pkg-config and the linker cannot handle"
         f" {odd} in a path; set XDG_CACHE_HOME to another folder"
     )
 
@@ -96,9 +104,10 @@ def pkg_config() -> dict[str, str]:
 
     PKG_CONFIG_PATH is the only one of its variables that the build's key contains.
     """
-    folder = _folder("dpdk-testpmd") / _LIBRARIES / "pkgconfig"
-    there = unfit() is None and _is_there("dpdk-testpmd") and (folder / "libdpdk.pc").exists()
-    places = [str(folder) if there else "", os.environ.get("PKG_CONFIG_PATH", "")]
+    names = ["dpdk-testpmd", *sorted(each.name for each in _folder("").glob(f"*{_LIBRARY}"))]
+    there = [_folder(name) / _LIBRARIES / "pkgconfig" for name in names if _is_there(name)]
+    found_there = [str(folder) for folder in there if any(folder.glob("*.pc"))]
+    places = [*(found_there if unfit() is None else []), os.environ.get("PKG_CONFIG_PATH", "")]
     found = ":".join(filter(None, places))
     return {"PKG_CONFIG_PATH": found} if found else {}
 
@@ -118,7 +127,14 @@ def _is_there(program: str) -> bool:
     folder = _folder(program)
     told = stamp(folder)
     here = told is not None and told.get("folder", str(folder)) == str(folder)
-    return here and _program(folder, program).exists()
+    return here and _holds(folder, program)
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether a folder has what it was fetched for: a program, or a library for pkg-config."""
+    if name in _PACKAGES:
+        return _program(folder, name).exists()
+    return any((folder / _LIBRARIES / "pkgconfig").glob("*.pc"))
 
 
 def stamp(folder: Path) -> dict[str, Any] | None:
@@ -227,12 +243,11 @@ def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> 
 
     Return the packages as name=version. Raises CannotRunError.
     """
-    text = apt(
-        config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", _PACKAGES[program]
-    )
+    package = _PACKAGES.get(program, program)
+    text = apt(config, lists, "apt-get", "-y", "--print-uris", "--reinstall", "install", package)
     names = re.findall(r"^'\S+' (\S+\.deb) \d+", text, re.MULTILINE)
     if not names:
-        raise CannotRunError(f"apt-get finds no package {_PACKAGES[program]}")
+        raise CannotRunError(f"apt-get finds no package {package}")
     for folder in (debs, made):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -243,14 +258,15 @@ def _unpack(program: str, config: Path, lists: Path, debs: Path, made: Path) -> 
     for deb in sorted(debs.glob("*.deb")):
         _check_hash(deb, shown)
         run(["dpkg-deb", "-x", str(deb), str(made)], made)
-    if not _program(made, program).exists():
-        raise CannotRunError(f"package {_PACKAGES[program]} holds no {program}")
+    if not _holds(made, program):
+        raise CannotRunError(f"package {package} holds no {program}")
     return packages
 
 
 def _is_needed(package: str, program: str) -> bool:
     """Whether to fetch a package: the program's own or a library; the rest is for installation."""
-    return package == _PACKAGES[program] or package.startswith(("lib", "zlib", "ibverbs-providers"))
+    own = _PACKAGES.get(program, program)
+    return package == own or package.startswith(("lib", "zlib", "ibverbs-providers"))
 
 
 def _relocate(made: Path, target: Path) -> None:

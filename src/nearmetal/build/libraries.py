@@ -3,7 +3,8 @@
 The forms of an image (a process, a virtual machine) share all libraries except those of the
 platform, byte for byte; the hashes in build.json show it. Next to each image the build leaves
 `<image>.libraries`, a list of names and archives, and `<image>.map`, the linker's map, which shows
-the part of each archive in the image. The objects of an archive are in the folder `<archive>.p`.
+the part of each archive in the image. The objects of an archive that was built are in the folder
+`<archive>.p`; an archive of the distribution (DPDK's) is hashed as a file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 
 
 def libraries(image: Path) -> dict[str, str] | None:
-    """Return library -> SHA-256 over its objects, sorted by name; None: not an image."""
+    """Return library -> SHA-256 over its objects, sorted by name; None: not an image.
+
+    Of an archive of the distribution: over the file.
+    """
     listed = _archives(image)
     if listed is None:
         return None
@@ -40,7 +44,7 @@ def library_bytes(image: Path) -> dict[str, int] | None:
 
 
 _IN_MAP = re.compile(
-    r"^ \.(\w+)\S*\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s(?:\S*/)?([\w.-]+\.a)\(?\S*\)?$", re.MULTILINE
+    r"^ \.(\w+)\S*\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s(?:.*/)?([\w.-]+\.a)\(?\S*\)?$", re.MULTILINE
 )
 
 
@@ -53,7 +57,10 @@ def _archives(image: Path) -> dict[str, Path] | None:
 
 
 def _hash(archive: Path) -> str:
+    folder = archive.with_name(archive.name + ".p")
+    if not folder.is_dir():
+        return hashlib.sha256(archive.read_bytes()).hexdigest()
     digest = hashlib.sha256()
-    for path in sorted(archive.with_name(archive.name + ".p").glob("*.o")):
+    for path in sorted(folder.glob("*.o")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -145,6 +145,18 @@ def has_package(name: str) -> bool:
     return subprocess.run(asked, env=_environment({}), check=False).returncode == 0
 
 
+def package_version(name: str) -> str | None:
+    """Return the version of a library that pkg-config finds; None: it finds none."""
+    tool = shutil.which("pkg-config")
+    if tool is None:
+        return None
+    asked = [tool, "--modversion", name]
+    done = subprocess.run(
+        asked, env=_environment({}), capture_output=True, encoding="utf-8", check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def targets(folder: Path) -> dict[str, Path]:
     """Return the path of every executable target, by name."""
     return {

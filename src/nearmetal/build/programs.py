@@ -34,6 +34,8 @@ from nearmetal.spec.programs import GUEST_KERNEL
 from nearmetal.spec.services import ServiceRow
 
 _DPDK = "libdpdk"
+# The release that images can link (native/uk/lib/dpdk).
+_DPDK_OF_IMAGES = "22.11"
 _WITH_DPDK = ("nm-load-ethdev",)  # programs that are not DUTs but need DPDK
 _WITH_BPF = ("nm-null-xdp", "nm-load-xdp")  # programs that contain an XDP program
 _LIBXDP = "libxdp"
@@ -95,6 +97,7 @@ def build(
             progress,
             lwip=everything or any(library_of(name) == sources.LWIP for name in wanted or ()),
             linux=GUEST_KERNEL in (wanted or ()),
+            libraries=_packages(None if everything else wanted),
         )
         users = folder.with_name(f"{folder.name}-services")
         made, uncompiled = own_services.write(users, own)
@@ -134,7 +137,7 @@ def build_c_tests(variant: Variant) -> None:
     folder = build_dir(variant)
     meson.command()  # before anything is fetched
     with meson.alone(folder):
-        _fetch(lambda _: None, lwip=True, linux=False)
+        _fetch(lambda _: None, lwip=True, linux=False, libraries=_packages(None))
         meson.configure(folder, variant)
         fuzzers = [
             str(path.relative_to(folder))
@@ -145,7 +148,18 @@ def build_c_tests(variant: Variant) -> None:
         meson.ninja(folder, fuzzers if variant == "fuzz" else ["meson-test-prereq"])
 
 
-def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
+def _packages(programs: Iterable[str] | None) -> list[str]:
+    """Return the packages of the libraries that programs (None: all) link and that are missing."""
+    rows = datapaths.datapaths()
+    if programs is not None:
+        rows = tuple(filter(None, map(datapaths.of_program, programs)))
+    packages = {row.package: row.library for row in rows if row.package and row.library}
+    return sorted(name for name, library in packages.items() if not meson.has_package(library))
+
+
+def _fetch(
+    progress: Callable[[str], None], *, lwip: bool, linux: bool, libraries: Iterable[str]
+) -> None:
     """Fetch the files that programs are compiled with, or that are large.
 
     Failures are ignored here: each program that lacks the files reports it.
@@ -154,6 +168,10 @@ def _fetch(progress: Callable[[str], None], *, lwip: bool, linux: bool) -> None:
         progress("fetching DPDK")
         with contextlib.suppress(CannotRunError):
             fetched.provide("dpdk-testpmd")
+    for package in () if fetched.unfit() else libraries:
+        progress(f"fetching {package}")
+        with contextlib.suppress(CannotRunError):
+            fetched.provide_library(package)
     if lwip and sources.found(sources.LWIP) is None:
         progress("fetching lwIP's source")
         with contextlib.suppress(CannotRunError):
@@ -186,14 +204,31 @@ def why_not(program: str) -> str | None:
         return fetched.why_not(program) or (None if fetched.dpdk_wanted() else _without_dpdk())
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         return "no C compiler (package gcc)"
-    if program in _WITH_BPF:
+    if program in _WITH_BPF or library_of(program) == _LIBXDP:
         if shutil.which("bpf-gcc") is None and shutil.which("clang") is None:
             return "no compiler for BPF (package gcc-bpf)"
         if not meson.has_package("libbpf"):
             return "no libbpf headers (package libbpf-dev)"
     if program in _WITH_LIBXDP and not meson.has_package(_LIBXDP):
         return "no libxdp here (package libxdp-dev; it is also among DPDK's files)"
-    return library_why_not(library_of(program))
+    library = library_of(program)
+    return library_why_not(library) or _image_why_not(program, library)
+
+
+def _image_why_not(program: str, library: str | None) -> str | None:
+    """Return why an image cannot be linked with the DPDK that is here; None: it can, or no image.
+
+    None too where DPDK is still to be fetched: its release is not known yet.
+    """
+    if library != _DPDK or not program.startswith("nm-uk-"):
+        return None
+    version = meson.package_version(_DPDK)
+    if version is None or version.startswith(f"{_DPDK_OF_IMAGES}."):
+        return None
+    return (
+        f"an image with DPDK's driver needs DPDK {_DPDK_OF_IMAGES} (Debian 12), and here is"
+        f" {version}: native/uk/lib/dpdk repeats structs of that release"
+    )
 
 
 def library_why_not(library: str | None) -> str | None:
@@ -204,8 +239,16 @@ def library_why_not(library: str | None) -> str | None:
         return sources.why_not(library)
     if library is None or library == "python" or meson.has_package(library):
         return None
-    packages = {each.group for each in datapaths.datapaths() if each.library == library}
-    return f"no {library} here (package {' '.join(sorted(filter(None, packages)))})"
+    if shutil.which("pkg-config") is None:
+        return f"no pkg-config to find {library} with (package pkgconf)"
+    if shutil.which("apt-get") is not None:
+        return fetched.unfit()  # None: its files can be fetched
+    return f"no {library} here (package {_package_of(library)})"
+
+
+def _package_of(library: str) -> str:
+    packages = {each.package for each in datapaths.datapaths() if each.library == library}
+    return " ".join(sorted(filter(None, packages)))
 
 
 def _without_dpdk() -> str | None:
@@ -295,6 +338,8 @@ def _not_built(name: str) -> str:
         return "DPDK is here, but linking with it fails (see the build's meson-log.txt)"
     if library == sources.LWIP and sources.found(sources.LWIP) is None:
         return "lwIP's source is missing, and could not be fetched"
+    if library is not None and not meson.has_package(library):
+        return f"{library} is not installed, and {_package_of(library)} could not be fetched"
     return f"{name} is not in this build"
 
 

@@ -71,15 +71,11 @@ missing_packages() {
             ssh) command -v ssh >/dev/null || echo openssh-client ;;
             # It depends on the firmware. Recommended packages (display, disks) are not needed.
             vm) command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86 ;;
-            dpdk) command -v pkg-config >/dev/null || echo pkgconf ;; # finds the files
+            # Finds the files of DPDK, or of a datapath's library (fetched.py).
+            dpdk | *-dev) command -v pkg-config >/dev/null || echo pkgconf ;;
             test)
                 command -v clang >/dev/null || echo clang
                 has_fuzzer || fuzzer_package
-                ;;
-            # The package of a datapath's library, from spec/datapaths.
-            *-dev)
-                command -v pkg-config >/dev/null || echo pkgconf
-                pkg-config --exists "$(library_of "$group")" 2>/dev/null || echo "$group"
                 ;;
             full)
                 command -v debootstrap >/dev/null || echo debootstrap
@@ -87,13 +83,6 @@ missing_packages() {
                 ;;
         esac
     done
-}
-
-# Print the pkg-config name of the library of the datapath that needs the group $1.
-library_of() {
-    while read -r name level turn nic places library wanted knobs; do
-        [ "$wanted" != "$1" ] || printf '%s' "$library"
-    done <"$here/src/nearmetal/spec/datapaths"
 }
 
 # DPDK is fetched as files (fetched.py): installing its libraries would also start a service.
@@ -246,7 +235,7 @@ show_packages() {
         fi
         [ -z "$fetched" ] ||
             echo "DPDK is not installed; its files (about 40 MB, 200 MB unpacked) would be fetched."
-        echo "Fetched files (also memcached's, 0.5 MB, where it is missing) are stored in"
+        echo "Fetched files (also memcached's and small libraries', 1 MB, where missing) are in"
         echo "    $cache"
     } >&2
 }

@@ -15,6 +15,7 @@ from nearmetal.build import guest_kernel
 from nearmetal.build import programs as build
 from nearmetal.build.groups import groups_of, package_groups, rows_of
 from nearmetal.build.programs import Build
+from nearmetal.machine import needs
 from nearmetal.machine.links import xdp
 from nearmetal.machine.memory import hugepages
 from nearmetal.machine.vm import accelerator, qemu
@@ -24,6 +25,7 @@ from nearmetal.spec.programs import program_of, programs_beside
 from nearmetal.spec.rungs import Rung, Service
 from nearmetal.topology import known
 from nearmetal.topology.bring_up import Topologies
+from nearmetal.topology.wire import Wire
 
 NO_NIC = "it is the limit of a NIC between machines, so it needs several machines: `testbed run`"
 
@@ -62,6 +64,8 @@ def _judged(
         return rung.absent or wire
     programs = [program_of(rung, service) for service in services]
     reason = next(filter(None, map(lacking, [*programs, *programs_beside(rung)])), None)
+    if rung.place == "host" and rung.uses is not None:
+        reason = reason or needs.why_not(rung.uses.needs)
     return reason or (xdp.why_not() if "bpf" in groups_of(rung.name) else None)
 
 
@@ -70,8 +74,7 @@ def _without_wire(rung: Rung, wires: Topologies) -> str | None:
     if wires.itself(rung.wire) is not None:
         return None
     wire, instead = known.find(rung.wire), wires.instead_of(rung.wire)
-    # The row that shows a wire's limit makes no sense on another wire.
-    if instead is not None and rung.name != wire.null_responder:
+    if instead is not None and not _only_on(wire, rung):
         return None
     reason = wires.failed.get(wire.name) or wire_why_not(rung) or wire.why_not()
     if instead is None:
@@ -87,9 +90,17 @@ def wire_why_not(rung: Rung, machine: Path = Path("/")) -> str | None:
     if wire.between_machines:
         return NO_NIC
     reason, other = wire.why_not(machine), known.stand_in(wire)
-    if reason is None or other is None or rung.name == wire.null_responder:
-        return reason  # the row that shows a wire's limit makes no sense on another wire
+    if reason is None or other is None or _only_on(wire, rung):
+        return reason
     return reason if other.why_not(machine) else None
+
+
+def _only_on(wire: Wire, rung: Rung) -> bool:
+    """Whether a row makes no sense on the wire's stand-in: it shows the wire's limit, or needs an
+    interface with a MAC address.
+    """
+    at_interface = rung.uses is not None and rung.uses.at_interface
+    return at_interface or rung.name == wire.null_responder
 
 
 def missing() -> Iterator[tuple[str, str]]:
@@ -125,6 +136,9 @@ def missing() -> Iterator[tuple[str, str]]:
     ):
         if shutil.which(tool) is None:
             yield f"{tool} (package {package})", cost
+    for each in datapaths():
+        if reason := needs.why_not(each.needs):
+            yield reason, f"rows {', '.join(f'{place}-{each.name}' for place in each.places)}"
     if reason := build.fuzz_why_not():
         yield reason, "the fuzz targets of `test`"
 

@@ -6,6 +6,7 @@ import sys
 
 from nearmetal.dut import eal
 from nearmetal.dut.command import Command, Launch
+from nearmetal.errors import CannotRunError
 from nearmetal.spec import services
 from nearmetal.topology.standing import Switched
 
@@ -16,6 +17,10 @@ def command(launch: Launch) -> Command:
     if not launch.rung.in_frames:
         return Command(tuple(argv), says_ready=True)
     assert launch.topology is not None
+    if launch.rung.uses is not None and launch.rung.uses.at_interface:
+        if not launch.topology.sut_iface:
+            raise CannotRunError(f"{launch.rung.name} needs an interface, and only bench has one")
+        return Command((*argv, "--", launch.topology.sut_iface), says_ready=True)
     argv = [*eal.prefix(launch.topology), *argv, "--", *eal.arguments(launch)]
     # Behind a switch it may not get its core for a second. Two requests for counters would then
     # get one answer, so turns are not used.

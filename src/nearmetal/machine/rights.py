@@ -13,12 +13,15 @@ import re
 from pathlib import Path
 from typing import Literal
 
-Right = Literal["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_BPF"]
+Right = Literal[
+    "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_BPF"
+]
 
 # Linux include/uapi/linux/capability.h
 _BITS: dict[Right, int] = {
     "CAP_NET_ADMIN": 12,
     "CAP_NET_RAW": 13,
+    "CAP_IPC_LOCK": 14,
     "CAP_SYS_ADMIN": 21,
     "CAP_SYS_NICE": 23,
     "CAP_BPF": 39,
@@ -36,6 +39,15 @@ def lacking(right: Right, what: str) -> str:
     """Return the words for a row or command that lacks a right: the right and its purpose."""
     whose = "which this root lacks" if os.geteuid() == 0 else "as root has it"
     return f"needs {right}, {whose}: {what}"
+
+
+def granting(*needed: Right) -> str:
+    """Return the command that starts nearmetal as this user with these rights (setpriv(1))."""
+    names = ",".join(f"+{right.removeprefix('CAP_').lower()}" for right in needed)
+    return (
+        "sudo --preserve-env=HOME setpriv --reuid=$(id -u) --regid=$(id -g) --init-groups"
+        f" --inh-caps={names} --ambient-caps={names} ./nearmetal ..."
+    )
 
 
 def in_words(proc: Path = Path("/proc")) -> str:

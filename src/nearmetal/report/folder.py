@@ -26,7 +26,9 @@ from nearmetal.topology.known import known
 PAPER_CSV = source_root() / "data" / "reference" / "table4.csv"
 PAPER_SOURCE = "Unikraft, EuroSys 2021, Table 4 ({source}); another machine, mostly echo"
 
-_BATCH, _PLAIN = "host-mmsg", "host-mmsg-plain"
+# A row that does what another row of the paper's table does: the paper's batch server joined no
+# replies, and its unikernels ran on a PC.
+_LIKE = {"host-mmsg-plain": "host-mmsg", "uk-netdev-q35": "uk-netdev"}
 
 Facts = dict[str, object]
 
@@ -145,8 +147,7 @@ def paper_rows(path: Path) -> dict[str, Paper]:
             )
             for line in csv.DictReader(file)
         }
-    # The paper's batch server joined no replies; nor does host-mmsg-plain.
-    return found | ({_PLAIN: found[_BATCH]} if _BATCH in found else {})
+    return found | {ours: found[other] for ours, other in _LIKE.items() if other in found}
 
 
 def _facts(path: Path) -> Facts:

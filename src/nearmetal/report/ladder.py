@@ -249,6 +249,8 @@ def _how(row: Row, uses: datapaths.Datapath) -> str:
         return "on the ring itself" if library is None else f"through {library.removeprefix('lib')}"
     if uses.is_python:
         return "kernel sockets, in Python"
+    if uses.at_interface:
+        return "frames of an interface, past the kernel's IP"
     batch = f", {row.knobs['batch']} a call" if row.knobs.get("batch") else ", one a call"
     return f"kernel sockets{batch}" + (", joined replies" if row.knobs.get("segment") else "")
 

@@ -21,6 +21,9 @@ RATIOS = (
     ("linux-guest", "batch / single", "guest-mmsg", "guest-sock"),
     ("linux-guest", "dpdk / batch", "guest-dpdk", "guest-mmsg"),
     ("unikraft-guest", "uknetdev / lwip", "uk-netdev", "uk-lwip"),
+    # Both on q35: DPDK needs PCI.
+    ("unikraft-guest", "uknetdev / dpdk", "uk-netdev-q35", "uk-dpdk"),
+    ("unikraft-guest", "dpdk / linux-guest dpdk", "uk-dpdk", "guest-dpdk"),
     ("unikraft-guest", "uknetdev / linux-guest dpdk", "uk-netdev", "guest-dpdk"),
     ("unikraft-guest", "uknetdev / linux-guest batch", "uk-netdev", "guest-mmsg"),
 )

@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from nearmetal.machine.needs import Need
 from nearmetal.samples import Frozen
 from nearmetal.spec import table
 
 Place = Literal["host", "guest", "uk", "ukp"]  # the farthest from the metal first
 
 # nm-<datapath>-<service> on the host, nm-<place>-<datapath>-<service> in the other places.
-_PROGRAM = re.compile(r"nm-(?:(?:guest|ukp|uk)-)?([a-z0-9_]+)-[a-z0-9_]+")
+_PROGRAM = re.compile(r"nm-(?:(?:guest|ukp|uk)-)?([a-z0-9_-]+)-[a-z0-9_]+")
 
 
 class Datapath(Frozen):
@@ -28,6 +29,17 @@ class Datapath(Frozen):
     group: str | None  # group of system packages
     batch: int | None = None  # --batch
     segment: bool = False  # --segment
+    needs: tuple[Need, ...] = ()  # of the host's kernel
+
+    @property
+    def package(self) -> str | None:
+        """The distribution's package of its library, whose files are fetched; None: it has none."""
+        return self.group if self.group is not None and self.group.endswith("-dev") else None
+
+    @property
+    def at_interface(self) -> bool:
+        """Whether it exchanges frames with an interface of the kernel, which it shares with it."""
+        return self.in_frames and self.nic == "kernel"
 
     @property
     def in_frames(self) -> bool:
@@ -69,11 +81,12 @@ def of_program(program: str) -> Datapath | None:
     return next((each for each in datapaths() if found and each.name == found[1]), None)
 
 
-_COLUMNS = ("name", "level", "turn", "nic", "places", "library", "group", "knobs")
+_COLUMNS = ("name", "level", "turn", "nic", "places", "library", "group", "knobs", "needs")
 
 
 def _row(columns: dict[str, str | None]) -> Datapath:
-    values: dict[str, object] = {**columns, "places": table.listed(columns["places"])}
+    lists = {name: table.listed(columns[name]) for name in ("places", "needs")}
+    values: dict[str, object] = {**columns, **lists}
     for knob in table.listed(columns["knobs"]):
         key, equals, value = knob.partition("=")
         values[key] = value if equals else True

@@ -81,8 +81,8 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
     plan, top, wire = planned(trial, bed), bed.topology, bed.wire
     wanted = own_service.corpus(services.find(trial.service))
     if not bed.shares_memory:
-        in_frames = wire.switched or (wire.tapped and trial.rung.in_frames)
-        most = UDP_BYTES_MAX if in_frames else None
+        # Behind a switch, or where the program itself reads frames, a request is one frame.
+        most = UDP_BYTES_MAX if wire.switched or trial.rung.in_frames else None
         with switching(plan), _fresh_for(plan), inside(top.tg.netns):
             return corpus.quick_corpus(wanted, top.sut_addr, plan.port, most)
     assert isinstance(top, Socketed)

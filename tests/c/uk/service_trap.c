@@ -3,7 +3,8 @@
  * A service that violates the memory protection as soon as it is opened; TRAP (meson.build) selects
  * the violation: TRAP_CODE writes to code, TRAP_DATA executes data, TRAP_STACK overflows the stack,
  * TRAP_CONSTANT writes to a constant, TRAP_NULL uses a null pointer. Each image of it must stop
- * with a message (tests/wire/test_boot.py).
+ * with a message (tests/wire/test_boot.py). TRAP_REDZONE lets an interrupt come while bytes below
+ * the stack pointer are in use, and ends with a sentence of its own.
  */
 #include <stddef.h>
 
@@ -15,6 +16,7 @@ const uint32_t service_request_bytes_min = 0;
 
 static const uint32_t constant[1] = {1};
 static uint8_t data[16] = {0xc3}; /* ret */
+static const char *outcome;       /* NULL: misbehave() was expected not to return */
 
 #if defined(TRAP_CODE)
 static void misbehave(void)
@@ -58,13 +60,31 @@ static void misbehave(void)
     __asm__("" : "+r"(nowhere)); /* otherwise the compiler would know the value */
     (void)*(volatile uint32_t *)nowhere;
 }
+#elif defined(TRAP_REDZONE)
+/* Code that was compiled for Linux uses 128 bytes below its stack pointer (AMD64 ABI, 3.2.2). */
+static void misbehave(void)
+{
+    bool is_changed;
+
+    __asm__ volatile("lea -128(%%rsp), %%rdi\n\t"
+                     "mov $16, %%ecx\n\t"
+                     "rep stosq\n\t"
+                     "int $0x20\n\t" /* the timer's vector */
+                     "lea -128(%%rsp), %%rdi\n\t"
+                     "mov $16, %%ecx\n\t"
+                     "repe scasq"
+                     : "=@ccne"(is_changed)
+                     : "a"(0x5a5a5a5a5a5a5a5aull)
+                     : "rdi", "rcx", "memory");
+    outcome = is_changed ? "the interrupt wrote to the red zone" : "the red zone is as it was";
+}
 #endif
 
 const char *service_open(struct service **service, const struct service_config *config)
 {
     *service = config->memory;
     misbehave();
-    return constant[0] + data[1] == 0 ? "not reached" : NULL;
+    return constant[0] + data[1] == 0 ? "not reached" : outcome;
 }
 
 void service_ahead(const struct service *service, const struct request *requests,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +73,28 @@ def test_hash_follows_the_objects(tmp_path: Path) -> None:
     before = libraries(image)
     (objects / "one.o").write_bytes(b"other")
     assert before is not None and libraries(image) != before
+
+
+def test_an_archive_of_the_distribution_is_hashed_as_it_is(tmp_path: Path) -> None:
+    image, archive = tmp_path / "image", tmp_path / "librte_ring.a"
+    archive.write_bytes(b"!<arch>\n")
+    image.with_name("image.libraries").write_text(f"rte_ring {archive}\n")
+    assert libraries(image) == {"rte_ring": hashlib.sha256(b"!<arch>\n").hexdigest()}
+
+
+def test_dpdk_s_archives_are_among_an_image_s_libraries(programs: Callable[[str], Path]) -> None:
+    listing = programs("nm-uk-netdev-kv").with_name("nm-uk-dpdk-kv.libraries")
+    if not listing.exists():
+        pytest.skip("an image with DPDK is not built here")
+    image = programs("nm-uk-dpdk-kv")
+    own, sizes = of(programs, "nm-uk-dpdk-kv"), library_bytes(image)
+    assert own.keys() >= {"rte_net_virtio", "rte_ethdev", "rte_mempool", "dpdk", "pci", "string"}
+    assert not own.keys() & {"netdev", "transport", "virtio"}
+    netdev = of(programs, "nm-uk-netdev-kv")
+    assert all(own[name] == netdev[name] for name in own.keys() & netdev.keys())
+    for line in listing.read_text().splitlines():
+        name, path = line.split(" ", 1)
+        if name.startswith("rte_"):
+            assert own[name] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert sizes is not None
+    assert 0.8 * image.stat().st_size < sum(sizes.values()) < image.stat().st_size

@@ -127,7 +127,7 @@ def test_without_git_only_folders_can_be_named(
         ("memcached", []),
         ("testpmd", []),
         ("host-py", []),
-        ("uk-dpdk", []),  # absent
+        ("uk-dpdk", ["nm-uk-dpdk-kv"]),
     ],
 )
 def test_what_of_a_row_is_under_test(rung: str, names: list[str]) -> None:

@@ -59,6 +59,20 @@ def test_without_dpdk_the_package_is_named(program: str, monkeypatch: pytest.Mon
         programs.foreign(program)  # nothing is fetched either
 
 
+@pytest.mark.parametrize("version", ["24.11.3", "23.11"])
+def test_an_image_needs_the_release_of_dpdk_that_it_was_written_for(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meson, "has_package", lambda name: True)
+    monkeypatch.setattr(meson, "package_version", lambda name: version)
+    reason = programs.why_not("nm-uk-dpdk-kv")
+    assert reason is not None and "needs DPDK 22.11" in reason and version in reason
+    assert programs.why_not("nm-guest-dpdk-kv") is None
+    assert programs.why_not("nm-uk-netdev-kv") is None
+    monkeypatch.setattr(meson, "package_version", lambda name: "22.11.11")
+    assert programs.why_not("nm-uk-dpdk-kv") is None
+
+
 def test_a_package_with_another_hash_is_refused(tmp_path: Path) -> None:
     deb = tmp_path / "a.deb"
     deb.write_bytes(b"right")

@@ -230,6 +230,21 @@ def test_pkg_config_looks_in_the_users_places_too(
     assert fetched.pkg_config() == {"PKG_CONFIG_PATH": f"{folder}:/opt/x"}
 
 
+def test_a_library_comes_as_files_once(
+    cache: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        fetched.provide_library("libx-dev")
+    assert archive.asked == ["libx-dev others"]
+    folder = cache / "files/libx-dev" / LIBRARIES / "pkgconfig"
+    assert fetched.pkg_config() == {"PKG_CONFIG_PATH": str(folder)}
+    next(folder.glob("*.pc")).unlink()
+    assert fetched.pkg_config() == {}, "an incomplete library must not be found"
+    names = ("libx-dev", "libx2", "tool")
+    needed = [name for name in names if fetched._is_needed(name, "libx-dev")]
+    assert needed == ["libx-dev", "libx2"]
+
+
 def test_only_the_program_and_libraries_are_fetched() -> None:
     names = ("dpdk-dev", "libdpdk-dev", "librte-eal23", "zlib1g", "rdma-core", "udev", "adduser")
     needed = [name for name in names if fetched._is_needed(name, "dpdk-testpmd")]

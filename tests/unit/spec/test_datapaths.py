@@ -14,7 +14,7 @@ from nearmetal.spec.programs import program_of
 from nearmetal.spec.rungs import RUNGS
 
 TABLE = datapaths.datapaths()
-ROW = "fast frames polls own host,ukp liburing liburing-dev batch=16"
+ROW = "fast frames polls own host,ukp liburing liburing-dev batch=16 io_uring"
 
 
 def read(folder: Path, text: str) -> tuple[datapaths.Datapath, ...]:
@@ -26,6 +26,7 @@ def test_a_row(tmp_path: Path) -> None:
     (row,) = read(tmp_path, f"# a table\n\n{ROW}\n")
     assert (row.name, row.level, row.turn, row.nic) == ("fast", "frames", "polls", "own")
     assert (row.places, row.library, row.group) == (("host", "ukp"), "liburing", "liburing-dev")
+    assert (row.package, row.needs) == ("liburing-dev", ("io_uring",))
     assert (row.batch, row.segment, row.in_frames, row.is_python) == (16, False, True, False)
 
 
@@ -38,8 +39,9 @@ def test_a_row(tmp_path: Path) -> None:
         (ROW.replace("ukp", "moon"), "places.1: Input should be"),
         (ROW.replace("batch", "bunch"), "bunch: Extra inputs are not permitted"),
         (ROW.replace("16", "many"), "batch: Input should be a valid integer"),
-        (ROW.replace(" batch=16", ""), "7 columns, but the table has 8 (name level"),
-        (ROW + " more", "9 columns, but the table has 8"),
+        (ROW.replace("io_uring", "moon"), "needs.0: Input should be"),
+        (ROW.replace(" batch=16", ""), "8 columns, but the table has 9 (name level"),
+        (ROW + " more", "10 columns, but the table has 9"),
     ],
 )
 def test_a_wrong_row_is_one_line_that_says_where(tmp_path: Path, row: str, said: str) -> None:
@@ -82,5 +84,5 @@ def test_the_names_of_programs_lead_back_to_their_rows() -> None:
 
 def test_each_row_has_a_section() -> None:
     text = (source_root() / "docs/rungs.md").read_text(encoding="utf-8")
-    sections = set(re.findall(r"^## ([a-z0-9_]+)", text, re.MULTILINE))
+    sections = set(re.findall(r"^## ([a-z0-9_-]+)", text, re.MULTILINE))
     assert {row.name for row in TABLE if not row.is_python} <= sections

@@ -35,9 +35,9 @@ on_trap:
     ud2
 
 /*
- * Runs on the stack of the interrupted code, which has no red zone. The processor aligned it to 16
- * bytes and pushed five words. All registers that a C function may change are saved, except vector
- * registers.
+ * Runs on a stack of its own, because the interrupted code may have a red zone; no interrupt arrives
+ * meanwhile. The processor aligned it to 16 bytes and pushed five words. All registers that a C
+ * function may change are saved, except vector registers.
  */
     .p2align 4
 on_interrupt:

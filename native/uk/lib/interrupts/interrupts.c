@@ -19,6 +19,7 @@
 #define TRAP_DOUBLE_FAULT 8u
 #define STACK_TRAP 1u
 #define STACK_DOUBLE_FAULT 2u
+#define STACK_INTERRUPT 3u
 #define ENTRY_BYTES 16u
 
 struct gate {
@@ -57,7 +58,7 @@ static void open_gates(void)
 {
     for (unsigned i = 0; i < INTERRUPT_END; i++) {
         uint64_t entry = (uint64_t)interrupt_entries + i * (uint64_t)ENTRY_BYTES;
-        unsigned stack = i >= INTERRUPT_FIRST     ? 0
+        unsigned stack = i >= INTERRUPT_FIRST     ? STACK_INTERRUPT
                          : i == TRAP_DOUBLE_FAULT ? STACK_DOUBLE_FAULT
                                                   : STACK_TRAP;
         gates[i] = (struct gate){.low = (uint16_t)entry,
@@ -81,6 +82,7 @@ static void open_stacks(const struct layout *layout)
 
     set_stack(STACK_TRAP, layout->trap_stack.end);
     set_stack(STACK_DOUBLE_FAULT, layout->double_stack.end);
+    set_stack(STACK_INTERRUPT, layout->interrupt_stack.end);
     tss.map_base = sizeof(tss);
     segments[3] =
         (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;

@@ -5,7 +5,7 @@
  * Call order: open; then line and sleep in any order. After open, interrupts are on, and a trap
  * ends the machine with a line that says why (trap.h).
  *
- * Handlers run with interrupts off, on the stack of the interrupted code. Vector registers are not
+ * Handlers run with interrupts off, on a stack of their own. Vector registers are not
  * saved, so handlers are compiled to use none.
  */
 #ifndef NEARMETAL_UK_INTERRUPTS_H

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define LAYOUT_PAGE_BYTES 4096u
-#define LAYOUT_GUARDS 4u
+#define LAYOUT_GUARDS 5u
 
 struct span {
     uint64_t begin, end;
@@ -16,7 +16,7 @@ struct span {
 /* Unmapped guard pages lie before, between and behind the stacks. */
 struct layout {
     struct span text, rodata, data; /* data: with the zeroed part (.bss) */
-    struct span stack, trap_stack, double_stack;
+    struct span stack, trap_stack, double_stack, interrupt_stack;
     struct span guards[LAYOUT_GUARDS]; /* before, between and behind the stacks */
 };
 

@@ -56,9 +56,10 @@ static bool map_image(const struct layout *layout)
     const struct {
         const struct span *span;
         enum paging_kind kind;
-    } parts[] = {{&layout->text, PAGING_CODE},       {&layout->rodata, PAGING_CONSTANTS},
-                 {&layout->data, PAGING_DATA},       {&layout->stack, PAGING_DATA},
-                 {&layout->trap_stack, PAGING_DATA}, {&layout->double_stack, PAGING_DATA}};
+    } parts[] = {{&layout->text, PAGING_CODE},           {&layout->rodata, PAGING_CONSTANTS},
+                 {&layout->data, PAGING_DATA},           {&layout->stack, PAGING_DATA},
+                 {&layout->trap_stack, PAGING_DATA},     {&layout->double_stack, PAGING_DATA},
+                 {&layout->interrupt_stack, PAGING_DATA}};
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (!paging_map(&memory.paging, parts[i].span->begin, parts[i].span->end, parts[i].kind))
@@ -113,6 +114,18 @@ void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align)
     if (taken != NULL)
         zero(taken, align_up(nb_bytes, LAYOUT_PAGE_BYTES));
     return taken;
+}
+
+void *memory_take_fenced(uint64_t nb_bytes, uint64_t nb_fence_bytes)
+{
+    uint64_t whole = align_up(nb_bytes, LAYOUT_PAGE_BYTES);
+    uint64_t begin =
+        take_free(whole + align_up(nb_fence_bytes, LAYOUT_PAGE_BYTES), LAYOUT_PAGE_BYTES);
+
+    if (begin == 0 || !paging_map(&memory.paging, begin, begin + whole, PAGING_DATA))
+        return NULL;
+    zero((void *)begin, whole);
+    return (void *)(begin + whole - nb_bytes);
 }
 
 /* Compare the hypervisor's signature: leaf 0x40000000, ebx, ecx, edx. */

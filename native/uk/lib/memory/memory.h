@@ -27,6 +27,10 @@ void *memory_take(uint64_t nb_bytes, uint64_t align);
 /* As memory_take, and zeroed. */
 void *memory_take_zeroed(uint64_t nb_bytes, uint64_t align);
 
+/* As memory_take_zeroed, with the last byte of nb_bytes at the end of a page, and nb_fence_bytes
+ * behind it that stay unmapped: an index that is too large by so much traps. */
+void *memory_take_fenced(uint64_t nb_bytes, uint64_t nb_fence_bytes);
+
 /*
  * Flush the processor's address translations if it is emulated; otherwise do nothing. Call it some
  * times a second at first, then once a second. QEMU (TCG) caches translations in a table that

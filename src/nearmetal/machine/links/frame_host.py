@@ -46,6 +46,8 @@ _ARP_AGAIN_S = 0.5
 _DATAGRAMS_MAX = 64  # in one reply
 _TAKEN_MAX = 4096  # frames read in one call
 _VERSION = b"version\r\n"
+_SOL_PACKET, _IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
+_ETH_P_ALL = 3  # linux/if_ether.h
 
 
 class HostError(NearmetalError):
@@ -72,14 +74,28 @@ def started(
 
 
 class Link:
-    """A carrier of frames: each frame is one datagram of an AF_UNIX socket."""
+    """A carrier of frames: each frame is one message of a socket."""
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def __init__(self, carrier: socket.socket) -> None:
+        self._socket = carrier
         self._socket.setblocking(False)
-        self._socket.bind("")  # any abstract name (unix(7), Autobind): the relay sends there
-        self._socket.connect(str(path))
         self._came: deque[bytes] = deque()
+
+    @classmethod
+    def to_relay(cls, path: Path) -> Link:
+        """Return a link to the relay's AF_UNIX socket."""
+        unix = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        unix.bind("")  # any abstract name (unix(7), Autobind): the relay sends there
+        unix.connect(str(path))
+        return cls(unix)
+
+    @classmethod
+    def at_interface(cls, iface: str) -> Link:
+        """Return a link to an interface of this thread's network namespace, both ways."""
+        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        packets.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        packets.bind((iface, _ETH_P_ALL))
+        return cls(packets)
 
     def send(self, frame: bytes) -> None:
         """Send a frame, and read frames while waiting: neither side may block on the other."""
@@ -125,8 +141,8 @@ class Link:
 class Host:
     """Addresses from `base` on, and one server that they send requests to."""
 
-    def __init__(self, unix: Path, server: str, port: int, *, base: str = BASE) -> None:
-        self.link = Link(unix)
+    def __init__(self, carrier: Path | Link, server: str, port: int, *, base: str = BASE) -> None:
+        self.link = carrier if isinstance(carrier, Link) else Link.to_relay(carrier)
         self.server, self.port = server, port
         self.mac = MAC
         self.sent: Counter[str] = Counter()  # frames by kind: udp, arp, icmp

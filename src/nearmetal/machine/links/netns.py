@@ -81,12 +81,14 @@ def veth(journal: Journal) -> Iterator[Wire]:
 
 
 @contextmanager
-def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
+def tapped(
+    journal: Journal, *, here: bool, sides: tuple[str, str] = ("nic", "far")
+) -> Iterator[Wire]:
     """Make a pair whose server's end has no address: the program that reads its frames has it.
 
     The server's end is in a namespace of its own, so no kernel answers or forwards beside that
     program. The generator's end is in this namespace if `here`, usable by every program of the
-    machine, else in a namespace of its own.
+    machine, else in a namespace of its own. sides: the ends' names, for several pairs of a process.
     """
     with ExitStack() as stack:
         turn = stack.enter_context(ExitStack())
@@ -94,7 +96,7 @@ def tapped(journal: Journal, *, here: bool) -> Iterator[Wire]:
             sut, tg, subnet = _ends(turn.enter_context(networks.choosing()))
             tg = replace(tg, netns=_HERE)
         else:
-            sut, tg, subnet = _ends(networks.OWN, "nic", "far")
+            sut, tg, subnet = _ends(networks.OWN, *sides)
         stack.enter_context(journal.folder(sut.netns.parent))
         apart = (sut,) if here else (sut, tg)
         notes = [stack.enter_context(_namespace(journal, end.netns)) for end in apart]
