@@ -37,8 +37,8 @@ static void on_tick(int signal_number)
     text_put(&text, ": ");
     stuck_text(&text, service_words.name, &mark);
     text_put(&text, "\n");
-    if (write(STDERR_FILENO, line, (size_t)(text.at - line)) < 0)
-        _exit(1);
+    ssize_t unused = write(STDERR_FILENO, line, (size_t)(text.at - line));
+    (void)unused;
     _exit(1);
 }
 

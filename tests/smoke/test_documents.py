@@ -68,11 +68,21 @@ def is_spec(block: Block) -> bool:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A folder with links to all of the clone."""
+    return linked(tmp_path)
+
+
+def linked(folder: Path) -> Path:
+    """Make links to all of the clone in a folder."""
     for path in source_root().iterdir():
         if path.name not in (".git", "runs"):
-            (tmp_path / path.name).symlink_to(path)
-    return tmp_path
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def prints_as_shown(block: Block, said: str) -> None:
+    """Compare an output with the one that the page shows, if it shows one."""
+    if (output := documents.printed(block)) is not None:
+        assert documents.shape(output).search(said), f"{block} shows\n{output}\nit prints\n{said}"
 
 
 @pytest.mark.parametrize("block", those(is_command))
@@ -88,8 +98,7 @@ def test_a_block_runs_as_it_stands(block: Block, clone: Path, is_long: bool) -> 
         running = stack.enter_context(started(block, clone))
         said = ended(running, block.needs)
     assert running.returncode == 0, said
-    if (output := documents.printed(block)) is not None:
-        assert documents.shape(output).search(said), f"{block} shows\n{output}\nit prints\n{said}"
+    prints_as_shown(block, said)
 
 
 @pytest.mark.parametrize("line", looking())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_documents import environment
+from test_documents import environment, linked, prints_as_shown
 
 import documents
 import tool
@@ -38,11 +38,7 @@ pytestmark = [pytest.mark.rung("documents"), pytest.mark.timeout(tool.RUN_S)]
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with links to all of the clone; the page's files stay in it."""
-    folder = tmp_path_factory.mktemp("clone")
-    for path in source_root().iterdir():
-        if path.name not in (".git", "runs"):
-            (folder / path.name).symlink_to(path)
-    return folder
+    return linked(tmp_path_factory.mktemp("clone"))
 
 
 def block(begins: str) -> Block:
@@ -61,8 +57,7 @@ def typed(clone: Path, begins: str) -> str:
         said = running.communicate(timeout=tool.RUN_S)[0]
     tool.skip_where_busy(said)
     assert running.returncode == 0, said
-    if (output := documents.printed(shown)) is not None:
-        assert documents.shape(output).search(said), f"{shown} shows\n{output}\nit prints\n{said}"
+    prints_as_shown(shown, said)
     return said
 
 

@@ -205,8 +205,8 @@ def serve(
     from nearmetal.commands.serve import serve as run
 
     rights = (allow or [], admin or [], trusted or [])
-    given = own.rows([service] if service else [], service_arg, unchecked=unchecked)
-    options = Options(listen, memory, *rights, metrics, nic, poll, quiet, as_json, *given)
+    served = own.Served(own.rows([service] if service else [], service_arg, unchecked=unchecked))
+    options = Options(listen, memory, *rights, metrics, nic, poll, quiet, as_json, served)
     raise typer.Exit(run(rung, options))
 
 
@@ -396,5 +396,5 @@ def completion() -> None:
     print(script(app), end="")
 
 
-# Its commands are listed behind these.
+# The help lists the commands of this module after those above.
 from nearmetal.commands import service_cli  # noqa: E402, F401

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nearmetal.errors import BadInputError
 from nearmetal.kv.server_options import service_argument
-from nearmetal.spec import own_service
+from nearmetal.spec import own_service, services
+from nearmetal.spec.rows import Named
+from nearmetal.spec.rungs import Rung
 from nearmetal.spec.services import ServiceRow
+
+STORE_PORT = 11_211
 
 
 def arguments(texts: Sequence[str] | None) -> dict[str, str]:
@@ -22,11 +27,40 @@ def arguments(texts: Sequence[str] | None) -> dict[str, str]:
 def rows(
     files: Sequence[Path] | None, args: Sequence[str] | None = None, *, unchecked: bool = False
 ) -> tuple[ServiceRow, ...]:
-    """Return the rows of the services that the options name, known now. Raises BadInputError."""
+    """Return the rows of the services that the options name, and make them known.
+
+    Raises BadInputError.
+    """
     for option, given in (("--service-arg", args), ("--unchecked", unchecked)):
         if given and not files:
             raise BadInputError(f"{option}: only with --service FILE")
     return own_service.read(files or (), arguments(args), checked=not unchecked)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A user's service that a command serves; without one, the store."""
+
+    own: tuple[ServiceRow, ...] = ()  # at most one
+
+    @property
+    def service(self) -> str:
+        """Its name."""
+        return self.own[0].name if self.own else services.FIRST
+
+    @property
+    def port(self) -> int:
+        """Its usual port."""
+        return next((each.own.port for each in self.own if each.own), STORE_PORT)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its usual memory: for the store, or for the state of a user's service."""
+        return max(map(own_service.memory_bytes, self.own), default=own_service.MEMORY_BYTES_MIN)
+
+    def rung(self, name: str) -> Rung:
+        """Return a rung, with the user's service if it can serve it. Raises BadInputError."""
+        return Named(1, own=self.own).rung(name)
 
 
 def is_file(text: str | None) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 
 from nearmetal.build import programs
 from nearmetal.commands import serve_words
+from nearmetal.commands.own import Served
 from nearmetal.commands.serve_log import EVERY_S, Log
 from nearmetal.dut import ukp
 from nearmetal.dut.command import Command, Launch
@@ -43,9 +44,8 @@ from nearmetal.machine.processes.process import (
 )
 from nearmetal.machine.vm import accelerator
 from nearmetal.machine.vm.vm import Vm
-from nearmetal.spec import own_service, services
+from nearmetal.spec import services
 from nearmetal.spec.programs import PROBE, RELAY, programs_of_serving
-from nearmetal.spec.rows import Named
 from nearmetal.spec.rungs import Rung
 from nearmetal.spec.services import ServiceRow
 from nearmetal.topology import served_tap
@@ -53,7 +53,6 @@ from nearmetal.topology.standing import AtNic, Topology
 
 _LOOK_S = 1.0  # interval of the check whether the relay has died
 _LOOPBACK = "127.0.0.1"
-_PORT = 11_211
 
 
 @dataclass(frozen=True)
@@ -70,24 +69,7 @@ class Options:
     poll: bool = False
     quiet: bool = False
     as_json: bool = False
-    own: ServiceRow | None = None  # a user's service
-
-    @property
-    def service(self) -> str:
-        """Name of what is served."""
-        return self.own.name if self.own else services.FIRST
-
-    @property
-    def port(self) -> int:
-        """The usual port of what is served."""
-        return self.own.own.port if self.own and self.own.own else _PORT
-
-    @property
-    def memory_bytes(self) -> int:
-        """The memory for the store, or for the state of a user's service."""
-        if self.memory is not None:
-            return memory_bytes(self.memory)
-        return own_service.memory_bytes(self.own) if self.own else own_service.MEMORY_BYTES_MIN
+    served: Served = field(default_factory=Served)
 
 
 @dataclass(frozen=True)
@@ -138,9 +120,9 @@ def serve(name: str, options: Options) -> int:
 
     The service manager, if there is one, gets READY=1 and STOPPING=1.
     """
-    rung = Named(1, own=(options.own,) if options.own else ()).rung(name)
+    rung = options.served.rung(name)
     _check(rung, options)
-    counters = Counters(services.find(options.service))
+    counters = Counters(services.find(options.served.service))
     log = Log(name, quiet=options.quiet or options.as_json)
     if options.metrics is not None:
         _serve_metrics(options.metrics, counters)
@@ -178,7 +160,7 @@ def _tell_ready(name: str, options: Options, ready: Event, allow: tuple[str, ...
         lines = (
             [in_one]
             if supervisor.is_there()
-            else serve_words.serving(name, ready, os.getpid(), allow, options.own)
+            else serve_words.serving(name, ready, os.getpid(), allow, options.served)
         )
         for line in lines:
             print(supervisor.line(line), file=sys.stderr, flush=True)
@@ -199,8 +181,10 @@ def _check(rung: Rung, options: Options) -> None:
         raise BadInputError(f"{rung.name} is a reference row; serve cannot run it; try host-mmsg")
     if rung.absent is not None:
         raise BadInputError(f"{rung.name}: {rung.absent}")
-    if options.service not in rung.services:
-        raise BadInputError(f"{rung.name} cannot serve {options.service}, which is in C")
+    if options.served.service not in rung.services:
+        raise BadInputError(
+            f"{rung.name} cannot serve {options.served.service}, which is in C; try host-mmsg"
+        )
     tapped = rung.place in ("guest", "uk", "ukp")
     if options.nic is None or (rung.in_frames and not tapped):
         return
@@ -243,22 +227,22 @@ def _launch(rung: Rung, options: Options) -> Launch:
 
     Raises CannotRunError: a program cannot be built here.
     """
+    served = options.served
     launched = Launch(
         rung,
-        options.service,
+        served.service,
         {},
         None,
-        options.listen or f"{_LOOPBACK}:{options.port}",
-        options.memory_bytes,
+        options.listen or f"{_LOOPBACK}:{served.port}",
+        memory_bytes(options.memory) if options.memory is not None else served.memory_bytes,
         allow=_cidrs("--allow", options.allow),
         admin=_cidrs("--admin", options.admin),
         trusted=_cidrs("--trusted", options.trusted),
         poll=options.poll,
         every_s=1 if options.metrics else EVERY_S,
     )
-    names = programs_of_serving(rung, options.service)
-    own = (options.own,) if options.own else ()
-    built = programs.build(names, progress=_say_building, own=own)
+    names = programs_of_serving(rung, served.service)
+    built = programs.build(names, progress=_say_building, own=served.own)
     for name in names:
         if name not in built.programs:
             raise CannotRunError(f"{rung.name}: {built.missing[name]}")
@@ -329,7 +313,7 @@ def _beside(launched: Launch, options: Options, topology: Topology, why: str) ->
 
     Raises BadInputError: --listen names another address. why: the reason, for that message.
     """
-    host, _, port = (options.listen or f":{options.port}").rpartition(":")
+    host, _, port = (options.listen or f":{options.served.port}").rpartition(":")
     if host not in ("", topology.sut_addr):
         raise BadInputError(
             f"--listen {options.listen}: {why}, and prints its address; give --listen :PORT"

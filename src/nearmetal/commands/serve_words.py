@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
 from nearmetal.commands import serve_log
+from nearmetal.commands.own import Served
 from nearmetal.kv.admission import LOOPBACK
 from nearmetal.machine.processes.process import Event
 from nearmetal.service import faults
 from nearmetal.service.expected import asks
 from nearmetal.spec import own_service
-from nearmetal.spec.services import ServiceRow
 
 _ASKED = r"\0\1\0\0\0\1\0\0version\r\n"  # the protocol's UDP frame header, and a command
 _SHOWN_BYTES = 64  # of a service's own request: a longer one makes no line
@@ -25,12 +25,12 @@ def in_one_line(name: str, ready: Event, allow: Sequence[str]) -> str:
 
 
 def serving(
-    name: str, ready: Event, own_pid: int, allow: Sequence[str], own: ServiceRow | None = None
+    name: str, ready: Event, own_pid: int, allow: Sequence[str], served: Served | None = None
 ) -> Iterator[str]:
     """Yield the lines to print once requests are answered.
 
-    own_pid: the process to end. allow: sources that are admitted; empty: loopback. own: a user's
-    service.
+    own_pid: the process to end. allow: sources that are admitted; empty: loopback. served: what is
+    served; None: the store.
     """
     listen = ready["listen"]
     yield f"{name} on {listen}, pid {ready['pid']}"
@@ -39,7 +39,7 @@ def serving(
     if asked is None:
         yield "try it from a machine that is allowed; requests from this one are not answered"
     else:
-        line = ask(own, *asked)
+        line = ask(served or Served(), *asked)
         yield f"try it: {line}" if line else "try it with a client of its protocol"
     yield f"end it: Ctrl-C, or kill {own_pid}"
 
@@ -49,14 +49,14 @@ def one_line(host: str, port: int) -> str:
     return _shell_line(host, port, f'b"{_ASKED}"', "u.recv(2000)[8:].decode()")
 
 
-def ask(own: ServiceRow | None, host: str, port: int) -> str | None:
+def ask(served: Served, host: str, port: int) -> str | None:
     """Return a shell command that sends one request and prints its reply.
 
-    own: a user's service, whose first short request it sends; None: it has none.
+    Of a user's service it sends the first short request; None: it has none.
     """
-    if own is None:
+    if not served.own:
         return one_line(host, port)
-    for each in asks(own_service.loaded(own), "requests"):
+    for each in asks(own_service.loaded(served.own[0]), "requests"):
         if len(each.request) <= _SHOWN_BYTES:
             sent = f'bytes.fromhex("{each.request.hex()}")'
             return _shell_line(host, port, sent, "u.recv(2000)")

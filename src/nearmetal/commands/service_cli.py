@@ -64,5 +64,5 @@ def image(
     from nearmetal.commands.image import write
 
     given = own.rows([service] if service else [], service_arg, unchecked=unchecked)
-    for line in write(row, given[0] if given else None, out, as_json=as_json):
+    for line in write(row, own.Served(given), out, as_json=as_json):
         print(line)

@@ -30,6 +30,5 @@ def _program(launch: Launch) -> list[str]:
         argv = [sys.executable, "-m", str(row.python), "--service"]
         if row.own is None:
             return [*argv, launch.service]
-        given = [f"{name}={value}" for name, value in row.own.arguments]
-        return [*argv, row.own.path, *(word for each in given for word in ("--service-arg", each))]
+        return [*argv, row.own.path, *row.own.options()]
     return launch.program.argv()

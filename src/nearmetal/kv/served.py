@@ -25,7 +25,7 @@ Peer = tuple[str, int]
 
 
 class Served(Protocol):
-    """One service."""
+    """One service. By default it has no faults, and is not watched."""
 
     name: str
     drop_names: tuple[str, ...]
@@ -40,11 +40,11 @@ class Served(Protocol):
 
     def faults(self) -> list[dict[str, object]]:
         """Return the first fault of each class (service/faults.py)."""
-        ...
+        return []
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
         """Notice a request that is never answered; raises a NearmetalError then."""
-        ...
+        return contextlib.nullcontext()
 
 
 def served(options: Options, now_ns: int) -> Served:
@@ -54,7 +54,7 @@ def served(options: Options, now_ns: int) -> Served:
     return Echo() if options.service == ECHO else Store(options, now_ns)
 
 
-class Store:
+class Store(Served):
     """The service `kv`."""
 
     drop_names: tuple[str, ...] = (*DROP_NAMES, *KV_DROP_NAMES)
@@ -68,12 +68,6 @@ class Store:
 
     def counters(self) -> dict[str, int]:
         return kv_counters(self._model)
-
-    def faults(self) -> list[dict[str, object]]:
-        return []
-
-    def watched(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
 
 
 def kv_counters(model: Model) -> dict[str, int]:
@@ -89,7 +83,7 @@ def kv_counters(model: Model) -> dict[str, int]:
     }
 
 
-class Echo:
+class Echo(Served):
     """The service `echo`: the reply is the request."""
 
     name = ECHO
@@ -103,14 +97,8 @@ class Echo:
     def counters(self) -> dict[str, int]:
         return {}
 
-    def faults(self) -> list[dict[str, object]]:
-        return []
 
-    def watched(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-
-class File:
+class File(Served):
     """A user's service (nearmetal.service)."""
 
     def __init__(self, options: Options) -> None:

@@ -119,7 +119,10 @@ def check_served(spec: str, rows: Iterable[SpecRung], own: Iterable[ServiceRow])
     for each in own:
         if each.name not in served:
             assert each.own is not None
-            raise BadInputError(f"--service {each.own.path}: no row of {spec} can serve it")
+            raise BadInputError(
+                f"service {each.own.path}: no row of {spec} can serve it; name rows of ours, e.g."
+                " --rungs host-sock,host-mmsg"
+            )
 
 
 def _can_serve(rung: Rung, own: ServiceRow) -> bool:

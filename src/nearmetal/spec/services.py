@@ -45,6 +45,11 @@ class OwnService(Frozen):
     records: str | None = None  # the file that the generator asks
     load: OwnLoad | None = None  # what is in it
 
+    def options(self) -> list[str]:
+        """Return its arguments as the options of a command or of host-py."""
+        given = (f"{name}={value}" for name, value in self.arguments)
+        return [word for each in given for word in ("--service-arg", each)]
+
 
 class ServiceRow(Frozen):
     """A service: its files, and the facts that a measurement needs. Columns: see the table."""

@@ -64,9 +64,8 @@ def carried(row: ServiceRow) -> Carried:
 def options(row: ServiceRow) -> list[str]:
     """Return the options of a command that name a service."""
     own = _own(row)
-    given = [f"{name}={value}" for name, value in own.arguments]
     words = ["--service", own.c or own.path, *([] if own.checked else ["--unchecked"])]
-    return [*words, *(word for each in given for word in ("--service-arg", each))]
+    return [*words, *own.options()]
 
 
 def _moved(loaded: Loaded) -> Iterator[tuple[str, str]]:

@@ -105,8 +105,8 @@ def ask_corpus(trial: Trial, bed: Bed) -> str | None:
 def _fresh_for(plan: Plan) -> Iterator[None]:
     """Start the DUT for the corpus; the body runs when it answers.
 
-    A user's service may count every request, so its server is believed that it is ready; the others
-    are asked until they answer.
+    A user's service may count every request, so it gets none before the corpus: the line `ready` of
+    its server is enough. Other servers are asked until they answer.
     """
     if services.find(plan.trial.service).own is None:
         with _answering(plan):

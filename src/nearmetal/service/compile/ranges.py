@@ -69,6 +69,25 @@ def _ints(context: Any, builder: Any, signature: Any, values: Any, *which: int) 
     return [as_int(context, builder, signature.args[n], values[n]) for n in which]
 
 
+class _Both:
+    """The two ranges of `copy` and `compare`: (one, at, other, begin, end), equally long."""
+
+    def __init__(
+        self, context: Any, builder: Any, signature: Any, values: Any, of: tuple[Any, Any]
+    ) -> None:
+        self.builder = builder
+        self.one = _Range(context, builder, of[0], values[0])
+        self.other = _Range(context, builder, of[1], values[2])
+        self.at, self.begin, self.end = _ints(context, builder, signature, values, 1, 3, 4)
+        self.length = builder.sub(self.end, self.begin)
+        self.behind = builder.add(self.at, self.length)
+
+    def outside(self) -> Any:
+        """Return whether one of them is outside of its bytes."""
+        one = self.one.outside(self.at, self.behind)
+        return self.builder.or_(self.other.outside(self.begin, self.end), one)
+
+
 def _apart(to: Any, data: Any) -> bool:
     """Whether two ranges never overlap: a view is a copy of the request, or constant."""
     return isinstance(data, View) or isinstance(to, Reply) != isinstance(data, Reply)
@@ -88,17 +107,13 @@ def _copy(checked: bool) -> Any:
             raise refused(_WRONG)
 
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            target = _Range(context, builder, to, values[0])
-            source = _Range(context, builder, data, values[2])
-            first, start, stop = _ints(context, builder, signature, values, 1, 3, 4)
-            length = builder.sub(stop, start)
-            behind = builder.add(first, length)
+            both = _Both(context, builder, signature, values, (to, data))
             if checked:
-                wrong = builder.or_(source.outside(start, stop), target.outside(first, behind))
-                fault_if(context, builder, wrong, IndexError, literal(place))
-            read = source.read(start, stop)
-            move(builder, target.written(first, behind), read, length, apart=_apart(to, data))
-            return behind
+                fault_if(context, builder, both.outside(), IndexError, literal(place))
+            read = both.other.read(both.begin, both.end)
+            written = both.one.written(both.at, both.behind)
+            move(builder, written, read, both.length, apart=_apart(to, data))
+            return both.behind
 
         return _signature(types.int64, to, at, data, begin, end, place), codegen
 
@@ -137,18 +152,14 @@ def _compare(checked: bool) -> Any:
             raise refused(_WRONG)
 
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            left = _Range(context, builder, one, values[0])
-            right = _Range(context, builder, other, values[2])
-            first, start, stop = _ints(context, builder, signature, values, 1, 3, 4)
-            length = builder.sub(stop, start)
-            behind = builder.add(first, length)
+            both = _Both(context, builder, signature, values, (one, other))
             if checked:
-                wrong = builder.or_(right.outside(start, stop), left.outside(first, behind))
-                fault_if(context, builder, wrong, IndexError, literal(place))
-            ones, others = left.read(first, behind), right.read(start, stop)
+                fault_if(context, builder, both.outside(), IndexError, literal(place))
+            ones = both.one.read(both.at, both.behind)
+            others = both.other.read(both.begin, both.end)
             kind = ir.FunctionType(ir.IntType(32), [_POINTER, _POINTER, INT])
             memcmp = cgutils.get_or_insert_function(builder.module, kind, "memcmp")
-            result = builder.sext(builder.call(memcmp, [ones, others, length]), INT)
+            result = builder.sext(builder.call(memcmp, [ones, others, both.length]), INT)
             larger = builder.zext(builder.icmp_signed(">", result, INT(0)), INT)
             smaller = builder.zext(builder.icmp_signed("<", result, INT(0)), INT)
             return builder.sub(larger, smaller)
